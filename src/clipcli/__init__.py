@@ -1,0 +1,49 @@
+"""Zero-shot image classification: name the labels, point at the photos.
+
+The public names are loaded on first use, so that ``import clipcli`` stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from clipcli._version import __version__
+
+if TYPE_CHECKING:
+    from clipcli.classifier import Classifier
+    from clipcli.errors import ClipcliError
+    from clipcli.labels import Label
+    from clipcli.records import Failure, Prediction
+    from clipcli.zeroshot import Score, Thresholds
+
+__all__ = [
+    "Classifier",
+    "ClipcliError",
+    "Failure",
+    "Label",
+    "Prediction",
+    "Score",
+    "Thresholds",
+    "__version__",
+]
+
+_HOMES = {
+    "Classifier": "classifier",
+    "ClipcliError": "errors",
+    "Failure": "records",
+    "Label": "labels",
+    "Prediction": "records",
+    "Score": "zeroshot",
+    "Thresholds": "zeroshot",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'clipcli' has no attribute {name!r}")
+    return getattr(import_module(f"clipcli.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,101 @@
+r"""Every error that clipcli raises on purpose, and the exit code each one ends with.
+
+::
+
+    ClipcliError                  2   something the user can put right; the message says how
+    ├── LabelError                2   a label file or --label that cannot be used
+    ├── TemplateError             2   a prompt template or template set that cannot be used
+    ├── ModelError                2   a model, device or precision that cannot be used
+    │   ├── ModelNotFoundError    2   no model or weights of that name
+    │   ├── HubUnreachableError   2   weights are not on disk and the hub does not answer
+    │   └── CheckpointError       2   weights that are damaged, unsafe or of another architecture
+    ├── EmbeddingFileError        2   an exported embeddings file that cannot be read or does not fit
+    ├── InputError                2   nothing to work on: no inputs, or a folder without images
+    ├── OutputError               2   the output cannot be written
+    ├── CacheError                2   `clipcli cache` cannot do what was asked
+    └── ImageError                1   one input that is no readable image; recorded, the run goes on
+
+Exit code 0 means all done, 1 means done but some inputs failed, 130 means interrupted.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CacheError",
+    "CheckpointError",
+    "ClipcliError",
+    "EmbeddingFileError",
+    "HubUnreachableError",
+    "ImageError",
+    "InputError",
+    "LabelError",
+    "ModelError",
+    "ModelNotFoundError",
+    "OutputError",
+    "TemplateError",
+]
+
+
+class ClipcliError(Exception):
+    """Base of all errors that a user can put right; the text is one line for people."""
+
+    exit_code = 2
+
+
+class LabelError(ClipcliError):
+    """A label file or ``--label`` cannot be used."""
+
+
+class TemplateError(ClipcliError):
+    """A prompt template, or a set of them, cannot be used."""
+
+
+class ModelError(ClipcliError):
+    """A model, device or precision cannot be used."""
+
+
+class ModelNotFoundError(ModelError):
+    """There is no model or pretrained tag of that name."""
+
+
+class HubUnreachableError(ModelError):
+    """The weights are not on disk and the hub cannot be asked for them."""
+
+
+class CheckpointError(ModelError):
+    """A weights file is damaged, would run code when loaded, or belongs to another architecture."""
+
+
+class EmbeddingFileError(ClipcliError):
+    """A file of exported text embeddings cannot be read, or was made by another model."""
+
+
+class InputError(ClipcliError):
+    """There is nothing to work on."""
+
+
+class OutputError(ClipcliError):
+    """The output cannot be written."""
+
+
+class CacheError(ClipcliError):
+    """A ``clipcli cache`` command cannot do what was asked."""
+
+
+class ImageError(ClipcliError):
+    """One input is no readable image; it becomes a failure record and the run goes on.
+
+    Parameters
+    ----------
+    kind
+        Machine-readable reason, the ``error.type`` of the record: ``not_found``, ``unreadable``,
+        ``empty``, ``not_an_image``, ``truncated``, ``too_large``, ``unsupported`` or ``not_a_file``.
+    message
+        One line for people, without the path.
+    """
+
+    exit_code = 1
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind

@@ -1,0 +1,259 @@
+"""Label files: plain text, CSV/TSV and JSON, parsed into :class:`Label` values.
+
+The class a photo may get is a label. A label is filled into the prompt templates under its own name,
+or under the names given for it; it may also bring whole prompts of its own, used as they stand. All its
+prompts make one ensemble. A label may belong to a group, a coarser class.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clipcli.errors import LabelError
+from clipcli.prompts import Template
+from clipcli.textfiles import numbered_lines, read_text
+
+__all__ = ["Label", "load_labels", "parse_csv", "parse_json", "parse_text", "prompts_for", "read_labels"]
+
+_CSV_COLUMNS = ("label", "prompt", "group")
+_PROMPT_WORDS = 5
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class.
+
+    Parameters
+    ----------
+    name
+        What the class is called in results.
+    names
+        What the templates are filled with; the name itself unless synonyms were given.
+    prompts
+        Whole prompts, used as they stand.
+    group
+        The coarser class it belongs to, if any.
+    """
+
+    name: str
+    names: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    group: str | None = None
+
+
+def prompts_for(label: Label, templates: Sequence[Template]) -> list[str]:
+    """Return the label's prompts in a fixed order, without repeats: the members of its ensemble."""
+    names = label.names or (() if label.prompts else (label.name,))
+    filled = [template.fill(name) for name in names for template in templates]
+    return list(dict.fromkeys([*filled, *label.prompts]))
+
+
+@dataclass
+class _Entry:
+    """A label while it is being gathered from several lines."""
+
+    name: str
+    where: str
+    names: list[str] = field(default_factory=list)
+    prompts: list[str] = field(default_factory=list)
+    group: str | None = None
+
+    def freeze(self) -> Label:
+        return Label(self.name, tuple(self.names), tuple(self.prompts), self.group)
+
+
+def parse_text(text: str, where: str = "labels") -> list[Label]:
+    r"""Parse one label a line; ``#`` comments and blanks skipped, ``\#`` starts a label with ``#``.
+
+    Raises
+    ------
+    LabelError
+        If there are no labels, or one stands twice after trimming (both lines are named).
+    """
+    entries: list[_Entry] = []
+    for number, line in numbered_lines(text):
+        if not line.startswith("#"):
+            entries.append(_Entry(line[1:] if line.startswith("\\#") else line, f"line {number}"))
+    return _checked(entries, where)
+
+
+def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[Label]:
+    """Parse a table with a header: ``label``, optionally ``prompt`` and ``group``.
+
+    Several rows for one label with different prompts make an ensemble; an empty prompt means that the
+    templates are used.
+
+    Raises
+    ------
+    LabelError
+        If the header lacks ``label``, a row lacks its label, a row stands twice, or one label is put
+        in two groups.
+    """
+    reader = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=delimiter)
+    try:
+        header = [cell.strip().lower() for cell in next(reader, [])]
+        if "label" not in header:
+            raise LabelError(f"{where}: the first row must name a column 'label' (it has: {', '.join(header)})")
+        entries: dict[str, _Entry] = {}
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                cells = {name: cell.strip() for name, cell in zip(header, row, strict=False)}
+                _add_row(entries, cells, where, reader.line_num)
+    except csv.Error as problem:
+        raise LabelError(f"{where}: line {reader.line_num}: {problem}") from None
+    return _checked(list(entries.values()), where)
+
+
+def _add_row(entries: dict[str, _Entry], cells: dict[str, str], where: str, line: int) -> None:
+    name, prompt, group = (cells.get(column, "") for column in _CSV_COLUMNS)
+    if not name:
+        raise LabelError(f"{where}: line {line}: the label is empty")
+    known = entries.get(name)
+    if known is None:
+        entries[name] = _Entry(name, f"line {line}", [], [prompt] if prompt else [], group or None)
+        return
+    if not prompt or not known.prompts or prompt in known.prompts:
+        raise LabelError(f"{where}: {name!r} stands twice: {known.where} and line {line}")
+    if group and known.group and group != known.group:
+        raise LabelError(
+            f"{where}: {name!r} is in two groups: {known.group!r} ({known.where}) and {group!r} (line {line})"
+        )
+    known.group = known.group or group or None
+    known.prompts.append(prompt)
+
+
+def parse_json(text: str, where: str = "labels") -> list[Label]:
+    """Parse a JSON label file.
+
+    Either a list of labels (strings, or objects with ``label`` and optionally ``names``, ``prompts``,
+    ``group``), or an object from each label to a list of names or prompts, or to such an object. In a
+    plain list, an entry of five or more words, or one that ends like a sentence, is taken as a whole
+    prompt; a shorter one as a name to fill into the templates.
+
+    Raises
+    ------
+    LabelError
+        If the text is not JSON of that shape, or a label stands twice.
+    """
+    try:
+        data = json.loads(text, object_pairs_hook=_refuse_double_keys)
+    except json.JSONDecodeError as problem:
+        raise LabelError(f"{where}: line {problem.lineno}: not JSON ({problem.msg})") from None
+    except LabelError as problem:
+        raise LabelError(f"{where}: {problem}") from None
+    except RecursionError:
+        raise LabelError(f"{where}: not a label file: nested too deeply") from None
+    if isinstance(data, list):
+        return _checked([_list_item(item, where, index) for index, item in enumerate(data, 1)], where)
+    if isinstance(data, dict):
+        pairs = enumerate(data.items(), 1)
+        return _checked([_object_item(name, value, where, f"entry {index}") for index, (name, value) in pairs], where)
+    raise LabelError(f"{where}: expected a list of labels, or an object from label to prompts")
+
+
+def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for index, (key, value) in enumerate(pairs, 1):
+        if key in result:
+            first = list(result).index(key) + 1
+            raise LabelError(f"{key!r} stands twice: entry {first} and entry {index}")
+        result[key] = value
+    return result
+
+
+def _list_item(item: object, where: str, index: int) -> _Entry:
+    if isinstance(item, str):
+        return _Entry(item.strip(), f"entry {index}")
+    if isinstance(item, dict) and isinstance(item.get("label"), str):
+        rest = {key: value for key, value in item.items() if key != "label"}
+        return _object_item(item["label"], rest, where, f"entry {index}")
+    raise LabelError(f"{where}: entry {index}: expected a label, or an object with 'label'")
+
+
+def _object_item(name: str, value: object, where: str, position: str) -> _Entry:
+    entry = _Entry(name.strip(), position)
+    if isinstance(value, str):
+        value = [value]
+    if value is None:
+        return entry
+    if isinstance(value, list):
+        for text in _strings(value, where, f"{name!r}"):
+            (entry.prompts if _reads_as_prompt(text) else entry.names).append(text)
+        return entry
+    if isinstance(value, dict):
+        unknown = sorted(set(value) - {"names", "prompts", "prompt", "group"})
+        if unknown:
+            raise LabelError(f"{where}: {name!r}: unknown key {unknown[0]!r}; names, prompts and group are known")
+        entry.names = _strings(value.get("names", []), where, f"names of {name!r}")
+        entry.prompts = _strings(value.get("prompts", value.get("prompt", [])), where, f"prompts of {name!r}")
+        group = value.get("group")
+        if group is not None and not isinstance(group, str):
+            raise LabelError(f"{where}: {name!r}: its group must be text")
+        entry.group = group or None
+        return entry
+    raise LabelError(f"{where}: {name!r}: expected a list of names or prompts")
+
+
+def _strings(value: object, where: str, what: str) -> list[str]:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):
+        raise LabelError(f"{where}: {what}: expected a list of texts, none of them empty")
+    return [item.strip() for item in items]
+
+
+def _reads_as_prompt(text: str) -> bool:
+    return len(text.split()) >= _PROMPT_WORDS or bool(re.search(r"[.!?]$", text))
+
+
+def _checked(entries: list[_Entry], where: str) -> list[Label]:
+    if not entries:
+        raise LabelError(f"{where}: no labels in it; write one a line")
+    first: dict[str, str] = {}
+    for entry in entries:
+        if not entry.name:
+            raise LabelError(f"{where}: {entry.where}: the label is empty")
+        if entry.name in first:
+            raise LabelError(f"{where}: {entry.name!r} stands twice: {first[entry.name]} and {entry.where}")
+        first[entry.name] = entry.where
+    return [entry.freeze() for entry in entries]
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Read one label file; the suffix chooses the format (``.csv``, ``.tsv``, ``.json``, else text)."""
+    text = read_text(path, LabelError)
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return parse_json(text, str(path))
+    if suffix in (".csv", ".tsv"):
+        return parse_csv(text, str(path), "\t" if suffix == ".tsv" else ",")
+    return parse_text(text, str(path))
+
+
+def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
+    """Gather labels from a file and from ``--label``, in that order.
+
+    Raises
+    ------
+    LabelError
+        If there are none at all, or a ``--label`` is empty or stands twice.
+    """
+    labels = read_labels(path) if path is not None else []
+    known = {label.name for label in labels}
+    for text in extra:
+        name = text.strip()
+        if not name:
+            raise LabelError("--label: the label is empty")
+        if name in known:
+            raise LabelError(f"--label {name!r} stands twice" + (f", or is in {path} already" if path else ""))
+        known.add(name)
+        labels.append(Label(name))
+    if not labels:
+        raise LabelError("no labels: name a file with --labels, or labels with -l cat -l dog")
+    return labels

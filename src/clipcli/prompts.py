@@ -1,0 +1,170 @@
+"""Prompt templates: parsing, filling, and the built-in template sets.
+
+A template is one line of text with exactly one place for the label, written ``{}`` or ``{label}``.
+Filling is plain text replacement, never ``str.format``, so a template cannot reach attributes and a
+label may hold any character. ``a/an {label}`` chooses the article that the label needs, or none where
+the label brings its own ("the Eiffel Tower").
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipcli.errors import TemplateError
+from clipcli.textfiles import near_matches, numbered_lines, read_text
+
+__all__ = [
+    "DEFAULT_TEMPLATE",
+    "Template",
+    "article_for",
+    "builtin_set_names",
+    "builtin_set_path",
+    "load_templates",
+    "parse_template",
+    "parse_template_file",
+    "resolve_templates",
+]
+
+DEFAULT_TEMPLATE = "a photo of a/an {label}"
+
+_PLACE = re.compile(r"\{(?:label)?\}")
+_ARTICLE_PLACE = re.compile(r"\b[aA]/an (?=\{(?:label)?\})")
+_OWN_DETERMINER = re.compile(r"(?:a|an|the|some|my|your|his|her|its|our|their|this|that|these|those)\s", re.IGNORECASE)
+
+# Words whose first letter misleads about their first sound. Prefixes, matched at the start of the label.
+_CONSONANT_SOUND = re.compile(
+    r"(?:uni(?!n|m)|un[ií]c|us(?:e|a|u)|ut[eio]|eu|ew|ukulele|ubiq|ur[aei][nt]|one\b|once\b|ouija)", re.IGNORECASE
+)
+_VOWEL_SOUND = re.compile(r"(?:hour|honest|hono(?:u)?r|heir|herb(?:s|al)?\b)", re.IGNORECASE)
+_LETTERS_SPOKEN_WITH_VOWEL = "AEFHILMNORSX"
+
+
+@dataclass(frozen=True)
+class Template:
+    """One prompt template, already checked: ``text`` holds exactly one place for the label."""
+
+    text: str
+
+    def fill(self, label: str) -> str:
+        """Return the prompt for one label, e.g. ``"a photo of an owl"``."""
+        article = article_for(label)
+        with_article = _ARTICLE_PLACE.sub(lambda _: f"{article} " if article else "", self.text)
+        return _PLACE.sub(lambda _: label, with_article)
+
+
+def article_for(phrase: str) -> str:
+    """Choose the English indefinite article by the sound the phrase starts with.
+
+    Returns ``"a"``, ``"an"``, or ``""`` where the phrase begins with a determiner of its own.
+    """
+    word = phrase.lstrip(" \"'([")
+    if not word or _OWN_DETERMINER.match(word):
+        return ""
+    first = re.match(r"[^\s\-/]+", word)
+    token = first.group() if first else word
+    if _is_spelled_out(token):
+        return "an" if token[0] in _LETTERS_SPOKEN_WITH_VOWEL else "a"
+    if token[0] == "8" or re.match(r"(?:11|18)(?!\d)", token):
+        return "an"
+    if _VOWEL_SOUND.match(word):
+        return "an"
+    if _CONSONANT_SOUND.match(word):
+        return "a"
+    return "an" if token[0].lower() in "aeiouàáâäæèéêëìíîïòóôöøùúûü" else "a"
+
+
+def _is_spelled_out(token: str) -> bool:
+    """Tell whether a word is said letter by letter: ``MRI``, ``X`` (as in X-ray), ``SUVs``."""
+    if len(token) == 1:
+        return token.isascii() and token.isupper()
+    return bool(re.fullmatch(r"[A-Z]{2,4}s?", token)) and not re.fullmatch(r"[A-Z]*[AEIOU][A-Z]*[AEIOU][A-Z]*s?", token)
+
+
+def parse_template(text: str, where: str = "template") -> Template:
+    """Check one template.
+
+    Parameters
+    ----------
+    text
+        The template, e.g. ``"a photo of a {label}"``.
+    where
+        What to call it in an error: an option's name, or ``file:line``.
+
+    Raises
+    ------
+    TemplateError
+        If it has no place for the label, more than one, or any other field.
+    """
+    template = text.strip()
+    places = _PLACE.findall(template)
+    rest = _PLACE.sub("", template)
+    if "{" in rest or "}" in rest:
+        raise TemplateError(f"{where}: only {{}} or {{label}} may stand in braces, in {template!r}")
+    if len(places) != 1:
+        found = "no place" if not places else f"{len(places)} places"
+        raise TemplateError(f"{where}: {found} for the label in {template!r}; write {{label}} exactly once")
+    return Template(template)
+
+
+def parse_template_file(text: str, where: str) -> list[Template]:
+    """Parse a template set: one template a line, ``#`` comments and blank lines skipped."""
+    templates: list[Template] = []
+    for number, line in numbered_lines(text):
+        if line.startswith("#"):
+            continue
+        template = parse_template(line, f"{where}:{number}")
+        if template not in templates:
+            templates.append(template)
+    if not templates:
+        raise TemplateError(f"{where}: no templates in it")
+    return templates
+
+
+def _set_folder() -> Path:
+    """Find the built-in sets: inside the installed wheel, or beside ``src`` in a source checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "prompt_sets"
+    return installed if installed.is_dir() else package.parents[1] / "prompts"
+
+
+def builtin_set_names() -> list[str]:
+    """Return the names of the built-in template sets, sorted."""
+    return sorted(path.stem for path in _set_folder().glob("*.txt"))
+
+
+def builtin_set_path(name: str) -> Path:
+    """Return the file of one built-in set.
+
+    Raises
+    ------
+    TemplateError
+        If there is no set of that name; the message names near matches.
+    """
+    names = builtin_set_names()
+    if name not in names:
+        raise TemplateError(f"no template set or file {name!r}; {near_matches(name, names)}")
+    return _set_folder() / f"{name}.txt"
+
+
+def load_templates(name_or_file: str) -> list[Template]:
+    """Load a template set by built-in name or from a file of the user's own.
+
+    A name wins over a file of the same name; write ``./photo`` for the file.
+    """
+    if name_or_file in builtin_set_names():
+        path = builtin_set_path(name_or_file)
+    elif Path(name_or_file).is_file():
+        path = Path(name_or_file)
+    else:
+        path = builtin_set_path(name_or_file)
+    return parse_template_file(read_text(path, TemplateError), str(name_or_file))
+
+
+def resolve_templates(templates: list[str] | None = None, sets: list[str] | None = None) -> list[Template]:
+    """Gather the templates of ``--template`` and ``--prompts``; the default one if there are none."""
+    gathered = [parse_template(text, "--template") for text in templates or []]
+    for name in sets or []:
+        gathered.extend(load_templates(name))
+    return list(dict.fromkeys(gathered)) or [Template(DEFAULT_TEMPLATE)]

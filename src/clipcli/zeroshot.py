@@ -1,0 +1,172 @@
+"""Zero-shot classification on plain arrays, as the CLIP paper has it (Radford et al. 2021, section 3.1).
+
+Nothing here knows about models, files or torch. Shapes: N images, C classes, P prompts, D dimensions of
+the shared space. Embeddings are float32 and L2-normalised along D; scores are float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "UNKNOWN",
+    "Ranking",
+    "Score",
+    "Thresholds",
+    "cosine_similarities",
+    "ensemble",
+    "group_probabilities",
+    "normalise",
+    "probabilities",
+    "rank",
+]
+
+UNKNOWN = "unknown"
+
+FloatArray = NDArray[np.float32]
+ScoreArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one label did for one image."""
+
+    label: str
+    probability: float
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When to abstain. Each bound is off at ``None``; below any of them the label is ``unknown``.
+
+    Parameters
+    ----------
+    probability
+        Least probability of the best label, 0 to 1.
+    similarity
+        Least cosine similarity of the best label, -1 to 1.
+    margin
+        Least lead in probability of the best label over the second, 0 to 1.
+    """
+
+    probability: float | None = None
+    similarity: float | None = None
+    margin: float | None = None
+
+    def accept(self, best: Score, second: Score | None) -> bool:
+        """Tell whether the best label is good enough to be named."""
+        if self.probability is not None and best.probability < self.probability:
+            return False
+        if self.similarity is not None and best.similarity < self.similarity:
+            return False
+        lead = best.probability - (second.probability if second else 0.0)
+        return self.margin is None or lead >= self.margin
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The outcome for one image: the label it gets, and the best labels with their scores."""
+
+    label: str
+    top: tuple[Score, ...]
+
+
+def normalise(vectors: FloatArray) -> FloatArray:
+    """Scale each row to length one. (…, D) -> (…, D); a zero row stays zero."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
+
+
+def ensemble(prompt_embeddings: FloatArray, counts: Sequence[int]) -> FloatArray:
+    """Average each class's prompt embeddings into its class embedding.
+
+    Normalised, averaged and normalised again, as open_clip's ``build_zero_shot_classifier`` does.
+
+    Parameters
+    ----------
+    prompt_embeddings
+        (P, D), the prompts of the first class first, then those of the second, and so on.
+    counts
+        How many prompts each of the C classes has; they sum to P and none is zero.
+
+    Returns
+    -------
+    (C, D) class embeddings (zero-shot weights).
+    """
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)  # (C,)
+    sums = np.add.reduceat(normalise(prompt_embeddings), starts, axis=0)  # (P, D) -> (C, D)
+    means = np.divide(sums, np.asarray(counts, dtype=np.float32)[:, None], dtype=np.float32)
+    return normalise(means)
+
+
+def cosine_similarities(images: FloatArray, classes: FloatArray) -> ScoreArray:
+    """Cosine similarity of each image to each class. (N, D) x (C, D) -> (N, C)."""
+    return np.asarray(images @ classes.T, dtype=np.float64)
+
+
+def probabilities(similarities: ScoreArray, logit_scale: float, logit_bias: float | None = None) -> ScoreArray:
+    """Turn cosine similarities into probabilities with the model's own learned scale (and bias).
+
+    Softmax over the classes for contrastive models (CLIP); an independent sigmoid for each class where
+    the model has a ``logit_bias`` (SigLIP, Zhai et al. 2023).
+
+    Parameters
+    ----------
+    similarities
+        (N, C) cosines.
+    logit_scale
+        The factor itself, not its logarithm.
+    logit_bias
+        The learned bias of a sigmoid model, else ``None``.
+
+    Returns
+    -------
+    (N, C), each in 0 to 1; softmax rows sum to one.
+    """
+    logits = logit_scale * similarities
+    if logit_bias is not None:
+        return 0.5 * (1.0 + np.tanh(0.5 * (logits + logit_bias)))  # sigmoid without overflow
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def rank(
+    labels: Sequence[str],
+    probability: ScoreArray,
+    similarity: ScoreArray,
+    top_k: int,
+    thresholds: Thresholds | None = None,
+) -> Ranking:
+    """Rank the labels for one image; ties keep the order of the labels.
+
+    Parameters
+    ----------
+    labels
+        C names.
+    probability, similarity
+        (C,) each.
+    top_k
+        How many of the best to keep; all where it exceeds C.
+    """
+    thresholds = thresholds or Thresholds()
+    order = np.argsort(-similarity, kind="stable")[: max(top_k, 2)]
+    best = [Score(labels[i], float(probability[i]), float(similarity[i])) for i in order]
+    named = thresholds.accept(best[0], best[1] if len(best) > 1 else None)
+    return Ranking(best[0].label if named else UNKNOWN, tuple(best[:top_k]))
+
+
+def group_probabilities(groups: Sequence[str | None], probability: ScoreArray) -> dict[str, float]:
+    """Sum the labels' probabilities by group, best group first. Labels without a group are left out.
+
+    For sigmoid models, whose labels don't share one unit of probability, the sum is capped at one.
+    """
+    sums: dict[str, float] = {}
+    for group, value in zip(groups, probability, strict=True):
+        if group is not None:
+            sums[group] = sums.get(group, 0.0) + float(value)
+    return {group: min(total, 1.0) for group, total in sorted(sums.items(), key=lambda item: -item[1])}
