@@ -1,0 +1,53 @@
+"""Import open_clip where torchvision's compiled operators do not fit the installed torch.
+
+open_clip needs ``torchvision.transforms`` only, but ``import torchvision`` registers shape functions for
+its detection operators, and fails where those were built for another torch (PyPI's wheels are built for
+CUDA; a CPU build of torch beside them is common). Declaring the missing operators, which nothing here
+ever calls, lets the import through.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from types import ModuleType
+from typing import Any
+
+from clipcli.errors import ModelError
+
+_MISSING = re.compile(r"operator torchvision::(\w+) does not exist")
+_SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+_declared: list[Any] = []  # a torch Library undoes its declarations when it is collected
+
+
+def import_open_clip() -> ModuleType:
+    """Import and return ``open_clip``, declaring torchvision's missing operators where needed.
+
+    Raises
+    ------
+    ModelError
+        If torchvision and torch do not fit each other in some other way.
+    """
+    if "torchvision" not in sys.modules:
+        _import_torchvision()
+    return importlib.import_module("open_clip")
+
+
+def _import_torchvision() -> None:
+    import torch
+
+    for _ in range(8):
+        try:
+            importlib.import_module("torchvision")
+            return
+        except RuntimeError as problem:
+            missing = _MISSING.search(str(problem))
+            if missing is None:
+                raise ModelError(f"torchvision does not work with torch {torch.__version__}: {problem}") from None
+            for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+                del sys.modules[name]
+            library = torch.library.Library("torchvision", "FRAGMENT")
+            library.define(missing.group(1) + _SIGNATURE)
+            _declared.append(library)
+    raise ModelError(f"torchvision does not work with torch {torch.__version__}; reinstall the two together")

@@ -1,0 +1,101 @@
+"""Class embeddings: made from labels and templates, by way of the cache.
+
+Each prompt's embedding is cached by itself, so a new label costs only its own prompts, and the text
+encoder is not even loaded when all prompts are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipcli.labels import Label, prompts_for
+from clipcli.prompts import Template
+from clipcli.sources import ModelSource
+from clipcli.store import EmbeddingStore, ModelFacts, content_key
+from clipcli.zeroshot import ensemble
+
+__all__ = ["ClassEmbeddings", "TextStatistics", "build_class_embeddings"]
+
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class ClassEmbeddings:
+    """The zero-shot weights of a set of labels, and all that is needed to score with them.
+
+    Parameters
+    ----------
+    labels, groups, prompts
+        C each: the names, the groups (``None`` for none) and the prompts of each ensemble.
+    vectors
+        (C, D) float32, rows of length one.
+    fingerprint
+        Identifies the model that made them.
+    facts
+        That model's name and its learned scale and bias.
+    """
+
+    labels: tuple[str, ...]
+    groups: tuple[str | None, ...]
+    prompts: tuple[tuple[str, ...], ...]
+    vectors: NDArray[np.float32]
+    fingerprint: str
+    facts: ModelFacts
+
+
+@dataclass(frozen=True)
+class TextStatistics:
+    """How many different prompts came from the cache and how many had to be encoded."""
+
+    cached: int
+    encoded: int
+
+
+def build_class_embeddings(
+    labels: Sequence[Label],
+    templates: Sequence[Template],
+    source: ModelSource,
+    store: EmbeddingStore,
+    open_encoder: Callable[[], tuple[ModelFacts, Encode]],
+) -> tuple[ClassEmbeddings, TextStatistics]:
+    """Embed every label's prompts and average them into class embeddings.
+
+    Parameters
+    ----------
+    labels, templates
+        The C classes and the prompt templates.
+    source
+        The model, by its files.
+    store
+        The cache; may be one that keeps nothing.
+    open_encoder
+        Loads the model; called only when a prompt is missing from the cache.
+    """
+    prompts = [prompts_for(label, templates) for label in labels]
+    distinct = list(dict.fromkeys(prompt for ensemble_prompts in prompts for prompt in ensemble_prompts))
+    fingerprint = source.fingerprint(store.file_sha256)
+    keys = {prompt: content_key(prompt) for prompt in distinct}
+    facts = store.model_facts(fingerprint)
+    known = store.get_many("text", fingerprint, list(keys.values())) if facts else {}
+    missing = [prompt for prompt in distinct if keys[prompt] not in known]
+    if missing or facts is None:
+        facts, encode = open_encoder()
+        if missing:
+            fresh = {keys[prompt]: vector for prompt, vector in zip(missing, encode(missing), strict=True)}
+            store.remember_model(fingerprint, facts)
+            store.put_many("text", fingerprint, fresh)
+            known.update(fresh)
+    rows = np.stack([known[keys[prompt]] for ensemble_prompts in prompts for prompt in ensemble_prompts])
+    classes = ClassEmbeddings(
+        labels=tuple(label.name for label in labels),
+        groups=tuple(label.group for label in labels),
+        prompts=tuple(map(tuple, prompts)),
+        vectors=ensemble(rows, [len(ensemble_prompts) for ensemble_prompts in prompts]),
+        fingerprint=fingerprint,
+        facts=facts,
+    )
+    return classes, TextStatistics(len(distinct) - len(missing), len(missing))

@@ -1,0 +1,253 @@
+"""Class embeddings in files: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.csv``, ``.jsonl``.
+
+Every form carries the labels, groups and prompts, the model's name and fingerprint, and its logit scale
+and bias: inside the file, or for ``.npy`` in ``FILE.npy.json`` beside it. All can be read back. No form
+uses pickle.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipcli.embeddings import ClassEmbeddings
+from clipcli.errors import EmbeddingFileError, OutputError
+from clipcli.files import replacing
+from clipcli.store import ModelFacts
+
+__all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "save_class_embeddings"]
+
+_VERSION = 1
+_SHARED = ("clipcli", "fingerprint", "model")
+_ROWS = ("label", "group", "prompts")
+
+
+def save_class_embeddings(classes: ClassEmbeddings, path: Path) -> None:
+    """Write class embeddings in the format that the suffix names, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is none of :data:`SUFFIXES`, a format's extra is missing, or the file cannot be
+        written.
+    """
+    check_suffix(path)
+    writer, _ = _FORMATS[path.suffix.lower()]
+    with replacing(path) as temporary:
+        writer(classes, temporary)
+        if path.suffix.lower() == ".npy":
+            with replacing(_sidecar(path)) as sidecar:
+                sidecar.write_text(json.dumps(_metadata(classes), ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def check_suffix(path: Path) -> None:
+    """Raise :class:`OutputError` unless the suffix names a format, before any work is done."""
+    if path.suffix.lower() not in _FORMATS:
+        raise OutputError(f"{path}: unknown format {path.suffix!r}; choose one of {', '.join(SUFFIXES)}")
+    if path.suffix.lower() == ".parquet":
+        _pyarrow()
+
+
+def load_class_embeddings(path: Path) -> ClassEmbeddings:
+    """Read class embeddings written by :func:`save_class_embeddings`.
+
+    Raises
+    ------
+    EmbeddingFileError
+        If the file is not there, damaged, or no such file.
+    """
+    _, reader = _FORMATS.get(path.suffix.lower(), (None, None))
+    if reader is None:
+        raise EmbeddingFileError(f"{path}: unknown format {path.suffix!r}; choose one of {', '.join(SUFFIXES)}")
+    try:
+        metadata, vectors = reader(path)
+        return _restored(metadata, np.ascontiguousarray(vectors, dtype=np.float32))
+    except FileNotFoundError as problem:
+        raise EmbeddingFileError(f"{problem.filename or path}: no such file") from None
+    except OutputError as problem:
+        raise EmbeddingFileError(str(problem)) from None
+    except Exception as problem:
+        reason = " ".join(str(problem).split())[:120] or type(problem).__name__
+        raise EmbeddingFileError(f"{path}: not a file of class embeddings ({reason})") from problem
+
+
+def _metadata(classes: ClassEmbeddings) -> dict[str, Any]:
+    return {
+        "clipcli": _VERSION,
+        "fingerprint": classes.fingerprint,
+        "model": asdict(classes.facts),
+        "label": list(classes.labels),
+        "group": list(classes.groups),
+        "prompts": [list(prompts) for prompts in classes.prompts],
+    }
+
+
+def _restored(metadata: dict[str, Any], vectors: NDArray[np.float32]) -> ClassEmbeddings:
+    classes = ClassEmbeddings(
+        labels=tuple(metadata["label"]),
+        groups=tuple(metadata["group"]),
+        prompts=tuple(map(tuple, metadata["prompts"])),
+        vectors=vectors,
+        fingerprint=metadata["fingerprint"],
+        facts=ModelFacts(**metadata["model"]),
+    )
+    if vectors.shape != (len(classes.labels), classes.facts.dim) or not len(classes.labels):
+        raise ValueError(
+            f"{len(classes.labels)} labels of {classes.facts.dim} numbers, but vectors are {vectors.shape}"
+        )
+    if not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
+        raise ValueError("its vectors are not of length one")
+    return classes
+
+
+# --- arrays with metadata ---------------------------------------------------------------------------
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
+
+
+def _write_npy(classes: ClassEmbeddings, path: Path) -> None:
+    np.save(path, classes.vectors, allow_pickle=False)
+
+
+def _read_npy(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    vectors = np.load(path, allow_pickle=False)
+    return json.loads(_sidecar(path).read_text("utf-8")), vectors
+
+
+def _write_npz(classes: ClassEmbeddings, path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, embeddings=classes.vectors, metadata=np.array(json.dumps(_metadata(classes))))
+
+
+def _read_npz(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    with np.load(path, allow_pickle=False) as archive:
+        return json.loads(str(archive["metadata"])), archive["embeddings"]
+
+
+def _write_safetensors(classes: ClassEmbeddings, path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"embeddings": classes.vectors}, path, metadata={"clipcli": json.dumps(_metadata(classes))})
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return json.loads((file.metadata() or {})["clipcli"]), file.get_tensor("embeddings")
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise OutputError("Parquet needs an extra: pip install 'clipcli[parquet]'") from None
+    return pyarrow
+
+
+def _write_parquet(classes: ClassEmbeddings, path: Path) -> None:
+    arrow = _pyarrow()
+    metadata = _metadata(classes)
+    rows = arrow.FixedSizeListArray.from_arrays(arrow.array(classes.vectors.ravel()), classes.vectors.shape[1])
+    columns = {
+        "label": arrow.array(metadata["label"], arrow.string()),
+        "group": arrow.array(metadata["group"], arrow.string()),
+        "prompts": arrow.array(metadata["prompts"], arrow.list_(arrow.string())),
+        "embedding": rows,
+    }
+    shared = {"clipcli": json.dumps({key: metadata[key] for key in _SHARED})}
+    arrow.parquet.write_table(arrow.table(columns).replace_schema_metadata(shared), path)
+
+
+def _read_parquet(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    table = _pyarrow().parquet.read_table(path)
+    metadata = json.loads(table.schema.metadata[b"clipcli"])
+    metadata |= {name: table.column(name).to_pylist() for name in _ROWS}
+    return metadata, np.array(table.column("embedding").to_pylist(), dtype=np.float32)
+
+
+# --- rows of text -----------------------------------------------------------------------------------
+
+
+def _rows(classes: ClassEmbeddings) -> Iterable[dict[str, Any]]:
+    """Yield one self-contained row a class; numbers so that float32 comes back bit for bit."""
+    metadata = _metadata(classes)
+    shared = {key: metadata[key] for key in _SHARED}
+    for index, vector in enumerate(classes.vectors):
+        yield (
+            {name: metadata[name][index] for name in _ROWS} | shared | {"embedding": [float(str(x)) for x in vector]}
+        )
+
+
+def _write_jsonl(classes: ClassEmbeddings, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows(classes))
+
+
+def _read_jsonl(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    with path.open(encoding="utf-8") as file:
+        return _gathered([json.loads(line) for line in file])
+
+
+def _write_csv(classes: ClassEmbeddings, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        dimensions = [f"e{index}" for index in range(classes.vectors.shape[1])]
+        writer.writerow([*_ROWS, *_SHARED, *dimensions])
+        for row in _rows(classes):
+            writer.writerow(
+                [
+                    *(row["label"], row["group"] or "", json.dumps(row["prompts"], ensure_ascii=False)),
+                    *(row["clipcli"], row["fingerprint"], json.dumps(row["model"])),
+                    *row["embedding"],
+                ]
+            )
+
+
+def _read_csv(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    rows = [
+        {
+            "label": row["label"],
+            "group": row["group"] or None,
+            "prompts": json.loads(row["prompts"]),
+            "fingerprint": row["fingerprint"],
+            "model": json.loads(row["model"]),
+            "embedding": [float(value) for name, value in row.items() if name[:1] == "e" and name[1:].isdigit()],
+        }
+        for row in table
+    ]
+    return _gathered(rows)
+
+
+def _gathered(rows: list[dict[str, Any]]) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    if len({row["fingerprint"] for row in rows}) != 1:
+        raise ValueError("its rows come from different models" if rows else "it is empty")
+    metadata = {"fingerprint": rows[0]["fingerprint"], "model": rows[0]["model"]}
+    metadata |= {name: [row[name] for row in rows] for name in _ROWS}
+    return metadata, np.array([row["embedding"] for row in rows], dtype=np.float32)
+
+
+_Writer = Callable[[ClassEmbeddings, Path], None]
+_Reader = Callable[[Path], tuple[dict[str, Any], NDArray[np.float32]]]
+_FORMATS: dict[str, tuple[_Writer, _Reader]] = {
+    ".npy": (_write_npy, _read_npy),
+    ".npz": (_write_npz, _read_npz),
+    ".safetensors": (_write_safetensors, _read_safetensors),
+    ".parquet": (_write_parquet, _read_parquet),
+    ".csv": (_write_csv, _read_csv),
+    ".jsonl": (_write_jsonl, _read_jsonl),
+}
+SUFFIXES = tuple(_FORMATS)
+"""The suffixes that name a format."""

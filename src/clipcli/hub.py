@@ -1,0 +1,157 @@
+"""The Hugging Face hub: what is on disk already, and fetching what is not.
+
+Uses the hub client's own cache folder (``HF_HOME``), shared with other tools, so weights that are on
+this machine already are never fetched again. A file found there is used without asking the network.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clipcli.errors import HubUnreachableError, ModelError, ModelNotFoundError
+
+__all__ = [
+    "WEIGHT_NAMES",
+    "cached_file",
+    "fetch_file",
+    "forbid_network",
+    "quiet_hub",
+    "reachable",
+    "weight_candidates",
+]
+
+WEIGHT_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+"""The names open_clip looks for in a hub repository, in its order."""
+
+REACH_SECONDS = 4.0
+WAYS_OUT = (
+    "use --model pocket (built in), a local checkpoint (--pretrained FILE or --model local-dir:DIR), "
+    "or run 'clipcli models download' where there is a network"
+)
+
+
+def forbid_network() -> None:
+    """Make the hub client, and transformers on top of it, work from disk only for this whole process."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    if "huggingface_hub" in sys.modules:
+        from huggingface_hub import constants
+
+        constants.HF_HUB_OFFLINE = True
+
+
+def weight_candidates(location: str) -> tuple[str, list[str]]:
+    """Split open_clip's ``org/repo/[file]`` into the repository and the weight files to try, best first."""
+    repository, _, filename = location.rpartition("/")
+    if not filename:
+        return repository, list(WEIGHT_NAMES)
+    stem, _, suffix = filename.rpartition(".")
+    return repository, [f"{stem}.safetensors", filename] if suffix in ("bin", "pth") else [filename]
+
+
+def cached_file(repository: str, filename: str) -> Path | None:
+    """Return a file of a hub repository if it is on disk; never opens a socket."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        path = try_to_load_from_cache(repository, filename)
+    except HFValidationError:
+        raise ModelNotFoundError(f"{repository!r} is no hub repository; write hf-hub:organisation/name") from None
+    return Path(path) if isinstance(path, str) else None
+
+
+def reachable(seconds: float = REACH_SECONDS) -> bool:
+    """Tell whether the hub answers at all within a few seconds (any answer counts).
+
+    Asked from a thread, because looking up a name can hang for longer than any timeout one can set.
+    """
+    answered = threading.Event()
+    failed = threading.Event()
+
+    def ask() -> None:
+        from huggingface_hub import constants, get_session
+
+        try:
+            get_session().head(constants.ENDPOINT, timeout=seconds)
+            answered.set()
+        except Exception:  # noqa: BLE001 - whatever went wrong, the hub cannot be reached
+            failed.set()
+        finally:
+            done.set()
+
+    done = threading.Event()
+    threading.Thread(target=ask, daemon=True).start()
+    done.wait(seconds + 1.0)
+    return answered.is_set() and not failed.is_set()
+
+
+@contextmanager
+def quiet_hub(*, quiet: bool) -> Iterator[None]:
+    """Silence the client's progress bars where nobody watches them."""
+    from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
+
+    if quiet or not sys.stderr.isatty():
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
+
+
+def fetch_file(repository: str, filenames: list[str], *, offline: bool, what: str) -> Path:
+    """Return the first of some files that a repository has, from disk or from the hub.
+
+    Parameters
+    ----------
+    repository
+        ``organisation/name``.
+    filenames
+        Names to try, best first.
+    offline
+        Look on disk only.
+    what
+        What the user asked for, to be named in errors.
+
+    Raises
+    ------
+    HubUnreachableError
+        If it is not on disk and the hub does not answer, or must not be asked.
+    ModelNotFoundError
+        If the hub has no such repository or none of the files.
+    """
+    for filename in filenames:
+        path = cached_file(repository, filename)
+        if path is not None:
+            return path
+    if offline:
+        raise HubUnreachableError(f"{what}: weights are not on this machine and --offline is set; {WAYS_OUT}")
+    if not reachable():
+        raise HubUnreachableError(f"{what}: weights are not on this machine and the hub does not answer; {WAYS_OUT}")
+    return _download(repository, filenames, what)
+
+
+def _download(repository: str, filenames: list[str], what: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
+
+    for filename in filenames:
+        try:
+            return Path(hf_hub_download(repository, filename))
+        except GatedRepoError:
+            raise ModelError(
+                f"{what}: {repository} asks for a login; accept its terms on the hub and set HF_TOKEN"
+            ) from None
+        except RepositoryNotFoundError:
+            raise ModelNotFoundError(f"{what}: the hub has no repository {repository}") from None
+        except EntryNotFoundError:
+            continue
+        except Exception as problem:
+            first_line = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+            raise HubUnreachableError(f"{what}: download failed ({first_line}); {WAYS_OUT}") from problem
+    raise ModelNotFoundError(f"{what}: {repository} has none of {', '.join(filenames)}")

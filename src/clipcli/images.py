@@ -1,0 +1,225 @@
+"""What counts as an image, finding images, and opening them the way people mean them.
+
+Opening means: the first frame, turned as its EXIF orientation says, transparency on white, and reduced
+to 8-bit RGB. Formats are recognised by content; the suffix of a file says nothing about what it holds.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from clipcli.errors import ImageError, InputError
+
+__all__ = ["MAX_PIXELS", "find_images", "looks_like_image", "open_image", "to_rgb"]
+
+MAX_PIXELS = 178_956_970
+"""Most pixels an image may have: Pillow's own bound against decompression bombs (half a GiB of RGB)."""
+
+# Left out on purpose: EPS and WMF (run other programs), TGA and other formats without a signature
+# (any file could pass for one).
+_FORMATS = (
+    "JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "HEIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "ICO",
+    "ICNS", "DDS", "QOI", "PSD", "SGI",
+)  # fmt: skip
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_SIGNATURE_BYTES = 32
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats Pillow can open here, after registering the HEIF plugin if it is installed."""
+    try:
+        import pillow_heif
+    except ImportError:
+        pass
+    else:
+        pillow_heif.register_heif_opener()
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def looks_like_image(signature: bytes) -> bool:
+    """Tell by its first bytes whether a file is in a format that can be opened."""
+    for name in _formats():
+        accept = Image.OPEN[name][1]
+        # A string from an accept function says: right format, but support for it is not compiled in.
+        if accept is not None and accept(signature) is True:
+            return True
+    return signature[4:8] == b"ftyp" and signature[8:12] in _HEIF_BRANDS
+
+
+def find_images(inputs: Iterable[Path]) -> Iterator[Path]:
+    """Yield the image files that the inputs name, in a fixed order, without reading ahead.
+
+    A file is yielded as it is, whether or not it can be opened, so that nothing the user named gets
+    lost. A folder is walked depth first in the order of names; hidden files and those that are no
+    images by content are passed over, and links to folders are not followed.
+
+    Raises
+    ------
+    InputError
+        If a folder holds no images at all.
+    """
+    for path in inputs:
+        if not path.is_dir():
+            yield path
+            continue
+        found = False
+        for image in _walk(path):
+            found = True
+            yield image
+        if not found:
+            raise InputError(f"{path}: no images in this folder")
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda entry: os.fsencode(entry.name))
+    except OSError as problem:
+        raise InputError(f"{folder}: cannot list this folder ({problem.strerror})") from None
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        path = folder / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(path)
+        elif entry.is_file() and looks_like_image(_signature(path)):
+            yield path
+
+
+def _signature(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_SIGNATURE_BYTES)
+    except OSError:
+        return b""
+
+
+def open_image(source: Path | bytes | BinaryIO) -> Image.Image:
+    """Open and decode one image.
+
+    Parameters
+    ----------
+    source
+        A path, the encoded bytes, or a binary file object.
+
+    Returns
+    -------
+    An 8-bit RGB image, upright.
+
+    Raises
+    ------
+    ImageError
+        With a ``kind`` that says what is wrong; never anything else.
+    """
+    if isinstance(source, Path):
+        _check_file(source)
+    try:
+        with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=_formats()) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise _too_large(f"{width} x {height} pixels")
+            image.load()
+            return to_rgb(_upright(image))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as problem:
+        raise _too_large(_pixels_in(str(problem))) from None
+    except UnidentifiedImageError:
+        raise _unidentified(source) from None
+    except MemoryError:
+        raise ImageError("too_large", "not enough memory to decode it") from None
+    except Exception as problem:  # noqa: BLE001 - decoders raise anything at all on damaged input
+        raise _damaged(problem) from None
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        kind = "dangling link" if path.is_symlink() else "no such file"
+        raise ImageError("not_found", kind) from None
+    except OSError as problem:
+        raise ImageError("unreadable", problem.strerror or str(problem)) from None
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+        raise ImageError("not_a_file", f"{what}, not a file")
+    if status.st_size == 0:
+        raise ImageError("empty", "the file is empty (0 bytes)")
+
+
+def _too_large(size: str) -> ImageError:
+    return ImageError("too_large", f"{size}, over the limit of {MAX_PIXELS / 1e6:.0f} megapixels; not decoded")
+
+
+def _pixels_in(message: str) -> str:
+    digits = "".join(character if character.isdigit() else " " for character in message).split()
+    return f"{int(digits[0]):,} pixels" if digits else "too many pixels"
+
+
+def _unidentified(source: Path | bytes | BinaryIO) -> ImageError:
+    signature = b""
+    if isinstance(source, Path):
+        signature = _signature(source)
+    elif isinstance(source, bytes):
+        signature = source[:_SIGNATURE_BYTES]
+    if signature[4:8] == b"ftyp" and signature[8:12] in _HEIF_BRANDS and "HEIF" not in _formats():
+        return ImageError("unsupported", "HEIC needs an extra: pip install 'clipcli[heif]'")
+    if looks_like_image(signature):
+        return ImageError("truncated", "starts like an image but is cut off or damaged")
+    return ImageError("not_an_image", "not an image in a known format")
+
+
+def _damaged(problem: Exception) -> ImageError:
+    if isinstance(problem, PermissionError):
+        return ImageError("unreadable", problem.strerror or "permission denied")
+    message = " ".join(str(problem).split()) or type(problem).__name__
+    cut_off = any(word in message.lower() for word in ("truncated", "broken data", "unexpected end", "eof"))
+    return ImageError("truncated" if cut_off else "unreadable", f"damaged image ({message})")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn the image as its EXIF orientation says; EXIF that cannot be read turns nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001 - broken EXIF must not cost the picture
+        return image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Reduce any mode to 8-bit RGB: transparency on white, 16-bit and float samples scaled."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _from_deep(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        if rgba.getchannel("A").getextrema() == (255, 255):
+            return rgba.convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """Scale 16-bit, 32-bit or float samples to 8 bits; Pillow itself would clip them to white."""
+    samples = np.nan_to_num(np.asarray(image, dtype=np.float64))  # (H, W)
+    low, high = (float(samples.min()), float(samples.max())) if samples.size else (0.0, 0.0)
+    if image.mode == "F" and low >= 0.0 and high <= 1.0:
+        scaled = samples * 255.0
+    elif low >= 0.0 and high <= 255.0 and image.mode != "I;16":
+        scaled = samples
+    elif low >= 0.0 and high <= 65535.0:
+        scaled = samples / 257.0
+    else:
+        scaled = (samples - low) * (255.0 / max(high - low, 1e-12))
+    return Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8)).convert("RGB")

@@ -1,0 +1,311 @@
+"""Open a model through open_clip: device, precision, preprocessing and tokenizer.
+
+The two encoders come out as :class:`TextEncoder` and :class:`ImageEncoder`, which take plain values
+and return normalised float32 arrays. torch is imported when a model is opened, not before.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipcli._torchvision import import_open_clip
+from clipcli.checkpoints import is_torchscript
+from clipcli.errors import CheckpointError, ModelError
+from clipcli.sources import ModelSource
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+__all__ = [
+    "PRECISIONS",
+    "ImageEncoder",
+    "Model",
+    "TextEncoder",
+    "choose_device",
+    "choose_precision",
+    "open_model",
+]
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_TEXT_BATCH = 256
+
+FloatArray = NDArray[np.float32]
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """An opened model.
+
+    Parameters
+    ----------
+    source
+        Where it came from.
+    device, precision
+        What it runs on: ``cpu``, ``cuda:0``, ``mps``; and what the image encoder computes in.
+    dim
+        D, the dimensions of the shared space.
+    logit_scale, logit_bias
+        The model's own learned scale (the factor, not its logarithm), and the bias of a sigmoid model.
+    """
+
+    source: ModelSource
+    device: str
+    precision: str
+    dim: int
+    logit_scale: float
+    logit_bias: float | None
+    text_encoder: TextEncoder
+    image_encoder: ImageEncoder
+
+
+class TextEncoder:
+    """Prompts in, embeddings out."""
+
+    def __init__(self, network: Any, tokenizer: Any, device: str) -> None:
+        self._network, self._tokenizer, self._device = network, tokenizer, device
+
+    def count_cut(self, prompts: Sequence[str]) -> int:
+        """Count the prompts that are longer than the model's context and lose their end."""
+        if hasattr(self._tokenizer, "encode"):
+            room = self._tokenizer.context_length - 2
+            return sum(len(self._tokenizer.encode(prompt)) > room for prompt in prompts)
+        rows = self._tokenizer.tokenizer([self._tokenizer.clean_fn(prompt) for prompt in prompts]).input_ids
+        return sum(len(row) > self._tokenizer.context_length for row in rows)
+
+    def encode(self, prompts: Sequence[str]) -> FloatArray:
+        """Encode P prompts into (P, D) float32, each row of length one."""
+        import torch
+
+        rows: list[FloatArray] = []
+        with torch.inference_mode():
+            for start in range(0, len(prompts), _TEXT_BATCH):
+                tokens = self._tokenizer(list(prompts[start : start + _TEXT_BATCH])).to(self._device)  # (B, L)
+                rows.append(_unit_rows(self._network.encode_text(tokens)))
+        return np.concatenate(rows)
+
+
+class ImageEncoder:
+    """Images in, embeddings out."""
+
+    def __init__(self, network: Any, transform: Callable[[Image.Image], torch.Tensor], device: str) -> None:
+        self._network, self._transform, self._device = network, transform, device
+        self._dtype = next(network.visual.parameters()).dtype
+
+    def prepare(self, image: Image.Image) -> torch.Tensor:
+        """Resize, crop and normalise one RGB image as the model was trained: (3, H, W) float32."""
+        return self._transform(image)
+
+    def encode(self, prepared: Sequence[torch.Tensor]) -> FloatArray:
+        """Encode N prepared images into (N, D) float32, each row of length one."""
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.stack(list(prepared)).to(self._device, self._dtype)  # (N, 3, H, W)
+            return _unit_rows(self._network.encode_image(batch))
+
+
+def _unit_rows(features: torch.Tensor) -> FloatArray:
+    import torch
+
+    unit = torch.nn.functional.normalize(features.float(), dim=-1)
+    rows: FloatArray = unit.cpu().numpy()
+    return rows
+
+
+def choose_device(wish: str) -> str:
+    """Turn ``--device`` into a device that is there; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises
+    ------
+    ModelError
+        If the device named is not on this machine.
+    """
+    import torch
+
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mps = torch.backends.mps.is_available()
+    if wish == "auto":
+        return "cuda" if cuda else "mps" if mps else "cpu"
+    kind, _, number = wish.partition(":")
+    there = (
+        {"cpu": not number, "mps": mps and not number, "cuda": cuda > int(number or 0)}
+        if not number or number.isdigit()
+        else {}
+    )
+    if there.get(kind):
+        return wish
+    known = ["cpu", *(["mps"] if mps else []), *(f"cuda:{index}" for index in range(cuda))]
+    raise ModelError(f"--device {wish}: not on this machine; there is: auto, {', '.join(known)}")
+
+
+def choose_precision(wish: str, device: str) -> str:
+    """Turn ``--precision`` into ``fp32``, ``bf16`` or ``fp16``; ``auto`` is fp16 on CUDA, else fp32."""
+    if wish not in PRECISIONS:
+        raise ModelError(f"--precision {wish}: choose one of {', '.join(PRECISIONS)}")
+    if wish == "auto":
+        return "fp16" if device.startswith("cuda") else "fp32"
+    return wish
+
+
+def _dtype(precision: str) -> torch.dtype:
+    import torch
+
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def open_model(source: ModelSource, device: str = "auto", precision: str = "auto") -> Model:
+    """Build the architecture, load the weights and make both encoders ready.
+
+    Parameters
+    ----------
+    source
+        From :func:`clipcli.sources.resolve_model`.
+    device, precision
+        As the options of the same names.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights are damaged, would run code, or belong to another architecture.
+    ModelError
+        If a device, precision or a needed extra is not there.
+    """
+    device = choose_device(device)
+    precision = choose_precision(precision, device)
+    open_clip = import_open_clip()
+    with _quiet_libraries():
+        network = _build(open_clip, source)
+        _load_weights(open_clip, network, source)
+        tokenizer = _tokenizer(open_clip, source)
+    network.eval().to(device)
+    # Text stays in fp32: it is encoded once, and its cached embeddings then serve every precision.
+    network.visual.to(_dtype(precision))
+    settings = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
+    transform = open_clip.transform.image_transform_v2(settings, is_train=False)
+    bias = getattr(network, "logit_bias", None)
+    return Model(
+        source=source, device=device, precision=precision, dim=int(source.config["embed_dim"]),
+        logit_scale=float(network.logit_scale.detach().float().exp()),
+        logit_bias=None if bias is None else float(bias.detach().float()),
+        text_encoder=TextEncoder(network, tokenizer, device), image_encoder=ImageEncoder(network, transform, device),
+    )  # fmt: skip
+
+
+def _build(open_clip: Any, source: ModelSource) -> Any:
+    try:
+        return open_clip.create_model(
+            source.architecture,
+            load_weights=False,
+            force_quick_gelu=source.quick_gelu,
+            force_preprocess_cfg=source.preprocess,
+            pretrained_text=False,
+        )
+    except Exception as problem:
+        raise ModelError(f"{source.title}: open_clip cannot build it ({_one_line(problem)})") from problem
+
+
+def _load_weights(open_clip: Any, network: Any, source: ModelSource) -> None:
+    path = source.checkpoint
+    try:
+        if is_torchscript(path):
+            _load_torchscript(open_clip, network, source)
+        else:
+            open_clip.load_checkpoint(network, str(path), strict=True, weights_only=True)
+    except pickle.UnpicklingError as problem:
+        reason = "it would run code when loaded" if "GLOBAL" in str(problem) else "it is no checkpoint"
+        raise CheckpointError(
+            f"{path}: refused, {reason}; safe formats are .safetensors and plain state dicts"
+        ) from None
+    except (
+        RuntimeError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        EOFError,
+        StopIteration,
+    ) as problem:
+        raise CheckpointError(_misfit(path.name, source, problem)) from None
+    except OSError as problem:
+        raise CheckpointError(f"{path}: {problem.strerror or _one_line(problem)}") from None
+    except Exception as problem:  # SafetensorError derives from Exception alone
+        raise CheckpointError(f"{path}: damaged ({_one_line(problem)})") from problem
+
+
+def _load_torchscript(open_clip: Any, network: Any, source: ModelSource) -> None:
+    """Load OpenAI's published form: a TorchScript archive, which cannot carry Python code."""
+    import torch
+
+    weights = torch.jit.load(str(source.checkpoint), map_location="cpu").state_dict()
+    for key in ("input_resolution", "context_length", "vocab_size"):
+        weights.pop(key, None)
+    if not hasattr(network, "positional_embedding"):
+        weights = open_clip.model.convert_to_custom_text_state_dict(weights)
+    network.load_state_dict(weights, strict=True)
+
+
+def _misfit(file_name: str, source: ModelSource, problem: Exception) -> str:
+    text = str(problem)
+    if "Error(s) in loading state_dict" not in text and "Missing key" not in text and "size mismatch" not in text:
+        return f"{file_name}: cannot be loaded as {source.architecture} ({_one_line(problem)})"
+    reasons = [
+        f"{text.count(mark)} {what}"
+        for mark, what in (("size mismatch for", "tensors of another shape"),)
+        if text.count(mark)
+    ]
+    if "Missing key" in text:
+        reasons.append("tensors missing")
+    if "Unexpected key" in text:
+        reasons.append("tensors it does not know")
+    return f"{file_name}: these weights are of another architecture than {source.architecture} ({', '.join(reasons)})"
+
+
+def _tokenizer(open_clip: Any, source: ModelSource) -> Any:
+    """Make the tokenizer that the config names, from local files only."""
+    text = source.config["text_cfg"]
+    settings = dict(text.get("tokenizer_kwargs") or {})
+    context_length = text.get("context_length", 77)
+    if source.tokenizer_folder is None:
+        return open_clip.tokenizer.SimpleTokenizer(context_length=context_length, **settings)
+    if "siglip" in str(text.get("hf_tokenizer_name")).lower():
+        settings.setdefault("clean", "canonicalize")  # SigLIP was trained on lower case without punctuation
+    try:
+        return open_clip.tokenizer.HFTokenizer(
+            str(source.tokenizer_folder),
+            context_length=context_length,
+            tokenizer_mode=text.get("tokenizer_mode"),
+            **settings,
+        )
+    except ImportError:
+        raise ModelError(f"{source.title}: its tokenizer needs an extra: pip install 'clipcli[siglip]'") from None
+    except Exception as problem:
+        raise ModelError(f"{source.title}: its tokenizer cannot be loaded ({_one_line(problem)})") from problem
+
+
+def _one_line(problem: BaseException) -> str:
+    lines = str(problem).strip().splitlines()
+    return lines[0][:200] if lines else type(problem).__name__
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep open_clip's remarks ("initialized randomly", said before we load) off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,279 @@
+"""From a model's name to the files it is made of, without importing torch.
+
+Everything that decides which embeddings a model yields is settled here: architecture, weights file,
+activation (QuickGELU or GELU), preprocessing and tokenizer. The fingerprint of all that is the key of
+the embedding caches, so a run that finds everything cached never needs to load the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clipcli import catalogue
+from clipcli.checkpoints import looks_like_openai
+from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, ModelNotFoundError
+from clipcli.hub import WEIGHT_NAMES, cached_file, fetch_file, reachable, weight_candidates
+from clipcli.textfiles import near_matches
+
+__all__ = ["AUTO_MODEL", "AUTO_PRETRAINED", "POCKET_FOLDER", "ModelSource", "is_on_disk", "resolve_model"]
+
+AUTO_MODEL, AUTO_PRETRAINED = "ViT-B-32-256", "datacomp_s34b_b86k"
+POCKET_FOLDER = Path(__file__).resolve().parent / "pocket"
+
+_CONFIG_NAME = "open_clip_config.json"
+_LOCAL, _HUB = "local-dir:", "hf-hub:"
+_TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
+    "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+)  # fmt: skip
+
+Warn = Callable[[str], None]
+Hasher = Callable[[Path], str]
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from and all that decides what it computes.
+
+    Parameters
+    ----------
+    name, pretrained
+        As results name it: ``ViT-B-32`` and ``openai``; ``pocket`` and ``None``.
+    architecture
+        What open_clip builds: one of its names, or ``local-dir:PATH``.
+    config
+        open_clip's ``model_cfg``.
+    preprocess
+        The parts of open_clip's ``preprocess_cfg`` that these weights need.
+    checkpoint
+        The weights file.
+    quick_gelu
+        Whether QuickGELU must be forced on for these weights.
+    tokenizer_folder
+        Where the files of a Hugging Face tokenizer are; ``None`` for open_clip's built-in one.
+    """
+
+    name: str
+    pretrained: str | None
+    architecture: str
+    config: dict[str, Any]
+    preprocess: dict[str, Any]
+    checkpoint: Path
+    quick_gelu: bool = False
+    tokenizer_folder: Path | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def title(self) -> str:
+        """The name for people, e.g. ``ViT-B-32 openai``."""
+        return f"{self.name} {self.pretrained}" if self.pretrained else self.name
+
+    def fingerprint(self, sha256_of: Hasher) -> str:
+        """Identify what turns a prompt into a vector: the weights' bytes, the settings, the tokenizer.
+
+        Embeddings fit together where this is the same. It does not depend on where the files lie.
+        """
+        try:
+            weights, tokenizer = sha256_of(self.checkpoint), self._tokenizer_identity(sha256_of)
+        except OSError as problem:
+            raise CheckpointError(f"{self.checkpoint}: {problem.strerror or problem}") from None
+        settings = {"config": self.config, "quick_gelu": self.quick_gelu}
+        identity = {"weights": weights, "tokenizer": tokenizer, **settings}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+
+    def _tokenizer_identity(self, sha256_of: Hasher) -> list[str]:
+        name = _hub_tokenizer_name(self.config) or "open_clip"
+        if self.tokenizer_folder is None:
+            return [name]
+        files = [self.tokenizer_folder / file for file in _TOKENIZER_FILES]
+        return [name, *(f"{file.name}:{sha256_of(file)}" for file in files if file.is_file())]
+
+
+def resolve_model(
+    name: str, pretrained: str | None = None, *, offline: bool = False, warn: Warn = lambda _: None
+) -> ModelSource:
+    """Find the files of a model, fetching them from the hub where they are not on disk.
+
+    Parameters
+    ----------
+    name
+        ``auto``, ``pocket``, an open_clip name, ``hf-hub:org/repo``, ``local-dir:PATH``, or the path of
+        such a folder.
+    pretrained
+        For an open_clip name only: a tag (``openai``) or a checkpoint file.
+    offline
+        Never open a socket.
+    warn
+        Called with one line when ``auto`` falls back to ``pocket``.
+
+    Raises
+    ------
+    ModelNotFoundError, HubUnreachableError, CheckpointError, ModelError
+    """
+    if pretrained and (name in ("auto", "pocket") or name.startswith((_LOCAL, _HUB))):
+        raise ModelError(f"--pretrained goes with an open_clip model name, not with --model {name}")
+    if name == "auto":
+        return _resolve_auto(offline, warn)
+    if name == "pocket":
+        return _from_folder(POCKET_FOLDER, "pocket")
+    if name.startswith(_HUB):
+        return _from_hub(name, offline)
+    if name.startswith(_LOCAL):
+        return _from_folder(Path(name[len(_LOCAL) :]).expanduser(), name)
+    if not pretrained and (Path(name) / _CONFIG_NAME).is_file():
+        return _from_folder(Path(name), f"{_LOCAL}{name}")
+    return _from_catalogue(name.replace("/", "-"), pretrained, offline)
+
+
+def is_on_disk(name: str, tag: str) -> bool:
+    """Tell whether the weights of a catalogue entry are in the hub client's cache."""
+    repository, filenames = weight_candidates(catalogue.pretrained_tags(name)[tag].get("hf_hub", ""))
+    return bool(repository) and any(cached_file(repository, filename) for filename in filenames)
+
+
+def _resolve_auto(offline: bool, warn: Warn) -> ModelSource:
+    reason = "--offline is set" if offline else "the hub does not answer"
+    if is_on_disk(AUTO_MODEL, AUTO_PRETRAINED) or (not offline and reachable(3.0)):
+        try:
+            return _from_catalogue(AUTO_MODEL, AUTO_PRETRAINED, offline)
+        except (HubUnreachableError, ModelNotFoundError):
+            reason = "it could not be downloaded"
+    warn(
+        f"using the small built-in model 'pocket': {AUTO_MODEL} is not on this machine and {reason}; "
+        "--model pocket silences this"
+    )
+    return _from_folder(POCKET_FOLDER, "pocket")
+
+
+def _from_folder(folder: Path, name: str) -> ModelSource:
+    config_path = folder / _CONFIG_NAME
+    if not folder.is_dir():
+        raise ModelNotFoundError(f"{name}: no such folder")
+    config = _read_config(config_path)
+    checkpoint = _weights_in(folder)
+    if checkpoint is None:
+        raise CheckpointError(f"{folder}: no weights in it ({WEIGHT_NAMES[0]})")
+    location = f"{_LOCAL}{folder}"
+    return ModelSource(
+        name=name, pretrained=None, architecture=location, config=config["model_cfg"],
+        preprocess=config.get("preprocess_cfg", {}), checkpoint=checkpoint,
+        tokenizer_folder=folder if _hub_tokenizer_name(config["model_cfg"]) else None,
+    )  # fmt: skip
+
+
+def _weights_in(folder: Path) -> Path | None:
+    """Choose the weights of a folder: the names open_clip prefers, then the only other candidate."""
+    for name in (
+        *WEIGHT_NAMES,
+        "open_clip_pytorch_model.safetensors",
+        "model.safetensors",
+        "pytorch_model.bin",
+    ):
+        if (folder / name).is_file():
+            return folder / name
+    others = sorted(path for pattern in ("*.safetensors", "*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
+    if len(others) > 1:
+        raise CheckpointError(f"{folder}: several weights files; name the right one {WEIGHT_NAMES[0]}")
+    return others[0] if others else None
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.parent}: no {path.name} in it; not an open_clip model folder") from None
+    except (OSError, ValueError) as problem:
+        raise CheckpointError(f"{path}: cannot be read as JSON ({problem})") from None
+    parts = config.get("model_cfg") if isinstance(config, dict) else None
+    if not isinstance(parts, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= set(parts):
+        raise CheckpointError(f"{path}: lacks model_cfg with embed_dim, vision_cfg and text_cfg")
+    return dict(config)
+
+
+def _from_hub(name: str, offline: bool) -> ModelSource:
+    repository = name[len(_HUB) :]
+    config_path = fetch_file(repository, [_CONFIG_NAME], offline=offline, what=name)
+    config = _read_config(config_path)
+    checkpoint = fetch_file(repository, list(WEIGHT_NAMES), offline=offline, what=name)
+    folder = _hub_tokenizer(config["model_cfg"], name, offline)
+    return ModelSource(
+        name=name, pretrained=None, architecture=f"{_LOCAL}{config_path.parent}", config=config["model_cfg"],
+        preprocess=config.get("preprocess_cfg", {}), checkpoint=checkpoint, tokenizer_folder=folder,
+    )  # fmt: skip
+
+
+def _hub_tokenizer_name(config: dict[str, Any]) -> str:
+    return str(config["text_cfg"].get("hf_tokenizer_name") or "")
+
+
+def _hub_tokenizer(config: dict[str, Any], what: str, offline: bool) -> Path | None:
+    """Fetch the tokenizer that a config names and return its folder; ``None`` for the built-in one."""
+    repository = _hub_tokenizer_name(config)
+    if not repository:
+        return None
+    what = f"{what} (its tokenizer)"
+    folder = fetch_file(repository, ["tokenizer.json"], offline=offline, what=what).parent
+    for optional in ("tokenizer_config.json", "special_tokens_map.json"):
+        try:
+            fetch_file(repository, [optional], offline=offline, what=what)
+        except ModelError:
+            continue
+    return folder
+
+
+def _from_catalogue(name: str, pretrained: str | None, offline: bool) -> ModelSource:
+    config = catalogue.architecture(name)
+    tags = catalogue.pretrained_tags(name)
+    if pretrained is None:
+        pretrained = catalogue.recommended_tag(name)
+    if pretrained in tags or pretrained.lower().replace("-", "_") in tags:
+        tag = pretrained if pretrained in tags else pretrained.lower().replace("-", "_")
+        return _from_tag(name, config, tag, tags[tag], offline)
+    if Path(pretrained).is_file():
+        return _from_file(name, config, Path(pretrained), offline)
+    if Path(pretrained).suffix or "/" in pretrained:
+        raise CheckpointError(f"{pretrained}: no such checkpoint file")
+    raise ModelNotFoundError(f"{name} has no pretrained tag {pretrained!r}; {near_matches(pretrained, tags)}")
+
+
+def _from_tag(name: str, config: dict[str, Any], tag: str, entry: dict[str, Any], offline: bool) -> ModelSource:
+    what = f"{name} {tag}"
+    repository, filenames = weight_candidates(entry.get("hf_hub", ""))
+    if not repository:
+        raise ModelError(
+            f"{what}: these weights are not on the hub; fetch {entry.get('url')} and use --pretrained FILE"
+        )
+    checkpoint = fetch_file(repository, filenames, offline=offline, what=what)
+    folder = _hub_tokenizer(config, what, offline)
+    return ModelSource(
+        name=name, pretrained=tag, architecture=name, config=config, preprocess=catalogue.preprocess_of(entry),
+        checkpoint=checkpoint, tokenizer_folder=folder,
+        quick_gelu=bool(entry.get("quick_gelu")) or bool(config.get("quick_gelu")),
+    )  # fmt: skip
+
+
+def _from_file(name: str, config: dict[str, Any], path: Path, offline: bool) -> ModelSource:
+    """Use a checkpoint file, with what its neighbours and its own contents tell of how it was trained."""
+    preprocess = catalogue.usual_preprocess(name)
+    quick_gelu = bool(config.get("quick_gelu"))
+    notes: tuple[str, ...] = ()
+    if (path.parent / _CONFIG_NAME).is_file():
+        beside = _read_config(path.parent / _CONFIG_NAME)
+        preprocess = {**preprocess, **beside.get("preprocess_cfg", {})}
+        quick_gelu = quick_gelu or bool(beside["model_cfg"].get("quick_gelu"))
+    elif not quick_gelu and "timm_model_name" not in config["vision_cfg"] and looks_like_openai(path):
+        quick_gelu = True
+        notes = (f"{path.name} holds OpenAI's weights, which need QuickGELU: using {name} with QuickGELU",)
+    if _hub_tokenizer_name(config) and (path.parent / "tokenizer.json").is_file():
+        folder: Path | None = path.parent
+    else:
+        folder = _hub_tokenizer(config, f"{name} {path.name}", offline)
+    return ModelSource(
+        name=name, pretrained=str(path), architecture=name, config=config, preprocess=preprocess, checkpoint=path,
+        tokenizer_folder=folder, quick_gelu=quick_gelu, notes=notes,
+    )  # fmt: skip
