@@ -1,0 +1,113 @@
+"""The command line. Commands parse, call and print; errors become messages and exit codes here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from clipcli.cli import cache, classify, export, models, prompts
+from clipcli.cli.messages import Messages
+from clipcli.errors import ClipcliError
+
+__all__ = ["build_app", "main", "run"]
+
+EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
+# The base of all errors that Typer's argument parser raises, wherever this version of Typer keeps it.
+_UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from clipcli._version import __version__
+
+        typer.echo(f"clipcli {__version__}")
+        raise typer.Exit
+
+
+def _global_options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Put the commands together for one command line.
+
+    Typer imports pydantic to read even the options that a group of commands has of its own and that
+    were not given (``--help``, ``--install-completion``), which doubles the time of a command's
+    ``--help``. So a group gets these options only where something stands in their place.
+    """
+    completing = "_CLIPCLI_COMPLETE" in os.environ
+    first, second = (completing or _may_be_option(arguments, place) for place in (0, 1))
+    app = typer.Typer(
+        name="clipcli",
+        help="Classify images among labels that you name. No training needed.",
+        epilog="Exit codes: 0 all done, 1 some inputs failed, 2 nothing done, 130 interrupted.",
+        no_args_is_help=True,
+        add_completion=first,
+        add_help_option=first,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # panels cost every --help as much again as all the rest of it
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_global_options)
+    app.command("classify")(classify.classify)
+    for name, group in (("export", export), ("models", models), ("prompts", prompts), ("cache", cache)):
+        app.add_typer(group.app, name=name, add_help_option=second)
+    return app
+
+
+def _may_be_option(arguments: Sequence[str], place: int) -> bool:
+    return len(arguments) <= place or arguments[place].startswith("-")
+
+
+def main() -> None:
+    """Run the command line and exit with the code that says how it went."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; every expected error ends as one line on stderr."""
+    messages = Messages()
+    _prefer_utf8()
+    try:
+        outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
+        sys.stdout.flush()
+        return outcome if isinstance(outcome, int) else 0
+    except ClipcliError as error:
+        messages.error(str(error))
+        return error.exit_code
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message(), err=True)
+        else:
+            text = error.format_message().replace("Value error, ", "").rstrip(".")
+            messages.error(f"{text} (see {_command_of(error)} --help)")
+        return EXIT_USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        messages.error("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away, which is its right. Keep Python from complaining at exit.
+        sys.stdout = None
+        return 0
+
+
+def _command_of(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context is not None else "clipcli"
+
+
+def _prefer_utf8() -> None:
+    """Write UTF-8 whatever the locale, and on every system the same line ends."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="backslashreplace")

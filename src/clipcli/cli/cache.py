@@ -1,0 +1,57 @@
+"""``clipcli cache``: look after the embeddings kept on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from clipcli.cli import options
+from clipcli.cli.messages import Messages
+from clipcli.cli.models import print_table
+from clipcli.errors import CacheError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clipcli.store import EmbeddingStore
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Look after the cache of embeddings.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def _open(cache_dir: Path | None) -> EmbeddingStore:
+    from clipcli.store import EmbeddingStore, default_folder
+
+    store = EmbeddingStore(cache_dir or default_folder(), Messages().warn)
+    if store.path is None:
+        raise CacheError("there is no usable cache folder; name one with --cache-dir")
+    return store
+
+
+@app.command("info")
+def show_info(cache_dir: options.CacheDir = None) -> None:
+    """Show where the cache is, how large, and what it holds by model."""
+    info = _open(cache_dir).info()
+    if info is None:
+        raise CacheError("the cache cannot be read")
+    typer.echo(f"{info.path}\t{info.size:,} bytes")
+    print_table(("model", "kind", "embeddings"), [(name, kind, str(count)) for name, kind, count in info.entries])
+
+
+@app.command("clear")
+def clear(cache_dir: options.CacheDir = None) -> None:
+    """Forget all embeddings. They are made again when next needed."""
+    typer.echo(f"{_open(cache_dir).clear()} embeddings removed")
+
+
+@app.command("check")
+def check(cache_dir: options.CacheDir = None) -> None:
+    """Read the whole cache and report what is damaged; exit code 1 if anything is."""
+    problems = _open(cache_dir).check()
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise typer.Exit(1)
+    typer.echo("the cache is sound")

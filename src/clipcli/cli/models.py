@@ -1,0 +1,116 @@
+"""``clipcli models``: what can be used, what is on disk, and fetching the rest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from clipcli.cli import options
+from clipcli.cli.messages import Messages
+
+__all__ = ["app"]
+
+app = typer.Typer(help="See what models there are and fetch them.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_models(
+    pattern: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only names or tags with this in them.", show_default=False)] = "",
+    everything: Annotated[bool, typer.Option("--all", "-a", help="All that open_clip knows, not just the recommended.")] = False,
+    on_disk: Annotated[bool, typer.Option("--on-disk", help="Only those that are on this machine.")] = False,
+) -> None:  # fmt: skip
+    """List models and their pretrained tags: name, tag, and whether they are on disk."""
+    from clipcli import catalogue, sources
+
+    rows = [("pocket", "", "built in")]
+    wide = everything or on_disk or bool(pattern)
+    for name in catalogue.architecture_names():
+        tags = catalogue.pretrained_tags(name) if wide else [catalogue.RECOMMENDED.get(name, "")]
+        rows.extend((name, tag, "on disk" if sources.is_on_disk(name, tag) else "") for tag in filter(None, tags))
+    wanted = pattern.lower()
+    rows = [row for row in rows if wanted in f"{row[0]} {row[1]}".lower() and (row[2] or not on_disk)]
+    print_table(("model", "pretrained", "where"), rows)
+
+
+@app.command("show")
+def show_model(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="pocket, or an open_clip name.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what is known of one model."""
+    facts = _pocket_facts() if name == "pocket" else _catalogue_facts(name)
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    for key, value in facts.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        if isinstance(value, dict):
+            typer.echo(f"{key}:")
+            for inner, figure in value.items():
+                typer.echo(f"  {inner}: {figure}")
+        else:
+            typer.echo(f"{key}: {shown}")
+
+
+def _pocket_facts() -> dict[str, Any]:
+    from clipcli.sources import POCKET_FOLDER
+
+    facts: dict[str, Any] = json.loads((POCKET_FOLDER / "card.json").read_text("utf-8"))
+    return facts
+
+
+def _catalogue_facts(name: str) -> dict[str, Any]:
+    from clipcli import catalogue, sources
+
+    config = catalogue.architecture(name)
+    tags = catalogue.pretrained_tags(name)
+    vision, text = config["vision_cfg"], config["text_cfg"]
+    return {
+        "model": name,
+        "image size": vision.get("image_size", 224),
+        "embedding dimensions": config["embed_dim"],
+        "context length": text.get("context_length", 77),
+        "tokenizer": text.get("hf_tokenizer_name") or "open_clip",
+        "scores": "sigmoid" if "init_logit_bias" in config else "softmax",
+        "pretrained": list(tags),
+        "on disk": [tag for tag in tags if sources.is_on_disk(name, tag)],
+    }
+
+
+@app.command("download")
+def download_model(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="An open_clip name, or hf-hub:ORG/REPO.", show_default=False),
+    ],
+    pretrained: options.Pretrained = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fetch a model's weights and tokenizer, so that later runs need no network."""
+    from clipcli.hub import quiet_hub
+    from clipcli.sources import resolve_model
+
+    messages = Messages(quiet=quiet)
+    with quiet_hub(quiet=quiet):
+        source = resolve_model(name, pretrained, warn=messages.warn)
+    typer.echo(str(source.checkpoint))
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows for people on a terminal, and as TSV with a header in a pipe."""
+    if not sys.stdout.isatty():
+        for row in (header, *rows):
+            typer.echo("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*header, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)

@@ -1,0 +1,136 @@
+"""The options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "BatchSize",
+    "CacheDir",
+    "Device",
+    "ExtraLabels",
+    "LabelsFile",
+    "ModelName",
+    "NoCache",
+    "Offline",
+    "Precision",
+    "Pretrained",
+    "PromptSets",
+    "Quiet",
+    "Templates",
+    "Verbose",
+    "Workers",
+    "cache_setting",
+]
+
+_LABELS, _MODEL, _RUNNING = "Labels and prompts", "Model", "Running"
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    from clipcli.catalogue import architecture_names
+
+    return [name for name in ("auto", "pocket", *architecture_names()) if name.startswith(incomplete)]
+
+
+def _complete_prompts(incomplete: str) -> list[str]:
+    from clipcli.prompts import builtin_set_names
+
+    return [name for name in builtin_set_names() if name.startswith(incomplete)]
+
+
+LabelsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", rich_help_panel=_LABELS,
+        help="Label file: text (one a line), .csv/.tsv or .json.",
+    ),
+]  # fmt: skip
+ExtraLabels = Annotated[
+    list[str] | None,
+    typer.Option("--label", "-l", metavar="TEXT", rich_help_panel=_LABELS, help="A label; may be repeated."),
+]
+Templates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template", "-t", metavar="TEXT", rich_help_panel=_LABELS,
+        help="Prompt template with {label} in it; repeat for an ensemble. [default: a photo of a/an {label}]",
+    ),
+]  # fmt: skip
+PromptSets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prompts", "-p", metavar="NAME|FILE", rich_help_panel=_LABELS, autocompletion=_complete_prompts,
+        help="Built-in template set, or a file with one template a line.",
+    ),
+]  # fmt: skip
+ModelName = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", metavar="NAME", envvar="CLIPCLI_MODEL", rich_help_panel=_MODEL, autocompletion=_complete_model,
+        help="auto, pocket, an open_clip name, hf-hub:ORG/REPO or local-dir:PATH.",
+    ),
+]  # fmt: skip
+Pretrained = Annotated[
+    str | None,
+    typer.Option(
+        "--pretrained", metavar="TAG|FILE", envvar="CLIPCLI_PRETRAINED", rich_help_panel=_MODEL,
+        help="Weights for an open_clip name: a tag, or a checkpoint file.",
+    ),
+]  # fmt: skip
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        envvar="CLIPCLI_DEVICE",
+        rich_help_panel=_MODEL,
+        help="auto, cpu, cuda, cuda:N or mps.",
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision", metavar="NAME", envvar="CLIPCLI_PRECISION", rich_help_panel=_MODEL,
+        help="auto, fp32, bf16 or fp16, for the image encoder.",
+    ),
+]  # fmt: skip
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", envvar="CLIPCLI_OFFLINE", rich_help_panel=_MODEL, help="Never use the network."),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", min=1, envvar="CLIPCLI_BATCH_SIZE", rich_help_panel=_RUNNING, help="Images a batch."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, envvar="CLIPCLI_WORKERS", rich_help_panel=_RUNNING, help="Decoding threads."),
+]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir", metavar="DIR", envvar="CLIPCLI_CACHE_DIR", rich_help_panel=_RUNNING,
+        help="Where embeddings are kept. [default: the user's cache folder]",
+    ),
+]  # fmt: skip
+NoCache = Annotated[
+    bool,
+    typer.Option("--no-cache", envvar="CLIPCLI_NO_CACHE", rich_help_panel=_RUNNING, help="Keep no embeddings on disk."),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", envvar="CLIPCLI_QUIET", rich_help_panel=_RUNNING, help="Errors only.")
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", rich_help_panel=_RUNNING, help="Say what is loaded, cached and encoded."),
+]
+
+
+def cache_setting(cache_dir: Path | None, no_cache: bool) -> bool | Path:
+    """Turn ``--cache-dir`` and ``--no-cache`` into what :class:`clipcli.Classifier` takes."""
+    if no_cache:
+        return False
+    return cache_dir if cache_dir is not None else True
