@@ -1,0 +1,47 @@
+"""Read ``everyday.txt``: common words and the ImageNet classes whose photographs look like them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tools.pocket.classes import Classes
+from tools.pocket.wordnet import Nouns
+
+BoolArray = npt.NDArray[np.bool_]
+
+EVERYDAY = Path(__file__).parent / "everyday.txt"
+
+
+def read_everyday(classes: Classes, nouns: Nouns, below: dict[int, BoolArray]) -> dict[str, BoolArray]:
+    """Map each everyday word to a mask (1000,) of its classes.
+
+    Raises
+    ------
+    ValueError
+        If a line names a class or a noun that does not exist.
+    """
+    masks = {}
+    for number, line in enumerate(EVERYDAY.read_text().splitlines(), start=1):
+        if line and not line.startswith("#"):
+            words, _, members = line.partition("=")
+            mask = np.zeros(len(classes.names), dtype=np.bool_)
+            for member in members.split(","):
+                try:
+                    mask |= _mask(member.strip(), classes, nouns, below)
+                except KeyError:
+                    raise ValueError(f"{EVERYDAY.name}:{number}: no such class: {member.strip()}") from None
+            masks.update({word.strip(): mask for word in words.split(",")})
+    return masks
+
+
+def _mask(member: str, classes: Classes, nouns: Nouns, below: dict[int, BoolArray]) -> BoolArray:
+    if member.startswith("*"):
+        covered = [below[offset] for offset in nouns.senses[member[1:]] if offset in below]
+        if not covered:
+            raise KeyError(member)
+        return covered[0]
+    mask = np.zeros(len(classes.names), dtype=np.bool_)
+    mask[classes.main_names[member.lower()]] = True
+    return mask
