@@ -1,0 +1,149 @@
+"""Shared fixtures: real photographs, small real models saved to disk, and the command as users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_configure() -> None:
+    os.environ["PYTHONWARNINGS"] = "ignore::UserWarning"
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, Path]:
+    """Real photographs that scikit-image and scikit-learn ship, by what they show."""
+    import skimage
+    import sklearn
+
+    shipped = Path(skimage.__file__).parent / "data"
+    images = Path(sklearn.__file__).parent / "datasets" / "images"
+    return {
+        "cat": shipped / "chelsea.png",
+        "coffee": shipped / "coffee.png",
+        "rocket": shipped / "rocket.jpg",
+        "astronaut": shipped / "astronaut.png",
+        "motorcycle": shipped / "motorcycle_left.png",
+        "temple": images / "china.jpg",
+        "flower": images / "flower.jpg",
+    }
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """An environment of one's own: no settings, an empty cache, and a hub that nobody answers for."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLIPCLI_", "HF_"))}
+    return kept | {
+        "CLIPCLI_CACHE_DIR": str(tmp_path / "cache"),
+        "HF_HOME": str(tmp_path / "huggingface"),
+        "HF_ENDPOINT": "http://127.0.0.1:9",  # the discard port: refuses at once
+        "PYTHONIOENCODING": "utf-8",
+        "COLUMNS": "100",
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run ``clipcli`` in a process of its own, as a user would, in an empty folder."""
+
+    def run_clipcli(*arguments: object, **extra: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "clipcli", *map(str, arguments)],
+            capture_output=True, text=True, encoding="utf-8", timeout=300, cwd=tmp_path, env=environment | extra,
+        )  # fmt: skip
+
+    return run_clipcli
+
+
+def save_model_folder(folder: Path, config: dict[str, Any], *, seed: int = 0, **preprocess: Any) -> Path:
+    """Save a randomly initialised open_clip model as a ``local-dir`` folder."""
+    from clipcli._torchvision import import_open_clip
+
+    open_clip = import_open_clip()
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    custom_text = config.get("custom_text", False)
+    kind = open_clip.CustomTextCLIP if custom_text else open_clip.CLIP
+    model = kind(**{key: value for key, value in config.items() if key != "custom_text"})
+    save_file(
+        {name: tensor.contiguous() for name, tensor in model.state_dict().items()},
+        folder / "open_clip_model.safetensors",
+    )
+    text = json.dumps({"model_cfg": config, "preprocess_cfg": preprocess})
+    (folder / "open_clip_config.json").write_text(text, "utf-8")
+    return folder
+
+
+TINY_CLIP: dict[str, Any] = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real CLIP, small enough to load at once: ViT and causal text transformer, random weights."""
+    return save_model_folder(tmp_path_factory.mktemp("models") / "tiny-clip", TINY_CLIP)
+
+
+@pytest.fixture(scope="session")
+def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small SigLIP: timm image tower, bidirectional text tower, logit bias, a tokenizer of its own."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-siglip"
+    config = {
+        "embed_dim": 192,
+        "init_logit_bias": -10,
+        "custom_text": True,
+        "vision_cfg": {
+            "image_size": 224, "timm_model_name": "vit_tiny_patch16_224", "timm_model_pretrained": False,
+            "timm_pool": "avg", "timm_proj": "none",
+        },
+        "text_cfg": {
+            "context_length": 16, "vocab_size": 512, "hf_tokenizer_name": "example/tiny-siglip", "width": 64,
+            "heads": 2, "layers": 2, "no_causal_mask": True, "proj_bias": True, "pool_type": "last",
+            "tokenizer_kwargs": {"clean": "canonicalize"},
+        },
+    }  # fmt: skip
+    save_model_folder(folder, config, mean=(0.5,) * 3, std=(0.5,) * 3, interpolation="bicubic", resize_mode="squash")
+    save_tokenizer(folder)
+    return folder
+
+
+def save_tokenizer(folder: Path) -> None:
+    """Train and save a small sentencepiece-style tokenizer of the kind SigLIP uses."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    texts = [
+        "a photo of a cat",
+        "a photo of a dog",
+        "the temple at dusk",
+        "an orange rocket",
+        "coffee in a cup",
+    ]
+    trainer = trainers.UnigramTrainer(vocab_size=200, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>")
+    tokenizer.train_from_iterator(texts * 20, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+
+
+def lines_of(text: str) -> list[str]:
+    """Split output into its lines."""
+    return text.splitlines()
