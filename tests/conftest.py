@@ -6,17 +6,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+RunTogether = Callable[..., "list[subprocess.CompletedProcess[str]]"]
 
 
 def pytest_configure() -> None:
     os.environ["PYTHONWARNINGS"] = "ignore::UserWarning"
+    settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
@@ -38,30 +42,83 @@ def photos() -> dict[str, Path]:
     }
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """An environment of one's own: no settings, an empty cache, and a hub that nobody answers for."""
+def clean_environment(folder: Path) -> dict[str, str]:
+    """Make an environment of one's own: no settings, an empty cache, and a hub that nobody answers for."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLIPCLI_", "HF_"))}
     return kept | {
-        "CLIPCLI_CACHE_DIR": str(tmp_path / "cache"),
-        "HF_HOME": str(tmp_path / "huggingface"),
+        "CLIPCLI_CACHE_DIR": str(folder / "cache"),
+        "HF_HOME": str(folder / "huggingface"),
         "HF_ENDPOINT": "http://127.0.0.1:9",  # the discard port: refuses at once
         "PYTHONIOENCODING": "utf-8",
+        "OMP_NUM_THREADS": "1",  # several processes run side by side, and waiting threads of one keep others waiting
         "COLUMNS": "100",
     }
 
 
-@pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Run ``clipcli`` in a process of its own, as a user would, in an empty folder."""
+def runner(folder: Path, environment: dict[str, str]) -> Run:
+    """Make a function that runs ``clipcli`` in a process of its own, as a user would, in a folder."""
 
     def run_clipcli(*arguments: object, **extra: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "clipcli", *map(str, arguments)],
-            capture_output=True, text=True, encoding="utf-8", timeout=300, cwd=tmp_path, env=environment | extra,
+            capture_output=True, text=True, encoding="utf-8", timeout=300, cwd=folder, env=environment | extra,
         )  # fmt: skip
 
     return run_clipcli
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A clean environment for one test."""
+    return clean_environment(tmp_path)
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run ``clipcli`` for one test, in an empty folder."""
+    return runner(tmp_path, environment)
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run ``clipcli`` for several tests of a module, which share one folder and cache."""
+    folder = tmp_path_factory.mktemp("shared")
+    return runner(folder, clean_environment(folder))
+
+
+TOGETHER = """
+import io, json, os, sys
+from clipcli.cli import run
+
+answers = []
+for arguments, variables in json.load(sys.stdin):
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2)]
+    os.environ.update(variables)
+    sys.stdout, sys.stderr = streams
+    code = run(arguments)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    for stream in streams:
+        stream.flush()
+    answers.append([code, *(stream.buffer.getvalue().decode() for stream in streams)])
+json.dump(answers, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def run_together(tmp_path_factory: pytest.TempPathFactory) -> RunTogether:
+    """Run several command lines one after the other in one process, which imports torch but once."""
+    folder = tmp_path_factory.mktemp("together")
+
+    def run_all(*lines: Sequence[object], **variables: str) -> list[subprocess.CompletedProcess[str]]:
+        commands = [(list(map(str, line)), variables) for line in lines]
+        done = subprocess.run(
+            [sys.executable, "-c", TOGETHER], input=json.dumps(commands), stdout=subprocess.PIPE, check=True, text=True,
+            encoding="utf-8", timeout=900, cwd=folder, env=clean_environment(folder),
+        )  # fmt: skip
+        answers = zip(commands, json.loads(done.stdout), strict=True)
+        return [subprocess.CompletedProcess(command[0], *answer) for command, answer in answers]
+
+    return run_all
 
 
 def save_model_folder(folder: Path, config: dict[str, Any], *, seed: int = 0, **preprocess: Any) -> Path:

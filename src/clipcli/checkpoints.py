@@ -7,10 +7,11 @@ import pickletools
 import zipfile
 from pathlib import Path
 
-__all__ = ["is_torchscript", "looks_like_openai", "tensor_names"]
+__all__ = ["OPENAI_BUFFERS", "has_openai_buffers", "is_torchscript", "looks_like_openai", "tensor_names"]
 
-# Buffers that OpenAI stored beside the weights; no other trainer writes them.
-_OPENAI_KEYS = frozenset({"input_resolution", "context_length", "vocab_size"})
+OPENAI_BUFFERS = frozenset({"input_resolution", "context_length", "vocab_size"})
+"""What OpenAI stored beside the weights; no other trainer writes these."""
+
 _MAX_HEADER = 100_000_000
 
 
@@ -27,10 +28,18 @@ def looks_like_openai(path: Path) -> bool:
     """Tell whether a checkpoint file holds OpenAI's weights, which were trained with QuickGELU.
 
     True for a TorchScript archive, for a state dict with the buffers only OpenAI stored, and for a file
-    whose own name, or whose folder's, says ``openai``.
+    whose own name, or that of its folder or hub repository, says ``openai``.
     """
-    named = "openai" in path.name.lower() or "openai" in path.parent.name.lower()
-    return named or is_torchscript(path) or tensor_names(path) >= _OPENAI_KEYS
+    names = [path.name, path.parent.name]
+    if path.parent.parent.name == "snapshots":  # the hub client's cache: models--ORG--NAME/snapshots/COMMIT/FILE
+        names.append(path.parent.parent.parent.name)
+    named = any("openai" in name.lower() for name in names)
+    return named or is_torchscript(path) or has_openai_buffers(path)
+
+
+def has_openai_buffers(path: Path) -> bool:
+    """Tell whether a state dict holds the buffers that only OpenAI stored."""
+    return tensor_names(path) >= OPENAI_BUFFERS
 
 
 def tensor_names(path: Path) -> frozenset[str]:

@@ -11,34 +11,35 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.errors import EmbeddingFileError, ImageError, InputError, LabelError
-from clipcli.images import find_images, open_image, to_rgb
+from clipcli.inputs import BadInput, FileInput, Input, MemberInput, Source, discover
 from clipcli.labels import Label, load_labels
-from clipcli.pipeline import encode_in_batches, map_ahead
+from clipcli.pipeline import Block, Cached, ImageStatistics, Plan, embed_images
 from clipcli.prompts import resolve_templates
 from clipcli.records import Failure, Prediction, Result
 from clipcli.sources import ModelSource, resolve_model
-from clipcli.store import EmbeddingStore, ModelFacts, default_folder
+from clipcli.store import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
 from clipcli.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
-    from clipcli.model import Model
+    from clipcli.model import ImageEncoder, Model
 
-    ImageLike = str | Path | Image.Image
+    ImageLike = str | Path | Image.Image | Input
 
 __all__ = ["Classifier"]
 
 _CPU_BATCH, _GPU_BATCH = 16, 64
+_TRIM_EVERY = 200  # blocks
 
 
 class Classifier:
@@ -70,6 +71,8 @@ class Classifier:
         When to answer ``unknown``.
     cache
         ``False`` keeps nothing on disk; a path keeps it there rather than in the user's cache folder.
+    cache_limit
+        Bytes that the cache may take before the oldest image embeddings are dropped.
     offline
         Never open a socket.
     warn
@@ -96,7 +99,8 @@ class Classifier:
         workers: int | None = None,
         top_k: int = 5,
         thresholds: Thresholds | None = None,
-        cache: bool | Path = True,
+        cache: bool | str | Path = True,
+        cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -114,18 +118,57 @@ class Classifier:
         self._batch_size, self._workers = batch_size, workers
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
         self.text_statistics: TextStatistics | None = None
-        folder = cache if isinstance(cache, Path) else default_folder() if cache else None
+        self.image_statistics = ImageStatistics()
+        folder = None if cache is False else default_folder() if cache is True else Path(cache)
         self.source: ModelSource = resolve_model(model, pretrained, offline=offline, warn=warn)
         for note in self.source.notes:
             warn(note)
-        self._store = EmbeddingStore(folder, warn)
+        self._store = EmbeddingStore(folder, warn, cache_limit)
 
     @cached_property
     def model(self) -> Model:
         """The opened model, loaded on first use."""
         from clipcli.model import open_model
 
-        return open_model(self.source, self._device, self._precision)
+        model = open_model(self.source, self._device, self._precision)
+        self._store.keep_note(self._precision_note, model.precision)
+        return model
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model had to be loaded so far."""
+        return "model" in self.__dict__
+
+    @property
+    def _precision_note(self) -> str:
+        gpu = Path("/dev/nvidiactl").exists()
+        return f"precision of {self._device} {self._precision} with torch {version('torch')}, gpu {gpu}"
+
+    @property
+    def precision(self) -> str:
+        """What the image encoder computes in. The model is loaded to tell only where it was never before."""
+        if self._precision != "auto" and not self.is_loaded:
+            return self._precision
+        noted = None if self.is_loaded else self._store.note(self._precision_note)
+        return noted or self.model.precision
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that decides what the results of a run say, by names that people know."""
+        classes = self.classes
+        return {
+            "model": self.source.title,
+            "precision": self.precision,
+            "weights or preprocessing": self.image_fingerprint(),
+            "labels": list(classes.labels),
+            "groups": [group or "none" for group in classes.groups],
+            "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
+            "thresholds": vars(self.thresholds),
+            "batch size": self.batch_size,
+        }
+
+    def image_fingerprint(self) -> str:
+        """Identify what makes the image embeddings: model, preprocessing and precision."""
+        return self.source.image_fingerprint(self._store.file_sha256, self.precision)
 
     @cached_property
     def classes(self) -> ClassEmbeddings:
@@ -157,23 +200,30 @@ class Classifier:
 
     def _open_text_encoder(self) -> tuple[ModelFacts, Encode]:
         model = self.model
-        facts = ModelFacts(self.source.name, self.source.pretrained, model.dim, model.logit_scale, model.logit_bias)
 
         def encode(prompts: Sequence[str]) -> NDArray[np.float32]:
             cut = model.text_encoder.count_cut(prompts)
             if cut:
-                self._warn(f"{cut} prompts are longer than {self.source.title} can read; their ends are cut off")
+                prompts_are = "1 prompt is" if cut == 1 else f"{cut} prompts are"
+                self._warn(f"{prompts_are} longer than {self.source.title} can read; what is too much is cut off")
             return model.text_encoder.encode(prompts)
 
-        return facts, encode
+        return self._facts(), encode
 
-    def classify(self, images: Iterable[ImageLike] | ImageLike) -> Iterator[Result]:
+    def _facts(self) -> ModelFacts:
+        model = self.model
+        return ModelFacts(self.source.name, self.source.pretrained, model.dim, model.logit_scale, model.logit_bias)
+
+    def classify(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Result]:
         """Classify images, yielding one result for each in their order.
 
         Parameters
         ----------
         images
-            Paths of files or folders, or Pillow images.
+            Paths of files, folders or tar archives, or Pillow images.
+        even_batches
+            Fill up the last batch of a run, so that the scores of an image don't depend on its neighbours
+            in their last digits.
 
         Yields
         ------
@@ -186,27 +236,61 @@ class Classifier:
             If a folder holds no images.
         """
         classes = self.classes
-        encoder = self.model.image_encoder
+        for block in self.embed(images, even_batches=even_batches):
+            yield from self._predictions(block, classes)
 
-        def prepare(item: tuple[str, ImageLike]) -> torch.Tensor:
-            image = item[1]
-            return encoder.prepare(open_image(Path(image)) if isinstance(image, str | Path) else to_rgb(image))
+    def embed(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Block[Any]]:
+        """Embed images, in blocks: from the cache where they are known, else encoded and kept there.
+
+        Yields
+        ------
+        Lists of ``(input, embedding)`` in the order of the inputs. An embedding is (D,) float32 of length
+        one; in its place stands an :class:`~clipcli.errors.ImageError` where the input is no image.
+        """
+        precision = self.precision
+        cached = Cached(
+            self._store, self.image_fingerprint(), half=precision != "fp32", statistics=self.image_statistics
+        )
+
+        def open_encoder() -> ImageEncoder:
+            model = self.model
+            fingerprint = self.image_fingerprint()
+            cached.use(fingerprint, half=model.precision != "fp32")
+            self._store.remember_model(fingerprint, self._facts())
+            return model.image_encoder
 
         workers = self._workers or min(4, os.cpu_count() or 1)
-        batch_size = self._batch_size or (_CPU_BATCH if self.model.device == "cpu" else _GPU_BATCH)
-        stream = map_ahead(prepare, _named(images), workers, ahead=batch_size + workers)
-        for (name, _), vector in encode_in_batches(stream, encoder.encode, batch_size):
-            if isinstance(vector, ImageError):
-                yield Failure(name, vector.kind, str(vector))
-            else:
-                yield self._predict(name, vector, classes)
+        plan = Plan(self.batch_size, workers, even_batches)
+        try:
+            for number, block in enumerate(embed_images(_inputs(images), cached, open_encoder, plan), start=1):
+                if number % _TRIM_EVERY == 0:
+                    self._store.trim()
+                yield block
+        finally:
+            self._store.trim()
 
-    def _predict(self, name: str, vector: NDArray[np.float32], classes: ClassEmbeddings) -> Prediction:
-        similarity = cosine_similarities(vector[None], classes.vectors)  # (1, D) x (C, D) -> (1, C)
-        probability = probabilities(similarity, classes.facts.logit_scale, classes.facts.logit_bias)
-        ranking = rank(classes.labels, probability[0], similarity[0], self.top_k, self.thresholds)
-        groups = group_probabilities(classes.groups, probability[0])
-        return Prediction(name, ranking.label, ranking.top, self.source.name, self.source.pretrained, groups)
+    @property
+    def batch_size(self) -> int:
+        """Images a batch: as asked for, or as suits what the encoder computes in."""
+        return self._batch_size or (_GPU_BATCH if self.precision == "fp16" else _CPU_BATCH)
+
+    def _predictions(self, block: Block[Any], classes: ClassEmbeddings) -> Iterator[Result]:
+        """Rank the labels for the images of one block, all at once."""
+        vectors = [vector for _, vector in block if not isinstance(vector, ImageError)]
+        stacked = np.stack(vectors) if vectors else np.empty((0, classes.facts.dim), np.float32)
+        similarity = cosine_similarities(stacked, classes.vectors)  # (N, D) x (C, D) -> (N, C)
+        scored = probabilities(similarity, classes.facts.logit_scale, classes.facts.logit_bias)
+        rows = iter(zip(scored, similarity, strict=True))
+        for item, vector in block:
+            if isinstance(vector, ImageError):
+                yield Failure(_name_of(item), vector.kind, str(vector))
+                continue
+            probability, cosines = next(rows)
+            ranking = rank(classes.labels, probability, cosines, self.top_k, self.thresholds)
+            groups = group_probabilities(classes.groups, probability) if any(classes.groups) else {}
+            yield Prediction(
+                _name_of(item), ranking.label, ranking.top, self.source.name, self.source.pretrained, groups
+            )
 
 
 def _as_labels(labels: Iterable[str | Label] | Path) -> list[Label]:
@@ -226,16 +310,18 @@ def _as_labels(labels: Iterable[str | Label] | Path) -> list[Label]:
     return given
 
 
-def _named(images: Iterable[ImageLike] | ImageLike) -> Iterator[tuple[str, ImageLike]]:
-    """Pair each image with the name its result carries; folders are walked."""
+def _inputs(images: Iterable[ImageLike] | ImageLike) -> Iterator[Any]:
+    """Turn what the caller gave into single inputs; folders and archives are looked into."""
     if isinstance(images, str | Path) or not isinstance(images, Iterable):
         images = [images]
     for image in images:
-        if isinstance(image, str | Path) and Path(image).is_dir():
-            yield from ((str(path), path) for path in find_images([Path(image)]))
-        elif isinstance(image, str | Path):
-            yield os.fspath(image), image
-        elif hasattr(image, "convert"):
-            yield getattr(image, "filename", ""), image
+        if isinstance(image, str | Path):
+            yield from discover(Source((os.fspath(image),)))
+        elif isinstance(image, FileInput | MemberInput | BadInput) or hasattr(image, "convert"):
+            yield image
         else:
             raise InputError(f"cannot classify a {type(image).__name__}; give paths or Pillow images")
+
+
+def _name_of(item: Any) -> str:
+    return str(item.name) if isinstance(item, FileInput | MemberInput | BadInput) else getattr(item, "filename", "")

@@ -13,6 +13,7 @@ r"""Every error that clipcli raises on purpose, and the exit code each one ends 
     ├── InputError                2   nothing to work on: no inputs, or a folder without images
     ├── OutputError               2   the output cannot be written
     ├── CacheError                2   `clipcli cache` cannot do what was asked
+    ├── Interrupted             130   stopped by the user; says what is kept and how to go on
     └── ImageError                1   one input that is no readable image; recorded, the run goes on
 
 Exit code 0 means all done, 1 means done but some inputs failed, 130 means interrupted.
@@ -28,6 +29,7 @@ __all__ = [
     "HubUnreachableError",
     "ImageError",
     "InputError",
+    "Interrupted",
     "LabelError",
     "ModelError",
     "ModelNotFoundError",
@@ -80,6 +82,12 @@ class OutputError(ClipcliError):
 
 class CacheError(ClipcliError):
     """A ``clipcli cache`` command cannot do what was asked."""
+
+
+class Interrupted(ClipcliError):  # noqa: N818 - no error of anybody's
+    """The user stopped the run; what was done is kept."""
+
+    exit_code = 130
 
 
 class ImageError(ClipcliError):

@@ -8,6 +8,7 @@ uses pickle.
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.files import replacing
 from clipcli.store import ModelFacts
+from clipcli.textfiles import csv_line
 
 __all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "save_class_embeddings"]
 
@@ -115,7 +117,11 @@ def _sidecar(path: Path) -> Path:
 
 
 def _write_npy(classes: ClassEmbeddings, path: Path) -> None:
-    np.save(path, classes.vectors, allow_pickle=False)
+    # By way of memory: given a path, numpy adds a suffix to LABELS.NPY, and given a file, it says that the
+    # disk is full in an error without a number.
+    content = io.BytesIO()
+    np.save(content, classes.vectors, allow_pickle=False)
+    path.write_bytes(content.getvalue())
 
 
 def _read_npy(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
@@ -134,9 +140,10 @@ def _read_npz(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
 
 
 def _write_safetensors(classes: ClassEmbeddings, path: Path) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    save_file({"embeddings": classes.vectors}, path, metadata={"clipcli": json.dumps(_metadata(classes))})
+    # Not save_file, whose error for a full disk is no OSError.
+    path.write_bytes(save({"embeddings": classes.vectors}, metadata={"clipcli": json.dumps(_metadata(classes))}))
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
@@ -201,21 +208,17 @@ def _read_jsonl(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
 
 def _write_csv(classes: ClassEmbeddings, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
         dimensions = [f"e{index}" for index in range(classes.vectors.shape[1])]
-        writer.writerow([*_ROWS, *_SHARED, *dimensions])
+        file.write(csv_line([*_ROWS, *_SHARED, *dimensions]))
         for row in _rows(classes):
-            writer.writerow(
-                [
-                    *(row["label"], row["group"] or "", json.dumps(row["prompts"], ensure_ascii=False)),
-                    *(row["clipcli"], row["fingerprint"], json.dumps(row["model"])),
-                    *row["embedding"],
-                ]
-            )
+            own = (row["label"], row["group"] or "", json.dumps(row["prompts"], ensure_ascii=False))
+            shared = (row["clipcli"], row["fingerprint"], json.dumps(row["model"]))
+            file.write(csv_line([*own, *shared, *row["embedding"]]))
 
 
 def _read_csv(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    csv.field_size_limit(2**31 - 1)  # the prompts of a large ensemble exceed the usual 128 KiB a cell
+    with path.open(encoding="utf-8-sig", newline="") as file:
         table = list(csv.DictReader(file))
     rows = [
         {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,36 +14,59 @@ from clipcli.errors import OutputError
 
 __all__ = ["replacing"]
 
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside ``path`` that takes its place when the block ends well.
 
+    A link keeps its place and its target is replaced; what exists and is no regular file (``/dev/null``,
+    a pipe) is yielded itself.
+
     Raises
     ------
     OutputError
-        If the folder cannot be written, or the disk is full; ``path`` is then as it was.
+        If the folder cannot be written, or the disk is full; ``path`` is then as it was. Other errors
+        of the block are its own and pass through.
     """
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    target = path.resolve()
     try:
         # Opened exclusively by its random name, then reopened by the writers: some take only a path.
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=".clipcli-", suffix=path.suffix, dir=target.parent)
         os.close(handle)
     except OSError as problem:
-        raise OutputError(f"{path}: cannot be written ({problem.strerror})") from None
+        raise _cannot_be_written(path, problem) from None
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as problem:
-        raise OutputError(f"{path}: cannot be written ({problem.strerror or problem})") from None
+        try:
+            yield temporary
+        except OSError as problem:
+            if problem.errno in _DISK_FAULTS:
+                raise _cannot_be_written(path, problem) from None
+            raise
+        try:
+            temporary.chmod(_mode_of(target))
+            temporary.replace(target)
+        except OSError as problem:
+            raise _cannot_be_written(path, problem) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
+def _cannot_be_written(path: Path, problem: OSError) -> OutputError:
+    return OutputError(f"{path}: cannot be written ({problem.strerror or problem})")
+
+
+def _mode_of(path: Path) -> int:
+    """Return the permissions a file has, or that a new one would get."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask

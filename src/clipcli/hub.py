@@ -6,6 +6,7 @@ this machine already are never fetched again. A file found there is used without
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -66,29 +67,30 @@ def cached_file(repository: str, filename: str) -> Path | None:
     return Path(path) if isinstance(path, str) else None
 
 
-def reachable(seconds: float = REACH_SECONDS) -> bool:
-    """Tell whether the hub answers at all within a few seconds (any answer counts).
+def reachable(repository: str, filename: str, seconds: float = REACH_SECONDS) -> bool:
+    """Tell whether the hub answers for a file within a few seconds, be it with a refusal.
 
-    Asked from a thread, because looking up a name can hang for longer than any timeout one can set.
+    It is the file that is asked for, because a hub in trouble may still show its front page, and the
+    client then tries again for minutes. Asked from a thread, because looking up a name can hang for
+    longer than any timeout one can set.
     """
-    answered = threading.Event()
-    failed = threading.Event()
+    from huggingface_hub import get_session, hf_hub_url
+
+    url = hf_hub_url(repository, filename)
+    done, answered = threading.Event(), threading.Event()
 
     def ask() -> None:
-        from huggingface_hub import constants, get_session
-
         try:
-            get_session().head(constants.ENDPOINT, timeout=seconds)
-            answered.set()
-        except Exception:  # noqa: BLE001 - whatever went wrong, the hub cannot be reached
-            failed.set()
+            if get_session().head(url, timeout=seconds).status_code < 500:
+                answered.set()
+        except Exception:  # noqa: BLE001, S110 - whatever went wrong, the hub cannot be reached
+            pass
         finally:
             done.set()
 
-    done = threading.Event()
     threading.Thread(target=ask, daemon=True).start()
     done.wait(seconds + 1.0)
-    return answered.is_set() and not failed.is_set()
+    return answered.is_set()
 
 
 @contextmanager
@@ -131,7 +133,7 @@ def fetch_file(repository: str, filenames: list[str], *, offline: bool, what: st
             return path
     if offline:
         raise HubUnreachableError(f"{what}: weights are not on this machine and --offline is set; {WAYS_OUT}")
-    if not reachable():
+    if not reachable(repository, filenames[0]):
         raise HubUnreachableError(f"{what}: weights are not on this machine and the hub does not answer; {WAYS_OUT}")
     return _download(repository, filenames, what)
 
@@ -140,6 +142,7 @@ def _download(repository: str, filenames: list[str], what: str) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # not each retry; the outcome is told below
     for filename in filenames:
         try:
             return Path(hf_hub_download(repository, filename))

@@ -15,14 +15,29 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from clipcli.errors import ImageError, InputError
 
-__all__ = ["MAX_PIXELS", "find_images", "looks_like_image", "open_image", "to_rgb"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "find_images",
+    "has_image_suffix",
+    "is_folder",
+    "looks_like_image",
+    "open_image",
+    "read_file",
+    "read_signature",
+    "to_rgb",
+    "too_many_bytes",
+]
 
 MAX_PIXELS = 178_956_970
 """Most pixels an image may have: Pillow's own bound against decompression bombs (half a GiB of RGB)."""
+
+MAX_BYTES = 2 << 30
+"""Largest file that is read, in bytes; what is larger is no photograph."""
 
 # Left out on purpose: EPS and WMF (run other programs), TGA and other formats without a signature
 # (any file could pass for one).
@@ -30,8 +45,23 @@ _FORMATS = (
     "JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "HEIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "ICO",
     "ICNS", "DDS", "QOI", "PSD", "SGI",
 )  # fmt: skip
+_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".avif", ".heic", ".heif", ".bmp", ".dib",
+    ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".ico", ".icns", ".dds", ".qoi",
+    ".psd", ".sgi",
+)  # fmt: skip
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _SIGNATURE_BYTES = 32
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @cache
@@ -47,8 +77,14 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
+def has_image_suffix(name: str) -> bool:
+    """Tell by its name whether a file is meant to be an image."""
+    return name.lower().endswith(_SUFFIXES)
+
+
 def looks_like_image(signature: bytes) -> bool:
     """Tell by its first bytes whether a file is in a format that can be opened."""
+    signature = signature.ljust(_SIGNATURE_BYTES, b"\0")  # some of Pillow's tests trip over fewer bytes
     for name in _formats():
         accept = Image.OPEN[name][1]
         # A string from an accept function says: right format, but support for it is not compiled in.
@@ -70,7 +106,7 @@ def find_images(inputs: Iterable[Path]) -> Iterator[Path]:
         If a folder holds no images at all.
     """
     for path in inputs:
-        if not path.is_dir():
+        if not is_folder(path):
             yield path
             continue
         found = False
@@ -79,6 +115,14 @@ def find_images(inputs: Iterable[Path]) -> Iterator[Path]:
             yield image
         if not found:
             raise InputError(f"{path}: no images in this folder")
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder; no for one that cannot be asked, such as a name that is too long."""
+    try:
+        return path.is_dir()
+    except OSError:  # before Python 3.14
+        return False
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -93,16 +137,40 @@ def _walk(folder: Path) -> Iterator[Path]:
         path = folder / entry.name
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(path)
-        elif entry.is_file() and looks_like_image(_signature(path)):
+        elif entry.is_file() and looks_like_image(read_signature(path)):
             yield path
 
 
-def _signature(path: Path) -> bytes:
+def read_signature(path: str | Path) -> bytes:
+    """Return the first bytes of a file; none where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123 - also names that are no valid text
             return file.read(_SIGNATURE_BYTES)
-    except OSError:
+    except (OSError, ValueError):
         return b""
+
+
+def read_file(path: str) -> bytes:
+    """Read a file that should be an image.
+
+    Raises
+    ------
+    ImageError
+        If it is not there, no regular file, empty, over :data:`MAX_BYTES`, or cannot be read.
+    """
+    size = _check_file(Path(path))
+    if size > MAX_BYTES:
+        raise too_many_bytes(size)
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(MAX_BYTES)
+    except OSError as problem:
+        raise ImageError("unreadable", problem.strerror or str(problem)) from None
+
+
+def too_many_bytes(size: int) -> ImageError:
+    """Return the error for a file over :data:`MAX_BYTES`."""
+    return ImageError("too_large", f"{size / 2**30:.1f} GiB, over the limit of {MAX_BYTES >> 30} GiB; not read")
 
 
 def open_image(source: Path | bytes | BinaryIO) -> Image.Image:
@@ -124,6 +192,8 @@ def open_image(source: Path | bytes | BinaryIO) -> Image.Image:
     """
     if isinstance(source, Path):
         _check_file(source)
+    elif source == b"":
+        raise _empty()
     try:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=_formats()) as image:
             width, height = image.size
@@ -143,7 +213,8 @@ def open_image(source: Path | bytes | BinaryIO) -> Image.Image:
         raise _damaged(problem) from None
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path) -> int:
+    """Return the size of a file in bytes, after looking whether it can be an image at all."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -155,7 +226,12 @@ def _check_file(path: Path) -> None:
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
         raise ImageError("not_a_file", f"{what}, not a file")
     if status.st_size == 0:
-        raise ImageError("empty", "the file is empty (0 bytes)")
+        raise _empty()
+    return status.st_size
+
+
+def _empty() -> ImageError:
+    return ImageError("empty", "the file is empty (0 bytes)")
 
 
 def _too_large(size: str) -> ImageError:
@@ -170,13 +246,15 @@ def _pixels_in(message: str) -> str:
 def _unidentified(source: Path | bytes | BinaryIO) -> ImageError:
     signature = b""
     if isinstance(source, Path):
-        signature = _signature(source)
+        signature = read_signature(source)
     elif isinstance(source, bytes):
         signature = source[:_SIGNATURE_BYTES]
     if signature[4:8] == b"ftyp" and signature[8:12] in _HEIF_BRANDS and "HEIF" not in _formats():
         return ImageError("unsupported", "HEIC needs an extra: pip install 'clipcli[heif]'")
     if looks_like_image(signature):
-        return ImageError("truncated", "starts like an image but is cut off or damaged")
+        return ImageError(
+            "unreadable", "starts like an image, but is cut off, damaged or of a kind that cannot be read"
+        )
     return ImageError("not_an_image", "not an image in a known format")
 
 
@@ -191,9 +269,10 @@ def _damaged(problem: Exception) -> ImageError:
 def _upright(image: Image.Image) -> Image.Image:
     """Turn the image as its EXIF orientation says; EXIF that cannot be read turns nothing."""
     try:
-        return ImageOps.exif_transpose(image)
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # noqa: BLE001 - broken EXIF must not cost the picture
         return image
+    return image if turn is None else image.transpose(turn)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

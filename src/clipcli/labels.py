@@ -18,7 +18,7 @@ from typing import Any
 
 from clipcli.errors import LabelError
 from clipcli.prompts import Template
-from clipcli.textfiles import numbered_lines, read_text
+from clipcli.textfiles import is_unicode, numbered_lines, read_text
 
 __all__ = ["Label", "load_labels", "parse_csv", "parse_json", "parse_text", "prompts_for", "read_labels"]
 
@@ -93,21 +93,30 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
     Raises
     ------
     LabelError
-        If the header lacks ``label``, a row lacks its label, a row stands twice, or one label is put
-        in two groups.
+        If the header lacks ``label`` or names a column twice, a row lacks its label or has more cells
+        than the header, a row stands twice, a quote is not closed, or one label is put in two groups.
     """
-    reader = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=delimiter)
+    lines = io.StringIO(text.lstrip("\ufeff"), newline="")
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
         if "label" not in header:
             raise LabelError(f"{where}: the first row must name a column 'label' (it has: {', '.join(header)})")
+        for column in _CSV_COLUMNS:
+            if header.count(column) > 1:
+                raise LabelError(f"{where}: the first row names the column {column!r} twice")
         entries: dict[str, _Entry] = {}
         for row in reader:
+            if any(cell.strip() for cell in row[len(header) :]):
+                raise LabelError(
+                    f"{where}: line {reader.line_num}: {len(row)} cells under a header of {len(header)}; "
+                    f"put quotes around a text that holds {delimiter!r}"
+                )
             if any(cell.strip() for cell in row):
                 cells = {name: cell.strip() for name, cell in zip(header, row, strict=False)}
                 _add_row(entries, cells, where, reader.line_num)
     except csv.Error as problem:
-        raise LabelError(f"{where}: line {reader.line_num}: {problem}") from None
+        raise LabelError(f"{where}: line {reader.line_num}: {problem} (is a quote not closed?)") from None
     return _checked(list(entries.values()), where)
 
 
@@ -148,8 +157,8 @@ def parse_json(text: str, where: str = "labels") -> list[Label]:
         raise LabelError(f"{where}: line {problem.lineno}: not JSON ({problem.msg})") from None
     except LabelError as problem:
         raise LabelError(f"{where}: {problem}") from None
-    except RecursionError:
-        raise LabelError(f"{where}: not a label file: nested too deeply") from None
+    except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
+        raise LabelError(f"{where}: not a label file: nested too deeply, or a number too long") from None
     if isinstance(data, list):
         return _checked([_list_item(item, where, index) for index, item in enumerate(data, 1)], where)
     if isinstance(data, dict):
@@ -196,7 +205,7 @@ def _object_item(name: str, value: object, where: str, position: str) -> _Entry:
         group = value.get("group")
         if group is not None and not isinstance(group, str):
             raise LabelError(f"{where}: {name!r}: its group must be text")
-        entry.group = group or None
+        entry.group = (group or "").strip() or None
         return entry
     raise LabelError(f"{where}: {name!r}: expected a list of names or prompts")
 
@@ -222,6 +231,9 @@ def _checked(entries: list[_Entry], where: str) -> list[Label]:
         if entry.name in first:
             raise LabelError(f"{where}: {entry.name!r} stands twice: {first[entry.name]} and {entry.where}")
         first[entry.name] = entry.where
+        for text in (entry.name, *entry.names, *entry.prompts, entry.group or ""):
+            if not is_unicode(text):
+                raise LabelError(f"{where}: {entry.where}: {text!r} is not valid Unicode text")
     return [entry.freeze() for entry in entries]
 
 
@@ -250,6 +262,8 @@ def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
         name = text.strip()
         if not name:
             raise LabelError("--label: the label is empty")
+        if not is_unicode(name):
+            raise LabelError(f"--label {name!r} is not valid Unicode text")
         if name in known:
             raise LabelError(f"--label {name!r} stands twice" + (f", or is in {path} already" if path else ""))
         known.add(name)

@@ -12,13 +12,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipcli._torchvision import import_open_clip
-from clipcli.checkpoints import is_torchscript
+from clipcli.checkpoints import OPENAI_BUFFERS, has_openai_buffers, is_torchscript
 from clipcli.errors import CheckpointError, ModelError
 from clipcli.sources import ModelSource
 
@@ -80,7 +81,8 @@ class TextEncoder:
         if hasattr(self._tokenizer, "encode"):
             room = self._tokenizer.context_length - 2
             return sum(len(self._tokenizer.encode(prompt)) > room for prompt in prompts)
-        rows = self._tokenizer.tokenizer([self._tokenizer.clean_fn(prompt) for prompt in prompts]).input_ids
+        cleaned = [self._tokenizer.clean_fn(prompt) for prompt in prompts]
+        rows = self._tokenizer.tokenizer(cleaned, verbose=False).input_ids  # verbose: warns of long ones by itself
         return sum(len(row) > self._tokenizer.context_length for row in rows)
 
     def encode(self, prompts: Sequence[str]) -> FloatArray:
@@ -101,18 +103,53 @@ class ImageEncoder:
     def __init__(self, network: Any, transform: Callable[[Image.Image], torch.Tensor], device: str) -> None:
         self._network, self._transform, self._device = network, transform, device
         self._dtype = next(network.visual.parameters()).dtype
+        self._largest_batch: int | None = None  # known once the device ran out of memory
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
         """Resize, crop and normalise one RGB image as the model was trained: (3, H, W) float32."""
         return self._transform(image)
 
-    def encode(self, prepared: Sequence[torch.Tensor]) -> FloatArray:
-        """Encode N prepared images into (N, D) float32, each row of length one."""
+    def encode(self, prepared: Sequence[torch.Tensor], pad_to: int = 0) -> FloatArray:
+        """Encode N prepared images into (N, D) float32, each row of length one.
+
+        Where the device runs out of memory, the batch is halved, for this call and all later ones.
+
+        Parameters
+        ----------
+        prepared
+            From :meth:`prepare`.
+        pad_to
+            Fill the batch up to this size, so that the result does not depend on N in its last digits.
+
+        Raises
+        ------
+        ModelError
+            If not even one image fits into the device's memory.
+        """
+        import torch
+
+        rows: list[FloatArray] = []
+        while len(prepared):
+            part = prepared[: self._largest_batch]
+            try:
+                rows.append(self._encode_batch(part, min(pad_to, self._largest_batch or pad_to)))
+            except torch.OutOfMemoryError:
+                if len(part) == 1:
+                    raise ModelError("the device's memory is too small for one image; try --device cpu") from None
+                self._largest_batch = max(len(part), pad_to) // 2
+                torch.cuda.empty_cache()
+                continue
+            prepared = prepared[len(part) :]
+        return np.concatenate(rows)
+
+    def _encode_batch(self, prepared: Sequence[torch.Tensor], pad_to: int) -> FloatArray:
         import torch
 
         with torch.inference_mode():
-            batch = torch.stack(list(prepared)).to(self._device, self._dtype)  # (N, 3, H, W)
-            return _unit_rows(self._network.encode_image(batch))
+            batch = torch.stack(list(prepared))  # (N, 3, H, W)
+            missing = max(0, pad_to - len(batch))
+            padded = torch.nn.functional.pad(batch, (0, 0, 0, 0, 0, 0, 0, missing)).to(self._device, self._dtype)
+            return _unit_rows(self._network.encode_image(padded))[: len(batch)]
 
 
 def _unit_rows(features: torch.Tensor) -> FloatArray:
@@ -140,7 +177,7 @@ def choose_device(wish: str) -> str:
     kind, _, number = wish.partition(":")
     there = (
         {"cpu": not number, "mps": mps and not number, "cuda": cuda > int(number or 0)}
-        if not number or number.isdigit()
+        if not number or number.isdecimal()
         else {}
     )
     if there.get(kind):
@@ -191,8 +228,7 @@ def open_model(source: ModelSource, device: str = "auto", precision: str = "auto
     network.eval().to(device)
     # Text stays in fp32: it is encoded once, and its cached embeddings then serve every precision.
     network.visual.to(_dtype(precision))
-    settings = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
-    transform = open_clip.transform.image_transform_v2(settings, is_train=False)
+    transform = _transform(open_clip, network, source)
     bias = getattr(network, "logit_bias", None)
     return Model(
         source=source, device=device, precision=precision, dim=int(source.config["embed_dim"]),
@@ -215,11 +251,19 @@ def _build(open_clip: Any, source: ModelSource) -> Any:
         raise ModelError(f"{source.title}: open_clip cannot build it ({_one_line(problem)})") from problem
 
 
+def _transform(open_clip: Any, network: Any, source: ModelSource) -> Any:
+    try:
+        settings = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
+        return open_clip.transform.image_transform_v2(settings, is_train=False)
+    except Exception as problem:
+        raise ModelError(f"{source.title}: its preprocessing cannot be used: {source.preprocess}") from problem
+
+
 def _load_weights(open_clip: Any, network: Any, source: ModelSource) -> None:
     path = source.checkpoint
     try:
-        if is_torchscript(path):
-            _load_torchscript(open_clip, network, source)
+        if is_torchscript(path) or has_openai_buffers(path):
+            _load_openai(open_clip, network, path)
         else:
             open_clip.load_checkpoint(network, str(path), strict=True, weights_only=True)
     except pickle.UnpicklingError as problem:
@@ -243,13 +287,18 @@ def _load_weights(open_clip: Any, network: Any, source: ModelSource) -> None:
         raise CheckpointError(f"{path}: damaged ({_one_line(problem)})") from problem
 
 
-def _load_torchscript(open_clip: Any, network: Any, source: ModelSource) -> None:
-    """Load OpenAI's published form: a TorchScript archive, which cannot carry Python code."""
+def _load_openai(open_clip: Any, network: Any, path: Path) -> None:
+    """Load weights with the buffers that OpenAI stored beside them and that no network has.
+
+    Published as a TorchScript archive, which cannot carry Python code.
+    """
     import torch
 
-    weights = torch.jit.load(str(source.checkpoint), map_location="cpu").state_dict()
-    for key in ("input_resolution", "context_length", "vocab_size"):
-        weights.pop(key, None)
+    if is_torchscript(path):
+        weights = torch.jit.load(str(path), map_location="cpu").state_dict()
+    else:
+        weights = open_clip.factory.load_state_dict(str(path), weights_only=True)
+    weights = {name: tensor for name, tensor in weights.items() if name not in OPENAI_BUFFERS}
     if not hasattr(network, "positional_embedding"):
         weights = open_clip.model.convert_to_custom_text_state_dict(weights)
     network.load_state_dict(weights, strict=True)

@@ -1,75 +1,256 @@
-"""The stream: inputs -> decode in parallel -> batch -> encode, in order and in bounded memory."""
+"""The stream: look up -> read and decode in parallel -> batch -> encode, in order and in bounded memory.
+
+Inputs go in one by one and come out in the same order, in blocks, each with its embedding or with the
+error that kept it from having one. An error is a value that flows on beside its neighbours.
+"""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clipcli.errors import ImageError
+from clipcli.images import open_image, read_file, to_rgb
+from clipcli.inputs import BadInput, FileInput, MemberInput
+from clipcli.store import EmbeddingStore, FileStamp, content_key
 
-__all__ = ["encode_in_batches", "map_ahead"]
+__all__ = ["Block", "Cached", "Encoder", "ImageStatistics", "Plan", "embed_images"]
 
+_FIRST_LOOK_UP, _LARGEST_LOOK_UP = 16, 512
+_LONGEST_QUEUE = 2048
+
+FloatArray = NDArray[np.float32]
 Item = TypeVar("Item")
-Prepared = TypeVar("Prepared")
-Encoded = TypeVar("Encoded")
+Block = list[tuple[Item, "FloatArray | ImageError"]]
 
 
-def map_ahead(
-    work: Callable[[Item], Prepared], items: Iterable[Item], workers: int, ahead: int
-) -> Iterator[tuple[Item, Prepared | ImageError]]:
-    """Apply ``work`` in threads, at most ``ahead`` items in advance, and yield in the order of the items.
+class Encoder(Protocol):
+    """What the stream needs of an image encoder; :class:`clipcli.model.ImageEncoder` has it."""
 
-    An :class:`ImageError` is a value that flows on beside the results; anything else is raised.
+    def prepare(self, image: Any) -> Any:
+        """Resize, crop and normalise one RGB image."""
+
+    def encode(self, prepared: Sequence[Any], pad_to: int = 0) -> FloatArray:
+        """Encode N prepared images into (N, D) float32, each row of length one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the work is cut up.
+
+    Parameters
+    ----------
+    batch_size
+        Images that are encoded at once.
+    workers
+        Threads that read and decode.
+    even_batches
+        Fill every batch up to ``batch_size``. The last digits of an embedding depend on the size of the
+        batch it was made in; so a run that is taken up again half-way gives the same file.
     """
-    pending: deque[tuple[Item, Future[Prepared | ImageError]]] = deque()
-    executor = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+
+    batch_size: int
+    workers: int
+    even_batches: bool = False
+
+
+@dataclass
+class ImageStatistics:
+    """How many images' embeddings came from the cache so far, and how many had to be encoded."""
+
+    cached: int = 0
+    encoded: int = 0
+
+
+class Cached:
+    """The image embeddings of one model in the store."""
+
+    def __init__(
+        self, store: EmbeddingStore, fingerprint: str, *, half: bool, statistics: ImageStatistics | None = None
+    ) -> None:
+        self._store, self._fingerprint, self._half = store, fingerprint, half
+        self.statistics = statistics or ImageStatistics()
+
+    def use(self, fingerprint: str, *, half: bool) -> None:
+        """Go on with the embeddings of another precision: the model, once loaded, came to another than noted."""
+        self._fingerprint, self._half = fingerprint, half
+
+    def look_up(self, items: Sequence[Any]) -> list[FloatArray | None]:
+        """Return what is known of unchanged files, without reading them; in bulk."""
+        if self._store.path is None:
+            return [None] * len(items)
+        stamps = [_stamp(item.path) if isinstance(item, FileInput) else None for item in items]
+        contents = self._store.contents_of([stamp for stamp in stamps if stamp])
+        vectors = self._store.get_many("image", self._fingerprint, list(set(contents.values())))
+        return [vectors.get(contents.get(stamp, b"")) if stamp else None for stamp in stamps]
+
+    def find(self, content: bytes) -> FloatArray | None:
+        """Return what is known of some bytes under whatever name they stood before."""
+        return self._store.get_many("image", self._fingerprint, [content]).get(content)
+
+    def keep(self, fresh: dict[bytes, FloatArray], files: dict[FileStamp, bytes]) -> None:
+        """Keep new embeddings, and which file has which content."""
+        if fresh:
+            self._store.put_many("image", self._fingerprint, fresh, half=self._half)
+        if files:
+            self._store.remember_contents(files)
+
+    def as_kept(self, vectors: FloatArray) -> FloatArray:
+        """Round embeddings to what the cache gives back, so that a cached run yields the same digits."""
+        return vectors.astype(np.float16).astype(np.float32) if self._half else vectors
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An input that was read: pixels that wait to be encoded, or the embedding that was found."""
+
+    content: bytes
+    stamp: FileStamp | None
+    pixels: Any = None
+    vector: FloatArray | None = None
+
+
+def embed_images(
+    items: Iterable[Item], cached: Cached, open_encoder: Callable[[], Encoder], plan: Plan
+) -> Iterator[Block[Item]]:
+    """Embed images, from the cache where they are known.
+
+    Parameters
+    ----------
+    items
+        :data:`~clipcli.inputs.Input` values, or Pillow images.
+    cached
+        The model's embeddings on disk.
+    open_encoder
+        Loads the model; called only when an image is not in the cache.
+
+    Yields
+    ------
+    Blocks of ``(item, vector)`` in the order of the items; the vector is (D,) float32 of length one, or
+    the :class:`ImageError` that took its place.
+    """
+    encoder: Encoder | None = None
+
+    def prepare(item: Item) -> _Ready | ImageError:
+        assert encoder is not None  # noqa: S101 - opened before the first task is handed out
+        return _prepared(item, cached, encoder)
+
+    executor = ThreadPoolExecutor(plan.workers, thread_name_prefix="decode")
+    queue: deque[tuple[Item, FloatArray | Future[_Ready | ImageError]]] = deque()
+    batch = _Batch(cached, plan)
+    waiting = 0
     try:
-        for item in items:
-            pending.append((item, executor.submit(_guarded, work, item)))
-            if len(pending) > ahead:
-                item_done, future = pending.popleft()
-                yield item_done, future.result()
-        while pending:
-            item_done, future = pending.popleft()
-            yield item_done, future.result()
+        for item, vector in _looked_up(items, cached):
+            if vector is not None:
+                queue.append((item, vector))
+            else:
+                encoder = encoder or open_encoder()
+                queue.append((item, executor.submit(prepare, item)))
+                waiting += 1
+            while waiting > plan.batch_size + plan.workers or len(queue) > _LONGEST_QUEUE:
+                waiting -= isinstance(queue[0][1], Future)
+                yield from batch.add(*_settled(queue.popleft()), encoder)
+        while queue:
+            yield from batch.add(*_settled(queue.popleft()), encoder)
+        yield from batch.flush(encoder)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _guarded(work: Callable[[Item], Prepared], item: Item) -> Prepared | ImageError:
+def _looked_up(items: Iterable[Item], cached: Cached) -> Iterator[tuple[Item, FloatArray | None]]:
+    """Look items up in growing portions: the first results come soon, later ones cost little."""
+    size, stream = _FIRST_LOOK_UP, iter(items)
+    while portion := list(islice(stream, size)):
+        yield from zip(portion, cached.look_up(portion), strict=True)
+        size = min(2 * size, _LARGEST_LOOK_UP)
+
+
+def _settled(
+    entry: tuple[Item, FloatArray | Future[_Ready | ImageError]],
+) -> tuple[Item, FloatArray | _Ready | ImageError]:
+    item, found = entry
+    return item, found.result() if isinstance(found, Future) else found
+
+
+def _prepared(item: Any, cached: Cached, encoder: Encoder) -> _Ready | ImageError:
+    """Read, hash and decode one input; on a worker thread."""
     try:
-        return work(item)
+        if isinstance(item, BadInput):
+            return item.problem
+        if isinstance(item, FileInput):
+            before = _stamp(item.path)
+            data = read_file(item.path)
+            stamp = before if before == _stamp(item.path) else None  # changed while it was read
+        elif isinstance(item, MemberInput):
+            data, stamp = item.data, None
+        else:
+            return _Ready(b"", None, encoder.prepare(to_rgb(item)))
+        content = content_key(data)
+        known = cached.find(content)
+        if known is not None:
+            return _Ready(content, stamp, vector=known)
+        return _Ready(content, stamp, encoder.prepare(open_image(data)))
     except ImageError as error:
         return error
 
 
-def encode_in_batches(
-    stream: Iterable[tuple[Item, Prepared | ImageError]],
-    encode: Callable[[Sequence[Prepared]], Iterable[Encoded]],
-    batch_size: int,
-) -> Iterator[tuple[Item, Encoded | ImageError]]:
-    """Gather prepared items into full batches, encode them, and yield all items in their order.
-
-    Failures don't take up a place in a batch: they wait among their neighbours until these are encoded.
-    """
-    waiting: list[tuple[Item, Prepared | ImageError]] = []
-    filled = 0
-    for item, prepared in stream:
-        waiting.append((item, prepared))
-        filled += not isinstance(prepared, ImageError)
-        if filled == batch_size or len(waiting) >= 4 * batch_size:
-            yield from _encoded(waiting, encode)
-            waiting, filled = [], 0
-    yield from _encoded(waiting, encode)
+def _stamp(path: str) -> FileStamp | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return FileStamp(os.fsencode(os.path.abspath(path)), f"{status.st_size}:{status.st_mtime_ns}")  # noqa: PTH100
 
 
-def _encoded(
-    waiting: list[tuple[Item, Prepared | ImageError]],
-    encode: Callable[[Sequence[Prepared]], Iterable[Encoded]],
-) -> Iterator[tuple[Item, Encoded | ImageError]]:
-    batch = [prepared for _, prepared in waiting if not isinstance(prepared, ImageError)]
-    vectors = iter(encode(batch) if batch else ())
-    for item, prepared in waiting:
-        yield item, prepared if isinstance(prepared, ImageError) else next(vectors)
+class _Batch:
+    """Gathers items until a batch is full, then encodes it and lets all of them go in order."""
+
+    def __init__(self, cached: Cached, plan: Plan) -> None:
+        self._cached, self._plan = cached, plan
+        self._items: list[tuple[Any, FloatArray | _Ready | ImageError]] = []
+        self._filled = 0
+
+    def add(
+        self, item: Item, found: FloatArray | _Ready | ImageError, encoder: Encoder | None
+    ) -> Iterator[Block[Item]]:
+        self._items.append((item, found))
+        self._filled += isinstance(found, _Ready) and found.vector is None
+        if self._filled >= self._plan.batch_size or len(self._items) >= _LARGEST_LOOK_UP:
+            yield from self.flush(encoder)
+
+    def flush(self, encoder: Encoder | None) -> Iterator[Block[Any]]:
+        if not self._items:
+            return
+        fresh = [ready for _, ready in self._items if isinstance(ready, _Ready) and ready.vector is None]
+        vectors: FloatArray = np.empty((0, 0), np.float32)
+        if fresh and encoder is not None:
+            pad_to = self._plan.batch_size if self._plan.even_batches else 0
+            vectors = self._cached.as_kept(encoder.encode([ready.pixels for ready in fresh], pad_to))
+        self._remember(fresh, vectors)
+        self._cached.statistics.encoded += len(fresh)
+        self._cached.statistics.cached += sum(not isinstance(found, ImageError) for _, found in self._items) - len(
+            fresh
+        )
+        rows = iter(vectors)
+        block = [
+            (item, found if not isinstance(found, _Ready) else _vector_of(found, rows)) for item, found in self._items
+        ]
+        self._items, self._filled = [], 0
+        yield block
+
+    def _remember(self, fresh: list[_Ready], vectors: FloatArray) -> None:
+        new = {ready.content: row for ready, row in zip(fresh, vectors, strict=True) if ready.content}
+        read = [ready for _, ready in self._items if isinstance(ready, _Ready)]
+        self._cached.keep(new, {ready.stamp: ready.content for ready in read if ready.stamp})
+
+
+def _vector_of(ready: _Ready, rows: Iterator[FloatArray]) -> FloatArray:
+    return ready.vector if ready.vector is not None else next(rows)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipcli.errors import TemplateError
-from clipcli.textfiles import near_matches, numbered_lines, read_text
+from clipcli.textfiles import is_unicode, near_matches, numbered_lines, read_text
 
 __all__ = [
     "DEFAULT_TEMPLATE",
@@ -30,12 +30,13 @@ __all__ = [
 DEFAULT_TEMPLATE = "a photo of a/an {label}"
 
 _PLACE = re.compile(r"\{(?:label)?\}")
-_ARTICLE_PLACE = re.compile(r"\b[aA]/an (?=\{(?:label)?\})")
+_ARTICLE_PLACE = re.compile(r"\b([aA])/an (?=\{(?:label)?\})")
 _OWN_DETERMINER = re.compile(r"(?:a|an|the|some|my|your|his|her|its|our|their|this|that|these|those)\s", re.IGNORECASE)
 
 # Words whose first letter misleads about their first sound. Prefixes, matched at the start of the label.
 _CONSONANT_SOUND = re.compile(
-    r"(?:uni(?!n|m)|un[ií]c|us(?:e|a|u)|ut[eio]|eu|ew|ukulele|ubiq|ur[aei][nt]|one\b|once\b|ouija)", re.IGNORECASE
+    r"(?:uni(?!n|m|de)|un[ií]c|us(?:e|a|u)|ut[eio]|eu|ew|ufo|ugand|uk[ru]|ubiq|ur[aei][nt]|urug|one\b|once\b|ouija)",
+    re.IGNORECASE,
 )
 _VOWEL_SOUND = re.compile(r"(?:hour|honest|hono(?:u)?r|heir|herb(?:s|al)?\b)", re.IGNORECASE)
 _LETTERS_SPOKEN_WITH_VOWEL = "AEFHILMNORSX"
@@ -50,8 +51,13 @@ class Template:
     def fill(self, label: str) -> str:
         """Return the prompt for one label, e.g. ``"a photo of an owl"``."""
         article = article_for(label)
-        with_article = _ARTICLE_PLACE.sub(lambda _: f"{article} " if article else "", self.text)
+        with_article = _ARTICLE_PLACE.sub(lambda place: _as_written(article, place[1]), self.text)
         return _PLACE.sub(lambda _: label, with_article)
+
+
+def _as_written(article: str, first_letter: str) -> str:
+    """Follow the template's ``a/an`` or ``A/an``, with the space behind it where there is an article."""
+    return (article.capitalize() if first_letter == "A" else article) + " " * bool(article)
 
 
 def article_for(phrase: str) -> str:
@@ -65,7 +71,7 @@ def article_for(phrase: str) -> str:
     first = re.match(r"[^\s\-/]+", word)
     token = first.group() if first else word
     if _is_spelled_out(token):
-        return "an" if token[0] in _LETTERS_SPOKEN_WITH_VOWEL else "a"
+        return "an" if token[0].upper() in _LETTERS_SPOKEN_WITH_VOWEL else "a"
     if token[0] == "8" or re.match(r"(?:11|18)(?!\d)", token):
         return "an"
     if _VOWEL_SOUND.match(word):
@@ -76,9 +82,9 @@ def article_for(phrase: str) -> str:
 
 
 def _is_spelled_out(token: str) -> bool:
-    """Tell whether a word is said letter by letter: ``MRI``, ``X`` (as in X-ray), ``SUVs``."""
+    """Tell whether a word is said letter by letter: ``MRI``, ``x`` (as in x-ray), ``SUVs``."""
     if len(token) == 1:
-        return token.isascii() and token.isupper()
+        return token.isascii() and token.isalpha()
     return bool(re.fullmatch(r"[A-Z]{2,4}s?", token)) and not re.fullmatch(r"[A-Z]*[AEIOU][A-Z]*[AEIOU][A-Z]*s?", token)
 
 
@@ -98,6 +104,8 @@ def parse_template(text: str, where: str = "template") -> Template:
         If it has no place for the label, more than one, or any other field.
     """
     template = text.strip()
+    if not is_unicode(template):
+        raise TemplateError(f"{where}: {template!r} is not valid Unicode text")
     places = _PLACE.findall(template)
     rest = _PLACE.sub("", template)
     if "{" in rest or "}" in rest:
@@ -153,13 +161,18 @@ def load_templates(name_or_file: str) -> list[Template]:
 
     A name wins over a file of the same name; write ``./photo`` for the file.
     """
-    if name_or_file in builtin_set_names():
-        path = builtin_set_path(name_or_file)
-    elif Path(name_or_file).is_file():
+    if name_or_file not in builtin_set_names() and _is_file(name_or_file):
         path = Path(name_or_file)
     else:
         path = builtin_set_path(name_or_file)
-    return parse_template_file(read_text(path, TemplateError), str(name_or_file))
+    return parse_template_file(read_text(path, TemplateError), name_or_file)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # such as a template given where a name belongs: too long for a file
+        return False
 
 
 def resolve_templates(templates: list[str] | None = None, sets: list[str] | None = None) -> list[Template]:

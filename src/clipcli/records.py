@@ -8,7 +8,7 @@ from typing import Any
 
 from clipcli.zeroshot import Score
 
-__all__ = ["Failure", "Prediction", "Result", "as_record", "flat_columns", "flatten", "printable"]
+__all__ = ["Failure", "Prediction", "Result", "as_record", "flat_columns", "flat_values", "printable", "written"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ def printable(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def written(number: float) -> float:
+    """Round a score to the six digits that are written: the rest is noise of the arithmetic."""
+    return float(f"{number:.6g}")
+
+
 def as_record(result: Result) -> dict[str, Any]:
     """Return the nested record that JSON output writes."""
     if isinstance(result, Failure):
@@ -71,51 +76,44 @@ def as_record(result: Result) -> dict[str, Any]:
     record: dict[str, Any] = {
         "path": printable(result.path),
         "label": result.label,
-        "probability": result.probability,
-        "similarity": result.similarity,
-        "top": [vars(score) for score in result.top],
+        "probability": written(result.probability),
+        "similarity": written(result.similarity),
+        "top": [
+            {"label": score.label, "probability": written(score.probability), "similarity": written(score.similarity)}
+            for score in result.top
+        ],
     }
     if result.groups:
         record["group"] = next(iter(result.groups))
-        record["groups"] = [{"group": name, "probability": value} for name, value in result.groups.items()]
+        record["groups"] = [{"group": name, "probability": written(value)} for name, value in result.groups.items()]
     return {**record, "model": result.model, "pretrained": result.pretrained}
 
 
 def flat_columns(top_k: int, *, grouped: bool) -> list[str]:
-    """Return the columns of CSV and TSV output."""
+    """Return the columns of CSV, TSV and Parquet output."""
     ranks = [f"{name}_{rank}" for rank in range(2, top_k + 1) for name in ("label", "probability", "similarity")]
     groups = ["group", "group_probability"] if grouped else []
-    return [
-        "path",
-        "label",
-        "probability",
-        "similarity",
-        *ranks,
-        *groups,
-        "model",
-        "pretrained",
-        "error_type",
-        "error_message",
-    ]
+    scores = ["path", "label", "probability", "similarity"]
+    return [*scores, *ranks, *groups, "model", "pretrained", "error_type", "error_message"]
 
 
-def flatten(result: Result) -> dict[str, str]:
-    """Return the cells of one CSV or TSV row; those that do not apply are left out."""
+def flat_values(result: Result) -> dict[str, str | float | None]:
+    """Return the values of one row by column; those that do not apply are left out."""
     if isinstance(result, Failure):
         return {"path": printable(result.path), "error_type": result.type, "error_message": result.message}
-    cells = {
+    values: dict[str, str | float | None] = {
         "path": printable(result.path),
         "label": result.label,
-        "probability": repr(result.probability),
-        "similarity": repr(result.similarity),
+        "probability": written(result.probability),
+        "similarity": written(result.similarity),
         "model": result.model,
-        "pretrained": result.pretrained or "",
+        "pretrained": result.pretrained,
     }
     for rank, score in enumerate(result.top[1:], start=2):
-        cells[f"label_{rank}"] = score.label
-        cells[f"probability_{rank}"] = repr(score.probability)
-        cells[f"similarity_{rank}"] = repr(score.similarity)
+        values[f"label_{rank}"] = score.label
+        values[f"probability_{rank}"] = written(score.probability)
+        values[f"similarity_{rank}"] = written(score.similarity)
     if result.groups:
-        group, probability = next(iter(result.groups.items()))
-        cells.update(group=group, group_probability=repr(probability))
-    return cells
+        values["group"], probability = next(iter(result.groups.items()))
+        values["group_probability"] = written(probability)
+    return values

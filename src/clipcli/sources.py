@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ POCKET_FOLDER = Path(__file__).resolve().parent / "pocket"
 
 _CONFIG_NAME = "open_clip_config.json"
 _LOCAL, _HUB = "local-dir:", "hf-hub:"
+_DECODING = 1  # to be raised when pictures are decoded in another way, so that old embeddings are not used
 _TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
     "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
@@ -86,6 +88,12 @@ class ModelSource:
         identity = {"weights": weights, "tokenizer": tokenizer, **settings}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
+    def image_fingerprint(self, sha256_of: Hasher, precision: str) -> str:
+        """Identify what turns a picture into a vector: weights, preprocessing and precision."""
+        settings = {"preprocess": self.preprocess, "precision": precision, "decoding": _DECODING}
+        identity = {"model": self.fingerprint(sha256_of), **settings}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+
     def _tokenizer_identity(self, sha256_of: Hasher) -> list[str]:
         name = _hub_tokenizer_name(self.config) or "open_clip"
         if self.tokenizer_folder is None:
@@ -115,7 +123,8 @@ def resolve_model(
     ------
     ModelNotFoundError, HubUnreachableError, CheckpointError, ModelError
     """
-    if pretrained and (name in ("auto", "pocket") or name.startswith((_LOCAL, _HUB))):
+    folder = _folder_named(name)
+    if pretrained and (name in ("auto", "pocket") or name.startswith(_HUB) or folder is not None):
         raise ModelError(f"--pretrained goes with an open_clip model name, not with --model {name}")
     if name == "auto":
         return _resolve_auto(offline, warn)
@@ -123,11 +132,17 @@ def resolve_model(
         return _from_folder(POCKET_FOLDER, "pocket")
     if name.startswith(_HUB):
         return _from_hub(name, offline)
-    if name.startswith(_LOCAL):
-        return _from_folder(Path(name[len(_LOCAL) :]).expanduser(), name)
-    if not pretrained and (Path(name) / _CONFIG_NAME).is_file():
-        return _from_folder(Path(name), f"{_LOCAL}{name}")
+    if folder is not None:
+        return _from_folder(folder, name if name.startswith(_LOCAL) else f"{_LOCAL}{name}")
     return _from_catalogue(name.replace("/", "-"), pretrained, offline)
+
+
+def _folder_named(name: str) -> Path | None:
+    """Return the folder that ``local-dir:PATH``, or the path alone, means; ``None`` for any other name."""
+    if name.startswith(_LOCAL):
+        return Path(name[len(_LOCAL) :]).expanduser()
+    known = name in ("auto", "pocket") or name.startswith(_HUB) or name in catalogue.architecture_names()
+    return Path(name) if name and not known and Path(name).is_dir() else None
 
 
 def is_on_disk(name: str, tag: str) -> bool:
@@ -138,7 +153,8 @@ def is_on_disk(name: str, tag: str) -> bool:
 
 def _resolve_auto(offline: bool, warn: Warn) -> ModelSource:
     reason = "--offline is set" if offline else "the hub does not answer"
-    if is_on_disk(AUTO_MODEL, AUTO_PRETRAINED) or (not offline and reachable(3.0)):
+    repository, filenames = weight_candidates(catalogue.pretrained_tags(AUTO_MODEL)[AUTO_PRETRAINED]["hf_hub"])
+    if is_on_disk(AUTO_MODEL, AUTO_PRETRAINED) or (not offline and reachable(repository, filenames[0], 3.0)):
         try:
             return _from_catalogue(AUTO_MODEL, AUTO_PRETRAINED, offline)
         except (HubUnreachableError, ModelNotFoundError):
@@ -189,9 +205,12 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path.parent}: no {path.name} in it; not an open_clip model folder") from None
     except (OSError, ValueError) as problem:
         raise CheckpointError(f"{path}: cannot be read as JSON ({problem})") from None
-    parts = config.get("model_cfg") if isinstance(config, dict) else None
-    if not isinstance(parts, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= set(parts):
+    model = config.get("model_cfg") if isinstance(config, dict) else None
+    kinds = {"embed_dim": int, "vision_cfg": dict, "text_cfg": dict}
+    if not isinstance(model, dict) or not all(isinstance(model.get(key), kind) for key, kind in kinds.items()):
         raise CheckpointError(f"{path}: lacks model_cfg with embed_dim, vision_cfg and text_cfg")
+    if not isinstance(config.get("preprocess_cfg", {}), dict):
+        raise CheckpointError(f"{path}: its preprocess_cfg is no object")
     return dict(config)
 
 
@@ -217,13 +236,12 @@ def _hub_tokenizer(config: dict[str, Any], what: str, offline: bool) -> Path | N
     if not repository:
         return None
     what = f"{what} (its tokenizer)"
-    folder = fetch_file(repository, ["tokenizer.json"], offline=offline, what=what).parent
-    for optional in ("tokenizer_config.json", "special_tokens_map.json"):
-        try:
-            fetch_file(repository, [optional], offline=offline, what=what)
-        except ModelError:
-            continue
-    return folder
+    # The part that every tokenizer has comes last: where it is on disk, so are the others that there are.
+    if cached_file(repository, "tokenizer.json") is None:
+        for optional in ("tokenizer_config.json", "special_tokens_map.json"):
+            with suppress(ModelNotFoundError):
+                fetch_file(repository, [optional], offline=offline, what=what)
+    return fetch_file(repository, ["tokenizer.json"], offline=offline, what=what).parent
 
 
 def _from_catalogue(name: str, pretrained: str | None, offline: bool) -> ModelSource:
@@ -238,7 +256,8 @@ def _from_catalogue(name: str, pretrained: str | None, offline: bool) -> ModelSo
         return _from_file(name, config, Path(pretrained), offline)
     if Path(pretrained).suffix or "/" in pretrained:
         raise CheckpointError(f"{pretrained}: no such checkpoint file")
-    raise ModelNotFoundError(f"{name} has no pretrained tag {pretrained!r}; {near_matches(pretrained, tags)}")
+    known = near_matches(pretrained, tags) if tags else "give a checkpoint file"
+    raise ModelNotFoundError(f"{name} has no pretrained tag {pretrained!r}; {known}")
 
 
 def _from_tag(name: str, config: dict[str, Any], tag: str, entry: dict[str, Any], offline: bool) -> ModelSource:

@@ -1,43 +1,51 @@
 """The cache of embeddings: one SQLite file, shared by processes, never fatal.
 
-A row is keyed by the kind (text or image), the fingerprint of what made the vector, and the sha256 of
-what it was made from. Vectors are float32. A damaged file is set aside and a new one begun; where the
-folder cannot be written, or the disk is full, the run goes on without a cache and says so once.
+A vector is keyed by the kind (text or image), the fingerprint of what made it, and the sha256 of what it
+was made from. Vectors are float32, or float16 where the encoder itself computed in half precision. A
+file's path, size and modification time lead to the sha256 of its bytes, so that an unchanged file is not read
+again. Over a size limit the oldest image embeddings are dropped.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CacheInfo", "EmbeddingStore", "ModelFacts", "content_key", "default_folder"]
+from clipcli.database import Database
+
+__all__ = ["DEFAULT_LIMIT", "CacheInfo", "EmbeddingStore", "FileStamp", "ModelFacts", "content_key", "default_folder"]
+
+DEFAULT_LIMIT = 4 << 30
+"""Bytes that the cache may take before the oldest image embeddings are dropped."""
 
 _FILE_NAME = "embeddings-v1.sqlite"
+# Rows are numbered as they come, so that the lowest numbers are the oldest.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS models (
     id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, facts TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS vectors (
-    kind TEXT NOT NULL, model INTEGER NOT NULL, content BLOB NOT NULL, dim INTEGER NOT NULL,
-    vector BLOB NOT NULL, PRIMARY KEY (kind, model, content)
-) WITHOUT ROWID;
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, model INTEGER NOT NULL, content BLOB NOT NULL,
+    dim INTEGER NOT NULL, vector BLOB NOT NULL, UNIQUE (kind, model, content)
+);
 CREATE TABLE IF NOT EXISTS files (
-    path TEXT PRIMARY KEY, stamp TEXT NOT NULL, sha256 TEXT NOT NULL
-) WITHOUT ROWID;
+    id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, stamp TEXT NOT NULL, sha256 BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 _LOOKUP_CHUNK = 500
-_BUSY_SECONDS = 30.0
+_EVICTED_SHARE = 0.1
 
-Result = TypeVar("Result")
+FloatArray = NDArray[np.float32]
 Warn = Callable[[str], None]
 
 
@@ -53,11 +61,20 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
+class FileStamp:
+    """What tells an unchanged file: its absolute path as the file system spells it, size and times."""
+
+    path: bytes
+    stamp: str
+
+
+@dataclass(frozen=True)
 class CacheInfo:
-    """What the cache holds: where, how many bytes, and entries by (model, kind)."""
+    """What the cache holds: where, bytes now and at most, and entries by (model, kind)."""
 
     path: Path
     size: int
+    limit: int
     entries: list[tuple[str, str, int]]
 
 
@@ -82,82 +99,29 @@ class EmbeddingStore:
         Where the file lives; made if missing. ``None`` keeps nothing.
     warn
         Called with one line when something is set aside or the cache is given up.
+    limit
+        Bytes over which :meth:`trim` drops image embeddings.
     """
 
-    def __init__(self, folder: Path | None, warn: Warn = lambda _: None) -> None:
-        self._warn = warn
-        self.path = folder / _FILE_NAME if folder else None
-        self._connection: sqlite3.Connection | None = None
-        self._model_ids: dict[str, int] = {}
-        if self.path is not None:
-            self._guarded(lambda _: None, None)
+    def __init__(self, folder: Path | None, warn: Warn = lambda _: None, limit: int = DEFAULT_LIMIT) -> None:
+        self._limit = limit
+        self._database = Database(folder / _FILE_NAME if folder else None, _SCHEMA, warn)
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or ``None`` where nothing is kept."""
+        return self._database.path
 
     def close(self) -> None:
         """Close the file; later calls are misses."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection, self.path = None, None
+        self._database.close()
 
-    def _guarded(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
-        """Run ``work``; set a damaged file aside and try once more, give the cache up on other faults."""
-        for attempt in (1, 2):
-            if self.path is None:
-                break
-            try:
-                connection = self._connection or self._connect(self.path)
-                with connection:
-                    return work(connection)
-            except sqlite3.OperationalError as problem:
-                self._give_up(str(problem))
-            except sqlite3.DatabaseError:
-                self._set_aside(self.path, last=attempt == 2)
-            except OSError as problem:
-                self._give_up(problem.strerror or str(problem))
-        return otherwise
-
-    def _connect(self, path: Path) -> sqlite3.Connection:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_SCHEMA)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-        return connection
-
-    def _give_up(self, reason: str) -> None:
-        self._warn(f"going on without a cache: {self.path}: {reason}")
-        self.close()
-
-    def _set_aside(self, path: Path, *, last: bool) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-        self._model_ids.clear()
-        aside = path.with_name(f"{path.stem}.damaged-{time.time_ns()}.sqlite")
-        try:
-            path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-        except FileNotFoundError:
-            pass  # another process set it aside first
-        except OSError as problem:
-            self._give_up(problem.strerror or str(problem))
-            return
-        if last:
-            self._give_up("damaged again at once")
-        else:
-            self._warn(f"the cache was damaged; set aside as {aside}, a new one begun")
-
-    # --- models -----------------------------------------------------------------------------------
+    # --- models and notes -------------------------------------------------------------------------
 
     def remember_model(self, fingerprint: str, facts: ModelFacts) -> None:
         """Keep the facts of a model beside its vectors."""
         text = json.dumps(vars(facts))
-        self._guarded(
+        self._database.run(
             lambda connection: connection.execute(
                 "INSERT INTO models (fingerprint, facts) VALUES (?, ?)"
                 " ON CONFLICT (fingerprint) DO UPDATE SET facts = excluded.facts",
@@ -168,69 +132,84 @@ class EmbeddingStore:
 
     def model_facts(self, fingerprint: str) -> ModelFacts | None:
         """Return what is known of a model, or ``None``."""
-        row = self._guarded(
-            lambda connection: connection.execute(
-                "SELECT facts FROM models WHERE fingerprint = ?", (fingerprint,)
-            ).fetchone(),
-            None,
-        )
+        row = self._first("SELECT facts FROM models WHERE fingerprint = ?", (fingerprint,))
         try:
             return ModelFacts(**json.loads(row[0])) if row else None
         except (TypeError, ValueError):
             return None
 
-    def _model_id(self, connection: sqlite3.Connection, fingerprint: str) -> int | None:
-        if fingerprint not in self._model_ids:
-            row = connection.execute("SELECT id FROM models WHERE fingerprint = ?", (fingerprint,)).fetchone()
-            if row is None:
-                return None
-            self._model_ids[fingerprint] = int(row[0])
-        return self._model_ids[fingerprint]
+    def note(self, name: str) -> str | None:
+        """Return what was noted under a name, or ``None``."""
+        row = self._first("SELECT value FROM notes WHERE name = ?", (name,))
+        return str(row[0]) if row else None
+
+    def keep_note(self, name: str, value: str) -> None:
+        """Note a small fact, such as what ``auto`` came to on this machine."""
+        self._database.run(
+            lambda connection: connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value)), None
+        )
+
+    def _first(self, query: str, values: tuple[Any, ...]) -> Any:
+        return self._database.run(lambda connection: connection.execute(query, values).fetchone(), None)
 
     # --- vectors ----------------------------------------------------------------------------------
 
-    def get_many(self, kind: str, fingerprint: str, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+    def get_many(self, kind: str, fingerprint: str, keys: Sequence[bytes]) -> dict[bytes, FloatArray]:
         """Return the vectors that are known, each (D,) float32; missing keys are left out."""
 
-        def look_up(connection: sqlite3.Connection) -> dict[bytes, NDArray[np.float32]]:
-            model = self._model_id(connection, fingerprint)
-            found: dict[bytes, NDArray[np.float32]] = {}
-            if model is None:
-                return found
-            for start in range(0, len(keys), _LOOKUP_CHUNK):
-                chunk = keys[start : start + _LOOKUP_CHUNK]
-                marks = ",".join("?" * len(chunk))
+        def look_up(connection: sqlite3.Connection) -> dict[bytes, FloatArray]:
+            found: dict[bytes, FloatArray] = {}
+            for chunk, marks in _chunked(keys):
                 rows = connection.execute(
-                    f"SELECT content, dim, vector FROM vectors WHERE kind = ? AND model = ? AND content IN ({marks})",  # noqa: S608
-                    (kind, model, *chunk),
+                    "SELECT content, dim, vector FROM vectors WHERE kind = ?"  # noqa: S608
+                    f" AND model = (SELECT id FROM models WHERE fingerprint = ?) AND content IN ({marks})",
+                    (kind, fingerprint, *chunk),
                 )
-                for content, dim, blob in rows:
-                    if _problem_of(dim, blob) is None:
-                        found[bytes(content)] = np.frombuffer(blob, dtype="<f4")
+                found.update((content, _vector(blob, dim)) for content, dim, blob in rows if not _problem_of(dim, blob))
             return found
 
-        return self._guarded(look_up, {})
+        return self._database.run(look_up, {})
 
-    def put_many(self, kind: str, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
-        """Keep vectors, each (D,); the model must have been remembered before. All or none are kept."""
+    def put_many(self, kind: str, fingerprint: str, vectors: Mapping[bytes, FloatArray], *, half: bool = False) -> None:
+        """Keep vectors, each (D,); the model must have been remembered before. All or none are kept.
+
+        ``half`` keeps them as float16: for encoders that compute no finer.
+        """
 
         def insert(connection: sqlite3.Connection) -> None:
-            model = self._model_id(connection, fingerprint)
-            if model is not None:
-                connection.executemany(
-                    "INSERT OR REPLACE INTO vectors (kind, model, content, dim, vector) VALUES (?, ?, ?, ?, ?)",
-                    (
-                        (kind, model, key, vector.size, np.ascontiguousarray(vector, dtype="<f4").tobytes())
-                        for key, vector in vectors.items()
-                    ),
-                )
+            # The model's id is looked up in the same statement: another process may clear the cache meanwhile.
+            connection.executemany(
+                "INSERT OR REPLACE INTO vectors (kind, model, content, dim, vector)"
+                " SELECT ?, id, ?, ?, ? FROM models WHERE fingerprint = ?",
+                ((kind, key, vector.size, _blob(vector, half=half), fingerprint) for key, vector in vectors.items()),
+            )
 
-        self._guarded(insert, None)
+        self._database.run(insert, None)
 
-    # --- hashes of large files --------------------------------------------------------------------
+    # --- hashes of files --------------------------------------------------------------------------
+
+    def contents_of(self, stamps: Sequence[FileStamp]) -> dict[FileStamp, bytes]:
+        """Return the sha256 of those files that are as they were when last read."""
+        wanted = {stamp.path: stamp for stamp in stamps}
+
+        def look_up(connection: sqlite3.Connection) -> dict[FileStamp, bytes]:
+            found: dict[FileStamp, bytes] = {}
+            for chunk, marks in _chunked(list(wanted)):
+                query = f"SELECT path, stamp, sha256 FROM files WHERE path IN ({marks})"  # noqa: S608
+                rows = connection.execute(query, chunk)
+                found.update((wanted[path], sha256) for path, stamp, sha256 in rows if wanted[path].stamp == stamp)
+            return found
+
+        return self._database.run(look_up, {})
+
+    def remember_contents(self, contents: Mapping[FileStamp, bytes]) -> None:
+        """Keep the sha256 of files as they are now."""
+        rows = [(stamp.path, stamp.stamp, sha256) for stamp, sha256 in contents.items()]
+        query = "INSERT OR REPLACE INTO files (path, stamp, sha256) VALUES (?, ?, ?)"
+        self._database.run(lambda connection: connection.executemany(query, rows), None)
 
     def file_sha256(self, path: Path) -> str:
-        """Return the sha256 of a file's bytes, from memory where the file is unchanged.
+        """Return the sha256 of a large file's bytes, from memory where the file is unchanged.
 
         Unchanged means the same size, modification and change time and inode.
 
@@ -241,31 +220,21 @@ class EmbeddingStore:
         """
         path = path.resolve()
         status = path.stat()
-        stamp = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
-        row = self._guarded(
-            lambda connection: connection.execute(
-                "SELECT sha256 FROM files WHERE path = ? AND stamp = ?", (str(path), stamp)
-            ).fetchone(),
-            None,
-        )
-        if row:
-            return str(row[0])
+        times = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
+        stamp = FileStamp(os.fsencode(path), times)  # bytes, as a name need not be Unicode
+        known = self.contents_of([stamp]).get(stamp)
+        if known is not None:
+            return known.hex()
         with path.open("rb") as file:
             digest = _sha256_of(iter(lambda: file.read(1 << 20), b""))
-        self._guarded(
-            lambda connection: connection.execute(
-                "INSERT OR REPLACE INTO files (path, stamp, sha256) VALUES (?, ?, ?)",
-                (str(path), stamp, digest),
-            ),
-            None,
-        )
-        return digest
+        self.remember_contents({stamp: digest})
+        return digest.hex()
 
     # --- looking after it -------------------------------------------------------------------------
 
     def info(self) -> CacheInfo | None:
         """Return what the cache holds, or ``None`` where there is none."""
-        rows = self._guarded(
+        rows = self._database.run(
             lambda connection: connection.execute(
                 "SELECT models.facts, vectors.kind, COUNT(*) FROM vectors JOIN models ON models.id = vectors.model"
                 " GROUP BY models.id, vectors.kind ORDER BY models.id, vectors.kind"
@@ -274,9 +243,28 @@ class EmbeddingStore:
         )
         if rows is None or self.path is None:
             return None
-        parts = [self.path, *(self.path.with_name(self.path.name + suffix) for suffix in ("-wal", "-shm"))]
-        size = sum(part.stat().st_size for part in parts if part.exists())
-        return CacheInfo(self.path, size, [(_model_name(facts), kind, count) for facts, kind, count in rows])
+        entries = [(_model_name(facts), kind, count) for facts, kind, count in rows]
+        return CacheInfo(self.path, self._database.size(), self._limit, entries)
+
+    def trim(self) -> int:
+        """Drop the oldest image embeddings while the cache is over its limit; return how many."""
+
+        def evict(connection: sqlite3.Connection) -> int:
+            gone = 0
+            while _used_bytes(connection) > self._limit:
+                count = connection.execute("SELECT COUNT(*) FROM vectors WHERE kind = 'image'").fetchone()[0]
+                share = max(1, int(count * _EVICTED_SHARE))
+                oldest = "SELECT id FROM vectors WHERE kind = 'image' ORDER BY id LIMIT ?"
+                dropped = connection.execute(f"DELETE FROM vectors WHERE id IN ({oldest})", (share,)).rowcount  # noqa: S608
+                files = connection.execute(
+                    "DELETE FROM files WHERE id IN (SELECT id FROM files ORDER BY id LIMIT ?)", (share,)
+                ).rowcount
+                if not dropped and not files:
+                    break
+                gone += dropped
+            return gone
+
+        return self._database.run(evict, 0)
 
     def clear(self, kind: str | None = None) -> int:
         """Forget all vectors, or those of one kind; return how many."""
@@ -285,18 +273,19 @@ class EmbeddingStore:
             where, values = ("WHERE kind = ?", (kind,)) if kind else ("", ())
             gone = connection.execute(f"DELETE FROM vectors {where}", values).rowcount  # noqa: S608
             if kind is None:
-                connection.execute("DELETE FROM models")
-                connection.execute("DELETE FROM files")
+                for table in ("models", "files", "notes"):
+                    connection.execute(f"DELETE FROM {table}")  # noqa: S608
             return int(gone)
 
-        gone = self._guarded(delete, 0)
-        self._model_ids.clear()
-        if self._connection is not None:
-            self._guarded(_shrink, None)
+        gone = self._database.run(delete, 0)
+        self._database.shrink()
         return gone
 
     def check(self) -> list[str]:
-        """Read everything and return what is wrong, one line each; empty where all is well."""
+        """Read everything and return what is wrong, one line each; empty where all is well.
+
+        A file that this store had to set aside is one of the things that are wrong.
+        """
 
         def examine(connection: sqlite3.Connection) -> list[str]:
             problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
@@ -306,20 +295,37 @@ class EmbeddingStore:
                     problems.append(f"{kind} vector {bytes(content).hex()[:12]}: {problem}")
             return problems
 
-        return self._guarded(examine, ["the cache file was damaged"])
+        problems = self._database.run(examine, ["there is no usable cache"])
+        return [*self._database.damage, *problems]
 
 
-def _shrink(connection: sqlite3.Connection) -> None:
-    connection.commit()
-    connection.execute("VACUUM")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def _chunked(keys: Sequence[bytes]) -> Iterator[tuple[Sequence[bytes], str]]:
+    """Split keys into as many as one query takes, each part with its placeholders."""
+    for start in range(0, len(keys), _LOOKUP_CHUNK):
+        chunk = keys[start : start + _LOOKUP_CHUNK]
+        yield chunk, ",".join("?" * len(chunk))
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _blob(vector: FloatArray, *, half: bool) -> bytes:
+    return np.ascontiguousarray(vector, dtype="<f2" if half else "<f4").tobytes()
+
+
+def _vector(blob: bytes, dim: int) -> FloatArray:
+    return np.frombuffer(blob, dtype="<f2" if len(blob) == 2 * dim else "<f4").astype(np.float32, copy=False)
 
 
 def _problem_of(dim: int, blob: bytes) -> str | None:
     """Tell what is wrong with a stored vector: its length, or that it is no unit vector."""
-    if len(blob) != 4 * dim:
+    if len(blob) not in (2 * dim, 4 * dim):
         return f"{len(blob)} bytes for {dim} numbers"
-    length = float(np.linalg.norm(np.frombuffer(blob, dtype="<f4")))
+    length = float(np.linalg.norm(_vector(blob, dim)))
     return None if abs(length - 1.0) < 1e-2 else f"length {length:.3g} where 1 is right"
 
 
@@ -331,8 +337,8 @@ def _model_name(facts: str) -> str:
         return "?"
 
 
-def _sha256_of(chunks: Iterable[bytes]) -> str:
+def _sha256_of(chunks: Iterable[bytes]) -> bytes:
     digest = hashlib.sha256()
     for chunk in chunks:
         digest.update(chunk)
-    return digest.hexdigest()
+    return digest.digest()

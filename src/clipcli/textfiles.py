@@ -1,14 +1,17 @@
-"""Reading the small text files that people write by hand: labels and templates."""
+"""The small text files that people write by hand, labels and templates, and lines of CSV."""
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from clipcli.errors import ClipcliError
 
-__all__ = ["near_matches", "numbered_lines", "read_text"]
+__all__ = ["csv_line", "guarded", "is_unicode", "near_matches", "numbered_lines", "read_text", "tsv_cell", "unguarded"]
 
 
 def read_text(path: Path, error: type[ClipcliError]) -> str:
@@ -33,6 +36,43 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
         stripped = line.strip()
         if stripped:
             yield number, stripped
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether text can be written down: false where it holds half of a surrogate pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """Return one line of CSV, ended by a newline alone."""
+    # Before Python 3.13, csv quotes a carriage return only where it is part of the line's end.
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def guarded(text: str) -> str:
+    """Put an apostrophe before text that a spreadsheet would take for a formula; :func:`unguarded` undoes it."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    """Take off the apostrophe that :func:`guarded` put there."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def tsv_cell(cell: str) -> str:
+    r"""Read a TSV cell: ``\t``, ``\n``, ``\r`` and ``\\`` are the characters they stand for."""
+    known = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
+    parts = iter(cell)
+    return "".join(known.get(next(parts, ""), "") if character == "\\" else character for character in parts)
 
 
 def near_matches(name: str, known: Iterable[str], limit: int = 3) -> str:

@@ -2,60 +2,78 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from typing import TextIO
+from dataclasses import dataclass
+from typing import NamedTuple, TextIO
 
-from clipcli.records import Failure, Prediction, Result, as_record, flat_columns, flatten, printable
+from clipcli.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
+from clipcli.textfiles import csv_line, guarded
 from clipcli.zeroshot import UNKNOWN
 
-__all__ = ["FORMATS", "write_results"]
+__all__ = ["FORMATS", "Layout", "Writer", "tsv_line", "write_results", "writer_for"]
 
 _BAR_WIDTH = 24
+_JOINERS = "\u200c\u200d"
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def write_results(results: Iterable[Result], file: TextIO, form: str, *, top_k: int, grouped: bool) -> Iterator[Result]:
-    """Write each result as it comes, and pass it on.
+@dataclass(frozen=True)
+class Layout:
+    """How results are laid out.
 
     Parameters
     ----------
-    results
-        Predictions and failures.
-    file
-        Open for text, UTF-8, without newline translation.
     form
-        One of :data:`FORMATS`.
+        One of :data:`FORMATS`, or ``parquet``.
     top_k
-        How many ranks CSV and TSV have columns for.
+        How many ranks a flat format has columns for.
     grouped
         Whether the labels have groups.
     """
-    start, write, finish = FORMATS[form](file, top_k, grouped)
-    start()
+
+    form: str
+    top_k: int
+    grouped: bool
+
+
+class Writer(NamedTuple):
+    """What writes one format: ``start`` before the first result, ``finish`` after the last."""
+
+    start: Callable[[], object]
+    write: Callable[[Result], object]
+    finish: Callable[[], object]
+
+
+def writer_for(layout: Layout, file: TextIO) -> Writer:
+    """Make the writer of a layout; ``file`` is open for text, UTF-8, without newline translation."""
+    return FORMATS[layout.form](file, layout)
+
+
+def write_results(results: Iterable[Result], file: TextIO, layout: Layout) -> Iterator[Result]:
+    """Write each result as it comes, and pass it on."""
+    writer = writer_for(layout, file)
+    writer.start()
     for result in results:
-        write(result)
+        writer.write(result)
         file.flush()
         yield result
-    finish()
-
-
-_Steps = tuple[Callable[[], object], Callable[[Result], object], Callable[[], object]]
+    writer.finish()
 
 
 def _nothing() -> None:
     pass
 
 
-def _jsonl(file: TextIO, top_k: int, grouped: bool) -> _Steps:  # noqa: ARG001
+def _jsonl(file: TextIO, _: Layout) -> Writer:
     def write(result: Result) -> None:
         file.write(json.dumps(as_record(result), ensure_ascii=False) + "\n")
 
-    return _nothing, write, _nothing
+    return Writer(_nothing, write, _nothing)
 
 
-def _json(file: TextIO, top_k: int, grouped: bool) -> _Steps:  # noqa: ARG001
+def _json(file: TextIO, _: Layout) -> Writer:
     separator = "[\n"
 
     def write(result: Result) -> None:
@@ -66,26 +84,37 @@ def _json(file: TextIO, top_k: int, grouped: bool) -> _Steps:  # noqa: ARG001
     def finish() -> None:
         file.write("[]\n" if separator == "[\n" else "\n]\n")
 
-    return _nothing, write, finish
+    return Writer(_nothing, write, finish)
 
 
-def _csv(file: TextIO, top_k: int, grouped: bool) -> _Steps:
-    writer = csv.DictWriter(file, flat_columns(top_k, grouped=grouped), restval="", lineterminator="\n")
-    return writer.writeheader, lambda result: writer.writerow(flatten(result)), _nothing
-
-
-def _tsv(file: TextIO, top_k: int, grouped: bool) -> _Steps:
-    r"""Write TSV in the common dialect: no quotes; tab, newline and backslash as ``\t``, ``\n``, ``\\``."""
-    columns = flat_columns(top_k, grouped=grouped)
+def _csv(file: TextIO, layout: Layout) -> Writer:
+    """Write CSV that is safe to open in a spreadsheet: no text in it passes for a formula."""
+    columns = flat_columns(layout.top_k, grouped=layout.grouped)
 
     def write(result: Result) -> None:
-        cells = flatten(result)
-        file.write("\t".join(cells.get(column, "").translate(_TSV_ESCAPES) for column in columns) + "\n")
+        values = flat_values(result)
+        cells = {name: guarded(value) if isinstance(value, str) else value for name, value in values.items()}
+        file.write(csv_line(cells.get(column) for column in columns))
 
-    return lambda: file.write("\t".join(columns) + "\n"), write, _nothing
+    return Writer(lambda: file.write(csv_line(columns)), write, _nothing)
 
 
-def _table(file: TextIO, top_k: int, grouped: bool) -> _Steps:  # noqa: ARG001
+def tsv_line(cells: Iterable[str]) -> str:
+    r"""Return one line of TSV in the common dialect: no quotes; ``\t``, ``\n``, ``\r`` and ``\\`` are escaped."""
+    return "\t".join(cell.translate(_TSV_ESCAPES) for cell in cells) + "\n"
+
+
+def _tsv(file: TextIO, layout: Layout) -> Writer:
+    columns = flat_columns(layout.top_k, grouped=layout.grouped)
+
+    def write(result: Result) -> None:
+        values = flat_values(result)
+        file.write(tsv_line("" if values.get(column) is None else str(values[column]) for column in columns))
+
+    return Writer(lambda: file.write(tsv_line(columns)), write, _nothing)
+
+
+def _table(file: TextIO, _: Layout) -> Writer:
     from rich.console import Console
 
     console = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
@@ -96,14 +125,14 @@ def _table(file: TextIO, top_k: int, grouped: bool) -> _Steps:  # noqa: ARG001
         title = Text(_one_line(printable(result.path)) or "image", style="bold", overflow="fold")
         if isinstance(result, Failure):
             console.print(title)
-            console.print(Text(f"  failed: {result.message}", style="red"))
+            console.print(Text(f"  failed: {_one_line(result.message)}", style="red"))
             return
         if result.label == UNKNOWN and result.top[0].label != UNKNOWN:
             title.append("  unknown", style="yellow")
         console.print(title)
         console.print(_bars(result))
 
-    return _nothing, write, _nothing
+    return Writer(_nothing, write, _nothing)
 
 
 def _bars(result: Prediction) -> object:
@@ -132,10 +161,15 @@ def _bars(result: Prediction) -> object:
 
 def _one_line(text: str) -> str:
     """Show control characters rather than send them to the terminal."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return "".join(character if _is_shown(character) else repr(character)[1:-1] for character in text)
 
 
-FORMATS: dict[str, Callable[[TextIO, int, bool], _Steps]] = {
+def _is_shown(character: str) -> bool:
+    """Tell whether a character is safe on a terminal: also wide spaces, and what joins letters or emoji."""
+    return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
+
+
+FORMATS: dict[str, Callable[[TextIO, Layout], Writer]] = {
     "table": _table,
     "tsv": _tsv,
     "json": _json,

@@ -105,8 +105,12 @@ def ensemble(prompt_embeddings: FloatArray, counts: Sequence[int]) -> FloatArray
 
 
 def cosine_similarities(images: FloatArray, classes: FloatArray) -> ScoreArray:
-    """Cosine similarity of each image to each class. (N, D) x (C, D) -> (N, C)."""
-    return np.asarray(images @ classes.T, dtype=np.float64)
+    """Cosine similarity of each image to each class. (N, D) x (C, D) -> (N, C).
+
+    Summed in float64, so that a row's result does not depend on how many rows there are in any digit
+    that is ever written.
+    """
+    return np.asarray(images.astype(np.float64) @ classes.T.astype(np.float64))
 
 
 def probabilities(similarities: ScoreArray, logit_scale: float, logit_bias: float | None = None) -> ScoreArray:

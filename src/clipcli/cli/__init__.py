@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -77,9 +78,13 @@ def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; every expected error ends as one line on stderr."""
     messages = Messages()
     _prefer_utf8()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries tell programmers is no news for people
     try:
         outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
         sys.stdout.flush()
+        if outcome == EXIT_INTERRUPTED:  # some versions of Typer return the code, others raise
+            raise KeyboardInterrupt
         return outcome if isinstance(outcome, int) else 0
     except ClipcliError as error:
         messages.error(str(error))
@@ -95,9 +100,27 @@ def run(arguments: list[str]) -> int:
         messages.error("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output went away, which is its right. Keep Python from complaining at exit.
-        sys.stdout = None
-        return 0
+        return _reader_left()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # Typer would exit with 1: some inputs failed
+            return _reader_left()
+        raise
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        messages.error(f"{problem.filename}: {reason}" if problem.filename else f"cannot go on: {reason}")
+        _forget_stdout()
+        return EXIT_USAGE
+
+
+def _reader_left() -> int:
+    """Go quietly: whoever read our output closed the pipe, which is their right."""
+    _forget_stdout()
+    return 0
+
+
+def _forget_stdout() -> None:
+    """Keep Python from trying, and complaining, once more at exit."""
+    sys.stdout = None
 
 
 def _command_of(error: Any) -> str:

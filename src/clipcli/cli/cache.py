@@ -32,7 +32,7 @@ def _open(cache_dir: Path | None) -> EmbeddingStore:
 
 @app.command("info")
 def show_info(cache_dir: options.CacheDir = None) -> None:
-    """Show where the cache is, how large, and what it holds by model."""
+    """Show where it is and what it holds."""
     info = _open(cache_dir).info()
     if info is None:
         raise CacheError("the cache cannot be read")
@@ -48,7 +48,7 @@ def clear(cache_dir: options.CacheDir = None) -> None:
 
 @app.command("check")
 def check(cache_dir: options.CacheDir = None) -> None:
-    """Read the whole cache and report what is damaged; exit code 1 if anything is."""
+    """Report what is damaged. Reads the whole cache; exit code 1 if anything is wrong."""
     problems = _open(cache_dir).check()
     for problem in problems:
         typer.echo(problem)

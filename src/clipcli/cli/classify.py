@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli import options
 from clipcli.cli.messages import Messages
-from clipcli.errors import LabelError, OutputError
+from clipcli.cli.progress import with_progress
+from clipcli.errors import InputError, Interrupted, LabelError, OutputError
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
+    from clipcli.inputs import Input, Source
     from clipcli.records import Result
+    from clipcli.writers import Layout
 
 __all__ = ["classify"]
 
@@ -33,10 +35,51 @@ class Format(str, Enum):
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
+    parquet = "parquet"
+
+
+@dataclass(frozen=True)
+class _Destination:
+    """Where results go: ``file``, or stdout where that is ``None``; in which form; and what may stand there."""
+
+    file: Path | None
+    form: Format
+    resume: bool
+    overwrite: bool
+
+    def __post_init__(self) -> None:
+        if self.resume and self.file is None:
+            raise OutputError("--resume needs a file to go on with: name it with -o FILE")
+        if self.form is Format.parquet:
+            from clipcli.parquet import pyarrow_or_error
+
+            pyarrow_or_error()
+            if self.file is None:
+                raise OutputError("Parquet cannot be written to a pipe: name a file with -o FILE")
+        if self.resume and not self.is_resumable():
+            raise OutputError(f"{self.file}: --resume works with jsonl, csv, tsv and parquet files")
+
+    def is_resumable(self) -> bool:
+        """Tell whether records are kept as they come: in a regular file of a format made of rows."""
+        from clipcli.results import RESUMABLE
+
+        special = self.file is not None and self.file.exists() and not self.file.is_file()
+        return self.file is not None and not special and self.form.value in RESUMABLE
+
+    def is_complete(self) -> bool:
+        """Tell whether there is nothing to resume, because the file is whole."""
+        if not self.resume or self.file is None:
+            return False
+        return self.file.exists() and not self.file.with_name(self.file.name + ".partial.json").exists()
 
 
 def classify(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Image files, or folders of images.", show_default=False)],
+    context: typer.Context,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT", show_default=False,
+                       help="Image files, folders, patterns or tar archives; '-' reads paths from stdin."),
+    ],
     labels: options.LabelsFile = None,
     label: options.ExtraLabels = None,
     template: options.Templates = None,
@@ -53,34 +96,46 @@ def classify(
     offline: options.Offline = False,
     top_k: Annotated[
         int | None,
-        typer.Option("--top-k", "-k", min=1, rich_help_panel=_SCORES, show_default=False,
+        typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES, show_default=False,
                      help="How many labels to list. [default: 5; 1 for tsv and csv]"),
     ] = None,
     min_probability: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, rich_help_panel=_SCORES, help="Say 'unknown' below this probability."),
+        typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
+                     help="Say 'unknown' below this probability."),
     ] = None,
     min_similarity: Annotated[
         float | None,
-        typer.Option(min=-1.0, max=1.0, rich_help_panel=_SCORES, help="Say 'unknown' below this cosine similarity."),
+        typer.Option(metavar="COSINE", min=-1.0, max=1.0, rich_help_panel=_SCORES,
+                     help="Say 'unknown' below this cosine similarity."),
     ] = None,
     min_margin: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, rich_help_panel=_SCORES,
+        typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
                      help="Say 'unknown' where the best leads the second by less probability."),
     ] = None,
     form: Annotated[
         Format | None,
         typer.Option("--format", "-f", rich_help_panel=_OUT, show_default=False,
-                     help="[default: by the suffix of -o; else table on a terminal, tsv in a pipe]"),
+                     help="How to write. [default: by the suffix of -o; else table on a terminal, tsv in a pipe]"),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT, help="Write here, not to stdout.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT, help="Write here, not to stdout."),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", rich_help_panel=_OUT, help="Go on where an interrupted run to -o FILE stopped.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", rich_help_panel=_OUT, help="Forget an interrupted run to -o FILE.")
+    ] = False,
+    null_separated: options.NullSeparated = False,
+    path_column: options.PathColumn = None,
     batch_size: options.BatchSize = None,
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
     no_cache: options.NoCache = False,
+    cache_size: options.CacheSize = "4GB",
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
@@ -92,26 +147,43 @@ def classify(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     chosen = _choose_format(form, output)
+    destination = _Destination(output, chosen, resume, overwrite)
+    if destination.is_complete():
+        messages.warn(f"{output}: complete already, nothing to do; leave --resume out to make it anew")
+        return
+    if not all(inputs):
+        raise InputError("an INPUT is empty; name an image file or a folder")
+    if text_embeddings is not None and _set_by_variable(context, "labels"):
+        labels = None  # what is named on the command line goes before a default
     if text_embeddings is not None and (labels or label or template or prompts):
         raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
     from clipcli.classifier import Classifier
+    from clipcli.inputs import Source
     from clipcli.labels import load_labels
     from clipcli.zeroshot import Thresholds
 
-    with _opened(output) as file:
-        classifier = Classifier(
-            model,
-            None if text_embeddings is not None else load_labels(labels, label or ()),
-            pretrained=pretrained, templates=template or (), prompts=prompts or (), text_embeddings=text_embeddings,
-            device=device, precision=precision, batch_size=batch_size, workers=workers,
-            top_k=top_k or (1 if chosen in (Format.csv, Format.tsv) else 5),
-            thresholds=Thresholds(min_probability, min_similarity, min_margin),
-            cache=options.cache_setting(cache_dir, no_cache), offline=offline, warn=messages.warn,
-        )  # fmt: skip
-        failed = _run(classifier, inputs, file, chosen, messages)
+    classifier = Classifier(
+        model,
+        None if text_embeddings is not None else load_labels(labels, label or ()),
+        pretrained=pretrained, templates=template or (), prompts=prompts or (), text_embeddings=text_embeddings,
+        device=device, precision=precision, batch_size=batch_size, workers=workers,
+        top_k=top_k or (1 if chosen in (Format.csv, Format.tsv) else 5),
+        thresholds=Thresholds(min_probability, min_similarity, min_margin),
+        cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size),
+        offline=offline, warn=messages.warn,
+    )  # fmt: skip
+    _tell_text(classifier, messages)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column)
+    done, failed = _run(classifier, source, destination, messages)
+    _tell_images(classifier, messages)
     if failed:
-        messages.warn(f"{failed} of the inputs failed")
+        messages.warn(f"{failed} of {done} images failed")
         raise typer.Exit(1)
+
+
+def _set_by_variable(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "ENVIRONMENT"
 
 
 def _choose_format(form: Format | None, output: Path | None) -> Format:
@@ -122,70 +194,87 @@ def _choose_format(form: Format | None, output: Path | None) -> Format:
     suffix = output.suffix.lower().lstrip(".")
     if suffix in Format.__members__ and suffix != "table":
         return Format[suffix]
-    raise OutputError(f"{output}: cannot tell the format from its name; use .jsonl, .json, .csv or .tsv, or --format")
+    raise OutputError(
+        f"{output}: cannot tell the format from its name; use .jsonl, .json, .csv, .tsv or .parquet, or --format"
+    )
 
 
-@contextmanager
-def _opened(output: Path | None) -> Iterator[TextIO]:
-    if output is None:
-        yield sys.stdout
-        return
-    from clipcli.files import replacing
-
-    with replacing(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        yield file
-
-
-def _run(classifier: Classifier, inputs: list[str], file: TextIO, form: Format, messages: Messages) -> int:
-    """Classify and write; return how many inputs failed."""
-    from clipcli.records import Failure
-    from clipcli.writers import write_results
-
-    classes = classifier.classes
-    statistics = classifier.text_statistics
+def _tell_text(classifier: Classifier, messages: Messages) -> None:
+    """With ``-v``, say what the labels took."""
+    count, statistics = len(classifier.classes.labels), classifier.text_statistics
     if statistics is not None:
         messages.detail(f"text: {statistics.cached} prompts from the cache, {statistics.encoded} encoded")
-    started = time.monotonic()
-    model = classifier.model
+    facts = classifier.classes.facts
     messages.detail(
-        f"model: {classifier.source.title}, images in {model.precision} on {model.device}, {len(classes.labels)} labels, "
-        f"logit scale {model.logit_scale:.4g} (loaded in {time.monotonic() - started:.1f} s)"
+        f"model: {classifier.source.title}, {count} label{'s' if count != 1 else ''}, "
+        f"logit scale {facts.logit_scale:.4g}, images in {classifier.precision}"
     )
-    failed = 0
-    results = classifier.classify(inputs)
-    shown_on_terminal = form is Format.table and file is sys.stdout and sys.stdout.isatty()
-    written = write_results(
-        results if shown_on_terminal else _with_progress(results, messages), file, form.value,
-        top_k=min(classifier.top_k, len(classes.labels)), grouped=any(classes.groups),
-    )  # fmt: skip
-    for result in written:
+
+
+def _tell_images(classifier: Classifier, messages: Messages) -> None:
+    """With ``-v``, say what the images took."""
+    statistics = classifier.image_statistics
+    where = f" on {classifier.model.device}" if classifier.is_loaded else ", the model was not loaded"
+    messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded{where}")
+
+
+def _layout(classifier: Classifier, form: Format) -> Layout:
+    from clipcli.writers import Layout
+
+    classes = classifier.classes
+    return Layout(form.value, min(classifier.top_k, len(classes.labels)), any(classes.groups))
+
+
+def _run(classifier: Classifier, source: Source, destination: _Destination, messages: Messages) -> tuple[int, int]:
+    """Classify and write; return how many images there were and how many of them failed."""
+    from clipcli.inputs import count_files, discover
+    from clipcli.records import Failure, printable
+    from clipcli.writers import write_results
+
+    layout = _layout(classifier, destination.form)
+    items = discover(source, messages.warn)
+    done = failed = 0
+    if destination.file is None:
+        results, to_people = classifier.classify(items), destination.form is Format.table and sys.stdout.isatty()
+        written = write_results(results, sys.stdout, layout)
+    elif destination.is_resumable():
+        to_people = False
+        written = _into_file(classifier, items, destination, layout)
+    else:
+        to_people = False
+        written = _at_once(classifier, items, destination.file, layout)
+    shown = written if to_people else with_progress(written, lambda: count_files(source), messages)
+    for result in shown:
+        done += 1
         if isinstance(result, Failure):
             failed += 1
-            if not shown_on_terminal:
-                messages.error(f"{result.path}: {result.message}")
-    return failed
+            if not to_people:
+                messages.error(f"{printable(result.path)}: {result.message}")
+    return done, failed
 
 
-def _with_progress(results: Iterable[Result], messages: Messages) -> Iterable[Result]:
-    """Count results on stderr, on a terminal only; a single quick image never gets as far as showing it."""
-    if messages.quiet or not sys.stderr.isatty():
-        return results
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
+def _at_once(classifier: Classifier, items: Iterable[Input], file: Path, layout: Layout) -> Iterator[Result]:
+    """Write a file that appears at the end or not at all."""
+    from clipcli.files import replacing
+    from clipcli.writers import write_results
 
-    progress = Progress(
-        SpinnerColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as opened:
+        yield from write_results(classifier.classify(items), opened, layout)
+
+
+def _into_file(
+    classifier: Classifier, items: Iterable[Input], destination: _Destination, layout: Layout
+) -> Iterator[Result]:
+    """Write a file whose records are kept as they come, and go on with an interrupted one."""
+    from clipcli.results import ResultFile, skip_done
+
+    target = destination.file
+    assert target is not None  # noqa: S101
+    kept = ResultFile(
+        target, layout, classifier.settings() | vars(layout), resume=destination.resume, overwrite=destination.overwrite
     )
-
-    def counted() -> Iterator[Result]:
-        with progress:
-            task = progress.add_task("images", total=None)
-            for result in results:
-                progress.advance(task)
-                yield result
-
-    return counted()
+    rest = skip_done(items, kept.done(), target)
+    try:
+        yield from kept.write(classifier.classify(rest, even_batches=True))
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted: {kept.how_to_go_on()}") from None

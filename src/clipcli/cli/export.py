@@ -40,7 +40,9 @@ def export_text(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Write the class embeddings of some labels, with labels, prompts, model and logit scale.
+    """Write the class embeddings of labels.
+
+    Beside the vectors the file holds labels, prompts, the model and its logit scale.
 
     clipcli export text --labels labels.txt -o labels.safetensors
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -19,11 +19,17 @@ app = typer.Typer(help="See what models there are and fetch them.", no_args_is_h
 
 @app.command("list")
 def list_models(
-    pattern: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only names or tags with this in them.", show_default=False)] = "",
-    everything: Annotated[bool, typer.Option("--all", "-a", help="All that open_clip knows, not just the recommended.")] = False,
+    pattern: Annotated[
+        str,
+        typer.Argument(metavar="TEXT", help="Only names or tags with this in them.", show_default=False),
+    ] = "",
+    everything: Annotated[
+        bool,
+        typer.Option("--all", "-a", help="All that open_clip knows, not just the recommended."),
+    ] = False,
     on_disk: Annotated[bool, typer.Option("--on-disk", help="Only those that are on this machine.")] = False,
 ) -> None:  # fmt: skip
-    """List models and their pretrained tags: name, tag, and whether they are on disk."""
+    """List models, and whether they are on disk."""
     from clipcli import catalogue, sources
 
     rows = [("pocket", "", "built in")]
@@ -33,6 +39,8 @@ def list_models(
         rows.extend((name, tag, "on disk" if sources.is_on_disk(name, tag) else "") for tag in filter(None, tags))
     wanted = pattern.lower()
     rows = [row for row in rows if wanted in f"{row[0]} {row[1]}".lower() and (row[2] or not on_disk)]
+    if not rows:
+        Messages().warn(f"no model or tag with {pattern!r} in its name")
     print_table(("model", "pretrained", "where"), rows)
 
 
@@ -46,14 +54,30 @@ def show_model(
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
+    for line in _as_lines(facts):
+        typer.echo(line)
+
+
+def _as_lines(facts: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """Yield ``key: value`` lines; a dict of plain values takes one line, any other is indented below."""
     for key, value in facts.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        if isinstance(value, dict):
-            typer.echo(f"{key}:")
-            for inner, figure in value.items():
-                typer.echo(f"  {inner}: {figure}")
+        name = f"{indent}{key.replace('_', ' ')}:"
+        if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
+            yield name
+            yield from _as_lines(value, indent + "  ")
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            yield name
+            yield from (f"{indent}  {_on_one_line(item)}" for item in value)
         else:
-            typer.echo(f"{key}: {shown}")
+            yield f"{name} {_on_one_line(value)}".rstrip()
+
+
+def _on_one_line(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_on_one_line(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_on_one_line, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _pocket_facts() -> dict[str, Any]:
@@ -90,7 +114,7 @@ def download_model(
     pretrained: options.Pretrained = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fetch a model's weights and tokenizer, so that later runs need no network."""
+    """Fetch a model. Its weights and tokenizer go to disk, and later runs need no network."""
     from clipcli.hub import quiet_hub
     from clipcli.sources import resolve_model
 

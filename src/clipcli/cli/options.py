@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from clipcli.errors import CacheError
+
 __all__ = [
     "BatchSize",
     "CacheDir",
+    "CacheSize",
     "Device",
     "ExtraLabels",
     "LabelsFile",
     "ModelName",
     "NoCache",
+    "NullSeparated",
     "Offline",
+    "PathColumn",
     "Precision",
     "Pretrained",
     "PromptSets",
@@ -23,10 +29,11 @@ __all__ = [
     "Templates",
     "Verbose",
     "Workers",
+    "bytes_in",
     "cache_setting",
 ]
 
-_LABELS, _MODEL, _RUNNING = "Labels and prompts", "Model", "Running"
+_LABELS, _MODEL, _RUNNING, _INPUTS = "Labels and prompts", "Model", "Running", "Inputs"
 
 
 def _complete_model(incomplete: str) -> list[str]:
@@ -103,12 +110,17 @@ Offline = Annotated[
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", min=1, envvar="CLIPCLI_BATCH_SIZE", rich_help_panel=_RUNNING, help="Images a batch."),
-]
+    typer.Option(
+        "--batch-size", metavar="N", min=1, envvar="CLIPCLI_BATCH_SIZE", rich_help_panel=_RUNNING,
+        help="Images a batch.",
+    ),
+]  # fmt: skip
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, envvar="CLIPCLI_WORKERS", rich_help_panel=_RUNNING, help="Decoding threads."),
-]
+    typer.Option(
+        "--workers", metavar="N", min=1, envvar="CLIPCLI_WORKERS", rich_help_panel=_RUNNING, help="Decoding threads."
+    ),
+]  # fmt: skip
 CacheDir = Annotated[
     Path | None,
     typer.Option(
@@ -120,6 +132,24 @@ NoCache = Annotated[
     bool,
     typer.Option("--no-cache", envvar="CLIPCLI_NO_CACHE", rich_help_panel=_RUNNING, help="Keep no embeddings on disk."),
 ]
+CacheSize = Annotated[
+    str,
+    typer.Option(
+        "--cache-size", metavar="SIZE", envvar="CLIPCLI_CACHE_SIZE", rich_help_panel=_RUNNING,
+        help="Most that the cache may take, such as 500MB; over it the oldest images' embeddings are dropped.",
+    ),
+]  # fmt: skip
+NullSeparated = Annotated[
+    bool,
+    typer.Option("--null", "-0", rich_help_panel=_INPUTS, help="Paths on stdin end with NUL, as find -print0 does."),
+]
+PathColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--path-column", metavar="NAME", rich_help_panel=_INPUTS,
+        help="INPUTs are CSV or TSV tables with paths in this column, relative to the table's folder.",
+    ),
+]  # fmt: skip
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", envvar="CLIPCLI_QUIET", rich_help_panel=_RUNNING, help="Errors only.")
 ]
@@ -134,3 +164,17 @@ def cache_setting(cache_dir: Path | None, no_cache: bool) -> bool | Path:
     if no_cache:
         return False
     return cache_dir if cache_dir is not None else True
+
+
+def bytes_in(size: str) -> int:
+    """Turn ``500MB`` or ``4GB`` into bytes.
+
+    Raises
+    ------
+    CacheError
+        If it is no size.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", size, re.IGNORECASE)
+    if not found:
+        raise CacheError(f"--cache-size {size!r}: not a size; write it like 500MB or 4GB")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))

@@ -1,0 +1,43 @@
+"""The progress bar: on stderr, on a terminal only."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from clipcli.cli.messages import Messages
+
+__all__ = ["with_progress"]
+
+Item = TypeVar("Item")
+
+
+def with_progress(items: Iterable[Item], count: Callable[[], int | None], messages: Messages) -> Iterator[Item]:
+    """Pass items on and show how many came, how fast, and how long the rest will take.
+
+    Parameters
+    ----------
+    count
+        Counts all items, or returns ``None`` where that takes too long; called on a thread of its own.
+    """
+    if messages.quiet or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.1f}/s" if speed else "", style="dim")
+
+    columns = (BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("images", total=None)
+        threading.Thread(target=lambda: progress.update(task, total=count()), daemon=True).start()
+        for item in items:
+            progress.advance(task)
+            yield item

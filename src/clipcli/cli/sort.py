@@ -1,0 +1,98 @@
+"""``clipcli sort``: photographs into one folder a label, by the results of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipcli.cli import options
+from clipcli.cli.messages import Messages
+from clipcli.errors import InputError
+
+__all__ = ["sort"]
+
+
+def sort(
+    results: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RESULTS]", show_default=False,
+                       help="Results of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option("--into", metavar="DIR", help="Where to make the labels' folders.", show_default=False),
+    ] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the files; the default.")] = False,
+    link: Annotated[bool, typer.Option("--link", help="Make symbolic links to the files.")] = False,
+    move: Annotated[bool, typer.Option("--move", help="Move the files.")] = False,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="DIR", help="What the paths in RESULTS are relative to. [default: this folder]"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only list what would be done.")] = False,
+    undo: Annotated[
+        Path | None,
+        typer.Option("--undo", metavar="DIR", help="Take back what was sorted into DIR.", show_default=False),
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:  # fmt: skip
+    """Sort photographs into one folder a label. Nothing is ever overwritten.
+
+    clipcli sort results.jsonl --into sorted --link
+
+    clipcli sort --undo sorted
+    """
+    messages = Messages(quiet=quiet)
+    if undo is not None:
+        if results is not None or into is not None:
+            raise InputError("--undo DIR stands alone; leave out RESULTS and --into")
+        _undo(undo, messages)
+        return
+    if results is None or into is None:
+        raise InputError("name a results file, and a folder with --into DIR (see clipcli sort --help)")
+    actions = [name for name, wanted in (("copy", copy), ("link", link), ("move", move)) if wanted]
+    if len(actions) > 1:
+        raise InputError(f"--{actions[0]} and --{actions[1]} exclude each other")
+    _sort(results, into, actions[0] if actions else "copy", root or Path(), dry_run=dry_run, messages=messages)
+
+
+def _sort(results: Path, into: Path, action: str, root: Path, *, dry_run: bool, messages: Messages) -> None:
+    from clipcli.reading import read_results
+    from clipcli.sorting import carry_out, plan
+    from clipcli.writers import tsv_line
+
+    placements = plan(read_results(results), into, root)
+    counts: Counter[str] = Counter()
+    left = 0
+    for placement in placements if dry_run else carry_out(placements, action, into):
+        if placement.target is None:
+            left += 1
+            messages.error(f"{placement.source}: {placement.problem}")
+            continue
+        counts[placement.label] += 1
+        if dry_run:
+            typer.echo(tsv_line([action, str(placement.source), str(placement.target)]), nl=False)
+    if not dry_run:
+        for label, count in sorted(counts.items()):
+            typer.echo(tsv_line([label, str(count)]), nl=False)
+    if left:
+        messages.warn(f"{left} of the photographs stayed where they are")
+        raise typer.Exit(1)
+
+
+def _undo(folder: Path, messages: Messages) -> None:
+    from clipcli.sorting import undo
+
+    back = left = 0
+    for path, problem in undo(folder):
+        if problem is None:
+            back += 1
+        else:
+            left += 1
+            messages.error(f"{path}: left, {problem}")
+    typer.echo(f"{back} taken back")
+    if left:
+        raise typer.Exit(1)

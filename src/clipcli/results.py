@@ -1,0 +1,275 @@
+"""Results on their way to a file, safe against whatever ends the run.
+
+While a run lasts, its records stand in ``FILE.partial`` and what they were made with in
+``FILE.partial.json``; ``FILE`` itself appears when all is there. So a partial file is never mistaken for a
+whole one, and a run that was cut off goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from clipcli.errors import OutputError
+from clipcli.files import replacing
+from clipcli.inputs import Input
+from clipcli.records import Result, printable
+from clipcli.textfiles import tsv_cell, unguarded
+from clipcli.writers import Layout, writer_for
+
+__all__ = ["RESUMABLE", "ResultFile", "skip_done"]
+
+RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
+"""The formats that an interrupted run can be taken up in."""
+
+Item = TypeVar("Item", bound=Input)
+
+
+class _Partial(Protocol):
+    """What is kept while a run lasts, in one format."""
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of the inputs that have their records already; drop a torn last record."""
+
+    def open(self) -> None:
+        """Make ready to add records."""
+
+    def write(self, result: Result) -> None:
+        """Add one record."""
+
+    def close(self) -> None:
+        """Keep what was added."""
+
+    def complete(self, target: Path) -> None:
+        """Put the whole file in its place."""
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where things are kept for one output file."""
+
+    target: Path
+
+    @property
+    def partial(self) -> Path:
+        return self.target.with_name(self.target.name + ".partial")
+
+    @property
+    def settings(self) -> Path:
+        return self.target.with_name(self.target.name + ".partial.json")
+
+
+class ResultFile:
+    """One output file: begin or resume, write records, complete.
+
+    Parameters
+    ----------
+    target
+        The file that appears when all is done.
+    layout
+        The format, and the columns of a flat one.
+    settings
+        All that decides what the records say, by names that people know. A run is only resumed with the
+        same.
+    resume
+        Go on where an interrupted run stopped, if there is one.
+    overwrite
+        Forget an interrupted run.
+
+    Raises
+    ------
+    OutputError
+        If there is an interrupted run and neither is set, if its settings differ, or the folder cannot be
+        written.
+    """
+
+    def __init__(
+        self, target: Path, layout: Layout, settings: dict[str, Any], *, resume: bool = False, overwrite: bool = False
+    ) -> None:
+        self._places = _Places(target)
+        self._settings = settings
+        self.count = 0
+        if target.is_dir():
+            raise OutputError(f"{target}: is a folder; name a file in it")
+        if layout.form not in RESUMABLE:
+            raise OutputError(f"{target}: --resume works with {', '.join(RESUMABLE)}, not with {layout.form}")
+        self._partial = _partial_for(self._places.partial, layout)
+        try:
+            self._begin(resume=resume, overwrite=overwrite)
+        except OSError as problem:
+            raise OutputError(f"{target}: cannot be written ({problem.strerror or problem})") from None
+
+    def _begin(self, *, resume: bool, overwrite: bool) -> None:
+        places = self._places
+        if places.settings.exists() and not overwrite:
+            if not resume:
+                raise OutputError(
+                    f"{places.target}: an interrupted run is kept in {places.partial.name}; "
+                    "go on with --resume, or start anew with --overwrite"
+                )
+            self._compare(places.settings)
+            return
+        _remove(places.partial)
+        with replacing(places.settings) as temporary:
+            temporary.write_text(json.dumps(self._settings, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+    def _compare(self, kept_in: Path) -> None:
+        try:
+            before: dict[str, Any] = json.loads(kept_in.read_text("utf-8"))
+        except ValueError:
+            raise OutputError(f"{kept_in}: damaged; start anew with --overwrite") from None
+        for name, now in json.loads(json.dumps(self._settings)).items():
+            if before.get(name) != now:
+                raise OutputError(
+                    f"{self._places.target}: the interrupted run had {_difference(name, before.get(name), now)}; "
+                    "resume with the same, or start anew with --overwrite"
+                )
+
+    def done(self) -> Iterator[str]:
+        """Yield the names of the inputs whose records are there already; must be used up before writing."""
+        for name in self._partial.names():
+            self.count += 1
+            yield name
+
+    def write(self, results: Iterable[Result]) -> Iterator[Result]:
+        """Add records as they come and pass them on; at the end the file takes its place.
+
+        Whatever ends it early, the records so far are kept.
+        """
+        try:
+            self._partial.open()
+            try:
+                for result in results:
+                    self._partial.write(result)
+                    self.count += 1
+                    yield result
+            finally:
+                self._partial.close()
+            self._partial.complete(self._places.target)
+        except OSError as problem:
+            raise OutputError(
+                f"{self._places.target}: cannot be written ({problem.strerror or problem}); {self.how_to_go_on()}"
+            ) from None
+        self._places.settings.unlink(missing_ok=True)
+
+    def how_to_go_on(self) -> str:
+        """Say what is kept of a run that ended early."""
+        records = f"{self.count:,} record{'' if self.count == 1 else 's'}"
+        return f"{records} kept in {self._places.partial}; go on with --resume"
+
+
+def skip_done(items: Iterable[Item], done: Iterator[str], target: Path) -> Iterator[Item]:
+    """Leave out the inputs that have their records already; they must come in the same order as before.
+
+    Raises
+    ------
+    OutputError
+        If they don't, because files were added, removed or named in another order.
+    """
+    stream = iter(items)
+    for number, name in enumerate(done, start=1):
+        item = next(stream, None)
+        found = printable(item.name) if item is not None else "nothing"
+        if found != name:
+            raise OutputError(
+                f"{target}: the inputs changed since the interrupted run: number {number} was {name}, and is {found} "
+                "now; start anew with --overwrite (the cache makes that quick)"
+            )
+    yield from stream
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """Say in what a setting differs; for a long list, where it first does."""
+    if isinstance(before, list) and isinstance(now, list):
+        pairs = zip([*before, *["nothing"] * len(now)], [*now, *["nothing"] * len(before)], strict=False)
+        for index, (old, new) in enumerate(pairs, start=1):
+            if old != new:
+                return f"other {name} (number {index} was {old}, now {new})"
+    return f"another {name} ({_short(before)}, now {_short(now)})"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _remove(partial: Path) -> None:
+    if partial.is_dir():
+        for part in partial.iterdir():
+            part.unlink()
+        partial.rmdir()
+    else:
+        partial.unlink(missing_ok=True)
+
+
+def _partial_for(path: Path, layout: Layout) -> _Partial:
+    if layout.form == "parquet":
+        from clipcli.parquet import PartialParquet
+
+        return PartialParquet(path, layout)
+    return _PartialLines(path, layout)
+
+
+class _PartialLines:
+    """Records as text; a record ends where a line does, but for line ends within quotes in CSV."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._path, self._layout = path, layout
+        self._whole = 0  # bytes up to the end of the last whole record
+        self._records = 0  # among them the header of a flat format
+
+    def names(self) -> Iterator[str]:
+        if not self._path.exists():
+            return
+        flat = self._layout.form != "jsonl"
+        for index, record in enumerate(self._whole_records()):
+            if index or not flat:
+                yield self._name_in(record)
+        with self._path.open("r+b") as file:
+            file.truncate(self._whole)
+
+    def _whole_records(self) -> Iterator[bytes]:
+        record, in_quotes = b"", False
+        with self._path.open("rb") as file:
+            for line in file:
+                record += line
+                in_quotes ^= self._layout.form == "csv" and line.count(b'"') % 2 == 1
+                if in_quotes or not line.endswith(b"\n"):
+                    continue
+                self._whole += len(record)
+                self._records += 1
+                yield record
+                record = b""
+
+    def _name_in(self, record: bytes) -> str:
+        text = record.decode("utf-8")
+        if self._layout.form == "jsonl":
+            return str(json.loads(text)["path"])
+        if self._layout.form == "csv":
+            return unguarded(next(csv.reader([text]))[0])
+        return tsv_cell(text.split("\t", 1)[0])
+
+    def open(self) -> None:
+        self._file = self._path.open("a", encoding="utf-8", newline="")
+        self._writer = writer_for(self._layout, self._file)
+        if not self._records:
+            self._writer.start()
+
+    def write(self, result: Result) -> None:
+        self._writer.write(result)
+        self._file.flush()
+
+    def close(self) -> None:
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+
+    def complete(self, target: Path) -> None:
+        self._path.replace(target)

@@ -1,0 +1,244 @@
+"""What goes wrong on the command line ends as one line on stderr and the right exit code, never as a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import Run, RunTogether, clean_environment, lines_of
+
+POCKET = ("--model", "pocket")
+
+Done = subprocess.CompletedProcess[str]
+
+
+def only_line(done: Done, code: int = 2) -> str:
+    """The one line on stderr of a run that did nothing, without its 'error: '."""
+    lines = lines_of(done.stderr)
+    assert len(lines) == 1, done.stderr
+    assert (done.returncode, done.stdout) == (code, "")
+    assert lines[0].startswith("error: ")
+    return lines[0].removeprefix("error: ")
+
+
+# --- labels and templates ---------------------------------------------------------------------------------
+
+
+def test_a_missing_label_file_is_named(run: Run) -> None:
+    assert only_line(run("classify", "x.png", "--labels", "nowhere.txt", *POCKET)) == "nowhere.txt: no such file"
+
+
+def test_an_empty_label_file_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("# nothing yet\n\n")
+    assert "labels.txt: no labels in it" in only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
+
+
+def test_a_double_label_is_named_with_both_lines(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("cat\ndog\n  cat  \n")
+    line = only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
+    assert line == "labels.txt: 'cat' stands twice: line 1 and line 3"
+
+
+def test_a_label_file_that_is_not_utf_8_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_bytes("Käfer\n".encode("latin-1"))
+    line = only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
+    assert line.startswith("labels.txt: not UTF-8 text")
+
+
+def test_a_folder_in_place_of_a_label_file_is_refused(run: Run, tmp_path: Path) -> None:
+    assert "folder" in only_line(run("classify", "x.png", "--labels", tmp_path, *POCKET))
+
+
+def test_no_labels_at_all_are_an_error_that_says_how_to_give_them(run: Run) -> None:
+    line = only_line(run("classify", "x.png", *POCKET))
+    assert "--labels" in line
+    assert "-l" in line
+
+
+@pytest.mark.parametrize(
+    "template", ["{0.__class__}", "{label.__class__}", "{label!r}", "a {} and a {label}", "a photo", "{", "{label} }"]
+)
+def test_a_template_that_is_not_one_place_for_the_label_is_refused(template: str, run: Run) -> None:
+    line = only_line(run("classify", "x.png", "-l", "cat", *POCKET, "--template", template))
+    assert line.startswith("--template: ")
+    assert repr(template) in line
+
+
+def test_an_unknown_template_set_is_refused_with_the_known_ones(run: Run) -> None:
+    assert "photo" in only_line(run("classify", "x.png", "-l", "cat", *POCKET, "--prompts", "fotos"))
+
+
+def test_labels_and_text_embeddings_do_not_go_together(run: Run) -> None:
+    line = only_line(run("classify", "x.png", "-l", "cat", "--text-embeddings", "x.npz", *POCKET))
+    assert "--text-embeddings" in line
+
+
+def test_a_missing_file_of_text_embeddings_is_named(run: Run) -> None:
+    assert only_line(run("classify", "x.png", "--text-embeddings", "x.npz", *POCKET)).startswith("x.npz: no such file")
+
+
+# --- models -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("classify", "x.png", "-l", "cat", "--model"), ("models", "show")])
+def test_an_unknown_model_is_refused_with_near_matches(command: tuple[str, ...], run: Run) -> None:
+    line = only_line(run(*command, "ViT-B32"))
+    assert "no model 'ViT-B32'" in line
+    assert "ViT-B-32" in line.partition("did you mean")[2]
+
+
+def test_a_checkpoint_that_does_not_exist_is_named(run: Run) -> None:
+    done = run("classify", "x.png", "-l", "cat", "--model", "ViT-B-32", "--pretrained", "weights/nowhere.pt")
+    assert only_line(done) == "weights/nowhere.pt: no such checkpoint file"
+
+
+def test_an_unknown_tag_is_refused_with_near_matches(run: Run) -> None:
+    line = only_line(run("classify", "x.png", "-l", "cat", "--model", "ViT-B-32", "--pretrained", "openay"))
+    assert "did you mean openai" in line
+
+
+def test_a_model_folder_that_does_not_exist_is_named(run: Run) -> None:
+    assert "nowhere" in only_line(run("classify", "x.png", "-l", "cat", "--model", "local-dir:nowhere"))
+
+
+# --- options --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--format", "yaml"), "--format"),
+        (("--top-k", "0"), "--top-k"),
+        (("--top-k", "many"), "--top-k"),
+        (("--batch-size", "0"), "--batch-size"),
+        (("--workers", "-1"), "--workers"),
+        (("--min-probability", "2"), "--min-probability"),
+        (("--min-similarity", "-2"), "--min-similarity"),
+        (("--no-such-option",), "--no-such-option"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named_with_where_to_read_more(
+    arguments: tuple[str, ...], named: str, run: Run
+) -> None:
+    line = only_line(run("classify", "x.png", "-l", "cat", *arguments))
+    assert named in line
+    assert line.endswith("(see clipcli classify --help)")
+
+
+def test_an_unknown_command_is_refused_with_a_near_match(run: Run) -> None:
+    line = only_line(run("clasify", "x.png"))
+    assert "clasify" in line
+    assert line.endswith("(see clipcli --help)")
+
+
+@pytest.mark.parametrize("command", [(), ("models",), ("cache",), ("prompts",), ("export",)])
+def test_a_group_of_commands_alone_shows_its_help(command: tuple[str, ...], run: Run) -> None:
+    done = run(*command)
+    assert done.returncode == 2
+    assert "Commands:" in done.stderr
+
+
+# --- inputs -----------------------------------------------------------------------------------------------------
+
+
+def test_no_input_is_an_error(run: Run) -> None:
+    assert "INPUT" in only_line(run("classify", "-l", "cat", *POCKET))
+
+
+def test_an_empty_input_is_an_error_and_not_the_folder_one_is_in(run: Run) -> None:
+    assert "empty" in only_line(run("classify", "", "-l", "cat", *POCKET))
+
+
+@pytest.fixture(scope="module")
+def odd_inputs(
+    run_together: RunTogether, tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]
+) -> list[Done]:
+    """A folder without images but with short files; then one photo among inputs that cannot be opened."""
+    folder = tmp_path_factory.mktemp("odd")
+    (folder / "empty").mkdir()
+    for name, content in (("nothing", b""), ("x", b"x"), ("notes.txt", b"just words\n")):
+        (folder / "empty" / name).write_bytes(content)
+    named = (folder / "gone.png", photos["cat"], folder / "empty" / "notes.txt", folder / ("x" * 5000))
+    line = ("-l", "cat", *POCKET, "--format", "csv")
+    return run_together(("classify", folder / "empty", *line), ("classify", *named, *line))
+
+
+def test_a_folder_without_images_is_an_error_that_names_it(odd_inputs: list[Done]) -> None:
+    done = odd_inputs[0]
+    assert done.returncode == 2
+    assert len(lines_of(done.stderr)) == 1
+    assert "/empty: no images in " in done.stderr
+
+
+def test_inputs_that_cannot_be_opened_are_named_one_a_line(odd_inputs: list[Done]) -> None:
+    *errors, last = lines_of(odd_inputs[1].stderr)
+    reasons = ["no such file", "not an image in a known format", "File name too long"]
+    assert [line.rpartition(": ")[2] for line in errors] == reasons
+    assert last == "warning: 3 of 4 images failed"
+
+
+def test_inputs_that_cannot_be_opened_do_not_keep_the_others_from_being_right(odd_inputs: list[Done]) -> None:
+    labels = [line.split(",")[1] for line in lines_of(odd_inputs[1].stdout)]
+    assert (odd_inputs[1].returncode, labels) == (1, ["label", "", "cat", "", ""])
+
+
+# --- output and cache -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("classify", "x.png"), ("export", "text")])
+def test_an_output_below_a_regular_file_is_refused(command: tuple[str, ...], run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    line = only_line(run(*command, "-l", "cat", *POCKET, "-o", "file/results.csv"))
+    assert line.startswith("file/results.csv: cannot be written")
+
+
+def test_an_output_that_is_a_folder_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "results.csv").mkdir()
+    assert "results.csv: is a folder" in only_line(run("classify", "x.png", "-l", "cat", *POCKET, "-o", "results.csv"))
+
+
+@pytest.mark.parametrize("command", [("classify", "x.png"), ("export", "text")])
+def test_an_output_without_a_known_suffix_is_refused(command: tuple[str, ...], run: Run, tmp_path: Path) -> None:
+    line = only_line(run(*command, "-l", "cat", *POCKET, "-o", "results.docx"))
+    assert line.startswith("results.docx: ")
+    assert ".csv" in line
+    assert not (tmp_path / "results.docx").exists()
+
+
+def test_a_cache_folder_that_cannot_be_made_costs_the_cache_and_no_more(
+    run: Run, tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("classify", photos["cat"], "-l", "cat", "-l", "dog", *POCKET, "--cache-dir", "file/cache")
+    lines = lines_of(done.stderr)
+    assert (done.returncode, len(lines)) == (0, 1)
+    assert lines[0].startswith("warning: going on without a cache: file/cache")
+    assert "\tcat\t" in lines_of(done.stdout)[1]
+
+
+def test_a_cache_folder_that_cannot_be_made_is_an_error_where_the_cache_is_all_one_asks_for(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("cache", "info", "--cache-dir", "file/cache")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert lines_of(done.stderr)[-1].startswith("error: ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+def test_a_full_disk_below_stdout_is_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "clipcli", "models", "list", "--all"],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=clean_environment(tmp_path), check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, "error: cannot go on: No space left on device\n")
+
+
+def test_control_characters_in_a_name_do_not_reach_the_terminal(run: Run) -> None:
+    line = only_line(run("classify", "x.png", "--labels", "red\x1b[31m\nname.txt", *POCKET))
+    assert line == r"red\x1b[31m\nname.txt: no such file"

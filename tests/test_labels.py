@@ -1,0 +1,320 @@
+"""Label files in every form become labels, or one line that says what to put right."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from clipcli.errors import LabelError
+from clipcli.labels import Label, load_labels, parse_csv, parse_json, parse_text, prompts_for, read_labels
+from clipcli.prompts import Template
+
+ANY_TEXT = st.text(st.characters(codec=None))  # with lone surrogates, as JSON and the command line can bring them
+TRIMMED = st.text(min_size=1).map(str.strip).filter(bool)
+ONE_LINE = TRIMMED.filter(lambda text: "\n" not in text and "\r" not in text and not text.startswith(("#", "\\#")))
+PLAIN, OF_A = Template("{}"), Template("a photo of a {}")
+
+
+def names(labels: list[Label]) -> list[str]:
+    return [label.name for label in labels]
+
+
+# --- plain text -------------------------------------------------------------------------------------
+
+
+def test_a_text_file_has_one_label_a_line() -> None:
+    assert parse_text("cat\ndog\na cup of coffee") == [Label("cat"), Label("dog"), Label("a cup of coffee")]
+
+
+def test_comments_and_blank_lines_are_skipped() -> None:
+    assert names(parse_text("# pets\n\ncat\n   \n  # more\ndog\n")) == ["cat", "dog"]
+
+
+def test_a_backslash_lets_a_label_start_with_a_hash() -> None:
+    assert names(parse_text("\\#1 fan\nC#\n")) == ["#1 fan", "C#"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_any_line_ending_will_do(end: str) -> None:
+    assert names(parse_text(f"cat{end}dog{end}")) == ["cat", "dog"]
+
+
+def test_a_comma_or_a_quote_is_part_of_a_label() -> None:
+    assert names(parse_text('cat, black\n"quoted"\n=cmd|x\n')) == ["cat, black", '"quoted"', "=cmd|x"]
+
+
+def test_a_unicode_line_separator_is_part_of_a_label() -> None:
+    assert names(parse_text("one\u2028label\nanother\x0cone")) == ["one\u2028label", "another\x0cone"]
+
+
+def test_a_label_that_stands_twice_is_refused_with_both_lines() -> None:
+    with pytest.raises(LabelError, match=r"pets.txt: 'cat' stands twice: line 1 and line 4"):
+        parse_text("cat\n# more\ndog\n  cat \n", "pets.txt")
+
+
+def test_labels_that_differ_in_case_are_two_labels() -> None:
+    assert names(parse_text("Turkey\nturkey")) == ["Turkey", "turkey"]
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "# only a comment\n"])
+def test_a_text_without_labels_is_refused(text: str) -> None:
+    with pytest.raises(LabelError, match="no labels in it"):
+        parse_text(text)
+
+
+@given(st.lists(ONE_LINE, min_size=1, unique=True))
+def test_every_label_of_one_line_survives_a_text_file(labels: list[str]) -> None:
+    assert names(parse_text("\n".join(labels))) == labels
+
+
+# --- tables -----------------------------------------------------------------------------------------
+
+
+def test_a_table_with_a_label_column_alone_is_enough() -> None:
+    assert parse_csv("label\ncat\ndog\n") == [Label("cat"), Label("dog")]
+
+
+def test_prompt_and_group_are_read_by_the_names_of_their_columns() -> None:
+    table = "Group, note, LABEL, Prompt\npets, x, cat, a cat asleep\n"
+    assert parse_csv(table) == [Label("cat", prompts=("a cat asleep",), group="pets")]
+
+
+def test_several_rows_of_one_label_make_an_ensemble() -> None:
+    table = "label,prompt,group\ncat,a cat,\ndog,a dog,\ncat,a kitten,pets\n"
+    assert parse_csv(table) == [Label("cat", prompts=("a cat", "a kitten"), group="pets"), Label("dog", (), ("a dog",))]
+
+
+def test_a_quoted_cell_may_hold_commas_quotes_and_newlines() -> None:
+    table = 'label,prompt\n"cat, black","a ""black"" cat,\nasleep"\n'
+    assert parse_csv(table) == [Label("cat, black", prompts=('a "black" cat,\nasleep',))]
+
+
+def test_a_space_before_a_quoted_cell_does_no_harm() -> None:
+    assert parse_csv('label, prompt\ncat, "a cat, asleep"\n') == [Label("cat", prompts=("a cat, asleep",))]
+
+
+def test_rows_without_any_text_are_skipped() -> None:
+    assert names(parse_csv("label,prompt\n\ncat,a cat\n , \ndog,a dog\n")) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ("", "must name a column 'label'"),
+        ("name\ncat\n", "must name a column 'label' (it has: name)"),
+        ("label,label\ncat,dog\n", "names the column 'label' twice"),
+        ("label\n", "no labels in it"),
+        ("label,prompt\n,a cat\n", "line 2: the label is empty"),
+        ("label\ncat\ndog\ncat\n", "'cat' stands twice: line 2 and line 4"),
+        ("label,prompt\ncat,a cat\ncat,a cat\n", "'cat' stands twice: line 2 and line 3"),
+        ("label,prompt\ncat,a cat\ncat,\n", "'cat' stands twice: line 2 and line 3"),
+        ("label,prompt,group\ncat,a,pets\ncat,b,wild\n", "'cat' is in two groups: 'pets' (line 2) and 'wild' (line 3)"),
+        ("label,prompt\ncat,a cat, asleep\n", "line 2: 3 cells under a header of 2; put quotes around"),
+        ('label\n"cat\ndog\n', "is a quote not closed?"),
+    ],
+)
+def test_a_table_that_cannot_be_meant_is_refused(table: str, complaint: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        parse_csv(table, "labels.csv")
+    assert str(caught.value).startswith("labels.csv: ")
+    assert complaint in str(caught.value)
+
+
+@given(st.lists(st.tuples(TRIMMED, TRIMMED, TRIMMED), min_size=1, unique_by=lambda row: row[0]))
+def test_every_label_prompt_and_group_survives_a_table(rows: list[tuple[str, str, str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows([("label", "prompt", "group"), *rows])
+    assert parse_csv(text.getvalue()) == [Label(label, (), (prompt,), group) for label, prompt, group in rows]
+
+
+# --- JSON -------------------------------------------------------------------------------------------
+
+
+def test_a_json_list_is_a_list_of_labels() -> None:
+    assert parse_json('["cat", " dog "]') == [Label("cat"), Label("dog")]
+
+
+def test_a_json_object_gives_each_label_its_names() -> None:
+    assert parse_json('{"cat": ["kitten", "tabby"], "dog": "hound", "owl": [], "fox": null}') == [
+        Label("cat", ("kitten", "tabby")), Label("dog", ("hound",)), Label("owl"), Label("fox"),
+    ]  # fmt: skip
+
+
+def test_a_long_text_or_a_sentence_in_a_json_list_is_a_whole_prompt() -> None:
+    (label,) = parse_json('{"cat": ["a cat on a mat", "Meow!", "house cat"]}')
+    assert label == Label("cat", names=("house cat",), prompts=("a cat on a mat", "Meow!"))
+
+
+def test_an_object_says_which_are_names_and_which_are_prompts() -> None:
+    text = '[{"label": "cat", "names": ["a very small cat indeed"], "prompts": "meow", "group": " pets "}, "dog"]'
+    assert parse_json(text) == [Label("cat", ("a very small cat indeed",), ("meow",), "pets"), Label("dog")]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "line 1: not JSON"),
+        ('["cat",\n"dog"', "line 2: not JSON"),
+        ('"cat"', "expected a list of labels"),
+        ("[]", "no labels in it"),
+        ("{}", "no labels in it"),
+        ('["cat", 3]', "entry 2: expected a label"),
+        ('["cat", " "]', "entry 2: the label is empty"),
+        ('["cat", "dog", "cat "]', "'cat' stands twice: entry 1 and entry 3"),
+        ('{"cat": [], "dog": [], "cat": []}', "'cat' stands twice: entry 1 and entry 3"),
+        ('{"cat": [], "cat ": []}', "'cat' stands twice: entry 1 and entry 2"),
+        ('{"cat": 3}', "'cat': expected a list of names or prompts"),
+        ('{"cat": ["kitten", ""]}', "'cat': expected a list of texts, none of them empty"),
+        ('{"cat": {"name": ["kitten"]}}', "unknown key 'name'"),
+        ('{"cat": {"group": 3}}', "its group must be text"),
+        ('["\\ud800"]', "is not valid Unicode text"),
+        ('{"cat": {"prompts": ["\\udfff"]}}', "is not valid Unicode text"),
+        ("[" * 100_000, "nested too deeply"),
+        ("9" * 5_000, "a number too long"),
+    ],
+)
+def test_json_that_is_no_label_file_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        parse_json(text, "labels.json")
+    assert str(caught.value).startswith("labels.json: ")
+    assert complaint in str(caught.value)
+
+
+@given(st.lists(TRIMMED, min_size=1, unique=True))
+def test_every_label_survives_json(labels: list[str]) -> None:
+    assert names(parse_json(json.dumps(labels))) == labels
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
+KEYS = st.sampled_from(["label", "names", "prompts", "prompt", "group"]) | ANY_TEXT
+
+
+@given(st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=12))
+def test_any_json_yields_labels_or_a_label_error(data: object) -> None:
+    assert_labels_or_label_error(parse_json, json.dumps(data))
+
+
+@pytest.mark.parametrize("parse", [parse_text, parse_csv, parse_json])
+@given(text=ANY_TEXT)
+@example(text="label\nx\x00y\n")
+@example(text='label\n"')
+@example(text="\ufefflabel\ncat")
+@example(text="label,prompt\n\ud800,x")
+def test_any_text_yields_labels_or_a_label_error(parse: Callable[[str], list[Label]], text: str) -> None:
+    assert_labels_or_label_error(parse, text)
+
+
+def assert_labels_or_label_error(parse: Callable[[str], list[Label]], text: str) -> None:
+    try:
+        labels = parse(text)
+    except LabelError:
+        return
+    assert len(set(names(labels))) == len(labels) > 0
+    for label in labels:
+        texts = [label.name, *label.names, *label.prompts, *([label.group] if label.group is not None else [])]
+        assert all(text and text == text.strip() and text.encode("utf-8") for text in texts)
+
+
+# --- files and options ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("labels.txt", "# pets\nкошка\n犬\n"),
+        ("labels.anything", "кошка\n犬\n"),
+        ("labels.csv", "label,prompt\nкошка,\n犬,\n"),
+        ("labels.TSV", "label\tprompt\nкошка\t\n犬\t\n"),
+        ("labels.json", '["кошка", "犬"]'),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_the_suffix_chooses_the_form_and_a_bom_is_no_part_of_it(
+    file: str, content: str, encoding: str, tmp_path: Path
+) -> None:
+    path = tmp_path / file
+    path.write_text(content, encoding)
+    assert names(read_labels(path)) == ["кошка", "犬"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match=r"missing.txt: no such file"):
+        read_labels(tmp_path / "missing.txt")
+
+
+def test_a_folder_is_no_label_file(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match="is a folder"):
+        read_labels(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "cp1251"])
+def test_a_file_in_another_encoding_is_refused_with_the_remedy(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(("кошка" if encoding == "cp1251" else "café").encode(encoding))
+    with pytest.raises(LabelError, match=r"not UTF-8 text.*save it as UTF-8"):
+        read_labels(path)
+
+
+def test_labels_from_options_follow_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("cat\n")
+    assert load_labels(path, ["dog", " #1 "]) == [Label("cat"), Label("dog"), Label("#1")]
+
+
+def test_options_alone_are_enough() -> None:
+    assert names(load_labels(None, ["cat", "dog"])) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "complaint"),
+    [
+        ([], "no labels"),
+        ([" "], "the label is empty"),
+        (["dog", "dog "], "--label 'dog' stands twice"),
+        (["\udcff"], "not valid Unicode"),
+    ],
+)
+def test_options_that_name_no_set_of_labels_are_refused(extra: list[str], complaint: str) -> None:
+    with pytest.raises(LabelError, match=complaint):
+        load_labels(None, extra)
+
+
+def test_an_option_that_repeats_the_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("cat\n")
+    with pytest.raises(LabelError, match=r"'cat' stands twice, or is in .*labels.txt already"):
+        load_labels(path, ["cat"])
+
+
+# --- prompts ----------------------------------------------------------------------------------------
+
+
+def test_a_label_fills_every_template() -> None:
+    assert prompts_for(Label("cat"), [PLAIN, OF_A]) == ["cat", "a photo of a cat"]
+
+
+def test_names_are_filled_in_place_of_the_label() -> None:
+    assert prompts_for(Label("n02123045", ("tabby", "tabby cat")), [OF_A]) == [
+        "a photo of a tabby",
+        "a photo of a tabby cat",
+    ]
+
+
+def test_whole_prompts_stand_in_place_of_the_templates() -> None:
+    assert prompts_for(Label("cat", prompts=("Meow!",)), [OF_A]) == ["Meow!"]
+
+
+def test_names_and_whole_prompts_make_one_ensemble() -> None:
+    assert prompts_for(Label("cat", ("tabby",), ("Meow!",)), [OF_A]) == ["a photo of a tabby", "Meow!"]
+
+
+def test_a_prompt_that_comes_about_twice_counts_once() -> None:
+    label = Label("cat", ("tabby", "tabby"), ("tabby", "a cat"))
+    assert prompts_for(label, [PLAIN]) == ["tabby", "a cat"]
