@@ -72,7 +72,7 @@ def test_folders_are_walked_among_the_files(classifier: Classifier, tmp_path: Pa
 
 def test_a_folder_without_images_is_told(classifier: Classifier, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no images in this folder"):
+    with pytest.raises(InputError, match="empty: no images in"):
         list(classifier.classify(tmp_path / "empty"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -53,6 +54,7 @@ def hub(tmp_path: Path, environment: dict[str, str]) -> Iterator[LoopbackHub]:
     root.mkdir()
     with serving(LoopbackHub(root)) as hub:
         environment |= {"HF_ENDPOINT": hub.url, "NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_XET": "1"}
+        environment.pop("TRANSFORMERS_OFFLINE", None)
         yield hub
 
 
@@ -301,6 +303,22 @@ def test_offline_asks_nobody_for_a_model_that_is_not_there(run_script: Run) -> N
     done = run_script(NO_SOCKETS, "classify", "x.png", *LABEL_OPTIONS, "--model", "ViT-B-32-256", "--offline")
     assert_one_line_with_ways_out(done)
     assert "--offline is set" in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_a_hub_client_that_was_told_to_stay_offline_is_named_as_the_reason(run: Run, variable: str) -> None:
+    done = run("classify", "x.png", *LABEL_OPTIONS, "--model", "ViT-B-32-256", **{variable: "1"})
+    assert_one_line_with_ways_out(done)
+    assert "HF_HUB_OFFLINE is set" in done.stderr
+
+
+def test_an_offline_classifier_leaves_the_rest_of_the_process_online(tiny_siglip: Path) -> None:
+    from huggingface_hub import constants
+
+    before = dict(os.environ), constants.HF_HUB_OFFLINE
+    Classifier(str(tiny_siglip), LABELS, cache=False, device="cpu", offline=True).class_embeddings.sum()
+    assert (dict(os.environ), constants.HF_HUB_OFFLINE) == before
+    assert not constants.HF_HUB_OFFLINE
 
 
 def test_the_guard_of_these_tests_sees_a_socket(run_script: Run) -> None:

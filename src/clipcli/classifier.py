@@ -106,10 +106,6 @@ class Classifier:
     ) -> None:
         if (labels is None) == (text_embeddings is None):
             raise LabelError("give either labels or text_embeddings")
-        if offline:
-            from clipcli.hub import forbid_network
-
-            forbid_network()
         self._warn = warn
         self._labels = _as_labels(labels) if labels is not None else []
         self._templates = resolve_templates(list(templates), list(prompts))

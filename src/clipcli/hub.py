@@ -20,7 +20,8 @@ __all__ = [
     "WEIGHT_NAMES",
     "cached_file",
     "fetch_file",
-    "forbid_network",
+    "network_forbidden",
+    "offline_reason",
     "quiet_hub",
     "reachable",
     "weight_candidates",
@@ -36,14 +37,30 @@ WAYS_OUT = (
 )
 
 
-def forbid_network() -> None:
-    """Make the hub client, and transformers on top of it, work from disk only for this whole process."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    if "huggingface_hub" in sys.modules:
-        from huggingface_hub import constants
+@contextmanager
+def network_forbidden() -> Iterator[None]:
+    """Make the hub client, and transformers on top of it, work from disk only until the block ends."""
+    from huggingface_hub import constants
 
-        constants.HF_HUB_OFFLINE = True
+    variables = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    before = {name: os.environ[name] for name in variables if name in os.environ}
+    client_before = constants.HF_HUB_OFFLINE
+    os.environ.update(dict.fromkeys(variables, "1"))
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = client_before
+        for name in variables:
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def offline_reason(offline: bool) -> str:
+    """Say why the hub must not be asked; empty where it may be."""
+    from huggingface_hub import constants
+
+    return "--offline is set" if offline else "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else ""
 
 
 def weight_candidates(location: str) -> tuple[str, list[str]]:
@@ -131,10 +148,11 @@ def fetch_file(repository: str, filenames: list[str], *, offline: bool, what: st
         path = cached_file(repository, filename)
         if path is not None:
             return path
-    if offline:
-        raise HubUnreachableError(f"{what}: weights are not on this machine and --offline is set; {WAYS_OUT}")
-    if not reachable(repository, filenames[0]):
-        raise HubUnreachableError(f"{what}: weights are not on this machine and the hub does not answer; {WAYS_OUT}")
+    reason = offline_reason(offline)
+    if not reason and not reachable(repository, filenames[0]):
+        reason = "the hub does not answer"
+    if reason:
+        raise HubUnreachableError(f"{what}: weights are not on this machine and {reason}; {WAYS_OUT}")
     return _download(repository, filenames, what)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from clipcli._torchvision import import_open_clip
 from clipcli.checkpoints import OPENAI_BUFFERS, has_openai_buffers, is_torchscript
 from clipcli.errors import CheckpointError, ModelError
+from clipcli.hub import network_forbidden
 from clipcli.sources import ModelSource
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def open_model(source: ModelSource, device: str = "auto", precision: str = "auto
     device = choose_device(device)
     precision = choose_precision(precision, device)
     open_clip = import_open_clip()
-    with _quiet_libraries():
+    with _quiet_libraries(), network_forbidden():  # all that is needed is on disk by now
         network = _build(open_clip, source)
         _load_weights(open_clip, network, source)
         tokenizer = _tokenizer(open_clip, source)

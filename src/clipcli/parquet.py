@@ -66,6 +66,10 @@ class PartialParquet:
         if len(self._rows) >= _PART_ROWS or time.monotonic() - self._since > _PART_SECONDS:
             self.close()
 
+    def waiting(self) -> int:
+        """Return how many rows are not on disk yet."""
+        return len(self._rows)
+
     def close(self) -> None:
         """Write down the rows that wait."""
         self._since = time.monotonic()
@@ -85,9 +89,6 @@ class PartialParquet:
         with replacing(target) as temporary, self._arrow.parquet.ParquetWriter(temporary, self._schema) as writer:
             for group in self._groups(parts):
                 writer.write_table(group, row_group_size=_GROUP_ROWS)
-        for part in parts:
-            part.unlink()
-        self._folder.rmdir()
 
     def _groups(self, parts: Sequence[Path]) -> Iterator[Any]:
         """Yield tables of about as many rows as a group should have."""

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import csv
 import json
-import os
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.files import replacing
 from clipcli.inputs import Input
+from clipcli.lines import PartialLines
 from clipcli.records import Result, printable
-from clipcli.textfiles import tsv_cell, unguarded
-from clipcli.writers import Layout, writer_for
+from clipcli.writers import Layout
 
 __all__ = ["RESUMABLE", "ResultFile", "skip_done"]
 
@@ -42,11 +44,14 @@ class _Partial(Protocol):
     def write(self, result: Result) -> None:
         """Add one record."""
 
+    def waiting(self) -> int:
+        """Return how many of the records are not on disk yet."""
+
     def close(self) -> None:
         """Keep what was added."""
 
     def complete(self, target: Path) -> None:
-        """Put the whole file in its place."""
+        """Put the whole file in its place; what is left of the partial one is removed afterwards."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,8 @@ class ResultFile:
     Raises
     ------
     OutputError
-        If there is an interrupted run and neither is set, if its settings differ, or the folder cannot be
-        written.
+        If there is an interrupted run and neither is set, if its settings differ, if the target is there
+        and no regular file, or the folder cannot be written.
     """
 
     def __init__(
@@ -96,6 +101,8 @@ class ResultFile:
         self.count = 0
         if target.is_dir():
             raise OutputError(f"{target}: is a folder; name a file in it")
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{target}: is a pipe or device, which keeps no records to go on from")
         if layout.form not in RESUMABLE:
             raise OutputError(f"{target}: --resume works with {', '.join(RESUMABLE)}, not with {layout.form}")
         self._partial = _partial_for(self._places.partial, layout)
@@ -120,46 +127,70 @@ class ResultFile:
 
     def _compare(self, kept_in: Path) -> None:
         try:
-            before: dict[str, Any] = json.loads(kept_in.read_text("utf-8"))
-        except ValueError:
-            raise OutputError(f"{kept_in}: damaged; start anew with --overwrite") from None
-        for name, now in json.loads(json.dumps(self._settings)).items():
-            if before.get(name) != now:
+            before: dict[str, Any] = dict(json.loads(kept_in.read_text("utf-8")))
+        except (TypeError, ValueError):
+            raise _damaged(kept_in) from None
+        now: dict[str, Any] = json.loads(json.dumps(self._settings))
+        for name in now | before:
+            if before.get(name) != now.get(name):
                 raise OutputError(
-                    f"{self._places.target}: the interrupted run had {_difference(name, before.get(name), now)}; "
+                    f"{self._places.target}: the interrupted run had "
+                    f"{_difference(name, before.get(name), now.get(name))}; "
                     "resume with the same, or start anew with --overwrite"
                 )
 
     def done(self) -> Iterator[str]:
-        """Yield the names of the inputs whose records are there already; must be used up before writing."""
-        for name in self._partial.names():
-            self.count += 1
-            yield name
+        """Yield the names of the inputs whose records are there already.
+
+        Raises
+        ------
+        OutputError
+            If the partial file is damaged elsewhere than at its end.
+        """
+        try:
+            for name in self._partial.names():
+                self.count += 1
+                yield name
+        except (LookupError, OSError, TypeError, ValueError, csv.Error):
+            raise _damaged(self._places.partial) from None
 
     def write(self, results: Iterable[Result]) -> Iterator[Result]:
         """Add records as they come and pass them on; at the end the file takes its place.
 
         Whatever ends it early, the records so far are kept.
         """
-        try:
+        stream = iter(results)
+        first = next(stream, None)  # before opening: on the way to it, what is done already is read
+        with self._faults_told():
             self._partial.open()
-            try:
-                for result in results:
+        try:
+            for result in chain(() if first is None else (first,), stream):
+                with self._faults_told():
                     self._partial.write(result)
-                    self.count += 1
-                    yield result
-            finally:
+                self.count += 1
+                yield result
+        finally:
+            with self._faults_told():
                 self._partial.close()
+        with self._faults_told():
             self._partial.complete(self._places.target)
+            self._places.settings.unlink(missing_ok=True)
+            _remove(self._places.partial)
+
+    @contextmanager
+    def _faults_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OutputError as problem:
+            raise OutputError(f"{problem}; {self.how_to_go_on()}") from None
         except OSError as problem:
-            raise OutputError(
-                f"{self._places.target}: cannot be written ({problem.strerror or problem}); {self.how_to_go_on()}"
-            ) from None
-        self._places.settings.unlink(missing_ok=True)
+            reason = problem.strerror or " ".join(str(problem).split())
+            raise OutputError(f"{self._places.target}: cannot be written ({reason}); {self.how_to_go_on()}") from None
 
     def how_to_go_on(self) -> str:
         """Say what is kept of a run that ended early."""
-        records = f"{self.count:,} record{'' if self.count == 1 else 's'}"
+        count = self.count - self._partial.waiting()
+        records = f"{count:,} record{'' if count == 1 else 's'}"
         return f"{records} kept in {self._places.partial}; go on with --resume"
 
 
@@ -198,11 +229,13 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def _damaged(file: Path) -> OutputError:
+    return OutputError(f"{file}: damaged; start anew with --overwrite")
+
+
 def _remove(partial: Path) -> None:
     if partial.is_dir():
-        for part in partial.iterdir():
-            part.unlink()
-        partial.rmdir()
+        shutil.rmtree(partial)
     else:
         partial.unlink(missing_ok=True)
 
@@ -212,64 +245,4 @@ def _partial_for(path: Path, layout: Layout) -> _Partial:
         from clipcli.parquet import PartialParquet
 
         return PartialParquet(path, layout)
-    return _PartialLines(path, layout)
-
-
-class _PartialLines:
-    """Records as text; a record ends where a line does, but for line ends within quotes in CSV."""
-
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self._path, self._layout = path, layout
-        self._whole = 0  # bytes up to the end of the last whole record
-        self._records = 0  # among them the header of a flat format
-
-    def names(self) -> Iterator[str]:
-        if not self._path.exists():
-            return
-        flat = self._layout.form != "jsonl"
-        for index, record in enumerate(self._whole_records()):
-            if index or not flat:
-                yield self._name_in(record)
-        with self._path.open("r+b") as file:
-            file.truncate(self._whole)
-
-    def _whole_records(self) -> Iterator[bytes]:
-        record, in_quotes = b"", False
-        with self._path.open("rb") as file:
-            for line in file:
-                record += line
-                in_quotes ^= self._layout.form == "csv" and line.count(b'"') % 2 == 1
-                if in_quotes or not line.endswith(b"\n"):
-                    continue
-                self._whole += len(record)
-                self._records += 1
-                yield record
-                record = b""
-
-    def _name_in(self, record: bytes) -> str:
-        text = record.decode("utf-8")
-        if self._layout.form == "jsonl":
-            return str(json.loads(text)["path"])
-        if self._layout.form == "csv":
-            return unguarded(next(csv.reader([text]))[0])
-        return tsv_cell(text.split("\t", 1)[0])
-
-    def open(self) -> None:
-        self._file = self._path.open("a", encoding="utf-8", newline="")
-        self._writer = writer_for(self._layout, self._file)
-        if not self._records:
-            self._writer.start()
-
-    def write(self, result: Result) -> None:
-        self._writer.write(result)
-        self._file.flush()
-
-    def close(self) -> None:
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        finally:
-            self._file.close()
-
-    def complete(self, target: Path) -> None:
-        self._path.replace(target)
+    return PartialLines(path, layout)

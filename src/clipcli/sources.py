@@ -18,7 +18,7 @@ from typing import Any
 from clipcli import catalogue
 from clipcli.checkpoints import looks_like_openai
 from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, ModelNotFoundError
-from clipcli.hub import WEIGHT_NAMES, cached_file, fetch_file, reachable, weight_candidates
+from clipcli.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
 from clipcli.textfiles import near_matches
 
 __all__ = ["AUTO_MODEL", "AUTO_PRETRAINED", "POCKET_FOLDER", "ModelSource", "is_on_disk", "resolve_model"]
@@ -152,9 +152,10 @@ def is_on_disk(name: str, tag: str) -> bool:
 
 
 def _resolve_auto(offline: bool, warn: Warn) -> ModelSource:
-    reason = "--offline is set" if offline else "the hub does not answer"
+    forbidden = offline_reason(offline)
+    reason = forbidden or "the hub does not answer"
     repository, filenames = weight_candidates(catalogue.pretrained_tags(AUTO_MODEL)[AUTO_PRETRAINED]["hf_hub"])
-    if is_on_disk(AUTO_MODEL, AUTO_PRETRAINED) or (not offline and reachable(repository, filenames[0], 3.0)):
+    if is_on_disk(AUTO_MODEL, AUTO_PRETRAINED) or (not forbidden and reachable(repository, filenames[0], 3.0)):
         try:
             return _from_catalogue(AUTO_MODEL, AUTO_PRETRAINED, offline)
         except (HubUnreachableError, ModelNotFoundError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -28,28 +29,37 @@ class _Level:
     path: str
     names: Iterator[str]
     before: int
+    linked: bool  # whether a link led here
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder to go into."""
+
+    path: str
+    linked: bool
 
 
 def walk(root: str) -> Iterator[Found]:
     """Yield the files below ``root``, depth first, in the order of names; hidden ones are passed over.
 
     A link to a folder inside ``root`` is not followed, as its files are found in their own place; one
-    that leads outside is followed once. A folder that cannot be listed, a pipe or a dangling link with
-    the suffix of an image, and an empty folder with such a suffix are yielded as problems.
+    that leads outside is followed, but no folder out there is entered twice. A folder that cannot be
+    listed, a pipe or a dangling link with the suffix of an image, and an empty folder with such a suffix
+    are yielded as problems.
     """
-    real_root = os.path.realpath(root)
-    followed: set[tuple[int, int]] = set()
+    links = _Links(os.path.realpath(root))
     count = 0
     stack: list[_Level] = []
-    current: Found | str | None = root
+    current: Found | _Folder | None = _Folder(root, linked=False)
     while True:
-        if isinstance(current, str):  # a folder to go down into
-            names, problem = _names(current)
+        if isinstance(current, _Folder):
+            names, problem = _names(current.path)
             if problem is None:
-                stack.append(_Level(current, iter(names), count))
+                stack.append(_Level(current.path, iter(names), count, current.linked))
             else:
                 count += 1
-                yield Found(current, problem)
+                yield Found(current.path, problem)
         elif current is not None:
             count += 1
             yield current
@@ -59,7 +69,7 @@ def walk(root: str) -> Iterator[Found]:
         level = stack[-1]
         name = next(level.names, None)
         if name is not None:
-            current = _look(os.path.join(level.path, name), real_root, followed)  # noqa: PTH118
+            current = _look(os.path.join(level.path, name), links, linked=level.linked)  # noqa: PTH118
             continue
         stack.pop()
         if count == level.before and stack and has_image_suffix(level.path):
@@ -68,33 +78,52 @@ def walk(root: str) -> Iterator[Found]:
 
 def _names(folder: str) -> tuple[list[str], ImageError | None]:
     try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith(".")), None  # noqa: PTH208
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208
+        os.lstat(os.path.join(folder, "."))  # noqa: PTH118 - fails where names can be listed, but not looked at
     except OSError as problem:
         return [], ImageError("unreadable", f"cannot list this folder ({problem.strerror or problem})")
+    return names, None
 
 
-def _look(path: str, real_root: str, followed: set[tuple[int, int]]) -> Found | str | None:
-    """Return a file, the path of a folder to go into, or ``None`` for what is passed over."""
+def _look(path: str, links: _Links, *, linked: bool) -> Found | _Folder | None:
+    """Return a file, a folder to go into, or ``None`` for what is passed over."""
     try:
         status = os.lstat(path)
         is_link = stat.S_ISLNK(status.st_mode)
         if is_link:
             status = os.stat(path)  # noqa: PTH116
-    except OSError:
-        # Dangling, looping or gone meanwhile: whoever opens it says which.
-        return Found(path) if has_image_suffix(path) else None
+    except OSError as problem:
+        if has_image_suffix(path):
+            return Found(path)  # dangling, looping or gone meanwhile: whoever opens it says which
+        gone = problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+        return None if gone else Found(path, ImageError("unreadable", problem.strerror or str(problem)))
     if stat.S_ISDIR(status.st_mode):
-        return path if not is_link or _leads_elsewhere(path, status, real_root, followed) else None
+        return links.enter(path, status, is_link=is_link, linked=linked)
     if stat.S_ISREG(status.st_mode) or has_image_suffix(path):
         return Found(path)
     return None
 
 
-def _leads_elsewhere(path: str, status: os.stat_result, real_root: str, followed: set[tuple[int, int]]) -> bool:
-    target = os.path.realpath(path)
-    identity = (status.st_dev, status.st_ino)
-    inside = os.path.commonpath([target, real_root]) in (real_root, target)
-    if inside or identity in followed:
-        return False
-    followed.add(identity)
-    return True
+class _Links:
+    """Knows where links led already."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._entered: set[tuple[int, int]] = set()  # folders outside of the root
+
+    def enter(self, path: str, status: os.stat_result, *, is_link: bool, linked: bool) -> _Folder | None:
+        """Return the folder to go into, if it has no other place where its files are found."""
+        if not is_link and not linked:
+            return _Folder(path, linked=False)
+        identity = (status.st_dev, status.st_ino)
+        if identity in self._entered or (is_link and self._overlaps(os.path.realpath(path))):
+            return None
+        self._entered.add(identity)
+        return _Folder(path, linked=True)
+
+    def _overlaps(self, target: str) -> bool:
+        """Tell whether a folder lies within the root, or the root within it."""
+        try:
+            return os.path.commonpath([target, self._root]) in (self._root, target)
+        except ValueError:  # on another drive
+            return False

@@ -29,7 +29,7 @@ CLASS_SCALE = 25.0  # sharpness of the class distributions that teacher and stud
 COSINE_SHARE = 5.0
 WARM_UP = 150
 FAST_BFLOAT16 = bool(torch.cpu.get_capabilities().get("amx_bf16"))
-LOGIT_SCALE = 25.0  # calibrated with ``python -m tools.pocket.evaluate``
+LOGIT_SCALE = 36.0  # calibrated with ``python -m tools.pocket.evaluate``
 
 
 @dataclass(frozen=True)

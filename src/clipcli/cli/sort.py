@@ -64,6 +64,8 @@ def _sort(results: Path, into: Path, action: str, root: Path, *, dry_run: bool, 
     from clipcli.sorting import carry_out, plan
     from clipcli.writers import tsv_line
 
+    for _ in read_results(results):  # a damaged record is found before anything is placed
+        pass
     placements = plan(read_results(results), into, root)
     counts: Counter[str] = Counter()
     left = 0

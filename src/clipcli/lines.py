@@ -1,0 +1,92 @@
+"""Results as lines of text, JSON, CSV or TSV, kept while a run lasts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from clipcli.files import replacing
+from clipcli.records import Result
+from clipcli.textfiles import tsv_cell, unguarded
+from clipcli.writers import Layout, writer_for
+
+__all__ = ["PartialLines"]
+
+
+class PartialLines:
+    """A file of records that grows; a record ends where a line does, but for line ends within quotes in CSV."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._path, self._layout = path, layout
+        self._whole = 0  # bytes up to the end of the last whole record
+        self._records = 0  # among them the header of a flat format
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of the inputs that have their records already; drop a torn last record."""
+        if not self._path.exists():
+            return
+        flat = self._layout.form != "jsonl"
+        for index, record in enumerate(self._whole_records()):
+            if index or not flat:
+                yield self._name_in(record)
+        with self._path.open("r+b") as file:
+            file.truncate(self._whole)
+
+    def _whole_records(self) -> Iterator[bytes]:
+        record, in_quotes = b"", False
+        with self._path.open("rb") as file:
+            for line in file:
+                record += line
+                in_quotes ^= self._layout.form == "csv" and line.count(b'"') % 2 == 1
+                if in_quotes or not line.endswith(b"\n"):
+                    continue
+                self._whole += len(record)
+                self._records += 1
+                yield record
+                record = b""
+
+    def _name_in(self, record: bytes) -> str:
+        text = record.decode("utf-8")
+        if self._layout.form == "jsonl":
+            return str(json.loads(text)["path"])
+        if self._layout.form == "csv":
+            return unguarded(next(csv.reader([text]))[0])
+        return tsv_cell(text.split("\t", 1)[0])
+
+    def open(self) -> None:
+        """Make ready to add records."""
+        self._file = self._path.open("a", encoding="utf-8", newline="")
+        self._writer = writer_for(self._layout, self._file)
+        if not self._records:
+            self._writer.start()
+
+    def write(self, result: Result) -> None:
+        """Add one record, and let go of it at once."""
+        self._writer.write(result)
+        self._file.flush()
+
+    def waiting(self) -> int:
+        """Return how many of the records are not on disk yet: none."""
+        return 0
+
+    def close(self) -> None:
+        """Keep what was added, also if the power fails."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+
+    def complete(self, target: Path) -> None:
+        """Put the file in its place."""
+        if target.is_symlink():  # the link stays, and leads to the results
+            with replacing(target) as temporary:
+                shutil.copyfile(self._path, temporary)
+            return
+        if target.exists():
+            shutil.copymode(target, self._path)
+        self._path.replace(target)

@@ -1,0 +1,470 @@
+"""What is found where the user pointed: in a fixed order, each once, nothing lost, nothing read ahead."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from bad_files import encoded, make_bad_files
+from clipcli.errors import ImageError, InputError
+from clipcli.images import open_image, read_file
+from clipcli.inputs import BadInput, FileInput, Input, MemberInput, Source, count_files, discover
+
+PHOTO = encoded(Image.new("RGB", (8, 8), "red"), "PNG")
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(PHOTO)
+
+
+def found(*names: object, **options: Any) -> list[Input]:
+    return list(discover(Source(tuple(map(str, names)), **options)))
+
+
+def found_names(*names: object, **options: Any) -> list[str]:
+    return [item.name for item in found(*names, **options)]
+
+
+def listed(text: bytes, **options: Any) -> list[str]:
+    return found_names("-", stream=io.BytesIO(text), **options)
+
+
+def kind_of(item: Input) -> str:
+    assert isinstance(item, BadInput)
+    return item.problem.kind
+
+
+def refusal(*names: object, **options: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        found(*names, **options)
+    return str(caught.value)
+
+
+def outcome(item: Input) -> str:
+    """What an input comes to in the end: the type of its error, or ``ok``."""
+    try:
+        if isinstance(item, BadInput):
+            raise item.problem
+        open_image(item.data if isinstance(item, MemberInput) else read_file(item.path))
+    except ImageError as error:
+        return error.kind
+    return "ok"
+
+
+@contextmanager
+def no_longer_than(seconds: int) -> Iterator[None]:
+    """Turn what would hang for ever, on a pipe for one, into a failure."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+# --- bad files ------------------------------------------------------------------------------------------
+
+
+def test_every_bad_or_odd_file_comes_to_one_outcome_in_the_order_of_names(tmp_path: Path) -> None:
+    expected = make_bad_files(tmp_path)
+    assert len(expected) >= 28
+    with no_longer_than(120):
+        outcomes = [(os.path.relpath(item.name, tmp_path), outcome(item)) for item in found(tmp_path)]
+    assert outcomes == sorted(expected.items())
+
+
+def test_every_bad_or_odd_file_that_is_named_comes_to_the_same_outcome(tmp_path: Path) -> None:
+    expected = make_bad_files(tmp_path)
+    del expected["folder.jpg"]  # it is walked where it is named, and nothing is in it
+    with no_longer_than(120):
+        outcomes = {name: [outcome(item) for item in found(tmp_path / name)] for name in expected}
+    assert outcomes == {name: [kind] for name, kind in expected.items()}
+
+
+# --- files and folders ----------------------------------------------------------------------------------
+
+
+def test_what_is_named_comes_in_the_order_it_was_named(tmp_path: Path) -> None:
+    touch(tmp_path, "b.png", "a.png", "c/d.png")
+    assert found_names(tmp_path / "c", tmp_path / "b.png", tmp_path / "a.png") == [
+        str(tmp_path / name) for name in ("c/d.png", "b.png", "a.png")
+    ]
+
+
+def test_a_file_that_was_named_is_always_there_even_if_hidden_missing_or_named_twice(tmp_path: Path) -> None:
+    names = [str(tmp_path / name) for name in (".hidden.png", "nowhere.png", "nowhere.png")]
+    touch(tmp_path, ".hidden.png")
+    assert found(*names) == [FileInput(name, name) for name in names]
+
+
+def test_a_folder_yields_images_by_suffix_or_content_and_nothing_else(tmp_path: Path) -> None:
+    touch(tmp_path, "photo", "sub/photo.txt")
+    (tmp_path / "broken.jpg").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("no image", "utf-8")
+    names = [os.path.relpath(name, tmp_path) for name in found_names(tmp_path)]
+    assert names == ["broken.jpg", "photo", str(Path("sub/photo.txt"))]
+
+
+def test_the_name_of_an_input_begins_as_the_user_wrote_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "photos/a.png")
+    monkeypatch.chdir(tmp_path)
+    assert found_names("photos", "./photos/", "photos/../photos/a.png") == [
+        "photos/a.png", "./photos/a.png", "photos/../photos/a.png",
+    ]  # fmt: skip
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == f"{tmp_path}: no images in it"
+
+
+@pytest.mark.parametrize("empty_comes", [0, 1], ids=["first", "last"])
+def test_an_empty_folder_beside_others_is_only_warned_of(empty_comes: int, tmp_path: Path) -> None:
+    touch(tmp_path, "full/a.png")
+    (tmp_path / "empty").mkdir()
+    names = [str(tmp_path / "full")]
+    names.insert(empty_comes, str(tmp_path / "empty"))
+    warnings: list[str] = []
+    items = list(discover(Source(tuple(names)), warnings.append))
+    assert ([item.name for item in items], warnings) == (
+        [str(tmp_path / "full/a.png")], [f"{tmp_path / 'empty'}: no images in it"],
+    )  # fmt: skip
+
+
+def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    items = discover(Source((str(tmp_path / "a.png"), str(tmp_path / "later"))))
+    next(items)
+    touch(tmp_path, "later/b.png")
+    assert next(items).name == str(tmp_path / "later/b.png")
+
+
+def test_a_name_with_nul_in_it_is_a_failure_of_its_own() -> None:
+    (item,) = found("a\0b.png")
+    assert kind_of(item) == "not_found"
+
+
+# --- patterns -------------------------------------------------------------------------------------------
+
+
+def in_folder(monkeypatch: pytest.MonkeyPatch, folder: Path, *names: str) -> None:
+    touch(folder, *names)
+    monkeypatch.chdir(folder)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.png", ["a.png", "b.png"]),
+        ("?.png", ["a.png", "b.png"]),
+        ("*/*.png", ["s-t/d.png", "s/c.png"]),
+        ("[sx]", ["s/c.png", "s/u/e.png"]),
+        ("**/*.png", ["a.png", "b.png", "s-t/d.png", "s/c.png", "s/u/e.png"]),
+        ("s/**/*.png", ["s/c.png", "s/u/e.png"]),
+        ("s*/**/*.png", ["s-t/d.png", "s/c.png", "s/u/e.png"]),
+        ("**/u/**/*.png", ["s/u/e.png"]),
+        ("**/u", ["s/u/e.png"]),
+        ("./**/?.png", ["./a.png", "./b.png", "./s-t/d.png", "./s/c.png", "./s/u/e.png"]),
+    ],
+)
+def test_a_pattern_stands_for_what_matches_in_the_order_of_names(
+    pattern: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folder(monkeypatch, tmp_path, "b.png", "a.png", "s/c.png", "s-t/d.png", "s/u/e.png", ".h/f.png", ".g.png")
+    assert found_names(pattern) == expected
+
+
+def test_matches_are_sorted_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_folder(monkeypatch, tmp_path, "c.png", "B.png", "a.png", "é.png")
+    assert found_names("*.png") == ["B.png", "a.png", "c.png", "é.png"]
+
+
+@pytest.mark.parametrize("pattern", ["s/**", "**"])
+def test_two_stars_at_the_end_give_each_file_once(
+    pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folder(monkeypatch, tmp_path, "s/a.png", "s/t/b.png")
+    assert [os.path.normpath(name) for name in found_names(pattern)] == ["s/a.png", "s/t/b.png"]
+
+
+def test_two_stars_do_not_run_in_circles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_folder(monkeypatch, tmp_path, "s/a.png")
+    for name in ("one", "two", "three"):
+        (tmp_path / "s" / name).symlink_to(tmp_path)
+    with no_longer_than(60):
+        assert found_names("**/*.png") == ["s/a.png"]
+
+
+def test_a_file_that_is_named_like_a_pattern_is_meant_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_folder(monkeypatch, tmp_path, "[ab].png", "a.png")
+    assert found_names("[ab].png") == ["[ab].png"]
+
+
+def test_folders_named_like_patterns_are_walked_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_folder(monkeypatch, tmp_path, "[s]/x.png", "s/y.png")
+    assert found_names("**/x.png") == ["[s]/x.png"]
+
+
+def test_a_pattern_without_a_match_is_refused_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folder(monkeypatch, tmp_path, "a.png")
+    with pytest.raises(InputError, match=r"nothing\*: no file matches this pattern"):
+        next(discover(Source(("a.png", "nothing*"))))
+
+
+# --- paths on a stream ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"a.png\nb c.png\n", ["a.png", "b c.png"]),
+        (b"a.png\r\nb.png\r\n", ["a.png", "b.png"]),
+        (b"\n\na.png\n \n\r\n\nb.png", ["a.png", "b.png"]),
+        ("猫.png\n".encode(), ["猫.png"]),
+        (b"caf\xe9\xff.png\n", [os.fsdecode(b"caf\xe9\xff.png")]),
+        (b"'=x\".png\n*.png\n-", ["'=x\".png", "*.png", "-"]),
+    ],
+    ids=["lines", "CRLF", "blank lines", "script", "bytes", "as they are"],
+)
+def test_paths_are_read_line_by_line(text: bytes, expected: list[str]) -> None:
+    assert listed(text) == expected
+
+
+def test_paths_that_nul_separates_may_have_newlines_in_them() -> None:
+    assert listed(b"two\nlines.png\0cr\r\0\0last.png", null_separated=True) == ["two\nlines.png", "cr\r", "last.png"]
+
+
+def test_nul_where_newlines_were_expected_is_refused_with_the_remedy() -> None:
+    assert "say so with -0" in refusal("-", stream=io.BytesIO(b"a.png\0b.png\0"))
+
+
+def test_a_folder_on_the_stream_is_walked(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.png")
+    assert listed(os.fsencode(tmp_path)) == [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+
+
+def test_an_empty_stream_is_refused() -> None:
+    assert refusal("-", stream=io.BytesIO(b"\n")).startswith("standard input: ")
+
+
+@given(st.lists(st.binary(min_size=1).filter(lambda name: b"\0" not in name)), st.integers(1, 9))
+def test_any_bytes_come_through_however_the_stream_is_cut(names: list[bytes], size: int) -> None:
+    class Slow(io.BytesIO):
+        def read1(self, _: int | None = -1) -> bytes:
+            return self.read(size)
+
+    paths = [b"nowhere/" + name for name in [*names, b"end"]]
+    items = discover(Source(("-",), Slow(b"\0".join(paths)), null_separated=True))
+    assert [os.fsencode(item.name) for item in items] == paths
+
+
+def test_a_stream_without_end_is_read_no_further_than_needed() -> None:
+    class Endless(io.RawIOBase):
+        given = 0
+
+        def read1(self, _: int = -1) -> bytes:
+            self.given += 1
+            return b"photo.png\n"
+
+    stream: Any = Endless()
+    items = islice(discover(Source(("-",), stream)), 1000)
+    assert (len(list(items)), stream.given) == (1000, 1000)
+
+
+# --- tables ---------------------------------------------------------------------------------------------
+
+
+def table(folder: Path, text: str | bytes, name: str = "table.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_a_column_of_paths_is_relative_to_the_folder_of_its_table(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    path = table(tmp_path / "data", f"id,file\n1,a.png\n2,sub/b.png\n3,{tmp_path}/c.png\n")
+    assert found(path, path_column="file") == [
+        FileInput("a.png", str(tmp_path / "data/a.png")),
+        FileInput("sub/b.png", str(tmp_path / "data/sub/b.png")),
+        FileInput(f"{tmp_path}/c.png", f"{tmp_path}/c.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("t.csv", '\ufefffile,n\r\n"a, ""b"".png",1\r\n"two\nlines.png",2\r\n', ['a, "b".png', "two\nlines.png"]),
+        ("t.tsv", "n\tfile\n1\ta,b.png\n2\t猫.png\n", ["a,b.png", "猫.png"]),
+        ("t.TSV", "file\tn\na.png\t1", ["a.png"]),
+        ("t.csv", b"file\ncaf\xe9.png\n", [os.fsdecode(b"caf\xe9.png")]),
+        ("t.csv", "file\n\n\na.png\n", ["a.png"]),
+        ("t.csv", "file\n*.png\n-\n", ["*.png", "-"]),
+    ],
+    ids=["quotes and BOM", "TSV", "short TSV", "bytes", "blank lines", "no patterns"],
+)
+def test_tables_are_read_as_they_come(name: str, text: str | bytes, expected: list[str], tmp_path: Path) -> None:
+    assert found_names(table(tmp_path, text, name), path_column="file") == expected
+
+
+def test_a_column_that_is_missing_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    path = table(tmp_path, "id,file\n1,a.png\n")
+    assert refusal(path, path_column="path") == f"{path}: no column 'path'; it has: id, file"
+
+
+def test_an_empty_table_is_refused(tmp_path: Path) -> None:
+    assert "it has: none" in refusal(table(tmp_path, ""), path_column="path")
+
+
+def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert "No such file" in refusal(tmp_path / "nowhere.csv", path_column="path")
+
+
+@pytest.mark.parametrize("cell", ['""', '"  "', ""])
+def test_a_blank_cell_is_a_failure_that_names_its_line(cell: str, tmp_path: Path) -> None:
+    path = table(tmp_path, f"id,file\n1,a.png\n2,{cell}\n3,c.png\n")
+    first, blank, last = found(path, path_column="file")
+    assert (first.name, blank.name, last.name) == ("a.png", f"{path}:3", "c.png")
+    assert kind_of(blank) == "not_found"
+
+
+def test_a_row_that_is_too_short_is_a_failure_of_its_own(tmp_path: Path) -> None:
+    (item,) = found(table(tmp_path, "id,file\n1\n"), path_column="file")
+    assert kind_of(item) == "not_found"
+
+
+def test_several_tables_follow_each_other(tmp_path: Path) -> None:
+    one, two = table(tmp_path, "f\na.png\n", "1.csv"), table(tmp_path, "f\nb.png\n", "2.csv")
+    assert found_names(one, two, path_column="f") == ["a.png", "b.png"]
+
+
+# --- archives -------------------------------------------------------------------------------------------
+
+MEMBERS = {"b.png": PHOTO, "a.png": PHOTO, "notes.txt": b"no image", "sub/c": PHOTO, "broken.jpg": b"x"}
+
+
+def archive(path: Path, members: dict[str, bytes] | None = None) -> Path:
+    kind: Any = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz", ".bz2": "w:bz2", ".xz": "w:xz"}[path.suffix]
+    with tarfile.open(path, kind) as opened:
+        for name, data in (MEMBERS if members is None else members).items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            opened.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("name", ["s.tar", "s.tar.gz", "s.tgz", "s.tar.bz2", "s.tar.xz"])
+def test_an_archive_yields_its_images_in_their_order(name: str, tmp_path: Path) -> None:
+    path = archive(tmp_path / name)
+    assert [(item.name, outcome(item)) for item in found(path)] == [
+        (f"{path}/b.png", "ok"),
+        (f"{path}/a.png", "ok"),
+        (f"{path}/sub/c", "ok"),
+        (f"{path}/broken.jpg", "not_an_image"),
+    ]
+
+
+def test_hidden_members_are_passed_over(tmp_path: Path) -> None:
+    names = [".a.png", "._b.png", "./c.png", ".git/d.png", "sub/.e/f.png", "../g.png"]
+    path = archive(tmp_path / "s.tar", dict.fromkeys(names, PHOTO))
+    assert found_names(path) == [f"{path}/./c.png", f"{path}/../g.png"]
+
+
+def test_members_that_are_no_files_are_passed_over(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "s.tar", "w") as opened:
+        for kind in (tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
+            member = tarfile.TarInfo("x.png")
+            member.type = kind
+            opened.addfile(member)
+        member = tarfile.TarInfo("y.png")
+        member.size = len(PHOTO)
+        opened.addfile(member, io.BytesIO(PHOTO))
+    assert found_names(tmp_path / "s.tar") == [f"{tmp_path / 's.tar'}/y.png"]
+
+
+@pytest.mark.parametrize("name", ["猫-🎄.png", os.fsdecode(b"\xff\xe9.png"), "x" * 300 + ".png", "two\nlines.png"])
+def test_members_may_have_any_name(name: str, tmp_path: Path) -> None:
+    path = archive(tmp_path / "s.tar", {name: PHOTO})
+    assert found_names(path) == [f"{path}/{name}"]
+
+
+def test_an_archive_without_images_is_refused(tmp_path: Path) -> None:
+    assert "no images in it" in refusal(archive(tmp_path / "s.tar", {}))
+
+
+@pytest.mark.parametrize("name", ["s.tar", "s.tar.gz", "s.tar.bz2", "s.tar.xz"])
+def test_an_archive_that_is_cut_off_is_one_failure_after_what_came_before(name: str, tmp_path: Path) -> None:
+    noise = Image.effect_noise((200, 200), 80)
+    path = archive(tmp_path / name, {f"{number}.png": encoded(noise, "PNG") for number in range(9)})
+    data = path.read_bytes()
+    whole = [item.name for item in found(path)]
+    path.write_bytes(data[: len(data) * 2 // 3])
+    *good, last = found(path)
+    assert [item.name for item in good] == whole[: len(good)]
+    assert (last.name, kind_of(last)) == (str(path), "truncated")
+
+
+def test_an_archive_cut_off_anywhere_tells(tmp_path: Path) -> None:
+    path = archive(tmp_path / "s.tar", {"a.png": PHOTO, "b.png": PHOTO})
+    data = path.read_bytes()
+    for size in range(0, 2048, 64):
+        path.write_bytes(data[:size])
+        *good, last = found(path)
+        assert (kind_of(last), len(good)) == (
+            "truncated",
+            sum(size >= end for end in (512 + len(PHOTO), 1536 + len(PHOTO))),
+        )
+
+
+def test_rubbish_within_an_archive_is_not_taken_for_its_end(tmp_path: Path) -> None:
+    path = archive(tmp_path / "s.tar", {"a.png": PHOTO, "b.png": PHOTO})
+    data = path.read_bytes()
+    path.write_bytes(data[:1024] + b"?" * 512 + data[1536:])
+    first, last = found(path)
+    assert (first.name, kind_of(last)) == (f"{path}/a.png", "truncated")
+
+
+def test_what_is_no_archive_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "s.tar").write_bytes(b"not a tar archive" * 100)
+    (item,) = found(tmp_path / "s.tar")
+    assert kind_of(item) == "truncated"
+
+
+def test_a_folder_named_like_an_archive_is_walked(tmp_path: Path) -> None:
+    touch(tmp_path, "s.tar/a.png")
+    assert found_names(tmp_path / "s.tar") == [str(tmp_path / "s.tar/a.png")]
+
+
+# --- counting -------------------------------------------------------------------------------------------
+
+
+def test_inputs_are_counted_as_they_will_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_folder(monkeypatch, tmp_path, "a.png", "s/b.png", "s/t/c.png", "s/.d.png", "[x].png")
+    source = Source(("a.png", "s", "**/*.png", "[x].png", "nowhere.png"))
+    assert count_files(source) == len(list(discover(source)))
+
+
+@pytest.mark.parametrize(
+    "source", [Source(("-",)), Source(("t.csv",), path_column="path"), Source(("a.png", "s.tar"))], ids=str
+)
+def test_what_takes_reading_is_not_counted(source: Source) -> None:
+    assert count_files(source) is None

@@ -1,0 +1,156 @@
+"""Results are read back as they were written, and what is no results file is refused in one line."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from clipcli.errors import InputError
+from clipcli.reading import ReadRecord, read_results
+from clipcli.records import Failure, Prediction, Result, printable
+from clipcli.results import ResultFile
+from clipcli.writers import Layout, write_results
+from clipcli.zeroshot import UNKNOWN, Score
+
+FORMS = ("jsonl", "json", "csv", "tsv", "parquet")
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+
+
+def save(file: Path, results: list[Result]) -> Path:
+    layout = Layout(file.suffix[1:], 2, grouped=False)
+    if layout.form == "parquet":
+        list(ResultFile(file, layout, {}, overwrite=True).write(results))
+        return file
+    text = io.StringIO(newline="")
+    list(write_results(results, text, layout))
+    file.write_bytes(text.getvalue().encode())
+    return file
+
+
+def predicted(path: str, label: str = "cat", probability: float = 0.75) -> Prediction:
+    return Prediction(path, label, (Score(label, probability, 0.3), Score("dog", 0.1, 0.2)), "pocket")
+
+
+def refusal(file: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        list(read_results(file))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(path=TEXTS, label=TEXTS, message=TEXTS)
+@example(path="=1+1", label="'=x", message="-y")
+@example(path='"a"\n', label="tab\t\\t\r\n", message="\\")
+@example(path="\u2028\x85\x0b", label="猫", message="👩‍🚀")
+def test_every_text_is_read_back_from_every_format(
+    form: str, path: str, label: str, message: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if form == "csv" and "\0" in path + label + message:
+        return  # the csv module of Python 3.10 cannot read it
+    file = tmp_path_factory.getbasetemp() / f"any.{form}"
+    save(file, [predicted(path, label), Failure(path, "empty", message)])
+    assert list(read_results(file)) == [ReadRecord(path, label, 0.75, None), ReadRecord(path, None, None, message)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_path_that_is_no_text_is_read_as_it_was_shown(form: str, tmp_path: Path) -> None:
+    path = os.fsdecode(b"caf\xe9.png")
+    (record,) = read_results(save(tmp_path / f"r.{form}", [predicted(path)]))
+    assert record.path == printable(path)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_image_that_nothing_fits_has_the_label_unknown(form: str, tmp_path: Path) -> None:
+    result = Prediction("a.png", UNKNOWN, (Score("cat", 0.2, 0.1),), "pocket")
+    assert list(read_results(save(tmp_path / f"r.{form}", [result]))) == [ReadRecord("a.png", UNKNOWN, 0.2, None)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_results_are_no_records(form: str, tmp_path: Path) -> None:
+    assert list(read_results(save(tmp_path / f"r.{form}", []))) == []
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv"])
+def test_records_are_read_one_by_one(form: str, tmp_path: Path) -> None:
+    file = save(tmp_path / f"r.{form}", [predicted("a.png")])
+    with file.open("ab") as more:
+        more.write(b"damaged\n")
+    assert next(read_results(file)).path == "a.png"
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv"])
+def test_an_editor_may_add_a_bom_blank_lines_and_crlf(form: str, tmp_path: Path) -> None:
+    file = save(tmp_path / f"r.{form}", [predicted("a.png"), predicted("b.png")])
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n") + b"\r\n\r\n")
+    assert [record.path for record in read_results(file)] == ["a.png", "b.png"]
+
+
+def test_more_columns_than_needed_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("note,path,label,probability\nx,a.png,cat,0.5\n", "utf-8")
+    assert list(read_results(tmp_path / "r.csv")) == [ReadRecord("a.png", "cat", 0.5, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1}\n{"path"', "record 2"),
+        ("r.jsonl", '{"label": "x", "probability": 1}\n', "no 'path'"),
+        ("r.jsonl", '{"path": "a", "label": "x"}\n', "no 'probability'"),
+        ("r.jsonl", '{"path": "a", "label": "x", "probability": "much"}\n', "record 1"),
+        ("r.jsonl", '{"path": 3, "label": "x", "probability": 1}\n', "no text"),
+        ("r.jsonl", '{"path": "a", "label": 3, "probability": 1}\n', "neither a label nor an error"),
+        ("r.jsonl", '{"path": "a", "label": null, "probability": 1}\n', "neither a label nor an error"),
+        ("r.jsonl", '{"path": "a", "error": "text"}\n', "record 1"),
+        ("r.jsonl", '{"path": "a", "error": {"message": 3}}\n', "no text"),
+        ("r.jsonl", "[1]\n", "not an object"),
+        ("r.jsonl", "3\n", "not an object"),
+        ("r.jsonl", "[" * 100_000 + "\n", "record 1"),
+        ("r.json", '{"path": "a"}', "not a list"),
+        ("r.json", "[3]", "not an object"),
+        ("r.json", "", "record 1"),
+        ("r.csv", "a,b\n1,2\n", "no 'path'"),
+        ("r.csv", "path,label,probability\na,x,1,2\n", "more cells"),
+        ("r.csv", "path,label,probability\na\n", "neither a label nor an error"),
+        ("r.csv", 'path,label,probability\n"a', "record 1"),
+        ("r.tsv", "path\tlabel\tprobability\na\tx\n", "record 1"),
+        ("r.parquet", "PAR1 no parquet", "record 1"),
+    ],
+)
+def test_what_is_no_result_is_refused_by_its_number(name: str, text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text, "utf-8")
+    assert refusal(tmp_path / name).startswith(f"{tmp_path / name}: ")
+    assert told in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_bytes_that_are_no_text_are_refused(form: str, tmp_path: Path) -> None:
+    (tmp_path / f"r.{form}").write_bytes(b"\xff\xfe\0\1" * 40)
+    assert refusal(tmp_path / f"r.{form}").startswith(f"{tmp_path}/r.{form}: ")
+
+
+def test_parquet_of_other_columns_is_refused(tmp_path: Path) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"x": [1]}), tmp_path / "r.parquet")
+    assert "no 'path'" in refusal(tmp_path / "r.parquet")
+
+
+def test_an_unknown_suffix_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "r.txt").endswith("choose one of .jsonl, .json, .csv, .tsv, .parquet")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_file_that_is_not_there_is_refused(form: str, tmp_path: Path) -> None:
+    assert refusal(tmp_path / f"r.{form}") == f"{tmp_path}/r.{form}: no such file"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_folder_is_refused(form: str, tmp_path: Path) -> None:
+    (tmp_path / f"r.{form}").mkdir()
+    assert refusal(tmp_path / f"r.{form}").startswith(f"{tmp_path}/r.{form}: ")

@@ -1,0 +1,541 @@
+"""Photographs are sorted into folders that any label may name, never over another file, and back again."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pathvalidate import is_valid_filename
+
+from clipcli.errors import InputError, OutputError
+from clipcli.reading import ReadRecord
+from clipcli.records import Failure, Prediction, Result, printable
+from clipcli.results import ResultFile
+from clipcli.sorting import LOG_NAME, Placement, carry_out, folder_names, plan, undo
+from clipcli.writers import Layout, write_results
+from clipcli.zeroshot import Score
+from conftest import Run
+
+ACTIONS = ("copy", "link", "move")
+LABELS = st.text(min_size=1, max_size=40) | st.text('./\\ :*?"<>|~\0\nCONcon.19é', min_size=1, max_size=8)
+SURROGATE = "\ud800"
+
+
+def record(path: str, label: str | None = "cat") -> ReadRecord:
+    return ReadRecord(path, label, 0.5, None if label else "broken")
+
+
+def make(folder: Path, *names: str) -> None:
+    """Make files each of which holds its own name."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(os.fsencode(name))
+
+
+def place(root: Path, records: Iterable[ReadRecord], action: str = "copy") -> list[Placement]:
+    return list(carry_out(plan(records, root / "sorted", root), action, root / "sorted"))
+
+
+def sorted_files(root: Path) -> dict[str, str]:
+    """What lies in the labels' folders, by path, with the name it had before."""
+    files = (path for path in (root / "sorted").rglob("*") if path.is_file() and path.name != LOG_NAME)
+    return {str(path.relative_to(root / "sorted")): os.fsdecode(path.read_bytes()) for path in files}
+
+
+def taken_back(root: Path) -> dict[str, str | None]:
+    return {str(path.relative_to(root / "sorted")): problem for path, problem in undo(root / "sorted")}
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+# --- folder names -------------------------------------------------------------------------------------------
+
+
+@given(st.lists(LABELS, max_size=12, unique=True))
+@example(["..", ".", "/", "\\", " ", "\0", "~", "...", "\x85"])
+@example(["CON", "con", "CON.", "con.txt", "aux ", " nul", "COM¹", "LPT9.tar.gz"])
+@example(["a/b", "a_b", "a:b", "A_B", "a_b-2", "a_b "])
+@example(["é", "e\u0301", "É", "E\u0301", "ß", "SS", "ss", "ſ"])
+@example(["猫" * 300, "猫" * 301, "🐈" * 90, "x" * 300, "x" * 301, "é" * 300])
+@example([SURROGATE, "a" + SURROGATE, "?"])
+def test_a_folder_name_is_one_valid_path_component_that_no_other_label_has(labels: list[str]) -> None:
+    names = folder_names(labels)
+    assert list(names) == labels
+    for name in names.values():
+        assert name not in ("", ".", "..")
+        assert not set(name) & set('/\\:*?"<>|\0\n')
+        assert name == name.strip(" .")
+        assert len(name.encode()) <= 200
+        assert is_valid_filename(name, platform="universal")
+    folded = [unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()) for name in names.values()]
+    assert len(set(folded)) == len(labels)
+
+
+@pytest.mark.parametrize("label", ["cat", "a cup of coffee", "кошка", "猫", "it's #1 (really)", "a,b;c=d", "a.b"])
+def test_a_label_that_can_name_a_folder_does(label: str) -> None:
+    assert folder_names([label]) == {label: label}
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [("../x", "_x"), ("a/b", "a_b"), ("/etc", "_etc"), ("C:\\x", "C__x"), ("CON", "CON_"), ("..", "_"), ("\n", "_"),
+     (".hidden", "hidden"), ("=cmd|x", "=cmd_x"), ("dots...", "dots")],
+)  # fmt: skip
+def test_a_label_that_cannot_comes_as_close_as_may_be(label: str, name: str) -> None:
+    assert folder_names([label]) == {label: name}
+
+
+def test_labels_that_differ_in_case_alone_get_a_number() -> None:
+    assert folder_names(["Cat", "cat", "CAT"]) == {"Cat": "Cat", "cat": "cat-2", "CAT": "CAT-3"}
+
+
+@given(label=LABELS)
+def test_a_label_never_leads_out_of_the_folder(label: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("any")
+    make(root, "a.png")
+    (placed,) = place(root, [record("a.png", label)])
+    assert placed.target is not None
+    assert placed.target.resolve().parent.parent == (root / "sorted").resolve()
+
+
+# --- placing ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_each_photograph_goes_into_the_folder_of_its_label(action: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "sub/b.png", "猫.png")
+    place(tmp_path, [record("a.png"), record("sub/b.png", "dog"), record("猫.png")], action)
+    assert sorted_files(tmp_path) == {"cat/a.png": "a.png", "dog/b.png": "sub/b.png", "cat/猫.png": "猫.png"}
+
+
+@pytest.mark.parametrize(("action", "stays"), [("copy", True), ("link", True), ("move", False)])
+def test_only_what_is_moved_is_gone_from_its_place(action: str, stays: bool, tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")], action)
+    assert (tmp_path / "a.png").exists() is stays
+
+
+def test_a_copy_keeps_the_time_of_its_photograph(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    os.utime(tmp_path / "a.png", (1e9, 1e9))
+    place(tmp_path, [record("a.png")])
+    assert (tmp_path / "sorted/cat/a.png").stat().st_mtime == 1e9
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_names_that_collide_get_a_number(action: str, tmp_path: Path) -> None:
+    make(tmp_path, "1/a.png", "2/a.png", "3/A.PNG", "4/a-2.png")
+    place(tmp_path, [record(name) for name in ("1/a.png", "2/a.png", "3/A.PNG", "4/a-2.png")], action)
+    assert sorted_files(tmp_path) == {
+        "cat/a.png": "1/a.png", "cat/a-2.png": "2/a.png", "cat/A-3.PNG": "3/A.PNG", "cat/a-2-2.png": "4/a-2.png",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_file_that_is_there_is_never_overwritten(action: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "sorted/cat/a.png")
+    (tmp_path / "sorted/cat/a-2.png").symlink_to("nowhere")
+    place(tmp_path, [record("a.png")], action)
+    assert sorted_files(tmp_path) == {"cat/a.png": "sorted/cat/a.png", "cat/a-3.png": "a.png"}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_file_that_came_since_it_was_planned_is_not_overwritten(action: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    planned = list(plan([record("a.png")], tmp_path / "sorted", tmp_path))
+    make(tmp_path, "sorted/cat/a.png")
+    (placed,) = carry_out(planned, action, tmp_path / "sorted")
+    assert placed.problem == "File exists"
+    assert tree(tmp_path)["a.png"] == b"a.png"
+    assert sorted_files(tmp_path) == {"cat/a.png": "sorted/cat/a.png"}
+
+
+def test_photographs_are_moved_to_another_disk_and_back(tmp_path: Path) -> None:
+    memory = Path("/dev/shm")  # noqa: S108
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is but one disk here")
+    make(tmp_path, "a.png", "b.png")
+    before = tree(tmp_path)
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        into = Path(folder)
+        list(carry_out(plan([record("a.png"), record("b.png")], into, tmp_path), "move", into))
+        assert (tree(tmp_path), (into / "cat/a.png").read_bytes()) == ({}, b"a.png")
+        assert [problem for _, problem in undo(into)] == [None, None]
+    assert tree(tmp_path) == before
+
+
+def test_failed_inputs_are_passed_over(tmp_path: Path) -> None:
+    assert place(tmp_path, [record("a.png", None)]) == []
+
+
+@pytest.mark.parametrize("path", ["nowhere.png", "shard.tar/a.png", "", ".", "x" * 300, "nul\0.png", SURROGATE])
+def test_what_cannot_be_found_is_said_and_the_others_go_on(path: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    missing, placed = place(tmp_path, [record(path), record("a.png")])
+    assert (missing.target, missing.problem) == (None, "no such file")
+    assert placed.target is not None
+
+
+def test_a_file_where_a_folder_should_be_is_said_and_the_others_go_on(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png", "sorted/cat")
+    stays, placed = place(tmp_path, [record("a.png"), record("b.png", "dog")])
+    assert (stays.target, stays.problem) == (None, "File exists")
+    assert placed.target is not None
+
+
+def test_a_link_in_the_place_of_a_labels_folder_is_not_followed(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "sorted/x")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "sorted/cat").symlink_to(tmp_path / "elsewhere")
+    (stays,) = place(tmp_path, [record("a.png")])
+    assert "is a link" in (stays.problem or "")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_relative_link_is_not_moved_as_it_would_lead_nowhere(tmp_path: Path) -> None:
+    make(tmp_path, "store/a.png")
+    (tmp_path / "a.png").symlink_to("store/a.png")
+    (stays,) = place(tmp_path, [record("a.png")], "move")
+    assert "a relative link" in (stays.problem or "")
+    assert (tmp_path / "a.png").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "sorted")
+    with pytest.raises(OutputError, match="cannot be written"):
+        place(tmp_path, [record("a.png")])
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9\xff.png", b"\\xe9.png", "Ёлка 🎄.png".encode()])
+def test_a_file_is_found_by_the_path_that_results_show(name: bytes, tmp_path: Path) -> None:
+    path = os.fsdecode(name)
+    try:
+        make(tmp_path, path)
+    except OSError:
+        pytest.skip("the file system here does not allow this name")
+    place(tmp_path, [record(printable(path))])
+    assert sorted_files(tmp_path) == {f"cat/{path}": path}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_longest_name_there_is_may_collide(action: str, tmp_path: Path) -> None:
+    name = "猫" * 83 + ".png"
+    make(tmp_path, f"1/{name}", f"2/{name}")
+    place(tmp_path, [record(f"1/{name}"), record(f"2/{name}")], action)
+    assert sorted(sorted_files(tmp_path).values()) == [f"1/{name}", f"2/{name}"]
+
+
+# --- and back -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_all_can_be_taken_back(action: str, tmp_path: Path) -> None:
+    names = ["1/a.png", "2/a.png", os.fsdecode(b"caf\xe9.png"), "two\nlines.png"]
+    make(tmp_path, *names)
+    before = tree(tmp_path)
+    place(tmp_path, [record(printable(name)) for name in names], action)
+    assert set(taken_back(tmp_path).values()) == {None}
+    assert tree(tmp_path) == before
+    assert list((tmp_path / "sorted").iterdir()) == []
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_several_sortings_are_taken_back_at_once(action: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    before = tree(tmp_path)
+    place(tmp_path, [record("a.png")], action)
+    place(tmp_path, [record("b.png")], "copy")
+    taken_back(tmp_path)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_what_others_put_there_stays(action: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")], action)
+    make(tmp_path, "sorted/cat/mine.png")
+    assert taken_back(tmp_path) == {"cat/a.png": None}
+    assert sorted_files(tmp_path) == {"cat/mine.png": "sorted/cat/mine.png"}
+
+
+def test_a_copy_that_was_changed_is_left(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    place(tmp_path, [record("a.png"), record("b.png")])
+    (tmp_path / "sorted/cat/a.png").write_bytes(b"a.pnG")
+    assert taken_back(tmp_path) == {"cat/a.png": "it was changed", "cat/b.png": None}
+    assert sorted_files(tmp_path) == {"cat/a.png": "a.pnG"}
+
+
+def test_what_was_left_can_be_taken_back_later(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")])
+    (tmp_path / "sorted/cat/a.png").write_bytes(b"a.pnG")
+    taken_back(tmp_path)
+    (tmp_path / "sorted/cat/a.png").write_bytes(b"a.png")
+    assert taken_back(tmp_path) == {"cat/a.png": None}
+
+
+def test_a_copy_whose_original_changed_meanwhile_is_taken_back(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")])
+    (tmp_path / "a.png").write_bytes(b"edited")
+    assert taken_back(tmp_path) == {"cat/a.png": None}
+
+
+@pytest.mark.parametrize("leads", [False, True], ids=["gone", "a link to the copy"])
+def test_a_copy_is_left_where_it_is_the_only_one(leads: bool, tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")])
+    (tmp_path / "a.png").unlink()
+    if leads:
+        (tmp_path / "a.png").symlink_to(tmp_path / "sorted/cat/a.png")
+    assert list(taken_back(tmp_path).values()) != [None]
+    assert sorted_files(tmp_path) == {"cat/a.png": "a.png"}
+
+
+def test_a_link_that_was_replaced_by_a_file_is_left(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")], "link")
+    (tmp_path / "sorted/cat/a.png").unlink()
+    make(tmp_path, "sorted/cat/a.png")
+    assert taken_back(tmp_path) == {"cat/a.png": "it is another file now"}
+
+
+def test_a_moved_photograph_does_not_go_back_over_another(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")], "move")
+    (tmp_path / "a.png").write_bytes(b"another")
+    assert taken_back(tmp_path) == {"cat/a.png": f"{tmp_path}/a.png exists again"}
+    assert (tmp_path / "a.png").read_bytes() == b"another"
+
+
+def test_a_moved_photograph_that_was_changed_goes_back_as_it_is(tmp_path: Path) -> None:
+    make(tmp_path, "sub/a.png")
+    place(tmp_path, [record("sub/a.png")], "move")
+    (tmp_path / "sub").rmdir()
+    (tmp_path / "sorted/cat/a.png").write_bytes(b"retouched")
+    taken_back(tmp_path)
+    assert (tmp_path / "sub/a.png").read_bytes() == b"retouched"
+
+
+def test_where_nothing_was_sorted_there_is_nothing_to_undo(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to undo"):
+        list(undo(tmp_path))
+
+
+def test_what_is_taken_back_is_not_taken_back_again(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")])
+    taken_back(tmp_path)
+    with pytest.raises(InputError, match="nothing to undo"):
+        taken_back(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"\xff}", b"{x}", b'{"action": "copy"}'])
+def test_a_damaged_log_is_refused_before_anything_is_done(damage: bytes, tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")])
+    with (tmp_path / "sorted" / LOG_NAME).open("ab") as log:
+        log.write(b"\n" + damage)
+    with pytest.raises(InputError, match="damaged"):
+        taken_back(tmp_path)
+    assert sorted_files(tmp_path) == {"cat/a.png": "a.png"}
+
+
+def test_a_line_of_the_log_that_was_cut_off_does_not_hide_the_others(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    place(tmp_path, [record("a.png")])
+    with (tmp_path / "sorted" / LOG_NAME).open("ab") as log:
+        log.write(b'\n{"action": "co')
+    place(tmp_path, [record("b.png")])
+    assert taken_back(tmp_path) == {"cat/b.png": None, "cat/a.png": None}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from clipcli.reading import ReadRecord
+from clipcli.sorting import carry_out, plan
+
+root, action, calls = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+def count(event, _):
+    global calls
+    if event in ("open", "os.mkdir", "os.rename", "os.symlink", "os.remove", "os.utime", "os.chmod", "shutil.copystat"):
+        calls -= 1
+        if calls == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+records = [ReadRecord(f"{number}.png", f"label {number % 2}", 0.5, None) for number in range(4)]
+sys.addaudithook(count)
+for _ in carry_out(plan(records, root / "sorted", root), action, root / "sorted"):
+    pass
+"""
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_sorting_killed_at_any_moment_can_be_taken_back(action: str, tmp_path: Path) -> None:
+    make(tmp_path, *(f"{number}.png" for number in range(4)))
+    before = tree(tmp_path)
+    killed = moment = 0
+    while killed == moment:
+        moment += 1
+        done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), action, str(moment)], check=False)
+        killed += done.returncode == -signal.SIGKILL
+        if (tmp_path / "sorted" / LOG_NAME).exists():
+            assert set(taken_back(tmp_path).values()) <= {None}
+        assert tree(tmp_path) == before
+    assert killed > 8
+    assert list((tmp_path / "sorted").iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 5_000_000 - 1])
+@pytest.mark.parametrize("action", ["copy", "move"])
+def test_half_a_copy_that_a_kill_left_behind_is_removed(action: str, size: int, tmp_path: Path) -> None:
+    data = os.urandom(5_000_000)
+    (tmp_path / "a.png").write_bytes(data)
+    place(tmp_path, [record("a.png")], action)
+    (tmp_path / "a.png").write_bytes(data)  # also a move copies first, where it leads to another disk
+    (tmp_path / "sorted/cat/a.png").write_bytes(data[:size])
+    assert taken_back(tmp_path) == {"cat/a.png": None}
+    assert tree(tmp_path) == {"a.png": data}
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from clipcli.reading import ReadRecord
+from clipcli.sorting import carry_out, plan
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
+root = Path(sys.argv[1])
+records = [ReadRecord(name, "cat", 0.5, None) for name in ("big.png", "small.png")]
+for placed in carry_out(plan(records, root / "sorted", root), "copy", root / "sorted"):
+    print(placed.source.name, placed.problem)
+"""
+
+
+def test_a_full_disk_leaves_no_half_photograph(tmp_path: Path) -> None:
+    make(tmp_path, "small.png")
+    (tmp_path / "big.png").write_bytes(bytes(200_000))
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], check=True, capture_output=True, text=True)
+    assert done.stdout == "big.png File too large\nsmall.png None\n"
+    assert sorted_files(tmp_path) == {"cat/small.png": "small.png"}
+
+
+# --- the command --------------------------------------------------------------------------------------------
+
+
+def save(file: Path, results: list[Result]) -> Path:
+    layout = Layout(file.suffix[1:], 1, grouped=False)
+    if layout.form == "parquet":
+        list(ResultFile(file, layout, {}).write(results))
+        return file
+    text = io.StringIO(newline="")
+    list(write_results(results, text, layout))
+    file.write_bytes(text.getvalue().encode())
+    return file
+
+
+def predicted(path: str, label: str = "cat") -> Prediction:
+    return Prediction(path, label, (Score(label, 0.5, 0.3),), "pocket")
+
+
+AWKWARD = ["a.png", "=x, 'y\".png", "tab\tand\nline.png", "猫.png", os.fsdecode(b"caf\xe9.png")]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "tsv", "parquet"])
+def test_results_of_every_format_are_sorted(form: str, tmp_path: Path, run: Run) -> None:
+    make(tmp_path, *AWKWARD)
+    save(tmp_path / f"r.{form}", [*map(predicted, AWKWARD), Failure("broken.png", "empty", "empty")])
+    done = run("sort", f"r.{form}", "--into", "sorted")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "cat\t5\n", "")
+    assert sorted_files(tmp_path) == {f"cat/{name}": name for name in AWKWARD}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_command_sorts_and_undoes(action: str, tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png", "b.png")
+    save(tmp_path / "r.jsonl", [predicted("a.png"), predicted("b.png", "a/dog")])
+    before = tree(tmp_path)
+    assert run("sort", "r.jsonl", "--into", "sorted", f"--{action}").stdout == "a/dog\t1\ncat\t1\n"
+    assert (tmp_path / "sorted/cat/a.png").is_symlink() is (action == "link")
+    assert (tmp_path / "a.png").exists() is (action != "move")
+    undone = run("sort", "--undo", "sorted")
+    assert (undone.returncode, undone.stdout) == (0, "2 taken back\n")
+    assert tree(tmp_path) == before
+
+
+def test_a_dry_run_lists_what_would_be_done_and_does_nothing(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "1/a.png", "2/a.png")
+    save(tmp_path / "r.jsonl", [predicted("1/a.png"), predicted("2/a.png")])
+    before = tree(tmp_path)
+    done = run("sort", "r.jsonl", "--into", "sorted", "--move", "--dry-run")
+    assert done.stdout == "move\t1/a.png\tsorted/cat/a.png\nmove\t2/a.png\tsorted/cat/a-2.png\n"
+    assert (tree(tmp_path), (tmp_path / "sorted").exists()) == (before, False)
+
+
+def test_paths_may_be_relative_to_another_folder(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "photos/a.png")
+    save(tmp_path / "r.jsonl", [predicted("a.png")])
+    assert run("sort", "r.jsonl", "--into", "sorted", "--root", "photos").returncode == 0
+    assert sorted_files(tmp_path) == {"cat/a.png": "photos/a.png"}
+
+
+def test_photographs_that_stay_are_named_and_the_exit_code_is_1(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png")
+    save(tmp_path / "r.jsonl", [predicted("gone.png"), predicted("a.png")])
+    done = run("sort", "r.jsonl", "--into", "sorted")
+    assert (done.returncode, done.stdout) == (1, "cat\t1\n")
+    assert done.stderr.splitlines()[0] == "error: gone.png: no such file"
+
+
+def test_photographs_that_cannot_be_taken_back_are_named_and_the_exit_code_is_1(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")])
+    (tmp_path / "sorted/cat/a.png").write_bytes(b"changed")
+    done = run("sort", "--undo", "sorted")
+    assert (done.returncode, done.stdout) == (1, "0 taken back\n")
+    assert done.stderr == f"error: {tmp_path}/sorted/cat/a.png: left, it was changed\n"
+
+
+def test_a_damaged_results_file_is_refused_before_anything_is_placed(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png")
+    save(tmp_path / "r.jsonl", [predicted("a.png")])
+    with (tmp_path / "r.jsonl").open("a", encoding="utf-8") as file:
+        file.write("{")
+    done = run("sort", "r.jsonl", "--into", "sorted")
+    assert (done.returncode, (tmp_path / "sorted").exists()) == (2, False)
+    assert "record 2" in done.stderr
+
+
+REFUSED: list[tuple[tuple[str, ...], str]] = [
+    ((), "name a results file"),
+    (("r.jsonl",), "--into"),
+    (("r.jsonl", "--into", "sorted", "--copy", "--move"), "--copy and --move exclude each other"),
+    (("r.jsonl", "--undo", "sorted"), "--undo DIR stands alone"),
+    (("--undo", "nowhere"), "nothing to undo"),
+    (("nowhere.jsonl", "--into", "sorted"), "no such file"),
+    (("r.txt", "--into", "sorted"), "unknown format '.txt'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), REFUSED, ids=lambda value: " ".join(value) if value else "nothing")
+def test_what_makes_no_sense_is_refused_in_one_line(arguments: tuple[str, ...], told: Any, run: Run) -> None:
+    done = run("sort", *arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert told in done.stderr
