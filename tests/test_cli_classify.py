@@ -264,9 +264,10 @@ def test_what_was_encoded_before_scores_the_same_from_the_cache(runs: dict[str, 
 
 
 def test_verbose_says_what_came_from_the_cache_and_what_the_model_is(runs: dict[str, Done]) -> None:
-    text, model = lines_of(runs["second"].stderr)
+    text, model, images = lines_of(runs["second"].stderr)
     assert text == "text: 2 prompts from the cache, 0 encoded"
-    assert re.match(r"model: pocket, images in fp32 on cpu, 2 labels, logit scale [\d.]+ ", model)
+    assert re.match(r"model: pocket, 2 labels, logit scale [\d.]+, images in fp32$", model)
+    assert re.match(r"images: \d+ from the cache, \d+ encoded", images)
 
 
 def test_quiet_says_nothing_but_errors(run: Run, photos: dict[str, Path]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -62,6 +62,7 @@ def test_an_ensemble_equals_a_plain_loop(case: tuple[NDArray[np.float32], list[i
     for count in counts:
         members = [remaining.pop(0) for _ in range(count)]
         mean = np.mean([member / np.linalg.norm(member) for member in members], axis=0)
+        assume(np.linalg.norm(mean) > 0.01)  # members that cancel out leave nothing but rounding
         expected.append(mean / np.linalg.norm(mean))
     np.testing.assert_allclose(ensemble(vectors, counts), expected, atol=1e-4)
 

@@ -26,7 +26,7 @@ DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "commands.md")
 TOLERANCE = 0.02  # probabilities differ a little between processors and precisions
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_NUMBER = re.compile(r"\d+\.\d+")
+_NUMBER = re.compile(r"\d+\.\d+(?:e-\d+)?")
 _BAR = re.compile(r" *[▏▎▍▌▋▊▉█]+ *| {2,}")
 
 

@@ -12,6 +12,7 @@ from clipcli._version import __version__
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
+    from clipcli.embedder import Embedder
     from clipcli.errors import ClipcliError
     from clipcli.labels import Label
     from clipcli.records import Failure, Prediction
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Classifier",
     "ClipcliError",
+    "Embedder",
     "Failure",
     "Label",
     "Prediction",
@@ -31,6 +33,7 @@ __all__ = [
 _HOMES = {
     "Classifier": "classifier",
     "ClipcliError": "errors",
+    "Embedder": "embedder",
     "Failure": "records",
     "Label": "labels",
     "Prediction": "records",

@@ -8,41 +8,31 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.embedder import Embedder, name_of
 from clipcli.embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
-from clipcli.errors import EmbeddingFileError, ImageError, InputError, LabelError
-from clipcli.inputs import BadInput, FileInput, Input, MemberInput, Source, discover
+from clipcli.errors import EmbeddingFileError, ImageError, LabelError
 from clipcli.labels import Label, load_labels
-from clipcli.pipeline import Block, Cached, ImageStatistics, Plan, embed_images
+from clipcli.pipeline import Block
 from clipcli.prompts import resolve_templates
 from clipcli.records import Failure, Prediction, Result
-from clipcli.sources import ModelSource, resolve_model
-from clipcli.store import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
+from clipcli.store import DEFAULT_LIMIT, ModelFacts
 from clipcli.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from clipcli.model import ImageEncoder, Model
-
-    ImageLike = str | Path | Image.Image | Input
+    from clipcli.embedder import ImageLike
 
 __all__ = ["Classifier"]
 
-_CPU_BATCH, _GPU_BATCH = 16, 64
-_TRIM_EVERY = 200  # blocks
 
-
-class Classifier:
+class Classifier(Embedder):
     """Classify images among labels that are given in words.
 
     Nothing heavy happens before it is needed: class embeddings are made (or read from the cache) when
@@ -106,47 +96,15 @@ class Classifier:
     ) -> None:
         if (labels is None) == (text_embeddings is None):
             raise LabelError("give either labels or text_embeddings")
-        self._warn = warn
+        super().__init__(
+            model, pretrained=pretrained, device=device, precision=precision, batch_size=batch_size, workers=workers,
+            cache=cache, cache_limit=cache_limit, offline=offline, warn=warn,
+        )  # fmt: skip
         self._labels = _as_labels(labels) if labels is not None else []
         self._templates = resolve_templates(list(templates), list(prompts))
         self._text_embeddings = text_embeddings
-        self._device, self._precision = device, precision
-        self._batch_size, self._workers = batch_size, workers
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
         self.text_statistics: TextStatistics | None = None
-        self.image_statistics = ImageStatistics()
-        folder = None if cache is False else default_folder() if cache is True else Path(cache)
-        self.source: ModelSource = resolve_model(model, pretrained, offline=offline, warn=warn)
-        for note in self.source.notes:
-            warn(note)
-        self._store = EmbeddingStore(folder, warn, cache_limit)
-
-    @cached_property
-    def model(self) -> Model:
-        """The opened model, loaded on first use."""
-        from clipcli.model import open_model
-
-        model = open_model(self.source, self._device, self._precision)
-        self._store.keep_note(self._precision_note, model.precision)
-        return model
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the model had to be loaded so far."""
-        return "model" in self.__dict__
-
-    @property
-    def _precision_note(self) -> str:
-        gpu = Path("/dev/nvidiactl").exists()
-        return f"precision of {self._device} {self._precision} with torch {version('torch')}, gpu {gpu}"
-
-    @property
-    def precision(self) -> str:
-        """What the image encoder computes in. The model is loaded to tell only where it was never before."""
-        if self._precision != "auto" and not self.is_loaded:
-            return self._precision
-        noted = None if self.is_loaded else self._store.note(self._precision_note)
-        return noted or self.model.precision
 
     def settings(self) -> dict[str, Any]:
         """Return all that decides what the results of a run say, by names that people know."""
@@ -161,10 +119,6 @@ class Classifier:
             "thresholds": vars(self.thresholds),
             "batch size": self.batch_size,
         }
-
-    def image_fingerprint(self) -> str:
-        """Identify what makes the image embeddings: model, preprocessing and precision."""
-        return self.source.image_fingerprint(self._store.file_sha256, self.precision)
 
     @cached_property
     def classes(self) -> ClassEmbeddings:
@@ -206,10 +160,6 @@ class Classifier:
 
         return self._facts(), encode
 
-    def _facts(self) -> ModelFacts:
-        model = self.model
-        return ModelFacts(self.source.name, self.source.pretrained, model.dim, model.logit_scale, model.logit_bias)
-
     def classify(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Result]:
         """Classify images, yielding one result for each in their order.
 
@@ -235,41 +185,6 @@ class Classifier:
         for block in self.embed(images, even_batches=even_batches):
             yield from self._predictions(block, classes)
 
-    def embed(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Block[Any]]:
-        """Embed images, in blocks: from the cache where they are known, else encoded and kept there.
-
-        Yields
-        ------
-        Lists of ``(input, embedding)`` in the order of the inputs. An embedding is (D,) float32 of length
-        one; in its place stands an :class:`~clipcli.errors.ImageError` where the input is no image.
-        """
-        precision = self.precision
-        cached = Cached(
-            self._store, self.image_fingerprint(), half=precision != "fp32", statistics=self.image_statistics
-        )
-
-        def open_encoder() -> ImageEncoder:
-            model = self.model
-            fingerprint = self.image_fingerprint()
-            cached.use(fingerprint, half=model.precision != "fp32")
-            self._store.remember_model(fingerprint, self._facts())
-            return model.image_encoder
-
-        workers = self._workers or min(4, os.cpu_count() or 1)
-        plan = Plan(self.batch_size, workers, even_batches)
-        try:
-            for number, block in enumerate(embed_images(_inputs(images), cached, open_encoder, plan), start=1):
-                if number % _TRIM_EVERY == 0:
-                    self._store.trim()
-                yield block
-        finally:
-            self._store.trim()
-
-    @property
-    def batch_size(self) -> int:
-        """Images a batch: as asked for, or as suits what the encoder computes in."""
-        return self._batch_size or (_GPU_BATCH if self.precision == "fp16" else _CPU_BATCH)
-
     def _predictions(self, block: Block[Any], classes: ClassEmbeddings) -> Iterator[Result]:
         """Rank the labels for the images of one block, all at once."""
         vectors = [vector for _, vector in block if not isinstance(vector, ImageError)]
@@ -279,13 +194,13 @@ class Classifier:
         rows = iter(zip(scored, similarity, strict=True))
         for item, vector in block:
             if isinstance(vector, ImageError):
-                yield Failure(_name_of(item), vector.kind, str(vector))
+                yield Failure(name_of(item), vector.kind, str(vector))
                 continue
             probability, cosines = next(rows)
             ranking = rank(classes.labels, probability, cosines, self.top_k, self.thresholds)
             groups = group_probabilities(classes.groups, probability) if any(classes.groups) else {}
             yield Prediction(
-                _name_of(item), ranking.label, ranking.top, self.source.name, self.source.pretrained, groups
+                name_of(item), ranking.label, ranking.top, self.source.name, self.source.pretrained, groups
             )
 
 
@@ -304,20 +219,3 @@ def _as_labels(labels: Iterable[str | Label] | Path) -> list[Label]:
     if not given:
         raise LabelError("no labels")
     return given
-
-
-def _inputs(images: Iterable[ImageLike] | ImageLike) -> Iterator[Any]:
-    """Turn what the caller gave into single inputs; folders and archives are looked into."""
-    if isinstance(images, str | Path) or not isinstance(images, Iterable):
-        images = [images]
-    for image in images:
-        if isinstance(image, str | Path):
-            yield from discover(Source((os.fspath(image),)))
-        elif isinstance(image, FileInput | MemberInput | BadInput) or hasattr(image, "convert"):
-            yield image
-        else:
-            raise InputError(f"cannot classify a {type(image).__name__}; give paths or Pillow images")
-
-
-def _name_of(item: Any) -> str:
-    return str(item.name) if isinstance(item, FileInput | MemberInput | BadInput) else getattr(item, "filename", "")

@@ -6,22 +6,15 @@ and return normalised float32 arrays. torch is imported when a model is opened, 
 
 from __future__ import annotations
 
-import logging
-import pickle
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli._torchvision import import_open_clip
-from clipcli.checkpoints import OPENAI_BUFFERS, has_openai_buffers, is_torchscript
-from clipcli.errors import CheckpointError, ModelError
-from clipcli.hub import network_forbidden
+from clipcli.errors import ModelError
+from clipcli.network import load_network
 from clipcli.sources import ModelSource
 
 if TYPE_CHECKING:
@@ -221,15 +214,10 @@ def open_model(source: ModelSource, device: str = "auto", precision: str = "auto
     """
     device = choose_device(device)
     precision = choose_precision(precision, device)
-    open_clip = import_open_clip()
-    with _quiet_libraries(), network_forbidden():  # all that is needed is on disk by now
-        network = _build(open_clip, source)
-        _load_weights(open_clip, network, source)
-        tokenizer = _tokenizer(open_clip, source)
-    network.eval().to(device)
+    network, transform, tokenizer = load_network(source)
+    network.to(device)
     # Text stays in fp32: it is encoded once, and its cached embeddings then serve every precision.
     network.visual.to(_dtype(precision))
-    transform = _transform(open_clip, network, source)
     bias = getattr(network, "logit_bias", None)
     return Model(
         source=source, device=device, precision=precision, dim=int(source.config["embed_dim"]),
@@ -237,125 +225,3 @@ def open_model(source: ModelSource, device: str = "auto", precision: str = "auto
         logit_bias=None if bias is None else float(bias.detach().float()),
         text_encoder=TextEncoder(network, tokenizer, device), image_encoder=ImageEncoder(network, transform, device),
     )  # fmt: skip
-
-
-def _build(open_clip: Any, source: ModelSource) -> Any:
-    try:
-        return open_clip.create_model(
-            source.architecture,
-            load_weights=False,
-            force_quick_gelu=source.quick_gelu,
-            force_preprocess_cfg=source.preprocess,
-            pretrained_text=False,
-        )
-    except Exception as problem:
-        raise ModelError(f"{source.title}: open_clip cannot build it ({_one_line(problem)})") from problem
-
-
-def _transform(open_clip: Any, network: Any, source: ModelSource) -> Any:
-    try:
-        settings = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
-        return open_clip.transform.image_transform_v2(settings, is_train=False)
-    except Exception as problem:
-        raise ModelError(f"{source.title}: its preprocessing cannot be used: {source.preprocess}") from problem
-
-
-def _load_weights(open_clip: Any, network: Any, source: ModelSource) -> None:
-    path = source.checkpoint
-    try:
-        if is_torchscript(path) or has_openai_buffers(path):
-            _load_openai(open_clip, network, path)
-        else:
-            open_clip.load_checkpoint(network, str(path), strict=True, weights_only=True)
-    except pickle.UnpicklingError as problem:
-        reason = "it would run code when loaded" if "GLOBAL" in str(problem) else "it is no checkpoint"
-        raise CheckpointError(
-            f"{path}: refused, {reason}; safe formats are .safetensors and plain state dicts"
-        ) from None
-    except (
-        RuntimeError,
-        KeyError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        EOFError,
-        StopIteration,
-    ) as problem:
-        raise CheckpointError(_misfit(path.name, source, problem)) from None
-    except OSError as problem:
-        raise CheckpointError(f"{path}: {problem.strerror or _one_line(problem)}") from None
-    except Exception as problem:  # SafetensorError derives from Exception alone
-        raise CheckpointError(f"{path}: damaged ({_one_line(problem)})") from problem
-
-
-def _load_openai(open_clip: Any, network: Any, path: Path) -> None:
-    """Load weights with the buffers that OpenAI stored beside them and that no network has.
-
-    Published as a TorchScript archive, which cannot carry Python code.
-    """
-    import torch
-
-    if is_torchscript(path):
-        weights = torch.jit.load(str(path), map_location="cpu").state_dict()
-    else:
-        weights = open_clip.factory.load_state_dict(str(path), weights_only=True)
-    weights = {name: tensor for name, tensor in weights.items() if name not in OPENAI_BUFFERS}
-    if not hasattr(network, "positional_embedding"):
-        weights = open_clip.model.convert_to_custom_text_state_dict(weights)
-    network.load_state_dict(weights, strict=True)
-
-
-def _misfit(file_name: str, source: ModelSource, problem: Exception) -> str:
-    text = str(problem)
-    if "Error(s) in loading state_dict" not in text and "Missing key" not in text and "size mismatch" not in text:
-        return f"{file_name}: cannot be loaded as {source.architecture} ({_one_line(problem)})"
-    reasons = [
-        f"{text.count(mark)} {what}"
-        for mark, what in (("size mismatch for", "tensors of another shape"),)
-        if text.count(mark)
-    ]
-    if "Missing key" in text:
-        reasons.append("tensors missing")
-    if "Unexpected key" in text:
-        reasons.append("tensors it does not know")
-    return f"{file_name}: these weights are of another architecture than {source.architecture} ({', '.join(reasons)})"
-
-
-def _tokenizer(open_clip: Any, source: ModelSource) -> Any:
-    """Make the tokenizer that the config names, from local files only."""
-    text = source.config["text_cfg"]
-    settings = dict(text.get("tokenizer_kwargs") or {})
-    context_length = text.get("context_length", 77)
-    if source.tokenizer_folder is None:
-        return open_clip.tokenizer.SimpleTokenizer(context_length=context_length, **settings)
-    if "siglip" in str(text.get("hf_tokenizer_name")).lower():
-        settings.setdefault("clean", "canonicalize")  # SigLIP was trained on lower case without punctuation
-    try:
-        return open_clip.tokenizer.HFTokenizer(
-            str(source.tokenizer_folder),
-            context_length=context_length,
-            tokenizer_mode=text.get("tokenizer_mode"),
-            **settings,
-        )
-    except ImportError:
-        raise ModelError(f"{source.title}: its tokenizer needs an extra: pip install 'clipcli[siglip]'") from None
-    except Exception as problem:
-        raise ModelError(f"{source.title}: its tokenizer cannot be loaded ({_one_line(problem)})") from problem
-
-
-def _one_line(problem: BaseException) -> str:
-    lines = str(problem).strip().splitlines()
-    return lines[0][:200] if lines else type(problem).__name__
-
-
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep open_clip's remarks ("initialized randomly", said before we load) off the terminal."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

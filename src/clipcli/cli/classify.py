@@ -75,11 +75,7 @@ class _Destination:
 
 def classify(
     context: typer.Context,
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT", show_default=False,
-                       help="Image files, folders, patterns or tar archives; '-' reads paths from stdin."),
-    ],
+    inputs: options.Inputs,
     labels: options.LabelsFile = None,
     label: options.ExtraLabels = None,
     template: options.Templates = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.messages import Messages
+from clipcli.cli.progress import with_progress
 
 __all__ = ["app"]
 
@@ -64,3 +67,67 @@ def export_text(
         statistics = classifier.text_statistics
         messages.detail(f"text: {statistics.cached} prompts from the cache, {statistics.encoded} encoded")
     messages.detail(f"wrote {len(classes.labels)} class embeddings of {classes.facts.dim} numbers to {output}")
+
+
+class Dtype(str, Enum):
+    """The numbers' precision in the file; the names of :data:`clipcli.export_images.DTYPES`."""
+
+    float32 = "float32"
+    float16 = "float16"
+
+
+@app.command("images")
+def export_images(
+    inputs: options.Inputs,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE",
+                     help="Where to: .npy, .npz, .safetensors, .parquet, .csv or .jsonl.", show_default=False),
+    ],
+    dtype: Annotated[Dtype, typer.Option("--dtype", help="Numbers of four bytes or of two.")] = Dtype.float32,
+    model: options.ModelName = "auto",
+    pretrained: options.Pretrained = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    offline: options.Offline = False,
+    null_separated: options.NullSeparated = False,
+    path_column: options.PathColumn = None,
+    batch_size: options.BatchSize = None,
+    workers: options.Workers = None,
+    cache_dir: options.CacheDir = None,
+    no_cache: options.NoCache = False,
+    cache_size: options.CacheSize = "4GB",
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:  # fmt: skip
+    """Write the embeddings of images, with their paths beside them.
+
+    clipcli export images photos/ -o photos.npy --dtype float16
+    """
+    messages = Messages(quiet=quiet, verbose=verbose)
+    from clipcli.embedder import Embedder, name_of
+    from clipcli.errors import ImageError
+    from clipcli.export_images import ImageRow, check_image_suffix, write_image_embeddings
+    from clipcli.inputs import Source, count_files, discover
+    from clipcli.records import printable
+
+    check_image_suffix(output)
+    embedder = Embedder(
+        model, pretrained=pretrained, device=device, precision=precision, batch_size=batch_size, workers=workers,
+        cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,
+        warn=messages.warn,
+    )  # fmt: skip
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column)
+    blocks = embedder.embed(discover(source, messages.warn))
+    rows = (ImageRow(name_of(item), vector) for block in blocks for item, vector in block)
+    written = write_image_embeddings(rows, output, embedder.facts(), embedder.image_fingerprint(), dtype.value)
+    done = failed = 0
+    for row in with_progress(written, lambda: count_files(source), messages):
+        done += 1
+        if isinstance(row.vector, ImageError):
+            failed += 1
+            messages.error(f"{printable(row.path)}: {row.vector}")
+    messages.detail(f"wrote {done - failed} image embeddings to {output}")
+    if failed:
+        messages.warn(f"{failed} of {done} images failed")
+        raise typer.Exit(1)

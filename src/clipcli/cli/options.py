@@ -16,6 +16,7 @@ __all__ = [
     "CacheSize",
     "Device",
     "ExtraLabels",
+    "Inputs",
     "LabelsFile",
     "ModelName",
     "NoCache",
@@ -137,6 +138,13 @@ CacheSize = Annotated[
     typer.Option(
         "--cache-size", metavar="SIZE", envvar="CLIPCLI_CACHE_SIZE", rich_help_panel=_RUNNING,
         help="Most that the cache may take, such as 500MB; over it the oldest images' embeddings are dropped.",
+    ),
+]  # fmt: skip
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT", show_default=False,
+        help="Image files, folders, patterns or tar archives; '-' reads paths from stdin.",
     ),
 ]  # fmt: skip
 NullSeparated = Annotated[

@@ -1,0 +1,177 @@
+"""A model that embeds images: from the cache where they are known, else by encoding them.
+
+Nothing heavy happens before it is needed: the model is loaded when the first image must be encoded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clipcli.errors import InputError
+from clipcli.inputs import BadInput, FileInput, Input, MemberInput, Source, discover
+from clipcli.pipeline import Block, Cached, ImageStatistics, Plan, embed_images
+from clipcli.sources import ModelSource, resolve_model
+from clipcli.store import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from clipcli.model import ImageEncoder, Model
+
+    ImageLike = str | Path | Image.Image | Input
+
+__all__ = ["Embedder", "name_of"]
+
+_CPU_BATCH, _GPU_BATCH = 16, 64
+_TRIM_EVERY = 200  # blocks
+
+
+class Embedder:
+    """Turn images into embeddings of the shared space.
+
+    Parameters
+    ----------
+    model
+        ``auto``, ``pocket``, an open_clip name, ``hf-hub:org/repo`` or ``local-dir:PATH``.
+    pretrained
+        For an open_clip name: a tag or a checkpoint file.
+    device, precision
+        ``auto``, or as the command line has them.
+    batch_size, workers
+        Images a batch; decoding threads. Chosen for the machine where not given.
+    cache
+        ``False`` keeps nothing on disk; a path keeps it there rather than in the user's cache folder.
+    cache_limit
+        Bytes that the cache may take before the oldest image embeddings are dropped.
+    offline
+        Never open a socket.
+    warn
+        Called with one line for people where something is worth knowing.
+
+    Raises
+    ------
+    ModelError
+        A subclass that names the model, device or file to put right.
+    """
+
+    def __init__(
+        self,
+        model: str = "auto",
+        *,
+        pretrained: str | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_size: int | None = None,
+        workers: int | None = None,
+        cache: bool | str | Path = True,
+        cache_limit: int = DEFAULT_LIMIT,
+        offline: bool = False,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._warn = warn
+        self._device, self._precision = device, precision
+        self._batch_size, self._workers = batch_size, workers
+        self.image_statistics = ImageStatistics()
+        folder = None if cache is False else default_folder() if cache is True else Path(cache)
+        self.source: ModelSource = resolve_model(model, pretrained, offline=offline, warn=warn)
+        for note in self.source.notes:
+            warn(note)
+        self._store = EmbeddingStore(folder, warn, cache_limit)
+
+    @cached_property
+    def model(self) -> Model:
+        """The opened model, loaded on first use."""
+        from clipcli.model import open_model
+
+        model = open_model(self.source, self._device, self._precision)
+        self._store.keep_note(self._precision_note, model.precision)
+        return model
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model had to be loaded so far."""
+        return "model" in self.__dict__
+
+    @property
+    def _precision_note(self) -> str:
+        gpu = Path("/dev/nvidiactl").exists()
+        return f"precision of {self._device} {self._precision} with torch {version('torch')}, gpu {gpu}"
+
+    @property
+    def precision(self) -> str:
+        """What the image encoder computes in. The model is loaded to tell only where it was never before."""
+        if self._precision != "auto" and not self.is_loaded:
+            return self._precision
+        noted = None if self.is_loaded else self._store.note(self._precision_note)
+        return noted or self.model.precision
+
+    def image_fingerprint(self) -> str:
+        """Identify what makes the image embeddings: model, preprocessing and precision."""
+        return self.source.image_fingerprint(self._store.file_sha256, self.precision)
+
+    def facts(self) -> ModelFacts:
+        """Return the model's name, dimensions and learned scale; from the cache where it is known there."""
+        known = None if self.is_loaded else self._store.model_facts(self.image_fingerprint())
+        return known or self._facts()
+
+    def _facts(self) -> ModelFacts:
+        model = self.model
+        return ModelFacts(self.source.name, self.source.pretrained, model.dim, model.logit_scale, model.logit_bias)
+
+    def embed(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Block[Any]]:
+        """Embed images, in blocks: from the cache where they are known, else encoded and kept there.
+
+        Yields
+        ------
+        Lists of ``(input, embedding)`` in the order of the inputs. An embedding is (D,) float32 of length
+        one; in its place stands an :class:`~clipcli.errors.ImageError` where the input is no image.
+        """
+        precision = self.precision
+        cached = Cached(
+            self._store, self.image_fingerprint(), half=precision != "fp32", statistics=self.image_statistics
+        )
+
+        def open_encoder() -> ImageEncoder:
+            model = self.model
+            fingerprint = self.image_fingerprint()
+            cached.use(fingerprint, half=model.precision != "fp32")
+            self._store.remember_model(fingerprint, self._facts())
+            return model.image_encoder
+
+        workers = self._workers or min(4, os.cpu_count() or 1)
+        plan = Plan(self.batch_size, workers, even_batches)
+        try:
+            for number, block in enumerate(embed_images(_inputs(images), cached, open_encoder, plan), start=1):
+                if number % _TRIM_EVERY == 0:
+                    self._store.trim()
+                yield block
+        finally:
+            self._store.trim()
+
+    @property
+    def batch_size(self) -> int:
+        """Images a batch: as asked for, or as suits what the encoder computes in."""
+        return self._batch_size or (_GPU_BATCH if self.precision == "fp16" else _CPU_BATCH)
+
+
+def _inputs(images: Iterable[ImageLike] | ImageLike) -> Iterator[Any]:
+    """Turn what the caller gave into single inputs; folders and archives are looked into."""
+    if isinstance(images, str | Path) or not isinstance(images, Iterable):
+        images = [images]
+    for image in images:
+        if isinstance(image, str | Path):
+            yield from discover(Source((os.fspath(image),)))
+        elif isinstance(image, FileInput | MemberInput | BadInput) or hasattr(image, "convert"):
+            yield image
+        else:
+            raise InputError(f"cannot classify a {type(image).__name__}; give paths or Pillow images")
+
+
+def name_of(item: Any) -> str:
+    """Return what an input's record says; nothing for a Pillow image that came from no file."""
+    return str(item.name) if isinstance(item, FileInput | MemberInput | BadInput) else getattr(item, "filename", "")

@@ -1,0 +1,288 @@
+"""Image embeddings in files: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.csv``, ``.jsonl``.
+
+Rows are written as they come, in the order of the inputs. Formats made of rows have a row for each input,
+also for one that failed, which then has its error in place of the embedding. Arrays have rows for the
+images that could be read; the paths beside them say which, and list the failures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipcli.errors import ImageError, OutputError
+from clipcli.files import replacing
+from clipcli.parquet import pyarrow_or_error
+from clipcli.records import printable
+from clipcli.store import ModelFacts
+from clipcli.textfiles import csv_line, guarded
+
+__all__ = ["DTYPES", "IMAGE_SUFFIXES", "ImageRow", "check_image_suffix", "write_image_embeddings"]
+
+DTYPES = ("float32", "float16")
+_VERSION = 1
+_GROUP_ROWS = 8192
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One input: its embedding, (D,) float32 of length one, or why it has none."""
+
+    path: str
+    vector: FloatArray | ImageError
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What all rows of one file share."""
+
+    facts: ModelFacts
+    fingerprint: str
+    dtype: str
+
+    def metadata(self) -> dict[str, Any]:
+        model = asdict(self.facts)
+        return {"clipcli": _VERSION, "fingerprint": self.fingerprint, "model": model, "dtype": self.dtype}
+
+
+class _RowWriter(Protocol):
+    def add(self, row: ImageRow) -> None:
+        """Write one row."""
+
+    def finish(self) -> None:
+        """Write what comes after the last row."""
+
+
+def check_image_suffix(path: Path) -> None:
+    """Raise :class:`OutputError` unless the suffix names a format, before any work is done."""
+    if path.suffix.lower() not in _WRITERS:
+        raise OutputError(f"{path}: unknown format {path.suffix!r}; choose one of {', '.join(IMAGE_SUFFIXES)}")
+    if path.suffix.lower() == ".parquet":
+        pyarrow_or_error()
+
+
+def write_image_embeddings(
+    rows: Iterable[ImageRow], path: Path, facts: ModelFacts, fingerprint: str, dtype: str = "float32"
+) -> Iterator[ImageRow]:
+    """Write embeddings in the format that the suffix names, and pass the rows on; whole or not at all.
+
+    Parameters
+    ----------
+    facts, fingerprint
+        The model that made the embeddings.
+    dtype
+        One of :data:`DTYPES`.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is none of :data:`IMAGE_SUFFIXES`, or the file cannot be written.
+    """
+    check_image_suffix(path)
+    kind = _Kind(facts, fingerprint, dtype)
+    with ExitStack() as stack:
+        temporary = stack.enter_context(replacing(path))
+        writer = _WRITERS[path.suffix.lower()](temporary, path, kind, stack)
+        for row in rows:
+            writer.add(row)
+            yield row
+        writer.finish()
+
+
+def _error_of(row: ImageRow) -> dict[str, str]:
+    assert isinstance(row.vector, ImageError)  # noqa: S101
+    return {"type": row.vector.kind, "message": str(row.vector)}
+
+
+# --- arrays, with the paths beside them ---------------------------------------------------------------
+
+
+class _ArrayFile:
+    """A ``.npy`` file that grows: its header has room for any number of rows."""
+
+    def __init__(self, file: BinaryIO, dim: int, dtype: str) -> None:
+        self._file, self._dim, self._dtype = file, dim, np.dtype(dtype)
+        self.count = 0
+        self._write_header()
+
+    def _write_header(self) -> None:
+        descr = np.lib.format.dtype_to_descr(self._dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": (self.count, self._dim)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def append(self, vector: FloatArray) -> None:
+        self._file.write(np.ascontiguousarray(vector, dtype=self._dtype).tobytes())
+        self.count += 1
+
+    def finish(self) -> None:
+        self._file.seek(0)
+        self._write_header()
+        self._file.flush()
+
+
+class _Npy:
+    """``FILE.npy``, and ``FILE.npy.jsonl``: first the model, then a line for each input."""
+
+    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:
+        beside = stack.enter_context(replacing(path.with_name(path.name + ".jsonl")))
+        self._lines = stack.enter_context(beside.open("w", encoding="utf-8", newline="\n"))
+        self._array = _ArrayFile(stack.enter_context(temporary.open("wb")), kind.facts.dim, kind.dtype)
+        self._write_line(kind.metadata())
+
+    def _write_line(self, values: dict[str, Any]) -> None:
+        self._lines.write(json.dumps(values, ensure_ascii=False) + "\n")
+
+    def add(self, row: ImageRow) -> None:
+        if isinstance(row.vector, ImageError):
+            self._write_line({"path": printable(row.path), "error": _error_of(row)})
+            return
+        self._write_line({"path": printable(row.path), "row": self._array.count})
+        self._array.append(row.vector)
+
+    def finish(self) -> None:
+        self._array.finish()
+        self._lines.flush()
+
+
+class _Collected:
+    """Base of the array formats that hold the paths inside: rows go to a growing array until all are there."""
+
+    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:  # noqa: ARG002
+        self._target, self._kind = temporary, kind
+        spool = temporary.with_name(temporary.name + ".npy")
+        stack.callback(spool.unlink, missing_ok=True)
+        self._spool = spool
+        self._array = _ArrayFile(stack.enter_context(spool.open("wb")), kind.facts.dim, kind.dtype)
+        self._paths: list[str] = []
+        self._failures: list[dict[str, Any]] = []
+
+    def add(self, row: ImageRow) -> None:
+        if isinstance(row.vector, ImageError):
+            self._failures.append({"path": printable(row.path), "error": _error_of(row)})
+            return
+        self._paths.append(printable(row.path))
+        self._array.append(row.vector)
+
+    def finish(self) -> None:
+        self._array.finish()
+        vectors = np.load(self._spool, mmap_mode="r" if self._paths else None)
+        metadata = json.dumps({**self._kind.metadata(), "failures": self._failures}, ensure_ascii=False)
+        self._save(vectors, metadata)
+
+    def _save(self, vectors: NDArray[Any], metadata: str) -> None:
+        raise NotImplementedError
+
+
+class _Npz(_Collected):
+    def _save(self, vectors: NDArray[Any], metadata: str) -> None:
+        with self._target.open("wb") as file:
+            paths = np.array(self._paths, dtype=np.str_)
+            np.savez(file, embeddings=vectors, paths=paths, metadata=np.array(metadata))
+
+
+class _Safetensors(_Collected):
+    def _save(self, vectors: NDArray[Any], metadata: str) -> None:
+        from safetensors.numpy import save_file
+
+        paths = json.dumps(self._paths, ensure_ascii=False)
+        save_file({"embeddings": np.ascontiguousarray(vectors)}, self._target, {"clipcli": metadata, "paths": paths})
+
+
+# --- rows, one for each input -------------------------------------------------------------------------
+
+
+def _numbers(vector: FloatArray, dtype: str) -> list[float]:
+    """Return numbers that are written short and read back bit for bit."""
+    return [float(str(number)) for number in vector.astype(dtype)]
+
+
+class _Jsonl:
+    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:  # noqa: ARG002
+        self._file = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
+        self._kind = kind
+        self._model = {"fingerprint": kind.fingerprint, "model": kind.facts.name, "pretrained": kind.facts.pretrained}
+
+    def add(self, row: ImageRow) -> None:
+        if isinstance(row.vector, ImageError):
+            rest: dict[str, Any] = {"error": _error_of(row)}
+        else:
+            rest = {**self._model, "embedding": _numbers(row.vector, self._kind.dtype)}
+        self._file.write(json.dumps({"path": printable(row.path), **rest}, ensure_ascii=False) + "\n")
+
+    def finish(self) -> None:
+        self._file.flush()
+
+
+class _Csv:
+    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:  # noqa: ARG002
+        self._file = stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
+        self._kind = kind
+        dimensions = [f"e{index}" for index in range(kind.facts.dim)]
+        self._file.write(csv_line(["path", "error_type", "error_message", "fingerprint", *dimensions]))
+
+    def add(self, row: ImageRow) -> None:
+        path = guarded(printable(row.path))
+        if isinstance(row.vector, ImageError):
+            error = _error_of(row)
+            cells: list[object] = [path, error["type"], guarded(error["message"]), "", *[""] * self._kind.facts.dim]
+        else:
+            cells = [path, "", "", self._kind.fingerprint, *_numbers(row.vector, self._kind.dtype)]
+        self._file.write(csv_line(cells))
+
+    def finish(self) -> None:
+        self._file.flush()
+
+
+class _Parquet:
+    """Groups of rows as they come; the model stands in the schema's metadata."""
+
+    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:  # noqa: ARG002
+        self._arrow, self._kind = pyarrow_or_error(), kind
+        text, number = self._arrow.string(), self._arrow.from_numpy_dtype(kind.dtype)
+        columns = {"path": text, "error_type": text, "error_message": text}
+        fields = [*columns.items(), ("embedding", self._arrow.list_(number, kind.facts.dim))]
+        self._schema = self._arrow.schema(fields, metadata={"clipcli": json.dumps(kind.metadata())})
+        self._file = stack.enter_context(self._arrow.parquet.ParquetWriter(temporary, self._schema))
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, row: ImageRow) -> None:
+        values: dict[str, Any] = {"path": printable(row.path)}
+        if isinstance(row.vector, ImageError):
+            error = _error_of(row)
+            values |= {"error_type": error["type"], "error_message": error["message"]}
+        else:
+            values["embedding"] = row.vector.astype(self._kind.dtype)
+        self._rows.append(values)
+        if len(self._rows) >= _GROUP_ROWS:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        columns = {name: [row.get(name) for row in self._rows] for name in self._schema.names}
+        self._file.write_table(self._arrow.table(columns, schema=self._schema))
+        self._rows = []
+
+    def finish(self) -> None:
+        if self._rows:
+            self._write_group()
+        self._file.close()
+
+
+_WRITERS: dict[str, Any] = {
+    ".npy": _Npy,
+    ".npz": _Npz,
+    ".safetensors": _Safetensors,
+    ".parquet": _Parquet,
+    ".csv": _Csv,
+    ".jsonl": _Jsonl,
+}
+IMAGE_SUFFIXES = tuple(_WRITERS)
+"""The suffixes that name a format."""
