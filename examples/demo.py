@@ -17,6 +17,7 @@ import skimage
 import sklearn
 
 LABELS = Path(__file__).resolve().parent / "labels.txt"
+COMMAND = "clipcli classify photos --labels labels.txt --model pocket --format table --top-k 3"
 SCIKIT_IMAGE = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 SCIKIT_LEARN = ("china.jpg", "flower.jpg")
 
@@ -32,13 +33,13 @@ def collect_photographs(folder: Path) -> None:
 def main() -> int:
     """Run the command on the photographs and return its exit code."""
     with tempfile.TemporaryDirectory(prefix="clipcli-demo-") as folder:
-        collect_photographs(Path(folder))
+        photos = Path(folder) / "photos"
+        photos.mkdir()
+        collect_photographs(photos)
         shutil.copy(LABELS, folder)
-        command = ["clipcli", "classify", ".", "--labels", "labels.txt", "--model", "pocket"]
-        sys.stderr.write(f"$ {' '.join(command)}\n")
+        sys.stderr.write(f"$ {COMMAND}\n")
         started = time.monotonic()
-        arguments = [*command[1:], "--format", "table", "--top-k", "3"]
-        finished = subprocess.run([sys.executable, "-m", *command[:1], *arguments], cwd=folder, check=False)
+        finished = subprocess.run([sys.executable, "-m", *COMMAND.split()], cwd=folder, check=False)
         sys.stderr.write(f"{time.monotonic() - started:.1f} seconds\n")
         return finished.returncode
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from clipcli.errors import ImageError, InputError
-from clipcli.images import MAX_PIXELS, find_images, looks_like_image, open_image
+from clipcli.errors import ImageError
+from clipcli.images import MAX_PIXELS, looks_like_image, open_image
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 ORIENTATION = ExifTags.Base.Orientation
@@ -282,11 +282,6 @@ def test_a_file_of_any_name_is_opened(name: bytes, tmp_path: Path) -> None:
     assert open_image(path).size == scene().size
 
 
-def test_a_folder_yields_files_of_any_name(tmp_path: Path) -> None:
-    paths = {as_file(tmp_path, name, encoded(scene(), "PNG")) for name in AWKWARD_NAMES[:5]}
-    assert set(find_images([tmp_path])) == paths
-
-
 # --- files that are none, or damaged ------------------------------------------------------------------------
 
 
@@ -411,48 +406,3 @@ def test_any_first_bytes_can_be_asked_about(signature: bytes) -> None:
 
 
 # --- finding ------------------------------------------------------------------------------------------------
-
-
-def test_a_folder_is_walked_in_the_order_of_names(tmp_path: Path) -> None:
-    for name in ("b.png", "a/2.png", "a/1.png", "c/deep/er.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        as_file(tmp_path, name, encoded(scene(), "PNG"))
-    found = [path.relative_to(tmp_path).as_posix() for path in find_images([tmp_path])]
-    assert found == ["a/1.png", "a/2.png", "b.png", "c/deep/er.png"]
-
-
-@pytest.mark.parametrize("content", [b"", b"x", b"ab", b"abc", b"some words"])
-def test_files_in_a_folder_that_are_no_images_are_passed_over(content: bytes, tmp_path: Path) -> None:
-    as_file(tmp_path, "notes", content)
-    picture = as_file(tmp_path, "picture", encoded(scene(), "PNG"))
-    assert list(find_images([tmp_path])) == [picture]
-
-
-def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
-    (tmp_path / ".thumbnails").mkdir()
-    for name in (".hidden.png", ".thumbnails/small.png", "seen.png"):
-        as_file(tmp_path, name, encoded(scene(), "PNG"))
-    assert [path.name for path in find_images([tmp_path])] == ["seen.png"]
-
-
-def test_a_folder_that_links_to_its_parent_is_walked_once(tmp_path: Path) -> None:
-    as_file(tmp_path, "one.png", encoded(scene(), "PNG"))
-    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
-    assert [path.name for path in find_images([tmp_path])] == ["one.png"]
-
-
-def test_pipes_in_a_folder_are_passed_over(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.png")
-    picture = as_file(tmp_path, "picture.png", encoded(scene(), "PNG"))
-    assert list(find_images([tmp_path])) == [picture]
-
-
-def test_a_file_that_was_named_is_yielded_whatever_it_is(tmp_path: Path) -> None:
-    paths = [as_file(tmp_path, "notes.txt", b"words"), tmp_path / "nowhere.png", tmp_path / ("x" * 5000)]
-    assert list(find_images(paths)) == paths
-
-
-def test_a_folder_without_images_is_an_error_that_names_it(tmp_path: Path) -> None:
-    as_file(tmp_path, "notes.txt", b"words")
-    with pytest.raises(InputError, match="no images in this folder"):
-        list(find_images([tmp_path]))

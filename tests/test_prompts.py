@@ -204,3 +204,15 @@ def test_templates_and_sets_are_gathered_in_order_without_repeats(tmp_path: Path
 def test_the_default_template_is_used_where_none_is_given() -> None:
     assert resolve_templates() == [Template(DEFAULT_TEMPLATE)]
     assert resolve_templates()[0].fill("owl") == "a photo of an owl"
+
+
+@pytest.mark.parametrize(
+    ("template", "prompt"),
+    [
+        ("a photo of a/an old {label}", "a photo of an old owl"),
+        ("a photo of a/an big {}", "a photo of a big owl"),
+        ("a/an {} on a/an unusual branch", "an owl on an unusual branch"),
+    ],
+)
+def test_an_article_fits_the_word_behind_it(template: str, prompt: str) -> None:
+    assert parse_template(template).fill("owl") == prompt

@@ -7,7 +7,7 @@ encoder is not even loaded when all prompts are known.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,7 @@ def build_class_embeddings(
         prompts=tuple(map(tuple, prompts)),
         vectors=ensemble(rows, [len(ensemble_prompts) for ensemble_prompts in prompts]),
         fingerprint=fingerprint,
-        facts=facts,
+        # The cache names the model as it was first met; weights may since have been found under another name.
+        facts=replace(facts, name=source.name, pretrained=source.pretrained),
     )
     return classes, TextStatistics(len(distinct) - len(missing), len(missing))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clipcli.errors import OutputError
 
-__all__ = ["replacing"]
+__all__ = ["check_writable", "replacing"]
 
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
@@ -57,6 +57,20 @@ def replacing(path: Path) -> Iterator[Path]:
             raise _cannot_be_written(path, problem) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise :class:`OutputError` where a file cannot be made, before any work is done for it."""
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        return
+    try:
+        handle, name = tempfile.mkstemp(prefix=".clipcli-", dir=path.resolve().parent)
+    except OSError as problem:
+        raise _cannot_be_written(path, problem) from None
+    os.close(handle)
+    Path(name).unlink()
 
 
 def _cannot_be_written(path: Path, problem: OSError) -> OutputError:

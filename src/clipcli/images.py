@@ -1,4 +1,4 @@
-"""What counts as an image, finding images, and opening them the way people mean them.
+"""What counts as an image, and opening images the way people mean them.
 
 Opening means: the first frame, turned as its EXIF orientation says, transparency on white, and reduced
 to 8-bit RGB. Formats are recognised by content; the suffix of a file says nothing about what it holds.
@@ -6,9 +6,7 @@ to 8-bit RGB. Formats are recognised by content; the suffix of a file says nothi
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Iterable, Iterator
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -17,14 +15,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from clipcli.errors import ImageError, InputError
+from clipcli.errors import ImageError
 
 __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
-    "find_images",
     "has_image_suffix",
-    "is_folder",
     "looks_like_image",
     "open_image",
     "read_file",
@@ -91,54 +87,6 @@ def looks_like_image(signature: bytes) -> bool:
         if accept is not None and accept(signature) is True:
             return True
     return signature[4:8] == b"ftyp" and signature[8:12] in _HEIF_BRANDS
-
-
-def find_images(inputs: Iterable[Path]) -> Iterator[Path]:
-    """Yield the image files that the inputs name, in a fixed order, without reading ahead.
-
-    A file is yielded as it is, whether or not it can be opened, so that nothing the user named gets
-    lost. A folder is walked depth first in the order of names; hidden files and those that are no
-    images by content are passed over, and links to folders are not followed.
-
-    Raises
-    ------
-    InputError
-        If a folder holds no images at all.
-    """
-    for path in inputs:
-        if not is_folder(path):
-            yield path
-            continue
-        found = False
-        for image in _walk(path):
-            found = True
-            yield image
-        if not found:
-            raise InputError(f"{path}: no images in this folder")
-
-
-def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder; no for one that cannot be asked, such as a name that is too long."""
-    try:
-        return path.is_dir()
-    except OSError:  # before Python 3.14
-        return False
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    try:
-        with os.scandir(folder) as scan:
-            entries = sorted(scan, key=lambda entry: os.fsencode(entry.name))
-    except OSError as problem:
-        raise InputError(f"{folder}: cannot list this folder ({problem.strerror})") from None
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        path = folder / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(path)
-        elif entry.is_file() and looks_like_image(read_signature(path)):
-            yield path
 
 
 def read_signature(path: str | Path) -> bytes:
@@ -220,8 +168,8 @@ def _check_file(path: Path) -> int:
     except FileNotFoundError:
         kind = "dangling link" if path.is_symlink() else "no such file"
         raise ImageError("not_found", kind) from None
-    except OSError as problem:
-        raise ImageError("unreadable", problem.strerror or str(problem)) from None
+    except (OSError, ValueError) as problem:  # ValueError: a NUL in the name
+        raise ImageError("unreadable", getattr(problem, "strerror", None) or str(problem)) from None
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
         raise ImageError("not_a_file", f"{what}, not a file")

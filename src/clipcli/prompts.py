@@ -2,7 +2,7 @@
 
 A template is one line of text with exactly one place for the label, written ``{}`` or ``{label}``.
 Filling is plain text replacement, never ``str.format``, so a template cannot reach attributes and a
-label may hold any character. ``a/an {label}`` chooses the article that the label needs, or none where
+label may hold any character. ``a/an`` chooses the article that the word behind it needs, or none where
 the label brings its own ("the Eiffel Tower").
 """
 
@@ -30,7 +30,7 @@ __all__ = [
 DEFAULT_TEMPLATE = "a photo of a/an {label}"
 
 _PLACE = re.compile(r"\{(?:label)?\}")
-_ARTICLE_PLACE = re.compile(r"\b([aA])/an (?=\{(?:label)?\})")
+_ARTICLE_PLACE = re.compile(r"\b([aA])/an (?=(\S+))")
 _OWN_DETERMINER = re.compile(r"(?:a|an|the|some|my|your|his|her|its|our|their|this|that|these|those)\s", re.IGNORECASE)
 
 # Words whose first letter misleads about their first sound. Prefixes, matched at the start of the label.
@@ -50,8 +50,9 @@ class Template:
 
     def fill(self, label: str) -> str:
         """Return the prompt for one label, e.g. ``"a photo of an owl"``."""
-        article = article_for(label)
-        with_article = _ARTICLE_PLACE.sub(lambda place: _as_written(article, place[1]), self.text)
+        with_article = _ARTICLE_PLACE.sub(
+            lambda place: _as_written(article_for(_PLACE.sub(lambda _: label, place[2])), place[1]), self.text
+        )
         return _PLACE.sub(lambda _: label, with_article)
 
 

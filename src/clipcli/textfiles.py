@@ -6,12 +6,23 @@ import csv
 import difflib
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from clipcli.errors import ClipcliError
 
-__all__ = ["csv_line", "guarded", "is_unicode", "near_matches", "numbered_lines", "read_text", "tsv_cell", "unguarded"]
+__all__ = [
+    "csv_line",
+    "guarded",
+    "is_unicode",
+    "near_matches",
+    "numbered_lines",
+    "one_line",
+    "read_text",
+    "tsv_cell",
+    "unguarded",
+]
 
 
 def read_text(path: Path, error: type[ClipcliError]) -> str:
@@ -55,6 +66,7 @@ def csv_line(cells: Iterable[object]) -> str:
     return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
+_JOINERS = "\u200c\u200d"  # they join letters of some scripts, and emoji
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
@@ -75,12 +87,22 @@ def tsv_cell(cell: str) -> str:
     return "".join(known.get(next(parts, ""), "") if character == "\\" else character for character in parts)
 
 
+def one_line(text: str) -> str:
+    """Show control characters rather than send them to the terminal."""
+    return "".join(character if _is_shown(character) else repr(character)[1:-1] for character in text)
+
+
+def _is_shown(character: str) -> bool:
+    """Tell whether a character is safe on a terminal: also wide spaces, and what joins letters or emoji."""
+    return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
+
+
 def near_matches(name: str, known: Iterable[str], limit: int = 3) -> str:
     """Say which known names are closest to a mistyped one, or list them where none is close."""
     names = list(known)
     by_lower = {candidate.lower(): candidate for candidate in names}
     close = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, limit, cutoff=0.6)]
     if close:
-        return f"did you mean {' or '.join(close)}?"
+        return f"did you mean {' or '.join(filter(None, (', '.join(close[:-1]), close[-1])))}?"
     shown = ", ".join(names[:8])
     return f"known: {shown}{', …' if len(names) > 8 else ''}"

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TextIO
 
 from clipcli.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
-from clipcli.textfiles import csv_line, guarded
+from clipcli.textfiles import csv_line, guarded, one_line
 from clipcli.zeroshot import UNKNOWN
 
 __all__ = ["FORMATS", "Layout", "Writer", "tsv_line", "write_results", "writer_for"]
 
 _BAR_WIDTH = 24
-_JOINERS = "\u200c\u200d"
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -122,10 +120,10 @@ def _table(file: TextIO, _: Layout) -> Writer:
     def write(result: Result) -> None:
         from rich.text import Text
 
-        title = Text(_one_line(printable(result.path)) or "image", style="bold", overflow="fold")
+        title = Text(one_line(printable(result.path)) or "image", style="bold", overflow="fold")
         if isinstance(result, Failure):
             console.print(title)
-            console.print(Text(f"  failed: {_one_line(result.message)}", style="red"))
+            console.print(Text(f"  failed: {one_line(result.message)}", style="red"))
             return
         if result.label == UNKNOWN and result.top[0].label != UNKNOWN:
             title.append("  unknown", style="yellow")
@@ -151,22 +149,12 @@ def _bars(result: Prediction) -> object:
         style = "bold green" if index == 0 and result.label != UNKNOWN else ""
         bar = Bar(1.0, 0.0, probability, width=_BAR_WIDTH, color="green" if style else "cyan")
         table.add_row(
-            Text("  " + _one_line(label), style=style),
+            Text("  " + one_line(label), style=style),
             bar,
             Text(f"{probability:6.1%}", style=style),
             similarity,
         )
     return table
-
-
-def _one_line(text: str) -> str:
-    """Show control characters rather than send them to the terminal."""
-    return "".join(character if _is_shown(character) else repr(character)[1:-1] for character in text)
-
-
-def _is_shown(character: str) -> bool:
-    """Tell whether a character is safe on a terminal: also wide spaces, and what joins letters or emoji."""
-    return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
 
 
 FORMATS: dict[str, Callable[[TextIO, Layout], Writer]] = {

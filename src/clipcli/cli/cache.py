@@ -24,9 +24,13 @@ app = typer.Typer(help="Look after the cache of embeddings.", no_args_is_help=Tr
 def _open(cache_dir: Path | None) -> EmbeddingStore:
     from clipcli.store import EmbeddingStore, default_folder
 
-    store = EmbeddingStore(cache_dir or default_folder(), Messages().warn)
+    told: list[str] = []
+    store = EmbeddingStore(cache_dir or default_folder(), told.append)
     if store.path is None:
-        raise CacheError("there is no usable cache folder; name one with --cache-dir")
+        reason = told[-1].removeprefix("going on without a cache: ") if told else "no cache folder"
+        raise CacheError(f"{reason}; name a usable folder with --cache-dir")
+    for line in told:
+        Messages().warn(line)
     return store
 
 

@@ -48,6 +48,10 @@ class _Destination:
     overwrite: bool
 
     def __post_init__(self) -> None:
+        if self.file is not None:
+            from clipcli.files import check_writable
+
+            check_writable(self.file)
         if self.resume and self.file is None:
             raise OutputError("--resume needs a file to go on with: name it with -o FILE")
         if self.form is Format.parquet:
@@ -149,6 +153,8 @@ def classify(
         return
     if not all(inputs):
         raise InputError("an INPUT is empty; name an image file or a folder")
+    if path_column is not None and "-" in inputs:
+        raise InputError("--path-column goes with tables, not with '-': stdin holds plain paths")
     if text_embeddings is not None and _set_by_variable(context, "labels"):
         labels = None  # what is named on the command line goes before a default
     if text_embeddings is not None and (labels or label or template or prompts):

@@ -54,9 +54,11 @@ def export_text(
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier
     from clipcli.export import check_suffix, save_class_embeddings
+    from clipcli.files import check_writable
     from clipcli.labels import load_labels
 
     check_suffix(output)
+    check_writable(output)
     classifier = Classifier(
         model, load_labels(labels, label or ()), pretrained=pretrained, templates=template or (), prompts=prompts or (),
         device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline, warn=messages.warn,
@@ -108,10 +110,12 @@ def export_images(
     from clipcli.embedder import Embedder, name_of
     from clipcli.errors import ImageError
     from clipcli.export_images import ImageRow, check_image_suffix, write_image_embeddings
+    from clipcli.files import check_writable
     from clipcli.inputs import Source, count_files, discover
     from clipcli.records import printable
 
     check_image_suffix(output)
+    check_writable(output)
     embedder = Embedder(
         model, pretrained=pretrained, device=device, precision=precision, batch_size=batch_size, workers=workers,
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,

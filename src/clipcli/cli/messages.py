@@ -32,7 +32,9 @@ class Messages:
             self._say("", text)
 
     def _say(self, kind: str, text: str) -> None:
-        line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+        from clipcli.textfiles import one_line
+
+        line = one_line(text)
         head = f"{kind}: " if kind else ""
         if self._coloured:
             sys.stderr.write(f"{_COLOURS[kind]}{head}\x1b[0m{line}\n" if kind else f"{_COLOURS[kind]}{line}\x1b[0m\n")
