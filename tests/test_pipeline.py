@@ -1,174 +1,227 @@
-"""The stream keeps order and a bound, and a failure is a value that flows on."""
+"""The stream: order, failures beside their neighbours, the cache, batches, bounded look-ahead."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from PIL import Image
 
 from clipcli.errors import ImageError
-from clipcli.pipeline import encode_in_batches, map_ahead
+from clipcli.inputs import BadInput, FileInput, MemberInput
+from clipcli.pipeline import Cached, ImageStatistics, Plan, embed_images
+from clipcli.store import EmbeddingStore, ModelFacts
+from clipcli.zeroshot import normalise
+
+PLAN = Plan(batch_size=4, workers=2)
 
 
-def double_or_fail(number: int) -> int:
-    """Do some work; every negative number is an image that cannot be read."""
-    if number < 0:
-        raise ImageError("unreadable", f"no image: {number}")
-    return 2 * number
-
-
-def plain(stream: Iterator[tuple[int, object]]) -> list[tuple[int, object]]:
-    return [(item, value.kind if isinstance(value, ImageError) else value) for item, value in stream]
-
-
-def expected(numbers: Sequence[int]) -> list[tuple[int, object]]:
-    return [(number, "unreadable" if number < 0 else 2 * number) for number in numbers]
-
-
-class Counter:
-    """An input that knows how far it has been read."""
-
-    def __init__(self, length: int) -> None:
-        self.read = 0
-        self.length = length
-
-    def __iter__(self) -> Iterator[int]:
-        for number in range(self.length):
-            self.read += 1
-            yield number
-
-
-# --- decoding ahead ---------------------------------------------------------------------------------
-
-
-@given(st.lists(st.integers(-3, 50)), st.integers(1, 3), st.integers(0, 9))
-@settings(max_examples=50)
-def test_results_come_in_the_order_of_the_items_and_failures_among_them(
-    numbers: list[int], workers: int, ahead: int
-) -> None:
-    assert plain(map_ahead(double_or_fail, numbers, workers, ahead)) == expected(numbers)
-
-
-def test_a_slow_first_item_still_comes_first() -> None:
-    second_done = threading.Event()
-
-    def work(number: int) -> int:
-        if number == 0:
-            assert second_done.wait(30)
-        if number == 1:
-            second_done.set()
-        return number
-
-    assert [item for item, _ in map_ahead(work, range(3), workers=2, ahead=3)] == [0, 1, 2]
-
-
-def test_items_are_worked_on_at_the_same_time() -> None:
-    meeting = threading.Barrier(3, timeout=30)
-    assert len(list(map_ahead(lambda _: meeting.wait(), range(3), workers=3, ahead=3))) == 3
-
-
-@pytest.mark.parametrize("ahead", [0, 1, 8])
-def test_no_more_than_ahead_items_are_read_in_advance(ahead: int) -> None:
-    items = Counter(100)
-    for number, _ in map_ahead(double_or_fail, items, workers=2, ahead=ahead):
-        assert items.read - (number + 1) <= ahead
-
-
-def test_nothing_is_read_before_it_is_asked_for() -> None:
-    items = Counter(10)
-    map_ahead(double_or_fail, items, workers=2, ahead=4)
-    assert items.read == 0
-
-
-def test_a_stream_that_is_left_early_starts_no_further_work() -> None:
-    started: list[int] = []
-    first_done = threading.Event()
-
-    def work(number: int) -> int:
-        started.append(number)
-        if number > 0:
-            first_done.wait(30)
-        return number
-
-    stream = map_ahead(work, range(100), workers=1, ahead=20)
-    next(stream)
-    stream.close()
-    first_done.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("decode"):
-            thread.join(30)
-    assert set(started) <= {0, 1}
-
-
-def test_an_error_that_is_no_bad_image_is_raised_in_its_place() -> None:
-    stream = map_ahead(lambda number: 1 // (2 - number), range(5), workers=2, ahead=5)
-    assert [next(stream)[0], next(stream)[0]] == [0, 1]
-    with pytest.raises(ZeroDivisionError):
-        next(stream)
-
-
-# --- batches ----------------------------------------------------------------------------------------
-
-
-class Batches:
-    """A real little encoder that keeps the sizes of the batches it was given."""
+class MeanColour:
+    """A real encoder, if a modest one: the mean colour of an image, as a unit vector."""
 
     def __init__(self) -> None:
-        self.sizes: list[int] = []
+        self.batches: list[tuple[int, int]] = []
+        self.prepared = 0
 
-    def __call__(self, batch: Sequence[int]) -> list[int]:
-        self.sizes.append(len(batch))
-        return [2 * number for number in batch]
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        self.prepared += 1
+        return np.asarray(image, dtype=np.float32).mean(axis=(0, 1)) + 1.0  # (3,)
 
-
-def prepared(numbers: Sequence[int]) -> Iterator[tuple[int, int | ImageError]]:
-    for number in numbers:
-        yield number, ImageError("unreadable", "no image") if number < 0 else number
-
-
-@given(st.lists(st.integers(-3, 50)), st.integers(1, 5))
-def test_every_item_comes_out_once_in_its_order(numbers: list[int], batch_size: int) -> None:
-    assert plain(encode_in_batches(prepared(numbers), Batches(), batch_size)) == expected(numbers)
+    def encode(self, prepared: Sequence[Any], pad_to: int = 0) -> np.ndarray:
+        self.batches.append((len(prepared), pad_to))
+        return normalise(np.stack(prepared))
 
 
-@given(st.lists(st.integers(-3, 50)), st.integers(1, 5))
-def test_no_batch_is_empty_or_too_large(numbers: list[int], batch_size: int) -> None:
-    encode = Batches()
-    list(encode_in_batches(prepared(numbers), encode, batch_size))
-    assert all(1 <= size <= batch_size for size in encode.sizes)
-    assert sum(encode.sizes) == sum(number >= 0 for number in numbers)
+@pytest.fixture
+def encoder() -> MeanColour:
+    return MeanColour()
 
 
-def test_batches_are_full_but_for_the_last() -> None:
-    encode = Batches()
-    list(encode_in_batches(prepared(range(10)), encode, 4))
-    assert encode.sizes == [4, 4, 2]
+@pytest.fixture
+def cached(tmp_path: Path) -> Cached:
+    return cache_in(tmp_path / "cache")
 
 
-def test_a_failure_takes_up_no_place_in_a_batch() -> None:
-    encode = Batches()
-    list(encode_in_batches(prepared([0, -1, 1, -1, 2, 3]), encode, 2))
-    assert encode.sizes == [2, 2]
+def cache_in(folder: Path | None, *, half: bool = False, fingerprint: str = "one") -> Cached:
+    store = EmbeddingStore(folder)
+    store.remember_model(fingerprint, ModelFacts("mean colour", None, 3, 1.0, None))
+    return Cached(store, fingerprint, half=half, statistics=ImageStatistics())
 
 
-def test_a_run_of_failures_is_passed_on_in_bounded_memory() -> None:
-    items = Counter(1000)
-    stream = ((number, ImageError("unreadable", "no image")) for number in items)
-    encode = Batches()
-    for number, _ in encode_in_batches(stream, encode, 4):
-        assert items.read - number <= 16
-    assert encode.sizes == []
+def colour(number: int) -> tuple[int, int, int]:
+    return (number * 37 % 256, number * 91 % 256, number * 53 % 256)
 
 
-def test_an_encoder_that_returns_too_few_vectors_is_an_error_and_no_silent_end() -> None:
-    with pytest.raises(RuntimeError):
-        list(encode_in_batches(prepared(range(4)), lambda batch: batch[:-1], 4))
+def pictures(folder: Path, how_many: int) -> list[FileInput]:
+    items = []
+    for number in range(how_many):
+        path = folder / f"{number:03}.png"
+        Image.new("RGB", (4, 4), colour(number)).save(path)
+        items.append(FileInput(path.name, str(path)))
+    return items
 
 
-def test_decoding_and_batching_together_keep_the_order() -> None:
-    numbers = [number if number % 7 else -number - 1 for number in range(200)]
-    stream = map_ahead(lambda number: double_or_fail(number) // 2, numbers, workers=2, ahead=10)
-    assert plain(encode_in_batches(stream, Batches(), 8)) == expected(numbers)
+def expected(number: int) -> np.ndarray:
+    return normalise(np.array([colour(number)], dtype=np.float32) + 1.0)[0]
+
+
+def run(items: Any, cached: Cached, encoder: MeanColour, plan: Plan = PLAN) -> list[tuple[Any, Any]]:
+    return [pair for block in embed_images(items, cached, lambda: encoder, plan) for pair in block]
+
+
+def test_every_input_comes_out_once_in_its_place(tmp_path: Path, cached: Cached, encoder: MeanColour) -> None:
+    items = pictures(tmp_path, 23)
+    pairs = run(items, cached, encoder)
+    assert [item for item, _ in pairs] == items
+    np.testing.assert_allclose([vector for _, vector in pairs], [expected(n) for n in range(23)], atol=1e-6)
+
+
+def test_a_failure_stands_in_its_place_and_its_neighbours_are_right(
+    tmp_path: Path, cached: Cached, encoder: MeanColour
+) -> None:
+    items: list[Any] = list(pictures(tmp_path, 9))
+    Path(items[3].path).write_bytes(b"no picture at all")
+    Path(items[4].path).unlink()
+    items.insert(6, BadInput("odd", ImageError("not_a_file", "a folder, not a file")))
+    outcome = [vector if isinstance(vector, ImageError) else None for _, vector in run(items, cached, encoder)]
+    assert [error.kind if error else None for error in outcome] == [
+        None, None, None, "not_an_image", "not_found", None, "not_a_file", None, None, None,
+    ]  # fmt: skip
+    good = [vector for _, vector in run(items, cached, encoder) if not isinstance(vector, ImageError)]
+    np.testing.assert_allclose(good, [expected(n) for n in (0, 1, 2, 5, 6, 7, 8)], atol=1e-6)
+
+
+def test_members_and_pictures_in_memory_are_embedded_too(tmp_path: Path, cached: Cached, encoder: MeanColour) -> None:
+    (file,) = pictures(tmp_path, 1)
+    member = MemberInput("shard.tar/0.png", Path(file.path).read_bytes())
+    vectors = [vector for _, vector in run([member, Image.new("RGB", (2, 2), colour(0))], cached, encoder)]
+    np.testing.assert_allclose(vectors, [expected(0)] * 2, atol=1e-6)
+
+
+def test_the_encoder_is_not_opened_when_all_is_cached(tmp_path: Path, cached: Cached, encoder: MeanColour) -> None:
+    items = pictures(tmp_path, 6)
+    first = run(items, cached, encoder)
+
+    def refuse() -> MeanColour:
+        raise AssertionError("opened")
+
+    again = [pair for block in embed_images(items, cached, refuse, PLAN) for pair in block]
+    np.testing.assert_array_equal([vector for _, vector in again], [vector for _, vector in first])
+    assert (cached.statistics.cached, cached.statistics.encoded) == (6, 6)
+
+
+def test_the_same_bytes_under_another_name_are_not_encoded_again(
+    tmp_path: Path, cached: Cached, encoder: MeanColour
+) -> None:
+    (item,) = pictures(tmp_path, 1)
+    run([item], cached, encoder)
+    moved = Path(item.path).rename(tmp_path / "moved.png")
+    run([FileInput("moved.png", str(moved))], cached, encoder)
+    assert encoder.batches == [(1, 0)]
+
+
+def test_a_changed_file_is_encoded_again(tmp_path: Path, cached: Cached, encoder: MeanColour) -> None:
+    (item,) = pictures(tmp_path, 1)
+    run([item], cached, encoder)
+    Image.new("RGB", (40, 40), colour(5)).save(item.path)
+    ((_, vector),) = run([item], cached, encoder)
+    np.testing.assert_allclose(vector, expected(5), atol=1e-6)
+
+
+def test_the_embeddings_of_another_model_are_not_used(tmp_path: Path, encoder: MeanColour) -> None:
+    items = pictures(tmp_path, 1)
+    for fingerprint in ("one", "two"):
+        run(items, cache_in(tmp_path / "cache", fingerprint=fingerprint), encoder)
+    assert len(encoder.batches) == 2
+
+
+def test_without_a_cache_all_is_encoded(tmp_path: Path, encoder: MeanColour) -> None:
+    items = pictures(tmp_path, 5)
+    for _ in range(2):
+        run(items, cache_in(None), encoder)
+    assert sum(size for size, _ in encoder.batches) == 10
+
+
+def test_half_precision_embeddings_are_the_same_fresh_and_cached(tmp_path: Path, encoder: MeanColour) -> None:
+    items = pictures(tmp_path, 5)
+    fresh, kept = (run(items, cache_in(tmp_path / "cache", half=True), encoder) for _ in range(2))
+    np.testing.assert_array_equal([vector for _, vector in fresh], [vector for _, vector in kept])
+    assert len(encoder.batches) == 2  # both of the first run
+
+
+def test_batches_are_full_but_for_the_last(tmp_path: Path, cached: Cached, encoder: MeanColour) -> None:
+    run(pictures(tmp_path, 10), cached, encoder)
+    assert encoder.batches == [(4, 0), (4, 0), (2, 0)]
+
+
+def test_failures_take_no_place_in_a_batch(tmp_path: Path, cached: Cached, encoder: MeanColour) -> None:
+    items: list[Any] = list(pictures(tmp_path, 8))
+    items[1:1] = [BadInput(str(n), ImageError("not_found", "gone")) for n in range(5)]
+    run(items, cached, encoder)
+    assert encoder.batches == [(4, 0), (4, 0)]
+
+
+def test_even_batches_ask_to_be_filled_up(tmp_path: Path, cached: Cached, encoder: MeanColour) -> None:
+    run(pictures(tmp_path, 5), cached, encoder, Plan(4, 2, even_batches=True))
+    assert encoder.batches == [(4, 4), (1, 4)]
+
+
+def test_an_endless_stream_is_read_little_ahead(tmp_path: Path, encoder: MeanColour) -> None:
+    (item,) = pictures(tmp_path, 1)
+    taken = 0
+
+    def endless() -> Iterator[FileInput]:
+        nonlocal taken
+        for taken in count(1):  # noqa: B007
+            yield item
+
+    stream = embed_images(endless(), cache_in(None), lambda: encoder, PLAN)
+    for _ in range(3):
+        next(stream)
+    assert taken < 100
+    stream.close()
+
+
+@pytest.mark.parametrize("where", ["encoder", "inputs"])
+def test_an_error_that_is_no_failed_image_passes_through(
+    where: str, tmp_path: Path, cached: Cached, encoder: MeanColour
+) -> None:
+    items = pictures(tmp_path, 6)
+
+    def open_encoder() -> MeanColour:
+        if where == "encoder":
+            raise RuntimeError("out of order")
+        return encoder
+
+    def inputs() -> Iterator[FileInput]:
+        yield from items
+        raise RuntimeError("out of order")
+
+    with pytest.raises(RuntimeError, match="out of order"):
+        list(embed_images(inputs(), cached, open_encoder, PLAN))
+
+
+def test_no_thread_is_left_when_the_reader_stops_early(
+    tmp_path: Path, cached: Cached, encoder: MeanColour, wait_until: Callable[[Callable[[], bool]], None]
+) -> None:
+    stream = embed_images(pictures(tmp_path, 40), cached, lambda: encoder, PLAN)
+    next(stream)
+    stream.close()
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("decode")])
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    def wait(is_so: Callable[[], bool]) -> None:
+        for _ in range(500):
+            if is_so():
+                return
+            threading.Event().wait(0.02)
+        raise AssertionError("it never came to be so")
+
+    return wait
