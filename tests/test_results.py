@@ -328,12 +328,12 @@ def test_an_interrupted_run_is_forgotten_on_request(form: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"model": "ViT-B-32"}, "another model (pocket, now ViT-B-32)"),
-        ({"labels": ["cat", "cow"]}, "other labels (number 2 was dog, now cow)"),
-        ({"labels": ["cat", "dog", "cow"]}, "other labels (number 3 was nothing, now cow)"),
-        ({"labels": ["cat"]}, "other labels (number 2 was dog, now nothing)"),
-        ({"threshold": 0.5}, "another threshold (None, now 0.5)"),
-        ({"new": "x"}, "another new (None, now x)"),
+        ({"model": "ViT-B-32"}, "another model: pocket, now ViT-B-32"),
+        ({"labels": ["cat", "cow"]}, "other labels: number 2 was 'dog', now 'cow'"),
+        ({"labels": ["cat", "dog", "cow"]}, "other labels: number 3 was 'nothing', now 'cow'"),
+        ({"labels": ["cat"]}, "other labels: number 2 was 'dog', now 'nothing'"),
+        ({"threshold": 0.5}, "another threshold: None, now 0.5"),
+        ({"new": "x"}, "another new: None, now x"),
     ],
 )
 def test_other_settings_are_refused_with_what_differs(change: dict[str, Any], told: str, tmp_path: Path) -> None:
@@ -344,7 +344,7 @@ def test_other_settings_are_refused_with_what_differs(change: dict[str, Any], to
 def test_a_setting_that_is_no_more_is_refused_too(tmp_path: Path) -> None:
     interrupted(tmp_path / "r.csv", HARD, 3)
     fewer = {"labels": SETTINGS["labels"], "threshold": None}
-    assert "another model (pocket, now None)" in refusal(tmp_path / "r.csv", HARD, settings=fewer, resume=True)
+    assert "another model: pocket, now None" in refusal(tmp_path / "r.csv", HARD, settings=fewer, resume=True)
 
 
 def test_a_long_setting_is_told_in_short(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ class Classifier(Embedder):
             "labels": list(classes.labels),
             "groups": [group or "none" for group in classes.groups],
             "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
-            "thresholds": vars(self.thresholds),
+            **{f"least {name}": value for name, value in vars(self.thresholds).items()},
             "batch size": self.batch_size,
         }
 

@@ -25,14 +25,14 @@ class PartialLines:
         self._whole = 0  # bytes up to the end of the last whole record
         self._records = 0  # among them the header of a flat format
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of the inputs that have their records already; drop a torn last record."""
+    def kept(self) -> Iterator[tuple[str, bool]]:
+        """Yield the inputs that have their records already, and whether they failed; drop a torn last record."""
         if not self._path.exists():
             return
         flat = self._layout.form != "jsonl"
         for index, record in enumerate(self._whole_records()):
             if index or not flat:
-                yield self._name_in(record)
+                yield self._facts_in(record)
         with self._path.open("r+b") as file:
             file.truncate(self._whole)
 
@@ -49,13 +49,17 @@ class PartialLines:
                 yield record
                 record = b""
 
-    def _name_in(self, record: bytes) -> str:
+    def _facts_in(self, record: bytes) -> tuple[str, bool]:
+        """Return the input's name, and whether it failed: a flat record has its error in the last two cells."""
         text = record.decode("utf-8")
         if self._layout.form == "jsonl":
-            return str(json.loads(text)["path"])
+            values = json.loads(text)
+            return str(values["path"]), "error" in values
         if self._layout.form == "csv":
-            return unguarded(next(csv.reader([text]))[0])
-        return tsv_cell(text.split("\t", 1)[0])
+            cells = next(csv.reader([text]))
+            return unguarded(cells[0]), cells[-2] != ""
+        cells = text.rstrip("\n").split("\t")
+        return tsv_cell(cells[0]), cells[-2] != ""
 
     def open(self) -> None:
         """Make ready to add records."""

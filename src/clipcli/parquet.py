@@ -50,10 +50,11 @@ class PartialParquet:
     def _parts(self) -> list[Path]:
         return sorted(self._folder.glob("part-*.parquet"))
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of the inputs whose rows are there."""
+    def kept(self) -> Iterator[tuple[str, bool]]:
+        """Yield the inputs whose rows are there, and whether they failed."""
         for part in self._parts():
-            yield from self._arrow.parquet.read_table(part, columns=["path"]).column("path").to_pylist()
+            rows = self._arrow.parquet.read_table(part, columns=["path", "error_type"]).to_pylist()
+            yield from ((row["path"], row["error_type"] is not None) for row in rows)
 
     def open(self) -> None:
         """Make ready to add rows."""

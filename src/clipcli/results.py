@@ -35,8 +35,8 @@ Item = TypeVar("Item", bound=Input)
 class _Partial(Protocol):
     """What is kept while a run lasts, in one format."""
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of the inputs that have their records already; drop a torn last record."""
+    def kept(self) -> Iterator[tuple[str, bool]]:
+        """Yield the inputs that have their records already, and whether they failed; drop a torn last record."""
 
     def open(self) -> None:
         """Make ready to add records."""
@@ -86,6 +86,13 @@ class ResultFile:
     overwrite
         Forget an interrupted run.
 
+    Attributes
+    ----------
+    count
+        Records so far.
+    earlier, earlier_failures
+        How many of them an interrupted run left behind, and how many of these are failures.
+
     Raises
     ------
     OutputError
@@ -98,7 +105,7 @@ class ResultFile:
     ) -> None:
         self._places = _Places(target)
         self._settings = settings
-        self.count = 0
+        self.count = self.earlier = self.earlier_failures = 0
         if target.is_dir():
             raise OutputError(f"{target}: is a folder; name a file in it")
         if target.exists() and not target.is_file():
@@ -148,8 +155,10 @@ class ResultFile:
             If the partial file is damaged elsewhere than at its end.
         """
         try:
-            for name in self._partial.names():
+            for name, failed in self._partial.kept():
                 self.count += 1
+                self.earlier += 1
+                self.earlier_failures += failed
                 yield name
         except (LookupError, OSError, TypeError, ValueError, csv.Error):
             raise _damaged(self._places.partial) from None
@@ -220,8 +229,8 @@ def _difference(name: str, before: Any, now: Any) -> str:
         pairs = zip([*before, *["nothing"] * len(now)], [*now, *["nothing"] * len(before)], strict=False)
         for index, (old, new) in enumerate(pairs, start=1):
             if old != new:
-                return f"other {name} (number {index} was {old}, now {new})"
-    return f"another {name} ({_short(before)}, now {_short(now)})"
+                return f"other {name}: number {index} was {old!r}, now {new!r}"
+    return f"another {name}: {_short(before)}, now {_short(now)}"
 
 
 def _short(value: Any) -> str:

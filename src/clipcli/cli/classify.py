@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.inputs import Input, Source
     from clipcli.records import Result
+    from clipcli.results import ResultFile
     from clipcli.writers import Layout
 
 __all__ = ["classify"]
@@ -235,23 +236,27 @@ def _run(classifier: Classifier, source: Source, destination: _Destination, mess
 
     layout = _layout(classifier, destination.form)
     items = discover(source, messages.warn)
+    kept: ResultFile | None = None
     done = failed = 0
     if destination.file is None:
         results, to_people = classifier.classify(items), destination.form is Format.table and sys.stdout.isatty()
         written = write_results(results, sys.stdout, layout)
     elif destination.is_resumable():
         to_people = False
-        written = _into_file(classifier, items, destination, layout)
+        kept = _kept_in(destination, classifier.settings() | vars(layout), layout)
+        written = _into_file(classifier, items, destination.file, kept)
     else:
         to_people = False
         written = _at_once(classifier, items, destination.file, layout)
-    shown = written if to_people else with_progress(written, lambda: count_files(source), messages)
+    shown = written if to_people else with_progress(written, lambda: count_files(source), messages, kept)
     for result in shown:
         done += 1
         if isinstance(result, Failure):
             failed += 1
             if not to_people:
                 messages.error(f"{printable(result.path)}: {result.message}")
+    if kept is not None:
+        return done + kept.earlier, failed + kept.earlier_failures
     return done, failed
 
 
@@ -264,17 +269,18 @@ def _at_once(classifier: Classifier, items: Iterable[Input], file: Path, layout:
         yield from write_results(classifier.classify(items), opened, layout)
 
 
-def _into_file(
-    classifier: Classifier, items: Iterable[Input], destination: _Destination, layout: Layout
-) -> Iterator[Result]:
-    """Write a file whose records are kept as they come, and go on with an interrupted one."""
-    from clipcli.results import ResultFile, skip_done
+def _kept_in(destination: _Destination, settings: dict[str, Any], layout: Layout) -> ResultFile:
+    from clipcli.results import ResultFile
 
-    target = destination.file
-    assert target is not None  # noqa: S101
-    kept = ResultFile(
-        target, layout, classifier.settings() | vars(layout), resume=destination.resume, overwrite=destination.overwrite
-    )
+    assert destination.file is not None  # noqa: S101
+    resume, overwrite = destination.resume, destination.overwrite
+    return ResultFile(destination.file, layout, settings, resume=resume, overwrite=overwrite)
+
+
+def _into_file(classifier: Classifier, items: Iterable[Input], target: Path, kept: ResultFile) -> Iterator[Result]:
+    """Write a file whose records are kept as they come, and go on with an interrupted one."""
+    from clipcli.results import skip_done
+
     rest = skip_done(items, kept.done(), target)
     try:
         yield from kept.write(classifier.classify(rest, even_batches=True))

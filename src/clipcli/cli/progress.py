@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from clipcli.cli.messages import Messages
 
@@ -14,13 +14,23 @@ __all__ = ["with_progress"]
 Item = TypeVar("Item")
 
 
-def with_progress(items: Iterable[Item], count: Callable[[], int | None], messages: Messages) -> Iterator[Item]:
+class Kept(Protocol):
+    """What knows how much was done before; :class:`clipcli.results.ResultFile` does."""
+
+    earlier: int
+
+
+def with_progress(
+    items: Iterable[Item], count: Callable[[], int | None], messages: Messages, kept: Kept | None = None
+) -> Iterator[Item]:
     """Pass items on and show how many came, how fast, and how long the rest will take.
 
     Parameters
     ----------
     count
         Counts all items, or returns ``None`` where that takes too long; called on a thread of its own.
+    kept
+        Tells how many of them an interrupted run did before.
     """
     if messages.quiet or not sys.stderr.isatty():
         yield from items
@@ -38,6 +48,6 @@ def with_progress(items: Iterable[Item], count: Callable[[], int | None], messag
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("images", total=None)
         threading.Thread(target=lambda: progress.update(task, total=count()), daemon=True).start()
-        for item in items:
-            progress.advance(task)
+        for done, item in enumerate(items, start=1):
+            progress.update(task, completed=done + (kept.earlier if kept else 0))
             yield item
