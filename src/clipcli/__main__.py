@@ -1,6 +1,17 @@
-"""``python -m clipcli`` is the same as ``clipcli``."""
+"""The entry point: ``clipcli`` and ``python -m clipcli``."""
 
-from clipcli.cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; an interruption while it is still being imported ends as quietly as a later one."""
+    try:
+        from clipcli.cli import main as run
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted\n")
+        sys.exit(130)
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -112,7 +112,7 @@ class Classifier(Embedder):
         return {
             "model": self.source.title,
             "precision": self.precision,
-            "weights or preprocessing": self.image_fingerprint(),
+            "set of weights or preprocessing": self.image_fingerprint(),
             "labels": list(classes.labels),
             "groups": [group or "none" for group in classes.groups],
             "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
