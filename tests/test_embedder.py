@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from clipcli import Embedder
-from clipcli.errors import ModelError
+from clipcli.errors import ImageError, ModelError
 from clipcli.model import ImageEncoder, open_model
 from clipcli.sources import resolve_model
 
@@ -42,6 +42,59 @@ def test_a_second_run_never_loads_the_model(model: str, tmp_path: Path) -> None:
     assert second.facts().dim == 32
 
 
+def test_embeddings_are_what_the_encoder_makes_of_each_picture(model: str, tmp_path: Path) -> None:
+    paths = make_images(tmp_path, 5)
+    embedder = Embedder(model, cache=False, device="cpu", batch_size=2)
+    encoder = embedder.model.image_encoder
+    alone = [encoder.encode([encoder.prepare(Image.open(path))])[0] for path in paths]
+    np.testing.assert_allclose(vectors_of(embedder, paths), alone, atol=1e-5)
+
+
+def test_a_file_that_is_no_image_fails_between_its_neighbours(model: str, tmp_path: Path) -> None:
+    paths = make_images(tmp_path, 3)
+    expected = vectors_of(Embedder(model, cache=False, device="cpu"), paths)
+    paths[1].write_bytes(b"no picture at all")
+    (block,) = Embedder(model, cache=False, device="cpu").embed(paths)
+    assert [item.name for item, _ in block] == [str(path) for path in paths]
+    assert isinstance(block[1][1], ImageError)
+    np.testing.assert_allclose([block[0][1], block[2][1]], expected[::2], atol=1e-5)
+
+
+def test_a_run_counts_what_it_took_from_the_cache_and_what_it_encoded(model: str, tmp_path: Path) -> None:
+    paths = make_images(tmp_path, 5)
+    vectors_of(Embedder(model, cache=tmp_path / "cache", device="cpu"), paths[:3])
+    second = Embedder(model, cache=tmp_path / "cache", device="cpu")
+    vectors_of(second, paths)
+    assert (second.image_statistics.cached, second.image_statistics.encoded) == (3, 2)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_embeddings_of_half_precision_come_back_as_they_were_made(precision: str, model: str, tmp_path: Path) -> None:
+    paths = make_images(tmp_path, 3)
+    runs = [Embedder(model, cache=tmp_path / "cache", device="cpu", precision=precision) for _ in range(2)]
+    np.testing.assert_array_equal(vectors_of(runs[0], paths), vectors_of(runs[1], paths))
+    assert not runs[1].is_loaded
+
+
+def test_the_automatic_precision_shares_embeddings_with_what_it_comes_to(model: str, tmp_path: Path) -> None:
+    paths = make_images(tmp_path, 3)
+    vectors_of(Embedder(model, cache=tmp_path / "cache", device="cpu"), paths)
+    named = Embedder(model, cache=tmp_path / "cache", device="cpu", precision="fp32")
+    vectors_of(named, paths)
+    assert named.image_statistics.cached == 3
+
+
+def test_the_automatic_precision_is_settled_anew_where_other_gpus_are_to_be_seen(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert Embedder(model, cache=tmp_path / "cache").precision
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    again = Embedder(model, cache=tmp_path / "cache")
+    assert again.precision
+    assert again.is_loaded
+
+
 def test_another_precision_has_embeddings_of_its_own(model: str, tmp_path: Path) -> None:
     paths = make_images(tmp_path, 3)
     for precision in ("fp32", "bf16"):
@@ -51,7 +104,8 @@ def test_another_precision_has_embeddings_of_its_own(model: str, tmp_path: Path)
 
 
 def test_over_its_limit_the_cache_drops_the_oldest(model: str, tmp_path: Path) -> None:
-    old, new = make_images(tmp_path, 600)[:300], make_images(tmp_path, 600)[300:]
+    images = make_images(tmp_path, 600)
+    old, new = images[:300], images[300:]
     for paths in (old, new):
         vectors_of(Embedder(model, cache=tmp_path / "cache", cache_limit=250_000, device="cpu"), paths)
     again = Embedder(model, cache=tmp_path / "cache", device="cpu")
@@ -82,9 +136,18 @@ class LittleMemory:
         import torch
 
         self.sizes.append(len(batch))
+        assert len(self.sizes) < 50, f"tried without end: {self.sizes}"
         if len(batch) > self._room:
             raise torch.OutOfMemoryError("out of memory")
         return self._network.encode_image(batch)
+
+
+def random_images(count: int, size: int = 32) -> list[Any]:
+    """Images as an encoder prepares them."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(3, size, size, generator=generator) for _ in range(count)]
 
 
 @pytest.fixture
@@ -114,6 +177,67 @@ def test_a_device_without_room_for_one_image_is_an_error_that_says_so(
     prepared = [cramped.prepare(Image.open(path)) for path in make_images(tmp_path, 2)]
     with pytest.raises(ModelError, match="too small for one image"):
         cramped.encode(prepared)
+
+
+UNFILLED = pytest.mark.xfail(strict=True, reason="ImageEncoder.encode measures the images, not the filled batch")
+
+
+@pytest.mark.parametrize("room", [pytest.param(1, marks=UNFILLED), pytest.param(3, marks=UNFILLED), 4, 8])
+def test_a_filled_batch_that_does_not_fit_is_halved_too(
+    room: int, encoders: tuple[ImageEncoder, LittleMemory, ImageEncoder]
+) -> None:
+    whole, network, cramped = encoders
+    network._room = room
+    prepared = random_images(8)
+    np.testing.assert_allclose(cramped.encode(prepared, 8), whole.encode(prepared), atol=1e-5)
+
+
+@UNFILLED
+def test_one_image_that_fits_is_not_given_up_because_its_filled_batch_does_not(
+    encoders: tuple[ImageEncoder, LittleMemory, ImageEncoder],
+) -> None:
+    whole, _, cramped = encoders
+    (image,) = random_images(1)
+    np.testing.assert_allclose(cramped.encode([image], 8), whole.encode([image]), atol=1e-5)
+
+
+@UNFILLED
+def test_a_device_without_room_for_one_image_is_told_also_where_batches_are_filled(
+    encoders: tuple[ImageEncoder, LittleMemory, ImageEncoder],
+) -> None:
+    _, network, cramped = encoders
+    network._room = 0
+    with pytest.raises(ModelError, match="too small for one image"):
+        cramped.encode(random_images(3), 8)
+
+
+def test_a_fault_that_is_no_lack_of_memory_is_not_tried_again(
+    encoders: tuple[ImageEncoder, LittleMemory, ImageEncoder],
+) -> None:
+    _, network, cramped = encoders
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        cramped.encode(random_images(2, size=8))
+    assert network.sizes == [2]
+
+
+@pytest.mark.parametrize("company", [1, 2, 5, 8])
+def test_a_filled_batch_gives_an_image_the_same_bits_in_every_place(
+    company: int, encoders: tuple[ImageEncoder, LittleMemory, ImageEncoder]
+) -> None:
+    encoder, _, _ = encoders
+    image, *others = random_images(8)
+    alone = encoder.encode([image], 8)[0]
+    for place in range(company):
+        batch = [*others[:place], image, *others[place : company - 1]]
+        np.testing.assert_array_equal(encoder.encode(batch, 8)[place], alone)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_what_fills_a_batch_up_adds_no_rows(
+    count: int, encoders: tuple[ImageEncoder, LittleMemory, ImageEncoder]
+) -> None:
+    encoder, _, _ = encoders
+    assert encoder.encode(random_images(count), 8).shape == (count, 32)
 
 
 def test_the_user_s_cache_folder_is_used_only_when_none_is_named(model: str, tmp_path: Path, monkeypatch: Any) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -37,6 +40,77 @@ class MeanColour:
         return normalise(np.stack(prepared))
 
 
+class FirstComesLast(MeanColour):
+    """An encoder that is done with its first image only when it has prepared another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._other = threading.Event()
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        colour = super().prepare(image)
+        if colour.tolist() == [1.0, 1.0, 1.0]:
+            assert self._other.wait(60)
+        else:
+            self._other.set()
+        return colour
+
+
+class Failing(MeanColour):
+    """An encoder that has a fault of its own in one of its steps."""
+
+    def __init__(self, step: str, fault: type[BaseException] = RuntimeError) -> None:
+        super().__init__()
+        self._step, self._fault = step, fault
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        if self._step == "prepare" and image.width > 4:
+            raise self._fault("out of order")
+        return super().prepare(image)
+
+    def encode(self, prepared: Sequence[Any], pad_to: int = 0) -> np.ndarray:
+        if self._step == "encode":
+            raise self._fault("out of order")
+        return super().encode(prepared, pad_to)
+
+
+class Opened:
+    """The pictures that are opened, and what another program does to one just then."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.meanwhile: Callable[[str], None] | None = None
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        path = arguments[0] if event == "open" else None
+        if isinstance(path, str) and path.endswith(".png"):
+            self.paths.append(path)
+            change, self.meanwhile = self.meanwhile, None
+            if change:
+                change(path)
+
+
+@pytest.fixture(scope="session")
+def audit() -> list[Opened]:
+    """Python tells of every file that is opened, and never stops: so it is asked to but once."""
+    listening: list[Opened] = []
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        for each in tuple(listening):
+            each(event, arguments)
+
+    sys.addaudithook(hook)
+    return listening
+
+
+@pytest.fixture
+def opened(audit: list[Opened]) -> Iterator[Opened]:
+    listener = Opened()
+    audit.append(listener)
+    yield listener
+    audit.remove(listener)
+
+
 @pytest.fixture
 def encoder() -> MeanColour:
     return MeanColour()
@@ -66,6 +140,12 @@ def pictures(folder: Path, how_many: int) -> list[FileInput]:
     return items
 
 
+def encoded_picture(number: int, form: str = "png") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4), colour(number)).save(file, form)
+    return file.getvalue()
+
+
 def expected(number: int) -> np.ndarray:
     return normalise(np.array([colour(number)], dtype=np.float32) + 1.0)[0]
 
@@ -79,6 +159,15 @@ def test_every_input_comes_out_once_in_its_place(tmp_path: Path, cached: Cached,
     pairs = run(items, cached, encoder)
     assert [item for item, _ in pairs] == items
     np.testing.assert_allclose([vector for _, vector in pairs], [expected(n) for n in range(23)], atol=1e-6)
+
+
+def test_the_order_is_kept_where_the_first_image_takes_longest(tmp_path: Path, cached: Cached) -> None:
+    pairs = run(pictures(tmp_path, 3), cached, FirstComesLast())
+    np.testing.assert_allclose([vector for _, vector in pairs], [expected(n) for n in range(3)], atol=1e-6)
+
+
+def test_no_inputs_give_no_blocks_and_open_no_encoder(cached: Cached) -> None:
+    assert list(embed_images([], cached, lambda: pytest.fail("opened"), PLAN)) == []
 
 
 def test_a_failure_stands_in_its_place_and_its_neighbours_are_right(
@@ -96,11 +185,32 @@ def test_a_failure_stands_in_its_place_and_its_neighbours_are_right(
     np.testing.assert_allclose(good, [expected(n) for n in (0, 1, 2, 5, 6, 7, 8)], atol=1e-6)
 
 
+def test_an_image_that_takes_more_memory_than_there_is_fails_alone(tmp_path: Path, cached: Cached) -> None:
+    items = pictures(tmp_path, 3)
+    Image.new("RGB", (60, 1)).save(items[1].path)
+    vectors = [vector for _, vector in run(items, cached, Failing("prepare", MemoryError))]
+    assert isinstance(vectors[1], ImageError)
+    assert vectors[1].kind == "too_large"
+    np.testing.assert_allclose(vectors[::2], [expected(0), expected(2)], atol=1e-6)
+
+
 def test_members_and_pictures_in_memory_are_embedded_too(tmp_path: Path, cached: Cached, encoder: MeanColour) -> None:
     (file,) = pictures(tmp_path, 1)
     member = MemberInput("shard.tar/0.png", Path(file.path).read_bytes())
     vectors = [vector for _, vector in run([member, Image.new("RGB", (2, 2), colour(0))], cached, encoder)]
     np.testing.assert_allclose(vectors, [expected(0)] * 2, atol=1e-6)
+
+
+def test_the_encoder_is_opened_once(tmp_path: Path, cached: Cached, encoder: MeanColour) -> None:
+    times = 0
+
+    def open_encoder() -> MeanColour:
+        nonlocal times
+        times += 1
+        return encoder
+
+    list(embed_images(pictures(tmp_path, 9), cached, open_encoder, PLAN))
+    assert times == 1
 
 
 def test_the_encoder_is_not_opened_when_all_is_cached(tmp_path: Path, cached: Cached, encoder: MeanColour) -> None:
@@ -131,6 +241,69 @@ def test_a_changed_file_is_encoded_again(tmp_path: Path, cached: Cached, encoder
     Image.new("RGB", (40, 40), colour(5)).save(item.path)
     ((_, vector),) = run([item], cached, encoder)
     np.testing.assert_allclose(vector, expected(5), atol=1e-6)
+
+
+def test_an_unchanged_file_is_not_read_again(
+    tmp_path: Path, cached: Cached, encoder: MeanColour, opened: Opened
+) -> None:
+    (item,) = pictures(tmp_path, 1)
+    opened.paths.clear()
+    for _ in range(3):
+        run([item], cached, encoder)
+    assert opened.paths == [item.path]
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again_the_next_time(
+    tmp_path: Path, cached: Cached, encoder: MeanColour, opened: Opened
+) -> None:
+    (item,) = pictures(tmp_path, 1)
+    opened.paths.clear()
+    opened.meanwhile = lambda path: os.utime(path, ns=(0, 0))
+    for _ in range(3):
+        run([item], cached, encoder)
+    assert opened.paths == [item.path] * 2
+
+
+def test_a_file_found_under_another_name_is_not_read_again(
+    tmp_path: Path, cached: Cached, encoder: MeanColour, opened: Opened
+) -> None:
+    (item,) = pictures(tmp_path, 1)
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(Path(item.path).read_bytes())
+    run([item], cached, encoder)
+    opened.paths.clear()
+    for _ in range(3):
+        run([FileInput("copy.png", str(copy))], cached, encoder)
+    assert opened.paths == [str(copy)]
+
+
+def test_images_are_counted_as_cached_by_name_or_content_as_encoded_or_not_at_all(
+    tmp_path: Path, encoder: MeanColour
+) -> None:
+    items: list[Any] = list(pictures(tmp_path, 6))
+    run(items[:2], cache_in(tmp_path / "cache"), encoder)
+    moved = Path(items[1].path).rename(tmp_path / "moved.png")
+    items[1] = FileInput("moved.png", str(moved))
+    Path(items[2].path).write_bytes(b"no picture at all")
+    cached = cache_in(tmp_path / "cache")
+    run(items, cached, encoder)
+    assert cached.statistics == ImageStatistics(cached=2, encoded=3)
+
+
+def test_a_model_that_came_to_another_precision_keeps_its_embeddings_there(
+    tmp_path: Path, cached: Cached, encoder: MeanColour
+) -> None:
+    cache_in(tmp_path / "cache", fingerprint="two")  # the model is known there
+
+    def open_encoder() -> MeanColour:
+        cached.use("two", half=True)
+        return encoder
+
+    items = pictures(tmp_path, 3)
+    list(embed_images(items, cached, open_encoder, PLAN))
+    for fingerprint in ("one", "two"):
+        run(items, cache_in(tmp_path / "cache", fingerprint=fingerprint), encoder)
+    assert encoder.batches == [(3, 0)] * 2  # with "one" they are encoded again
 
 
 def test_the_embeddings_of_another_model_are_not_used(tmp_path: Path, encoder: MeanColour) -> None:
@@ -187,23 +360,73 @@ def test_an_endless_stream_is_read_little_ahead(tmp_path: Path, encoder: MeanCol
     stream.close()
 
 
-@pytest.mark.parametrize("where", ["encoder", "inputs"])
-def test_an_error_that_is_no_failed_image_passes_through(
-    where: str, tmp_path: Path, cached: Cached, encoder: MeanColour
+def test_of_an_endless_stream_of_known_files_some_thousands_are_held_at_once(
+    tmp_path: Path, cached: Cached, encoder: MeanColour
 ) -> None:
-    items = pictures(tmp_path, 6)
+    (item,) = pictures(tmp_path, 1)
+    run([item], cached, encoder)
+    taken = 0
+
+    def endless() -> Iterator[FileInput]:
+        nonlocal taken
+        for taken in count(1):  # noqa: B007
+            yield item
+
+    stream = embed_images(endless(), cached, lambda: encoder, PLAN)
+    given = sum(len(next(stream)) for _ in range(10))
+    assert taken - given < 4000
+    stream.close()
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
+@pytest.mark.parametrize("kind", ["member", "broken member", "picture"])
+def test_few_pictures_are_held_in_memory_at_once(
+    kind: str, known: bool, tmp_path: Path, cached: Cached, encoder: MeanColour
+) -> None:
+    taken = given = most = 0
+
+    def inputs() -> Iterator[Any]:
+        nonlocal taken, most
+        for taken in range(1, 601):
+            most = max(most, taken - given)
+            if kind == "picture":
+                yield Image.new("RGB", (4, 4), colour(taken))
+            else:
+                data = encoded_picture(0 if known else taken)
+                yield MemberInput(f"shard.tar/{taken}.png", data[:20] if kind == "broken member" else data)
+
+    if known:
+        run([MemberInput("0.png", encoded_picture(0))], cached, encoder)
+    for block in embed_images(inputs(), cached, lambda: encoder, PLAN):
+        given += len(block)
+    assert given == 600
+    assert most < 5 * PLAN.batch_size
+
+
+@pytest.mark.parametrize("where", ["open", "prepare", "encode", "inputs"])
+def test_an_error_that_is_no_failed_image_passes_through_and_threads_end(
+    where: str, tmp_path: Path, cached: Cached, wait_until: Callable[[Callable[[], bool]], None]
+) -> None:
+    items = pictures(tmp_path, 20)
+    Image.new("RGB", (8, 8)).save(items[6].path)
 
     def open_encoder() -> MeanColour:
-        if where == "encoder":
+        if where == "open":
             raise RuntimeError("out of order")
-        return encoder
+        return Failing(where)
 
     def inputs() -> Iterator[FileInput]:
         yield from items
-        raise RuntimeError("out of order")
+        if where == "inputs":
+            raise RuntimeError("out of order")
 
     with pytest.raises(RuntimeError, match="out of order"):
         list(embed_images(inputs(), cached, open_encoder, PLAN))
+    wait_until(lambda: not decoding_threads())
+
+
+def decoding_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 
 def test_no_thread_is_left_when_the_reader_stops_early(
@@ -211,8 +434,9 @@ def test_no_thread_is_left_when_the_reader_stops_early(
 ) -> None:
     stream = embed_images(pictures(tmp_path, 40), cached, lambda: encoder, PLAN)
     next(stream)
+    assert decoding_threads()
     stream.close()
-    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("decode")])
+    wait_until(lambda: not decoding_threads())
 
 
 @pytest.fixture

@@ -99,8 +99,8 @@ class Embedder:
 
     @property
     def _precision_note(self) -> str:
-        gpu = Path("/dev/nvidiactl").exists()
-        return f"precision of {self._device} {self._precision} with torch {version('torch')}, gpu {gpu}"
+        gpu, visible = Path("/dev/nvidiactl").exists(), os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+        return f"precision of {self._device} {self._precision} with torch {version('torch')}, gpu {gpu}, seen {visible}"
 
     @property
     def precision(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -88,7 +88,8 @@ def write_image_embeddings(
         If the suffix is none of :data:`IMAGE_SUFFIXES`, or the file cannot be written.
     """
     check_image_suffix(path)
-    kind = _Kind(facts, fingerprint, dtype)
+    pretrained = None if facts.pretrained is None else printable(facts.pretrained)  # may be a file's path
+    kind = _Kind(replace(facts, name=printable(facts.name), pretrained=pretrained), fingerprint, dtype)
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing(path))
         writer = _WRITERS[path.suffix.lower()](temporary, path, kind, stack)
@@ -156,8 +157,8 @@ class _Npy:
 class _Collected:
     """Base of the array formats that hold the paths inside: rows go to a growing array until all are there."""
 
-    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:  # noqa: ARG002
-        self._target, self._kind = temporary, kind
+    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:
+        self._target, self._path, self._kind = temporary, path, kind
         spool = temporary.with_name(temporary.name + ".npy")
         stack.callback(spool.unlink, missing_ok=True)
         self._spool = spool
@@ -191,10 +192,14 @@ class _Npz(_Collected):
 
 class _Safetensors(_Collected):
     def _save(self, vectors: NDArray[Any], metadata: str) -> None:
+        from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
-        paths = json.dumps(self._paths, ensure_ascii=False)
-        save_file({"embeddings": np.ascontiguousarray(vectors)}, self._target, {"clipcli": metadata, "paths": paths})
+        texts = {"clipcli": metadata, "paths": json.dumps(self._paths, ensure_ascii=False)}
+        try:
+            save_file({"embeddings": np.ascontiguousarray(vectors)}, self._target, texts)
+        except SafetensorError as problem:  # what it makes of a full disk
+            raise OutputError(f"{self._path}: cannot be written ({problem})") from None
 
 
 # --- rows, one for each input -------------------------------------------------------------------------

@@ -168,9 +168,22 @@ def embed_images(
 def _looked_up(items: Iterable[Item], cached: Cached) -> Iterator[tuple[Item, FloatArray | None]]:
     """Look items up in growing portions: the first results come soon, later ones cost little."""
     size, stream = _FIRST_LOOK_UP, iter(items)
-    while portion := list(islice(stream, size)):
+    while portion := list(_portion(stream, size)):
         yield from zip(portion, cached.look_up(portion), strict=True)
         size = min(2 * size, _LARGEST_LOOK_UP)
+
+
+def _portion(stream: Iterator[Item], size: int) -> Iterator[Item]:
+    """Take items that can be looked up together; one that weighs in memory ends the portion."""
+    for item in islice(stream, size):
+        yield item
+        if _is_in_memory(item):
+            return
+
+
+def _is_in_memory(item: Any) -> bool:
+    """Tell whether an item carries its picture, rather than just its name."""
+    return not isinstance(item, FileInput | BadInput)
 
 
 def _settled(
@@ -200,6 +213,8 @@ def _prepared(item: Any, cached: Cached, encoder: Encoder) -> _Ready | ImageErro
         return _Ready(content, stamp, encoder.prepare(open_image(data)))
     except ImageError as error:
         return error
+    except MemoryError:
+        return ImageError("too_large", "not enough memory to prepare it")
 
 
 def _stamp(path: str) -> FileStamp | None:
@@ -216,14 +231,19 @@ class _Batch:
     def __init__(self, cached: Cached, plan: Plan) -> None:
         self._cached, self._plan = cached, plan
         self._items: list[tuple[Any, FloatArray | _Ready | ImageError]] = []
-        self._filled = 0
+        self._filled = self._in_memory = 0
 
     def add(
         self, item: Item, found: FloatArray | _Ready | ImageError, encoder: Encoder | None
     ) -> Iterator[Block[Item]]:
         self._items.append((item, found))
         self._filled += isinstance(found, _Ready) and found.vector is None
-        if self._filled >= self._plan.batch_size or len(self._items) >= _LARGEST_LOOK_UP:
+        self._in_memory += _is_in_memory(item)
+        if (
+            self._filled >= self._plan.batch_size
+            or self._in_memory >= 2 * self._plan.batch_size
+            or len(self._items) >= _LARGEST_LOOK_UP
+        ):
             yield from self.flush(encoder)
 
     def flush(self, encoder: Encoder | None) -> Iterator[Block[Any]]:
@@ -243,7 +263,7 @@ class _Batch:
         block = [
             (item, found if not isinstance(found, _Ready) else _vector_of(found, rows)) for item, found in self._items
         ]
-        self._items, self._filled = [], 0
+        self._items, self._filled, self._in_memory = [], 0, 0
         yield block
 
     def _remember(self, fresh: list[_Ready], vectors: FloatArray) -> None:
