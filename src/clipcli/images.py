@@ -111,7 +111,7 @@ def read_file(path: str) -> bytes:
         raise too_many_bytes(size)
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            return file.read(MAX_BYTES)
+            return file.read(size + 1)  # not more: room for all that is asked for is set aside at once
     except OSError as problem:
         raise ImageError("unreadable", problem.strerror or str(problem)) from None
 

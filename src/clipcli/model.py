@@ -125,12 +125,13 @@ class ImageEncoder:
         rows: list[FloatArray] = []
         while len(prepared):
             part = prepared[: self._largest_batch]
+            size = max(len(part), min(pad_to, self._largest_batch or pad_to))  # of the filled batch
             try:
-                rows.append(self._encode_batch(part, min(pad_to, self._largest_batch or pad_to)))
+                rows.append(self._encode_batch(part, size))
             except torch.OutOfMemoryError:
-                if len(part) == 1:
+                if size == 1:
                     raise ModelError("the device's memory is too small for one image; try --device cpu") from None
-                self._largest_batch = max(len(part), pad_to) // 2
+                self._largest_batch = size // 2
                 torch.cuda.empty_cache()
                 continue
             prepared = prepared[len(part) :]
