@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcli.errors import OutputError, TemplateError
-from clipcli.files import replacing
+from clipcli.files import check_writable, replacing
 from clipcli.textfiles import near_matches, numbered_lines, read_text
 
 
@@ -120,7 +120,7 @@ def test_a_full_disk_is_an_output_error_and_leaves_the_old_file(tmp_path: Path) 
 import resource
 from pathlib import Path
 from clipcli.errors import OutputError
-from clipcli.files import replacing
+from clipcli.files import check_writable, replacing
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     with replacing(Path({str(path)!r})) as temporary:
@@ -168,3 +168,22 @@ def test_a_near_match_is_offered_whatever_its_case() -> None:
 def test_where_nothing_is_near_what_is_known_is_listed() -> None:
     assert near_matches("xyz", ["a", "b"]) == "known: a, b"
     assert near_matches("xyz", "abcdefghij") == "known: a, b, c, d, e, f, g, h, …"
+
+
+def test_an_output_that_is_one_of_the_inputs_is_refused(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("label\ncat\n")
+    with pytest.raises(OutputError, match="is one of the inputs"):
+        check_writable(labels, [None, "other", tmp_path / "." / "labels.csv"])
+
+
+def test_an_output_that_is_an_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
+    with pytest.raises(OutputError, match="is an image"):
+        check_writable(tmp_path / "out.csv")
+
+
+def test_an_output_behind_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").symlink_to(tmp_path / "out.csv")
+    with pytest.raises(OutputError, match="cannot be written"):
+        check_writable(tmp_path / "out.csv")

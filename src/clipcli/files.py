@@ -6,11 +6,12 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from clipcli.errors import OutputError
+from clipcli.images import looks_like_image, read_signature
 
 __all__ = ["check_writable", "replacing"]
 
@@ -59,22 +60,33 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_writable(path: Path) -> None:
-    """Raise :class:`OutputError` where a file cannot be made, before any work is done for it."""
+def check_writable(path: Path, inputs: Iterable[str | Path | None] = ()) -> None:
+    """Raise :class:`OutputError` where a file cannot be made, or is one of the inputs, before any work is done."""
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name a file in it")
     if path.exists() and not path.is_file():
         return
+    if any(_is_same(path, other) for other in inputs if other):
+        raise OutputError(f"{path}: is one of the inputs, and would be overwritten; name another file")
+    if path.exists() and looks_like_image(read_signature(path)):
+        raise OutputError(f"{path}: is an image, and would be overwritten; name another file")
     try:
         handle, name = tempfile.mkstemp(prefix=".clipcli-", dir=path.resolve().parent)
-    except OSError as problem:
+    except (OSError, RuntimeError) as problem:  # RuntimeError: a link that leads to itself, before Python 3.13
         raise _cannot_be_written(path, problem) from None
     os.close(handle)
     Path(name).unlink()
 
 
-def _cannot_be_written(path: Path, problem: OSError) -> OutputError:
-    return OutputError(f"{path}: cannot be written ({problem.strerror or problem})")
+def _is_same(path: Path, other: str | Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _cannot_be_written(path: Path, problem: OSError | RuntimeError) -> OutputError:
+    return OutputError(f"{path}: cannot be written ({getattr(problem, 'strerror', None) or problem})")
 
 
 def _mode_of(path: Path) -> int:

@@ -184,7 +184,7 @@ def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Itera
                 continue
             try:
                 # Begins a line of its own even where the one before was cut off by a full disk.
-                log.write(b"\n" + json.dumps(_entry(placement.source, placement.target, action)).encode())
+                log.write(b"\n" + json.dumps(_entry(placement.source, placement.target, into, action)).encode())
                 log.flush()
                 placement.target.parent.mkdir(exist_ok=True)
                 if placement.target.parent.is_symlink():
@@ -195,12 +195,13 @@ def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Itera
             yield placement
 
 
-def _entry(source: Path, target: Path, action: str) -> dict[str, Any]:
+def _entry(source: Path, target: Path, into: Path, action: str) -> dict[str, Any]:
+    """Return what undoing must know; the target within its folder, as that may be moved or copied."""
     status = source.stat()
     return {
         "action": action,
         "from": os.path.abspath(source),  # noqa: PTH100 - resolve() would follow links
-        "to": os.path.abspath(target),  # noqa: PTH100
+        "to": os.path.relpath(target, into),
         "size": status.st_size,
         "mtime_ns": status.st_mtime_ns,
     }
@@ -219,11 +220,14 @@ def undo(into: Path) -> Iterator[tuple[Path, str | None]]:
     """
     kept = False
     for entry in reversed(_entries(into)):
-        target = Path(entry["to"])
-        if os.path.lexists(target):  # else written down, but never done
-            problem = _take_back(entry, Path(entry["from"]), target)
+        source, target = Path(entry["from"]), into / entry["to"]
+        if os.path.lexists(target):
+            problem = _take_back(entry, source, target)
             kept = kept or problem is not None
             yield target, problem
+        elif entry["action"] == "move" and not os.path.lexists(source):
+            kept = True
+            yield target, f"it is not there, nor is {source}"
         with suppress(OSError):
             target.parent.rmdir()  # does nothing where there is something in it
     if not kept:
@@ -231,15 +235,17 @@ def undo(into: Path) -> Iterator[tuple[Path, str | None]]:
 
 
 def _entries(into: Path) -> list[dict[str, Any]]:
+    """Return the log's entries; a line that a kill cut off stands for something that was never carried out."""
     log = into / LOG_NAME
     try:
-        entries = [json.loads(line) for line in log.read_bytes().split(b"\n") if line.endswith(b"}")]
+        lines = [line for line in log.read_bytes().split(b"\n") if line.strip()]
+        entries = [json.loads(line) for line in lines if line.endswith(b"}")]
     except OSError:
         raise InputError(f"{into}: nothing to undo, there is no {LOG_NAME} in it") from None
     except ValueError:
         raise InputError(f"{log}: damaged") from None
     known = {"action", "from", "to", "size", "mtime_ns"}
-    if not all(isinstance(entry, dict) and known <= entry.keys() for entry in entries):
+    if not all(isinstance(entry, dict) and known <= entry.keys() for entry in entries) or (lines and not entries):
         raise InputError(f"{log}: damaged")
     return entries
 

@@ -49,10 +49,6 @@ class _Destination:
     overwrite: bool
 
     def __post_init__(self) -> None:
-        if self.file is not None:
-            from clipcli.files import check_writable
-
-            check_writable(self.file)
         if self.resume and self.file is None:
             raise OutputError("--resume needs a file to go on with: name it with -o FILE")
         if self.form is Format.parquet:
@@ -148,6 +144,10 @@ def classify(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     chosen = _choose_format(form, output)
+    if output is not None:
+        from clipcli.files import check_writable
+
+        check_writable(output, [*inputs, labels, text_embeddings, pretrained, *(prompts or ())])
     destination = _Destination(output, chosen, resume, overwrite)
     if destination.is_complete():
         messages.warn(f"{output}: complete already, nothing to do; leave --resume out to make it anew")

@@ -58,7 +58,7 @@ def export_text(
     from clipcli.labels import load_labels
 
     check_suffix(output)
-    check_writable(output)
+    check_writable(output, [labels, pretrained, *(prompts or ())])
     classifier = Classifier(
         model, load_labels(labels, label or ()), pretrained=pretrained, templates=template or (), prompts=prompts or (),
         device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline, warn=messages.warn,
@@ -115,7 +115,7 @@ def export_images(
     from clipcli.records import printable
 
     check_image_suffix(output)
-    check_writable(output)
+    check_writable(output, [*inputs, pretrained])
     embedder = Embedder(
         model, pretrained=pretrained, device=device, precision=precision, batch_size=batch_size, workers=workers,
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,

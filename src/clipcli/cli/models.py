@@ -112,6 +112,7 @@ def download_model(
         typer.Argument(metavar="MODEL", help="An open_clip name, or hf-hub:ORG/REPO.", show_default=False),
     ],
     pretrained: options.Pretrained = None,
+    offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Fetch a model. Its weights and tokenizer go to disk, and later runs need no network."""
@@ -120,7 +121,7 @@ def download_model(
 
     messages = Messages(quiet=quiet)
     with quiet_hub(quiet=quiet):
-        source = resolve_model(name, pretrained, warn=messages.warn)
+        source = resolve_model(name, pretrained, offline=offline, warn=messages.warn)
     typer.echo(str(source.checkpoint))
 
 

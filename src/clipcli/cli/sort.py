@@ -49,6 +49,8 @@ def sort(
     if undo is not None:
         if results is not None or into is not None:
             raise InputError("--undo DIR stands alone; leave out RESULTS and --into")
+        if dry_run:
+            raise InputError("--undo does not go with --dry-run: it takes back at once")
         _undo(undo, messages)
         return
     if results is None or into is None:
