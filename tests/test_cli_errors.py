@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -242,3 +243,13 @@ def test_a_full_disk_below_stdout_is_one_line(tmp_path: Path) -> None:
 def test_control_characters_in_a_name_do_not_reach_the_terminal(run: Run) -> None:
     line = only_line(run("classify", "x.png", "--labels", "red\x1b[31m\nname.txt", *POCKET))
     assert line == r"red\x1b[31m\nname.txt: no such file"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_a_command_started_with_closed_streams_does_its_work(closed: str, tmp_path: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m clipcli prompts list {closed}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=clean_environment(tmp_path), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (">&-" in closed and closed != "2>&-") or "photo" in done.stdout

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipcli.errors import OutputError
+from clipcli.errors import ModelError, OutputError
 from clipcli.inputs import FileInput
 from clipcli.reading import read_results
 from clipcli.records import Failure, Prediction, Result, printable
@@ -419,7 +419,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from clipcli import parquet
-from clipcli.errors import OutputError
+from clipcli.errors import ModelError, OutputError
 from clipcli.records import Failure
 from clipcli.results import ResultFile
 from clipcli.writers import Layout
@@ -453,3 +453,32 @@ def test_a_full_disk_is_told_in_one_line_and_what_came_before_is_kept(form: str,
     done = list(open_file(target, {}, resume=True).done())
     assert done == [f"{number}.png" for number in range(len(done))]
     assert f"{len(done):,} records kept in {target}.partial" in said
+
+
+def test_a_file_that_a_run_is_writing_is_refused_to_others(tmp_path: Path) -> None:
+    target = tmp_path / "r.csv"
+    writing = open_file(target)
+    for choice in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(OutputError, match="another run is writing it"):
+            open_file(target, **choice)
+    list(writing.write([]))
+    assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+
+
+def fails() -> Iterator[Result]:
+    raise ModelError("no such model")
+    yield
+
+
+def test_a_run_that_fails_before_its_first_record_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        list(open_file(tmp_path / "r.csv").write(fails()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_run_that_fails_at_once_keeps_what_was_there(tmp_path: Path) -> None:
+    interrupted(tmp_path / "r.csv", HARD, 3)
+    before = partial_of(tmp_path / "r.csv").read_bytes()
+    with pytest.raises(ModelError):
+        list(open_file(tmp_path / "r.csv", resume=True).write(fails()))
+    assert partial_of(tmp_path / "r.csv").read_bytes() == before

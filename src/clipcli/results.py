@@ -17,6 +17,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from filelock import FileLock, Timeout
+
 from clipcli.errors import OutputError
 from clipcli.files import replacing
 from clipcli.inputs import Input
@@ -65,8 +67,27 @@ class _Places:
         return self.target.with_name(self.target.name + ".partial")
 
     @property
+    def lock(self) -> Path:
+        return self.target.with_name(self.target.name + ".partial.lock")
+
+    @property
     def settings(self) -> Path:
         return self.target.with_name(self.target.name + ".partial.json")
+
+
+def _lock(places: _Places) -> FileLock:
+    """Take the output for this process; the system lets go of it when the process ends, however that comes."""
+    lock = FileLock(places.lock)
+    if not places.target.absolute().parent.is_dir():
+        raise OutputError(f"{places.target}: cannot be written (no such folder)")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise OutputError(f"{places.target}: another run is writing it at this moment; name another file") from None
+    except (OSError, NotImplementedError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise OutputError(f"{places.target}: cannot be written ({reason})") from None
+    return lock
 
 
 class ResultFile:
@@ -113,9 +134,15 @@ class ResultFile:
         if layout.form not in RESUMABLE:
             raise OutputError(f"{target}: --resume works with {', '.join(RESUMABLE)}, not with {layout.form}")
         self._partial = _partial_for(self._places.partial, layout)
+        self._is_new = False
+        self._lock = _lock(self._places)
         try:
             self._begin(resume=resume, overwrite=overwrite)
+        except OutputError:
+            self._release()
+            raise
         except OSError as problem:
+            self._release()
             raise OutputError(f"{target}: cannot be written ({problem.strerror or problem})") from None
 
     def _begin(self, *, resume: bool, overwrite: bool) -> None:
@@ -128,6 +155,7 @@ class ResultFile:
                 )
             self._compare(places.settings)
             return
+        self._is_new = True
         _remove(places.partial)
         with replacing(places.settings) as temporary:
             temporary.write_text(json.dumps(self._settings, ensure_ascii=False, indent=1) + "\n", "utf-8")
@@ -168,12 +196,23 @@ class ResultFile:
 
         Whatever ends it early, the records so far are kept.
         """
-        stream = iter(results)
-        first = next(stream, None)  # before opening: on the way to it, what is done already is read
+        try:
+            yield from self._write(iter(results))
+        finally:
+            self._release()
+
+    def _write(self, results: Iterator[Result]) -> Iterator[Result]:
+        try:
+            first = next(results, None)  # before opening: on the way to it, what is done already is read
+        except BaseException:
+            if self._is_new:  # there is nothing to go on from
+                self._places.settings.unlink(missing_ok=True)
+                _remove(self._places.partial)
+            raise
         with self._faults_told():
             self._partial.open()
         try:
-            for result in chain(() if first is None else (first,), stream):
+            for result in chain(() if first is None else (first,), results):
                 with self._faults_told():
                     self._partial.write(result)
                 self.count += 1
@@ -185,6 +224,11 @@ class ResultFile:
             self._partial.complete(self._places.target)
             self._places.settings.unlink(missing_ok=True)
             _remove(self._places.partial)
+
+    def _release(self) -> None:
+        """Let others write the file; the lock's own file goes too, as a run that is over needs none."""
+        self._places.lock.unlink(missing_ok=True)
+        self._lock.release()
 
     @contextmanager
     def _faults_told(self) -> Iterator[None]:
@@ -199,6 +243,8 @@ class ResultFile:
     def how_to_go_on(self) -> str:
         """Say what is kept of a run that ended early."""
         count = self.count - self._partial.waiting()
+        if not count:
+            return "no record was written yet"
         records = f"{count:,} record{'' if count == 1 else 's'}"
         return f"{records} kept in {self._places.partial}; go on with --resume"
 

@@ -77,6 +77,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; every expected error ends as one line on stderr."""
+    _replace_closed_streams()
     messages = Messages()
     _prefer_utf8()
     if not sys.warnoptions:
@@ -127,6 +128,13 @@ def _forget_stdout() -> None:
 def _command_of(error: Any) -> str:
     context = getattr(error, "ctx", None)
     return context.command_path if context is not None else "clipcli"
+
+
+def _replace_closed_streams() -> None:
+    """Give a process that was started with closed streams, as daemons are, ones that lead nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _prefer_utf8() -> None:
