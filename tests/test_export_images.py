@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clipcli.errors import ImageError, OutputError
-from clipcli.export_images import DTYPES, IMAGE_SUFFIXES, ImageRow, check_image_suffix, write_image_embeddings
+from clipcli.export import check_suffix
+from clipcli.export_images import DTYPES, IMAGE_SUFFIXES, ImageRow, write_image_embeddings
 from clipcli.store import ModelFacts
 from clipcli.textfiles import unguarded
 from clipcli.zeroshot import normalise
@@ -358,7 +359,7 @@ def test_a_run_that_ends_early_leaves_what_was_there_before(suffix: str, tmp_pat
 
 def test_an_unknown_suffix_is_refused_with_the_known() -> None:
     with pytest.raises(OutputError, match=r"images.txt: unknown format '.txt'; choose one of .npy, .npz"):
-        check_image_suffix(Path("images.txt"))
+        check_suffix(Path("images.txt"))
 
 
 def test_the_command_exports_and_records_failures(run: Run, photos: dict[str, Path], tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipcli.errors import InputError, ModelError
+from clipcli.errors import InputError
 from clipcli.inputs import BadInput, FileInput, Input, MemberInput, Source, discover
-from clipcli.model import PRECISIONS
+from clipcli.model import check_precision
 from clipcli.pipeline import Block, Cached, ImageStatistics, Plan, embed_images
 from clipcli.sources import ModelSource, resolve_model
 from clipcli.store import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
@@ -74,8 +74,7 @@ class Embedder:
         offline: bool = False,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
-        if precision not in PRECISIONS:
-            raise ModelError(f"--precision {precision}: choose one of {', '.join(PRECISIONS)}")
+        check_precision(precision)
         self._warn = warn
         self._device, self._precision = device, precision
         self._batch_size, self._workers = batch_size, workers

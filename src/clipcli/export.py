@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.files import replacing
+from clipcli.parquet import pyarrow_or_error
 from clipcli.store import ModelFacts
 from clipcli.textfiles import csv_line
 
@@ -54,7 +55,7 @@ def check_suffix(path: Path) -> None:
     if path.suffix.lower() not in _FORMATS:
         raise OutputError(f"{path}: unknown format {path.suffix!r}; choose one of {', '.join(SUFFIXES)}")
     if path.suffix.lower() == ".parquet":
-        _pyarrow()
+        pyarrow_or_error()
 
 
 def load_class_embeddings(path: Path) -> ClassEmbeddings:
@@ -153,17 +154,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
         return json.loads((file.metadata() or {})["clipcli"]), file.get_tensor("embeddings")
 
 
-def _pyarrow() -> Any:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise OutputError("Parquet needs an extra: pip install 'clipcli[parquet]'") from None
-    return pyarrow
-
-
 def _write_parquet(classes: ClassEmbeddings, path: Path) -> None:
-    arrow = _pyarrow()
+    arrow = pyarrow_or_error()
     metadata = _metadata(classes)
     rows = arrow.FixedSizeListArray.from_arrays(arrow.array(classes.vectors.ravel()), classes.vectors.shape[1])
     columns = {
@@ -177,7 +169,7 @@ def _write_parquet(classes: ClassEmbeddings, path: Path) -> None:
 
 
 def _read_parquet(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    table = _pyarrow().parquet.read_table(path)
+    table = pyarrow_or_error().parquet.read_table(path)
     metadata = json.loads(table.schema.metadata[b"clipcli"])
     metadata |= {name: table.column(name).to_pylist() for name in _ROWS}
     return metadata, np.array(table.column("embedding").to_pylist(), dtype=np.float32)

@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import ImageError, OutputError
+from clipcli.export import check_suffix
 from clipcli.files import replacing
 from clipcli.parquet import pyarrow_or_error
 from clipcli.records import printable
 from clipcli.store import ModelFacts
 from clipcli.textfiles import csv_line, guarded
 
-__all__ = ["DTYPES", "IMAGE_SUFFIXES", "ImageRow", "check_image_suffix", "write_image_embeddings"]
+__all__ = ["DTYPES", "IMAGE_SUFFIXES", "ImageRow", "write_image_embeddings"]
 
 DTYPES = ("float32", "float16")
 _VERSION = 1
@@ -62,14 +63,6 @@ class _RowWriter(Protocol):
         """Write what comes after the last row."""
 
 
-def check_image_suffix(path: Path) -> None:
-    """Raise :class:`OutputError` unless the suffix names a format, before any work is done."""
-    if path.suffix.lower() not in _WRITERS:
-        raise OutputError(f"{path}: unknown format {path.suffix!r}; choose one of {', '.join(IMAGE_SUFFIXES)}")
-    if path.suffix.lower() == ".parquet":
-        pyarrow_or_error()
-
-
 def write_image_embeddings(
     rows: Iterable[ImageRow], path: Path, facts: ModelFacts, fingerprint: str, dtype: str = "float32"
 ) -> Iterator[ImageRow]:
@@ -87,7 +80,7 @@ def write_image_embeddings(
     OutputError
         If the suffix is none of :data:`IMAGE_SUFFIXES`, or the file cannot be written.
     """
-    check_image_suffix(path)
+    check_suffix(path)
     pretrained = None if facts.pretrained is None else printable(facts.pretrained)  # may be a file's path
     kind = _Kind(replace(facts, name=printable(facts.name), pretrained=pretrained), fingerprint, dtype)
     with ExitStack() as stack:

@@ -31,19 +31,10 @@ def replacing(path: Path) -> Iterator[Path]:
         If the folder cannot be written, or the disk is full; ``path`` is then as it was. Other errors
         of the block are its own and pass through.
     """
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file in it")
-    if path.exists() and not path.is_file():
+    if _is_special(path):
         yield path
         return
-    target = path.resolve()
-    try:
-        # Opened exclusively by its random name, then reopened by the writers: some take only a path.
-        handle, name = tempfile.mkstemp(prefix=".clipcli-", suffix=path.suffix, dir=target.parent)
-        os.close(handle)
-    except OSError as problem:
-        raise _cannot_be_written(path, problem) from None
-    temporary = Path(name)
+    target, temporary = _claimed(path)
     try:
         try:
             yield temporary
@@ -62,20 +53,34 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def check_writable(path: Path, inputs: Iterable[str | Path | None] = ()) -> None:
     """Raise :class:`OutputError` where a file cannot be made, or is one of the inputs, before any work is done."""
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file in it")
-    if path.exists() and not path.is_file():
+    if _is_special(path):
         return
     if any(_is_same(path, other) for other in inputs if other):
         raise OutputError(f"{path}: is one of the inputs, and would be overwritten; name another file")
     if path.exists() and looks_like_image(read_signature(path)):
         raise OutputError(f"{path}: is an image, and would be overwritten; name another file")
+    _claimed(path)[1].unlink()
+
+
+def _is_special(path: Path) -> bool:
+    """Tell whether a path is there and is a pipe or device; a folder is an error."""
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file in it")
+    return path.exists() and not path.is_file()
+
+
+def _claimed(path: Path) -> tuple[Path, Path]:
+    """Return what a path leads to through links, and a new empty file beside that.
+
+    The file is opened exclusively by its random name; writers open it again, as some take only a path.
+    """
     try:
-        handle, name = tempfile.mkstemp(prefix=".clipcli-", dir=path.resolve().parent)
+        target = path.resolve()
+        handle, name = tempfile.mkstemp(prefix=".clipcli-", suffix=path.suffix, dir=target.parent)
     except (OSError, RuntimeError) as problem:  # RuntimeError: a link that leads to itself, before Python 3.13
         raise _cannot_be_written(path, problem) from None
     os.close(handle)
-    Path(name).unlink()
+    return target, Path(name)
 
 
 def _is_same(path: Path, other: str | Path) -> bool:

@@ -20,6 +20,7 @@ from clipcli.errors import ImageError
 __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
+    "SIGNATURE_BYTES",
     "has_image_suffix",
     "looks_like_image",
     "open_image",
@@ -35,6 +36,9 @@ MAX_PIXELS = 178_956_970
 MAX_BYTES = 2 << 30
 """Largest file that is read, in bytes; what is larger is no photograph."""
 
+SIGNATURE_BYTES = 32
+"""How many of a file's first bytes are looked at to tell its format."""
+
 # Left out on purpose: EPS and WMF (run other programs), TGA and other formats without a signature
 # (any file could pass for one).
 _FORMATS = (
@@ -47,7 +51,6 @@ _SUFFIXES = (
     ".psd", ".sgi",
 )  # fmt: skip
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
-_SIGNATURE_BYTES = 32
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -80,7 +83,7 @@ def has_image_suffix(name: str) -> bool:
 
 def looks_like_image(signature: bytes) -> bool:
     """Tell by its first bytes whether a file is in a format that can be opened."""
-    signature = signature.ljust(_SIGNATURE_BYTES, b"\0")  # some of Pillow's tests trip over fewer bytes
+    signature = signature.ljust(SIGNATURE_BYTES, b"\0")  # some of Pillow's tests trip over fewer bytes
     for name in _formats():
         accept = Image.OPEN[name][1]
         # A string from an accept function says: right format, but support for it is not compiled in.
@@ -93,7 +96,7 @@ def read_signature(path: str | Path) -> bytes:
     """Return the first bytes of a file; none where it cannot be read."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - also names that are no valid text
-            return file.read(_SIGNATURE_BYTES)
+            return file.read(SIGNATURE_BYTES)
     except (OSError, ValueError):
         return b""
 
@@ -196,7 +199,7 @@ def _unidentified(source: Path | bytes | BinaryIO) -> ImageError:
     if isinstance(source, Path):
         signature = read_signature(source)
     elif isinstance(source, bytes):
-        signature = source[:_SIGNATURE_BYTES]
+        signature = source[:SIGNATURE_BYTES]
     if signature[4:8] == b"ftyp" and signature[8:12] in _HEIF_BRANDS and "HEIF" not in _formats():
         return ImageError("unsupported", "HEIC needs an extra: pip install 'clipcli[heif]'")
     if looks_like_image(signature):

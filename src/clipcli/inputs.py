@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from clipcli.errors import ImageError, InputError
-from clipcli.images import MAX_BYTES, has_image_suffix, looks_like_image, read_signature, too_many_bytes
+from clipcli.images import (
+    MAX_BYTES,
+    SIGNATURE_BYTES,
+    has_image_suffix,
+    looks_like_image,
+    read_signature,
+    too_many_bytes,
+)
 from clipcli.walk import walk
 
 if TYPE_CHECKING:
@@ -30,7 +37,6 @@ __all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "count_fil
 
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _CHUNK = 1 << 16
-_SIGNATURE_BYTES = 32
 
 Warn = Callable[[str], None]
 
@@ -230,7 +236,7 @@ def _member(name: str, member: tarfile.TarInfo, members: tarfile.TarFile) -> Inp
         return None
     if member.size > MAX_BYTES:
         return BadInput(name, too_many_bytes(member.size)) if has_image_suffix(name) else None
-    start = file.read(_SIGNATURE_BYTES)
+    start = file.read(SIGNATURE_BYTES)
     if not has_image_suffix(name) and not looks_like_image(start):
         return None  # unread, whatever its size
     data = start + file.read()

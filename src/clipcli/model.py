@@ -26,6 +26,7 @@ __all__ = [
     "ImageEncoder",
     "Model",
     "TextEncoder",
+    "check_precision",
     "choose_device",
     "choose_precision",
     "open_model",
@@ -181,10 +182,15 @@ def choose_device(wish: str) -> str:
     raise ModelError(f"--device {wish}: not on this machine; there is: auto, {', '.join(known)}")
 
 
-def choose_precision(wish: str, device: str) -> str:
-    """Turn ``--precision`` into ``fp32``, ``bf16`` or ``fp16``; ``auto`` is fp16 on CUDA, else fp32."""
+def check_precision(wish: str) -> None:
+    """Raise :class:`ModelError` unless ``wish`` is one of :data:`PRECISIONS`."""
     if wish not in PRECISIONS:
         raise ModelError(f"--precision {wish}: choose one of {', '.join(PRECISIONS)}")
+
+
+def choose_precision(wish: str, device: str) -> str:
+    """Turn ``--precision`` into ``fp32``, ``bf16`` or ``fp16``; ``auto`` is fp16 on CUDA, else fp32."""
+    check_precision(wish)
     if wish == "auto":
         return "fp16" if device.startswith("cuda") else "fp32"
     return wish

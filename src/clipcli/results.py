@@ -11,7 +11,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -26,7 +26,7 @@ from clipcli.lines import PartialLines
 from clipcli.records import Result, printable
 from clipcli.writers import Layout
 
-__all__ = ["RESUMABLE", "ResultFile", "skip_done"]
+__all__ = ["RESUMABLE", "ResultFile", "is_complete", "skip_done"]
 
 RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
 """The formats that an interrupted run can be taken up in."""
@@ -73,6 +73,11 @@ class _Places:
     @property
     def settings(self) -> Path:
         return self.target.with_name(self.target.name + ".partial.json")
+
+
+def is_complete(target: Path) -> bool:
+    """Tell whether a file is there and no interrupted run of it."""
+    return target.exists() and not _Places(target).settings.exists()
 
 
 def _lock(places: _Places) -> FileLock:
@@ -227,7 +232,8 @@ class ResultFile:
 
     def _release(self) -> None:
         """Let others write the file; the lock's own file goes too, as a run that is over needs none."""
-        self._places.lock.unlink(missing_ok=True)
+        with suppress(OSError):  # some systems remove no open file; there filelock does it
+            self._places.lock.unlink(missing_ok=True)
         self._lock.release()
 
     @contextmanager

@@ -105,6 +105,7 @@ class EmbeddingStore:
 
     def __init__(self, folder: Path | None, warn: Warn = lambda _: None, limit: int = DEFAULT_LIMIT) -> None:
         self._limit = limit
+        self._hashes: dict[FileStamp, bytes] = {}
         self._database = Database(folder / _FILE_NAME if folder else None, _SCHEMA, warn)
 
     @property
@@ -222,12 +223,13 @@ class EmbeddingStore:
         status = path.stat()
         times = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
         stamp = FileStamp(os.fsencode(path), times)  # bytes, as a name need not be Unicode
-        known = self.contents_of([stamp]).get(stamp)
+        known = self.contents_of([stamp]).get(stamp) if self.path is not None else self._hashes.get(stamp)
         if known is not None:
             return known.hex()
         with path.open("rb") as file:
             digest = _sha256_of(iter(lambda: file.read(1 << 20), b""))
         self.remember_contents({stamp: digest})
+        self._hashes[stamp] = digest  # a run asks for its weights several times, also where nothing is kept on disk
         return digest.hex()
 
     # --- looking after it -------------------------------------------------------------------------

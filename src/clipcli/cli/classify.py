@@ -69,9 +69,9 @@ class _Destination:
 
     def is_complete(self) -> bool:
         """Tell whether there is nothing to resume, because the file is whole."""
-        if not self.resume or self.file is None:
-            return False
-        return self.file.exists() and not self.file.with_name(self.file.name + ".partial.json").exists()
+        from clipcli.results import is_complete
+
+        return self.resume and self.file is not None and is_complete(self.file)
 
 
 def classify(

@@ -18,6 +18,15 @@ __all__ = ["app"]
 app = typer.Typer(help="Write embeddings to files.", no_args_is_help=True, rich_markup_mode=None)
 
 
+OutputFile = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="FILE", show_default=False,
+        help="Where to: .npy, .npz, .safetensors, .parquet, .csv or .jsonl.",
+    ),
+]  # fmt: skip
+
+
 @app.callback()
 def _group() -> None:
     pass
@@ -25,11 +34,7 @@ def _group() -> None:
 
 @app.command("text")
 def export_text(
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FILE",
-                     help="Where to: .npy, .npz, .safetensors, .parquet, .csv or .jsonl.", show_default=False),
-    ],
+    output: OutputFile,
     labels: options.LabelsFile = None,
     label: options.ExtraLabels = None,
     template: options.Templates = None,
@@ -81,11 +86,7 @@ class Dtype(str, Enum):
 @app.command("images")
 def export_images(
     inputs: options.Inputs,
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FILE",
-                     help="Where to: .npy, .npz, .safetensors, .parquet, .csv or .jsonl.", show_default=False),
-    ],
+    output: OutputFile,
     dtype: Annotated[Dtype, typer.Option("--dtype", help="Numbers of four bytes or of two.")] = Dtype.float32,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,
@@ -109,12 +110,13 @@ def export_images(
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.embedder import Embedder, name_of
     from clipcli.errors import ImageError
-    from clipcli.export_images import ImageRow, check_image_suffix, write_image_embeddings
+    from clipcli.export import check_suffix
+    from clipcli.export_images import ImageRow, write_image_embeddings
     from clipcli.files import check_writable
     from clipcli.inputs import Source, count_files, discover
     from clipcli.records import printable
 
-    check_image_suffix(output)
+    check_suffix(output)
     check_writable(output, [*inputs, pretrained])
     embedder = Embedder(
         model, pretrained=pretrained, device=device, precision=precision, batch_size=batch_size, workers=workers,
