@@ -24,7 +24,7 @@ LABELS = ["cat", "rocket", "cup of coffee", "temple"]
 
 @pytest.fixture
 def classifier(tiny_clip: Path, tmp_path: Path) -> Classifier:
-    return Classifier(str(tiny_clip), LABELS, device="cpu", cache=tmp_path / "cache")
+    return Classifier(str(tiny_clip), LABELS, device="cpu", batch_size=16, cache=tmp_path / "cache")
 
 
 def scores(result: Prediction | Failure) -> dict[str, float]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from clipcli.model import choose_device, choose_precision
 from conftest import Run, RunTogether, clean_environment, lines_of
 
 POCKET = ("--model", "pocket")
@@ -101,7 +102,8 @@ def flat(record: dict[str, Any]) -> dict[str, str]:
             "error_type": record["error"]["type"],
             "error_message": record["error"]["message"],
         }
-    cells = {"path": record["path"], "model": record["model"], "pretrained": record["pretrained"] or ""}
+    cells = {"path": record["path"], "model": record["model"], "pretrained": record["pretrained"] or "",
+             "precision": record["precision"]}  # fmt: skip
     for rank, score in enumerate(record["top"], start=1):
         cells |= {f"{name}{'' if rank == 1 else f'_{rank}'}": str(value) for name, value in score.items()}
     return cells
@@ -131,8 +133,9 @@ def test_every_photo_gets_its_label_in_the_order_of_the_inputs(outputs: dict[str
 
 def test_a_record_holds_the_best_labels_their_scores_and_the_model(outputs: dict[str, Done]) -> None:
     record = json.loads(lines_of(outputs["jsonl"].stdout)[0])
-    assert list(record) == ["path", "label", "probability", "similarity", "top", "model", "pretrained"]
+    assert list(record) == ["path", "label", "probability", "similarity", "top", "model", "pretrained", "precision"]
     assert (record["model"], record["pretrained"]) == ("pocket", None)
+    assert record["precision"] == choose_precision("auto", choose_device("auto"))
     assert [score["probability"] for score in record["top"]] == sorted(
         (score["probability"] for score in record["top"]), reverse=True
     )
@@ -266,7 +269,7 @@ def test_what_was_encoded_before_scores_the_same_from_the_cache(runs: dict[str, 
 def test_verbose_says_what_came_from_the_cache_and_what_the_model_is(runs: dict[str, Done]) -> None:
     text, model, images = lines_of(runs["second"].stderr)
     assert text == "text: 2 prompts from the cache, 0 encoded"
-    assert re.match(r"model: pocket, 2 labels, logit scale [\d.]+, images in fp32$", model)
+    assert re.match(r"model: pocket, 2 labels, logit scale [\d.]+, images in (fp32|bf16|fp16)$", model)
     assert re.match(r"images: \d+ from the cache, \d+ encoded", images)
 
 

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from clipcli import Embedder
+from clipcli.encoders import ImageEncoder
 from clipcli.errors import ImageError, ModelError
-from clipcli.model import ImageEncoder, open_model
+from clipcli.model import choose_precision, open_model
 from clipcli.sources import resolve_model
 
 
@@ -44,9 +45,9 @@ def test_a_second_run_never_loads_the_model(model: str, tmp_path: Path) -> None:
 
 def test_embeddings_are_what_the_encoder_makes_of_each_picture(model: str, tmp_path: Path) -> None:
     paths = make_images(tmp_path, 5)
-    embedder = Embedder(model, cache=False, device="cpu", batch_size=2)
+    embedder = Embedder(model, cache=False, device="cpu", precision="fp32", batch_size=2)
     encoder = embedder.model.image_encoder
-    alone = [encoder.encode([encoder.prepare(Image.open(path))])[0] for path in paths]
+    alone = [encoder.encode([encoder.preprocessing.pixels(Image.open(path))])[0] for path in paths]
     np.testing.assert_allclose(vectors_of(embedder, paths), alone, atol=1e-5)
 
 
@@ -79,7 +80,7 @@ def test_embeddings_of_half_precision_come_back_as_they_were_made(precision: str
 def test_the_automatic_precision_shares_embeddings_with_what_it_comes_to(model: str, tmp_path: Path) -> None:
     paths = make_images(tmp_path, 3)
     vectors_of(Embedder(model, cache=tmp_path / "cache", device="cpu"), paths)
-    named = Embedder(model, cache=tmp_path / "cache", device="cpu", precision="fp32")
+    named = Embedder(model, cache=tmp_path / "cache", device="cpu", precision=choose_precision("auto", "cpu"))
     vectors_of(named, paths)
     assert named.image_statistics.cached == 3
 
@@ -131,38 +132,39 @@ class LittleMemory:
     def __init__(self, network: Any, room: int) -> None:
         self.visual, self._network, self._room = network.visual, network, room
         self.sizes: list[int] = []
+        self.fault: Exception | None = None
 
     def encode_image(self, batch: Any) -> Any:
         import torch
 
         self.sizes.append(len(batch))
         assert len(self.sizes) < 50, f"tried without end: {self.sizes}"
+        if self.fault:
+            raise self.fault
         if len(batch) > self._room:
             raise torch.OutOfMemoryError("out of memory")
         return self._network.encode_image(batch)
 
 
 def random_images(count: int, size: int = 32) -> list[Any]:
-    """Images as an encoder prepares them."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    return [torch.randn(3, size, size, generator=generator) for _ in range(count)]
+    """Pixels as an encoder takes them."""
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, (size, size, 3), np.uint8) for _ in range(count)]
 
 
 @pytest.fixture
 def encoders(model: str) -> tuple[ImageEncoder, LittleMemory, ImageEncoder]:
     """An encoder with room, and one that has little, of the same model."""
-    whole = open_model(resolve_model(model), "cpu").image_encoder
+    whole = open_model(resolve_model(model), "cpu", "fp32").image_encoder
     network = LittleMemory(whole._network, 3)
-    return whole, network, ImageEncoder(network, whole._transform, "cpu")
+    return whole, network, ImageEncoder(network, whole.preprocessing, "cpu")
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(
     encoders: tuple[ImageEncoder, LittleMemory, ImageEncoder], tmp_path: Path
 ) -> None:
     whole, network, cramped = encoders
-    prepared = [whole.prepare(Image.open(path)) for path in make_images(tmp_path, 10)]
+    prepared = [whole.preprocessing.pixels(Image.open(path)) for path in make_images(tmp_path, 10)]
     np.testing.assert_allclose(cramped.encode(prepared), whole.encode(prepared), atol=1e-5)
     assert network.sizes == [10, 5, 2, 2, 2, 2, 2]
     cramped.encode(prepared[:4])
@@ -174,7 +176,7 @@ def test_a_device_without_room_for_one_image_is_an_error_that_says_so(
 ) -> None:
     _, network, cramped = encoders
     network._room = 0
-    prepared = [cramped.prepare(Image.open(path)) for path in make_images(tmp_path, 2)]
+    prepared = [cramped.preprocessing.pixels(Image.open(path)) for path in make_images(tmp_path, 2)]
     with pytest.raises(ModelError, match="too small for one image"):
         cramped.encode(prepared)
 
@@ -210,8 +212,9 @@ def test_a_fault_that_is_no_lack_of_memory_is_not_tried_again(
     encoders: tuple[ImageEncoder, LittleMemory, ImageEncoder],
 ) -> None:
     _, network, cramped = encoders
-    with pytest.raises(RuntimeError, match="size of tensor"):
-        cramped.encode(random_images(2, size=8))
+    network.fault = RuntimeError("out of order")
+    with pytest.raises(RuntimeError, match="out of order"):
+        cramped.encode(random_images(2))
     assert network.sizes == [2]
 
 

@@ -406,3 +406,95 @@ def test_any_first_bytes_can_be_asked_about(signature: bytes) -> None:
 
 
 # --- finding ------------------------------------------------------------------------------------------------
+
+
+# --- large JPEGs are decoded at a part of their size -------------------------------------------------
+
+
+def fits_224(width: int, height: int) -> tuple[int, int]:
+    scale = 224 / min(width, height)
+    return round(width * scale), round(height * scale)
+
+
+def jpeg_of(size: tuple[int, int], form: str = "JPEG", **options: Any) -> bytes:
+    file = BytesIO()
+    pattern = Image.frombytes("RGB", (16, 16), np.random.default_rng(1).bytes(768))
+    pattern.resize(size, Image.Resampling.BICUBIC).save(file, form, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [((4000, 3000), (1000, 750)), ((8000, 6000), (1000, 750)), ((1000, 900), (500, 450)), ((895, 895), (895, 895)),
+     ((300, 200), (300, 200)), ((3000, 500), (3000, 500)), ((6001, 1793), (1501, 449))],
+)  # fmt: skip
+def test_a_large_jpeg_is_decoded_smaller_but_at_twice_what_is_needed_at_least(
+    size: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    assert open_image(jpeg_of(size), fits_224).size == decoded
+    assert min(decoded) >= min(448, *size)
+
+
+def test_without_a_wish_a_jpeg_is_decoded_whole() -> None:
+    assert open_image(jpeg_of((2000, 1000))).size == (2000, 1000)
+
+
+def test_other_formats_are_decoded_whole() -> None:
+    assert open_image(jpeg_of((2000, 1000), "PNG"), fits_224).size == (2000, 1000)
+
+
+def test_a_jpeg_of_several_pictures_is_decoded_smaller_too() -> None:
+    second = Image.new("RGB", (2000, 1000))
+    data = jpeg_of((2000, 1000), "MPO", save_all=True, append_images=[second])
+    assert open_image(data, fits_224).size == (1000, 500)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_of_a_turned_jpeg_the_upright_size_counts(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    asked: list[tuple[int, int]] = []
+
+    def squashed(width: int, height: int) -> tuple[int, int]:
+        asked.append((width, height))
+        return (400, 100)
+
+    opened = open_image(jpeg_of((3200, 1600), exif=exif.tobytes()), squashed)
+    on_its_side = orientation >= 5
+    assert asked == [(1600, 3200) if on_its_side else (3200, 1600)]
+    # Lying, 3200 wide for 400; on its side, 1600 wide for 400: at least twice that must be left.
+    assert opened.size == ((800, 1600) if on_its_side else (800, 400))
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_grey_and_cmyk_jpegs_keep_their_colours_when_decoded_smaller(mode: str) -> None:
+    file = BytesIO()
+    Image.new("RGB", (2000, 1500), (200, 60, 60)).convert(mode).save(file, "JPEG", quality=95)
+    smaller, whole = open_image(file.getvalue(), fits_224), open_image(file.getvalue())
+    assert smaller.size == (1000, 750)
+    assert np.abs(np.asarray(smaller)[5, 5].astype(int) - np.asarray(whole)[5, 5]).max() <= 2
+
+
+def test_a_large_jpeg_that_is_cut_off_is_refused_as_truncated() -> None:
+    data = jpeg_of((4000, 3000))
+    with pytest.raises(ImageError, match="damaged") as refused:
+        open_image(data[: len(data) // 2], fits_224)
+    assert refused.value.kind == "truncated"
+
+
+def test_decoding_smaller_hardly_moves_an_embedding(photos: dict[str, Path]) -> None:
+    from clipcli.model import open_model
+    from clipcli.sources import resolve_model
+
+    encoder = open_model(resolve_model("pocket"), "cpu", "fp32").image_encoder
+    preprocessing = encoder.preprocessing
+    for path in photos.values():
+        file = BytesIO()
+        picture = Image.open(path).convert("RGB")
+        scale = 2400 / max(picture.size)
+        picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS).save(
+            file, "JPEG", quality=92
+        )
+        pixels = [preprocessing.pixels(open_image(file.getvalue(), wish)) for wish in (None, preprocessing.resized)]
+        whole, smaller = encoder.encode(pixels)
+        assert whole @ smaller > 0.995

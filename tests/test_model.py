@@ -27,10 +27,10 @@ PROMPTS = ["a photo of a cat", "an orange rocket"]
 
 
 def open_file(name: str, path: Path) -> Model:
-    return open_model(resolve_model(name, str(path), offline=True), "cpu")
+    return open_model(resolve_model(name, str(path), offline=True), "cpu", "fp32")
 
 
-def open_folder(folder: Path, precision: str = "auto") -> Model:
+def open_folder(folder: Path, precision: str = "fp32") -> Model:
     return open_model(resolve_model(f"local-dir:{folder}", offline=True), "cpu", precision)
 
 
@@ -61,14 +61,24 @@ def assert_computes_what(network: Any, model: Model, image: Path) -> None:
     open_clip = import_open_clip()
     with torch.no_grad():
         texts = network.encode_text(open_clip.get_tokenizer(SMALL)(PROMPTS), normalize=True)
-        pixels = model.image_encoder.prepare(Image.open(image).convert("RGB"))
-        picture = network.encode_image(pixels[None], normalize=True)
+        picture = Image.open(image).convert("RGB")
+        transform = open_clip.image_transform(224, is_train=False)
+        expected = network.encode_image(transform(picture)[None], normalize=True)
+    pixels = model.image_encoder.preprocessing.pixels(picture)
     np.testing.assert_allclose(model.text_encoder.encode(PROMPTS), texts, atol=1e-5)
-    np.testing.assert_allclose(model.image_encoder.encode([pixels]), picture, atol=1e-5)
+    np.testing.assert_allclose(model.image_encoder.encode([pixels]), expected, atol=1e-5)
+
+
+def prepared_for(model: Model, image: Image.Image) -> Any:
+    """What the network is given: (3, H, W)."""
+    import torch
+
+    encoder = model.image_encoder
+    return encoder._normalised(torch.from_numpy(encoder.preprocessing.pixels(image)[None].copy()))[0].float()
 
 
 def activations_of(model: Model) -> set[str]:
-    network = model.text_encoder._network
+    network = model.image_encoder._network
     return {type(module).__name__ for module in network.modules() if "GELU" in type(module).__name__}
 
 
@@ -116,7 +126,7 @@ def test_siglips_preprocessing_squashes_and_centres(tiny_siglip: Path) -> None:
     source = dataclasses.replace(source, preprocess=usual_preprocess("ViT-B-16-SigLIP2"))
     wide = Image.new("RGB", (400, 100), "black")
     wide.paste("white", (0, 0, 100, 100))  # a crop from the centre would lose this
-    prepared = open_model(source, "cpu").image_encoder.prepare(wide)
+    prepared = prepared_for(open_model(source, "cpu"), wide)
     assert prepared.shape == (3, 224, 224)
     assert prepared[:, :, :40].min() == pytest.approx(1.0)
     assert prepared[:, :, 80:].max() == pytest.approx(-1.0)
@@ -125,7 +135,7 @@ def test_siglips_preprocessing_squashes_and_centres(tiny_siglip: Path) -> None:
 def test_clips_preprocessing_crops_the_centre(tiny_clip: Path) -> None:
     wide = Image.new("RGB", (400, 100), "black")
     wide.paste("white", (0, 0, 100, 100))
-    prepared = open_folder(tiny_clip).image_encoder.prepare(wide)
+    prepared = prepared_for(open_folder(tiny_clip), wide)
     assert prepared.shape == (3, 32, 32)
     assert float(prepared[0].max()) == pytest.approx((0 - 0.48145466) / 0.26862954, abs=1e-5)
 
@@ -168,7 +178,9 @@ def test_a_damaged_tokenizer_is_told(tiny_siglip: Path, tmp_path: Path) -> None:
 
 def test_embeddings_have_length_one(tiny_clip: Path, photos: dict[str, Path]) -> None:
     model = open_folder(tiny_clip)
-    pixels = [model.image_encoder.prepare(Image.open(photos[name]).convert("RGB")) for name in ("cat", "rocket")]
+    pixels = [
+        model.image_encoder.preprocessing.pixels(Image.open(photos[name]).convert("RGB")) for name in ("cat", "rocket")
+    ]
     for rows in (model.text_encoder.encode(PROMPTS), model.image_encoder.encode(pixels)):
         assert rows.shape == (2, model.dim)
         assert rows.dtype == np.float32
@@ -327,11 +339,40 @@ def test_an_unknown_precision_is_refused_with_the_known(wish: str) -> None:
         choose_precision(wish, "cpu")
 
 
-@pytest.mark.parametrize(
-    ("device", "expected"), [("cpu", "fp32"), ("mps", "fp32"), ("cuda", "fp16"), ("cuda:1", "fp16")]
-)
+@pytest.mark.parametrize(("device", "expected"), [("mps", "fp32"), ("cuda", "fp16"), ("cuda:1", "fp16")])
 def test_auto_precision_goes_by_the_device(device: str, expected: str) -> None:
     assert choose_precision("auto", device) == expected
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux what the processor can do")
+def test_auto_precision_on_the_cpu_is_bf16_where_the_processor_multiplies_it() -> None:
+    instructions = set(Path("/proc/cpuinfo").read_text("utf-8").split())
+    expected = "bf16" if {"avx512_bf16", "amx_bf16"} & instructions else "fp32"
+    assert choose_precision("auto", "cpu") == expected
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx512_f": True, "avx512_bf16": False}, "fp32"),
+     ({}, "fp32")],
+)  # fmt: skip
+def test_bf16_is_chosen_by_what_torch_says_of_the_processor(
+    capabilities: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert choose_precision("auto", "cpu") == expected
+
+
+@pytest.mark.parametrize("capable", [True, False])
+def test_an_older_torch_is_asked_in_its_own_way(capable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: capable, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    assert choose_precision("auto", "cpu") == ("bf16" if capable else "fp32")
 
 
 @pytest.mark.parametrize(("folder", "precision"), [("tiny_clip", "bf16"), ("tiny_clip", "fp16"), ("pocket", "bf16")])
@@ -341,7 +382,10 @@ def test_half_precision_on_the_cpu_is_close_to_single(
     source = resolve_model("pocket" if folder == "pocket" else str(request.getfixturevalue(folder)))
     rows = []
     for model in (open_model(source, "cpu", "fp32"), open_model(source, "cpu", precision)):
-        pixels = [model.image_encoder.prepare(Image.open(path).convert("RGB")) for path in list(photos.values())[:2]]
+        pixels = [
+            model.image_encoder.preprocessing.pixels(Image.open(path).convert("RGB"))
+            for path in list(photos.values())[:2]
+        ]
         rows.append(model.image_encoder.encode(pixels))
     assert (rows[0] * rows[1]).sum(axis=1).min() > 0.99
 

@@ -54,7 +54,7 @@ def test_a_checkpoint_file_gives_what_open_clip_gives(name: str, tmp_path: Path,
     expected = reference(network, transform, open_clip.get_tokenizer(name), images)
     classifier = Classifier(
         name, LABELS, pretrained=str(checkpoint), templates=TEMPLATES, cache=tmp_path / "cache", top_k=6,
-        device="cpu", offline=True,
+        device="cpu", precision="fp32", offline=True,
     )  # fmt: skip
     assert_agreement(classifier, expected, images)
 
@@ -71,6 +71,7 @@ def test_a_siglip_folder_gives_what_open_clip_gives(tiny_siglip: Path, tmp_path:
         cache=tmp_path,
         top_k=6,
         device="cpu",
+        precision="fp32",
         offline=True,
     )
     assert_agreement(classifier, expected, images)

@@ -27,11 +27,20 @@ PLAN = Plan(batch_size=4, workers=2)
 class MeanColour:
     """A real encoder, if a modest one: the mean colour of an image, as a unit vector."""
 
+    shares_processor = True
+
     def __init__(self) -> None:
         self.batches: list[tuple[int, int]] = []
         self.prepared = 0
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
+    @property
+    def preprocessing(self) -> MeanColour:
+        return self
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        return width, height
+
+    def pixels(self, image: Image.Image) -> np.ndarray:
         self.prepared += 1
         return np.asarray(image, dtype=np.float32).mean(axis=(0, 1)) + 1.0  # (3,)
 
@@ -47,8 +56,8 @@ class FirstComesLast(MeanColour):
         super().__init__()
         self._other = threading.Event()
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        colour = super().prepare(image)
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        colour = super().pixels(image)
         if colour.tolist() == [1.0, 1.0, 1.0]:
             assert self._other.wait(60)
         else:
@@ -63,10 +72,10 @@ class Failing(MeanColour):
         super().__init__()
         self._step, self._fault = step, fault
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
+    def pixels(self, image: Image.Image) -> np.ndarray:
         if self._step == "prepare" and image.width > 4:
             raise self._fault("out of order")
-        return super().prepare(image)
+        return super().pixels(image)
 
     def encode(self, prepared: Sequence[Any], pad_to: int = 0) -> np.ndarray:
         if self._step == "encode":

@@ -191,7 +191,7 @@ class Classifier(Embedder):
         stacked = np.stack(vectors) if vectors else np.empty((0, classes.facts.dim), np.float32)
         similarity = cosine_similarities(stacked, classes.vectors)  # (N, D) x (C, D) -> (N, C)
         scored = probabilities(similarity, classes.facts.logit_scale, classes.facts.logit_bias)
-        rows = iter(zip(scored, similarity, strict=True))
+        rows, precision = iter(zip(scored, similarity, strict=True)), self.precision
         for item, vector in block:
             if isinstance(vector, ImageError):
                 yield Failure(name_of(item), vector.kind, str(vector))
@@ -200,7 +200,7 @@ class Classifier(Embedder):
             ranking = rank(classes.labels, probability, cosines, self.top_k, self.thresholds)
             groups = group_probabilities(classes.groups, probability) if any(classes.groups) else {}
             yield Prediction(
-                name_of(item), ranking.label, ranking.top, self.source.name, self.source.pretrained, groups
+                name_of(item), ranking.label, ranking.top, self.source.name, self.source.pretrained, groups, precision
             )
 
 

@@ -7,6 +7,7 @@ to 8-bit RGB. Formats are recognised by content; the suffix of a file says nothi
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -52,6 +53,7 @@ _SUFFIXES = (
 )  # fmt: skip
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _ORIENTATION_TAG = 0x0112
+_SPARE = 2  # a JPEG is decoded at no less than this many times the size it will be resized to
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -61,6 +63,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNS_ON_ITS_SIDE = frozenset(_TURNS[orientation] for orientation in (5, 6, 7, 8))
 
 
 @cache
@@ -124,13 +127,18 @@ def too_many_bytes(size: int) -> ImageError:
     return ImageError("too_large", f"{size / 2**30:.1f} GiB, over the limit of {MAX_BYTES >> 30} GiB; not read")
 
 
-def open_image(source: Path | bytes | BinaryIO) -> Image.Image:
+def open_image(
+    source: Path | bytes | BinaryIO, resized: Callable[[int, int], tuple[int, int]] | None = None
+) -> Image.Image:
     """Open and decode one image.
 
     Parameters
     ----------
     source
         A path, the encoded bytes, or a binary file object.
+    resized
+        Says to which (width, height) a picture of some (width, height) will be made smaller. A large JPEG is
+        then decoded at a half, a quarter or an eighth of its size, never below twice what is needed.
 
     Returns
     -------
@@ -150,6 +158,8 @@ def open_image(source: Path | bytes | BinaryIO) -> Image.Image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise _too_large(f"{width} x {height} pixels")
+            if resized is not None and image.format in ("JPEG", "MPO"):
+                _decode_smaller(image, resized)
             image.load()
             return to_rgb(_upright(image))
     except ImageError:
@@ -217,12 +227,24 @@ def _damaged(problem: Exception) -> ImageError:
     return ImageError("truncated" if cut_off else "unreadable", f"damaged image ({message})")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn the image as its EXIF orientation says; EXIF that cannot be read turns nothing."""
+def _decode_smaller(image: Image.Image, resized: Callable[[int, int], tuple[int, int]]) -> None:
+    """Let the JPEG decoder scale the picture down where it will be made much smaller anyway."""
+    turned = _turn_of(image) in _TURNS_ON_ITS_SIDE
+    needed = resized(*(reversed(image.size) if turned else image.size))
+    width, height = reversed(needed) if turned else needed
+    image.draft(None, (width * _SPARE, height * _SPARE))
+
+
+def _turn_of(image: Image.Image) -> Image.Transpose | None:
+    """Return how the EXIF orientation says to turn; EXIF that cannot be read turns nothing."""
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION_TAG, 1))
+        return _TURNS.get(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # noqa: BLE001 - broken EXIF must not cost the picture
-        return image
+        return None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _turn_of(image)
     return image if turn is None else image.transpose(turn)
 
 

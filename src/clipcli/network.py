@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import pickle
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +19,31 @@ from clipcli._torchvision import import_open_clip
 from clipcli.checkpoints import OPENAI_BUFFERS, has_openai_buffers, is_torchscript
 from clipcli.errors import CheckpointError, ModelError
 from clipcli.hub import network_forbidden
+from clipcli.preprocess import Preprocessing
 from clipcli.sources import ModelSource
 
-__all__ = ["load_network"]
+__all__ = ["DTYPES", "load_network"]
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""torch's names of the precisions."""
+
+_RANDOM_INITS = ("normal", "uniform", "trunc_normal", "kaiming", "xavier", "orthogonal", "sparse")
 
 
-def load_network(source: ModelSource) -> tuple[Any, Any, Any]:
+def load_network(source: ModelSource, image_precision: str = "fp32") -> tuple[Any, Preprocessing, Any]:
     """Build the architecture and load its weights.
+
+    Parameters
+    ----------
+    source
+        The model's files.
+    image_precision
+        What the image encoder will compute in: ``fp32``, ``bf16`` or ``fp16``. Its batch normalisations stay
+        in fp32 (as in open_clip's own ``convert_weights_to_lp``), the text encoder too.
 
     Returns
     -------
-    open_clip's model, in evaluation mode on the CPU; its image transform; its tokenizer.
+    open_clip's model, in evaluation mode on the CPU; what it wants of images; its tokenizer.
 
     Raises
     ------
@@ -38,9 +54,60 @@ def load_network(source: ModelSource) -> tuple[Any, Any, Any]:
     """
     open_clip = import_open_clip()
     with _quiet_libraries(), network_forbidden():
-        network = _build(open_clip, source)
-        _load_weights(open_clip, network, source)
-        return network.eval(), _transform(open_clip, network, source), _tokenizer(open_clip, source)
+        with _no_random_weights():
+            network = _build(open_clip, source)
+        _lower_precision(network.visual, image_precision)
+        with _mapped_checkpoints(source.checkpoint):
+            _load_weights(open_clip, network, source)
+        return network.eval(), _preprocessing(network, source), _tokenizer(open_clip, source)
+
+
+@contextmanager
+def _no_random_weights() -> Iterator[None]:
+    """Build without drawing random weights: every one will be loaded, and drawing takes longer than loading."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    drawing = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_}
+
+    class LeaveAsTheyAre(TorchFunctionMode):
+        def __torch_function__(
+            self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            del types
+            kwargs = kwargs or {}
+            name = getattr(function, "__name__", "")
+            if function in drawing or (
+                getattr(function, "__module__", "") == "torch.nn.init" and name.startswith(_RANDOM_INITS)
+            ):
+                return args[0] if args else kwargs["tensor"]
+            return function(*args, **kwargs)
+
+    with LeaveAsTheyAre():
+        yield
+
+
+def _lower_precision(image_encoder: Any, precision: str) -> None:
+    """Give the image encoder its precision, and the memory layout that convolutions are fastest in."""
+    import torch
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    image_encoder.to(dtype=getattr(torch, DTYPES[precision]), memory_format=torch.channels_last)
+    for module in image_encoder.modules():
+        if isinstance(module, _BatchNorm):
+            module.float()
+
+
+@contextmanager
+def _mapped_checkpoints(path: Path) -> Iterator[None]:
+    """Let torch map a checkpoint into memory rather than read it whole, where torch and the file allow it."""
+    try:
+        config: Any = import_module("torch.utils.serialization").config
+    except ImportError:  # torch < 2.6
+        yield
+        return
+    with config.patch("load.mmap", zipfile.is_zipfile(path)):
+        yield
 
 
 def _build(open_clip: Any, source: ModelSource) -> Any:
@@ -56,11 +123,10 @@ def _build(open_clip: Any, source: ModelSource) -> Any:
         raise ModelError(f"{source.title}: open_clip cannot build it ({_one_line(problem)})") from problem
 
 
-def _transform(open_clip: Any, network: Any, source: ModelSource) -> Any:
+def _preprocessing(network: Any, source: ModelSource) -> Preprocessing:
     try:
-        settings = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
-        return open_clip.transform.image_transform_v2(settings, is_train=False)
-    except Exception as problem:
+        return Preprocessing.from_config(network.visual.preprocess_cfg)
+    except (KeyError, IndexError, TypeError, ValueError) as problem:
         raise ModelError(f"{source.title}: its preprocessing cannot be used: {source.preprocess}") from problem
 
 

@@ -7,6 +7,7 @@ error that kept it from having one. An error is a value that flows on beside its
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 from clipcli.errors import ImageError
 from clipcli.images import open_image, read_file, to_rgb
 from clipcli.inputs import BadInput, FileInput, MemberInput
+from clipcli.preprocess import Preprocessing
 from clipcli.store import EmbeddingStore, FileStamp, content_key
+from clipcli.zeroshot import normalise
 
 __all__ = ["Block", "Cached", "Encoder", "ImageStatistics", "Plan", "embed_images"]
 
@@ -35,11 +38,16 @@ Block = list[tuple[Item, "FloatArray | ImageError"]]
 class Encoder(Protocol):
     """What the stream needs of an image encoder; :class:`clipcli.model.ImageEncoder` has it."""
 
-    def prepare(self, image: Any) -> Any:
-        """Resize, crop and normalise one RGB image."""
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How pictures are resized and cropped for it."""
 
-    def encode(self, prepared: Sequence[Any], pad_to: int = 0) -> FloatArray:
-        """Encode N prepared images into (N, D) float32, each row of length one."""
+    @property
+    def shares_processor(self) -> bool:
+        """Whether it computes on the same cores as decoding does; the two then take turns."""
+
+    def encode(self, pixels: Sequence[NDArray[np.uint8]], pad_to: int = 0) -> FloatArray:
+        """Encode N images, each (H, W, 3), into (N, D) float32, each row of length one."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +97,18 @@ class Cached:
             return [None] * len(items)
         stamps = [_stamp(item.path) if isinstance(item, FileInput) else None for item in items]
         contents = self._store.contents_of([stamp for stamp in stamps if stamp])
-        vectors = self._store.get_many("image", self._fingerprint, list(set(contents.values())))
+        vectors = self._known(list(set(contents.values())))
         return [vectors.get(contents.get(stamp, b"")) if stamp else None for stamp in stamps]
 
     def find(self, content: bytes) -> FloatArray | None:
         """Return what is known of some bytes under whatever name they stood before."""
-        return self._store.get_many("image", self._fingerprint, [content]).get(content)
+        return self._known([content]).get(content)
+
+    def _known(self, contents: list[bytes]) -> dict[bytes, FloatArray]:
+        known = self._store.get_many("image", self._fingerprint, contents)
+        if not self._half or not known:
+            return known
+        return dict(zip(known, normalise(np.stack(list(known.values()))), strict=True))
 
     def keep(self, fresh: dict[bytes, FloatArray], files: dict[FileStamp, bytes]) -> None:
         """Keep new embeddings, and which file has which content."""
@@ -105,7 +119,7 @@ class Cached:
 
     def as_kept(self, vectors: FloatArray) -> FloatArray:
         """Round embeddings to what the cache gives back, so that a cached run yields the same digits."""
-        return vectors.astype(np.float16).astype(np.float32) if self._half else vectors
+        return normalise(vectors.astype(np.float16).astype(np.float32)) if self._half else vectors
 
 
 @dataclass(frozen=True)
@@ -138,14 +152,16 @@ def embed_images(
     the :class:`ImageError` that took its place.
     """
     encoder: Encoder | None = None
+    may_decode = threading.Event()
+    may_decode.set()
 
     def prepare(item: Item) -> _Ready | ImageError:
         assert encoder is not None  # noqa: S101 - opened before the first task is handed out
-        return _prepared(item, cached, encoder)
+        return _prepared(item, cached, encoder, may_decode)
 
     executor = ThreadPoolExecutor(plan.workers, thread_name_prefix="decode")
     queue: deque[tuple[Item, FloatArray | Future[_Ready | ImageError]]] = deque()
-    batch = _Batch(cached, plan)
+    batch = _Batch(cached, plan, may_decode)
     waiting = 0
     try:
         for item, vector in _looked_up(items, cached):
@@ -162,6 +178,7 @@ def embed_images(
             yield from batch.add(*_settled(queue.popleft()), encoder)
         yield from batch.flush(encoder)
     finally:
+        may_decode.set()
         executor.shutdown(wait=False, cancel_futures=True)
 
 
@@ -193,8 +210,8 @@ def _settled(
     return item, found.result() if isinstance(found, Future) else found
 
 
-def _prepared(item: Any, cached: Cached, encoder: Encoder) -> _Ready | ImageError:
-    """Read, hash and decode one input; on a worker thread."""
+def _prepared(item: Any, cached: Cached, encoder: Encoder, may_decode: threading.Event) -> _Ready | ImageError:
+    """Read, hash and decode one input; on a worker thread. Reading goes on while decoding has to wait."""
     try:
         if isinstance(item, BadInput):
             return item.problem
@@ -205,12 +222,14 @@ def _prepared(item: Any, cached: Cached, encoder: Encoder) -> _Ready | ImageErro
         elif isinstance(item, MemberInput):
             data, stamp = item.data, None
         else:
-            return _Ready(b"", None, encoder.prepare(to_rgb(item)))
+            return _Ready(b"", None, encoder.preprocessing.pixels(to_rgb(item)))
         content = content_key(data)
         known = cached.find(content)
         if known is not None:
             return _Ready(content, stamp, vector=known)
-        return _Ready(content, stamp, encoder.prepare(open_image(data)))
+        may_decode.wait()
+        image = open_image(data, encoder.preprocessing.resized)
+        return _Ready(content, stamp, encoder.preprocessing.pixels(image))
     except ImageError as error:
         return error
     except MemoryError:
@@ -228,8 +247,8 @@ def _stamp(path: str) -> FileStamp | None:
 class _Batch:
     """Gathers items until a batch is full, then encodes it and lets all of them go in order."""
 
-    def __init__(self, cached: Cached, plan: Plan) -> None:
-        self._cached, self._plan = cached, plan
+    def __init__(self, cached: Cached, plan: Plan, may_decode: threading.Event) -> None:
+        self._cached, self._plan, self._may_decode = cached, plan, may_decode
         self._items: list[tuple[Any, FloatArray | _Ready | ImageError]] = []
         self._filled = self._in_memory = 0
 
@@ -252,8 +271,7 @@ class _Batch:
         fresh = [ready for _, ready in self._items if isinstance(ready, _Ready) and ready.vector is None]
         vectors: FloatArray = np.empty((0, 0), np.float32)
         if fresh and encoder is not None:
-            pad_to = self._plan.batch_size if self._plan.even_batches else 0
-            vectors = self._cached.as_kept(encoder.encode([ready.pixels for ready in fresh], pad_to))
+            vectors = self._cached.as_kept(self._encode(encoder, [ready.pixels for ready in fresh]))
         self._remember(fresh, vectors)
         self._cached.statistics.encoded += len(fresh)
         self._cached.statistics.cached += sum(not isinstance(found, ImageError) for _, found in self._items) - len(
@@ -265,6 +283,15 @@ class _Batch:
         ]
         self._items, self._filled, self._in_memory = [], 0, 0
         yield block
+
+    def _encode(self, encoder: Encoder, pixels: Sequence[NDArray[np.uint8]]) -> FloatArray:
+        """Encode a batch. On a CPU no picture is decoded meanwhile: threads that fight over a core cost both."""
+        if encoder.shares_processor:
+            self._may_decode.clear()
+        try:
+            return encoder.encode(pixels, self._plan.batch_size if self._plan.even_batches else 0)
+        finally:
+            self._may_decode.set()
 
     def _remember(self, fresh: list[_Ready], vectors: FloatArray) -> None:
         new = {ready.content: row for ready, row in zip(fresh, vectors, strict=True) if ready.content}

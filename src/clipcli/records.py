@@ -25,8 +25,8 @@ class Prediction:
         The best labels with their scores, best first.
     groups
         Probability by group, best first, where the labels have groups.
-    model, pretrained
-        What made it.
+    model, pretrained, precision
+        What made it, and what its image encoder computed in.
     """
 
     path: str
@@ -35,6 +35,7 @@ class Prediction:
     model: str
     pretrained: str | None = None
     groups: dict[str, float] = field(default_factory=dict)
+    precision: str = "fp32"
 
     @property
     def probability(self) -> float:
@@ -86,7 +87,7 @@ def as_record(result: Result) -> dict[str, Any]:
     if result.groups:
         record["group"] = next(iter(result.groups))
         record["groups"] = [{"group": name, "probability": written(value)} for name, value in result.groups.items()]
-    return {**record, "model": result.model, "pretrained": result.pretrained}
+    return {**record, "model": result.model, "pretrained": result.pretrained, "precision": result.precision}
 
 
 def flat_columns(top_k: int, *, grouped: bool) -> list[str]:
@@ -94,7 +95,7 @@ def flat_columns(top_k: int, *, grouped: bool) -> list[str]:
     ranks = [f"{name}_{rank}" for rank in range(2, top_k + 1) for name in ("label", "probability", "similarity")]
     groups = ["group", "group_probability"] if grouped else []
     scores = ["path", "label", "probability", "similarity"]
-    return [*scores, *ranks, *groups, "model", "pretrained", "error_type", "error_message"]
+    return [*scores, *ranks, *groups, "model", "pretrained", "precision", "error_type", "error_message"]
 
 
 def flat_values(result: Result) -> dict[str, str | float | None]:
@@ -108,6 +109,7 @@ def flat_values(result: Result) -> dict[str, str | float | None]:
         "similarity": written(result.similarity),
         "model": result.model,
         "pretrained": result.pretrained,
+        "precision": result.precision,
     }
     for rank, score in enumerate(result.top[1:], start=2):
         values[f"label_{rank}"] = score.label

@@ -28,7 +28,7 @@ POCKET_FOLDER = Path(__file__).resolve().parent / "pocket"
 
 _CONFIG_NAME = "open_clip_config.json"
 _LOCAL, _HUB = "local-dir:", "hf-hub:"
-_DECODING = 1  # to be raised when pictures are decoded in another way, so that old embeddings are not used
+_DECODING = 2  # to be raised when pictures are decoded in another way, so that old embeddings are not used
 _TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
     "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",

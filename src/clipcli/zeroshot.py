@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,9 +110,18 @@ def cosine_similarities(images: FloatArray, classes: FloatArray) -> ScoreArray:
     """Cosine similarity of each image to each class. (N, D) x (C, D) -> (N, C).
 
     Summed in float64, so that a row's result does not depend on how many rows there are in any digit
-    that is ever written.
+    that is ever written. On one thread: the others would go on spinning for a while, on cores that are
+    needed to decode the next pictures.
     """
-    return np.asarray(images.astype(np.float64) @ classes.T.astype(np.float64))
+    with _thread_pools().limit(limits=1, user_api="blas"):
+        return np.asarray(images.astype(np.float64) @ classes.T.astype(np.float64))
+
+
+@cache
+def _thread_pools() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def probabilities(similarities: ScoreArray, logit_scale: float, logit_bias: float | None = None) -> ScoreArray:

@@ -1,0 +1,152 @@
+"""From a picture to the pixels an image encoder takes: resized and cropped, by Pillow alone.
+
+The same pixels as open_clip's evaluation transform, for less work: they stay 8-bit until they are in a
+batch, which the encoder normalises all at once; and of a panorama, the ends that will be cropped away are
+never resized (there a few pixels may differ by a grey level or two, as the order of rounding does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["Preprocessing"]
+
+_RESIZE_MODES = ("shortest", "longest", "squash")
+_BICUBIC_REACH = 2.0  # pixels to each side that count, where a picture is not made smaller
+_LONGEST_RESIZED = 4  # times the encoder's input; a longer picture is cut before it is resized
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a model was trained to see; the fields of open_clip's ``PreprocessCfg``.
+
+    Parameters
+    ----------
+    height, width
+        The encoder's input, in pixels.
+    mean, std
+        By channel (R, G, B), for pixels from 0 to 1.
+    interpolation
+        ``bicubic`` or ``bilinear``.
+    resize_mode
+        ``shortest``: the shortest side fits and the middle is cut out; ``longest``: the longest side fits
+        and the rest is filled; ``squash``: both sides are stretched.
+    fill
+        Grey level of the filling, 0 to 255.
+    """
+
+    height: int
+    width: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str = "bicubic"
+    resize_mode: str = "shortest"
+    fill: int = 0
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Preprocessing:
+        """Read open_clip's ``preprocess_cfg``.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If it holds what no encoder can be fed with.
+        """
+        size = config["size"]
+        height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[-1]))
+        mean, std = (
+            tuple(float(value) for value in values)
+            for values in (_by_channel(config["mean"]), _by_channel(config["std"]))
+        )
+        mode = config.get("resize_mode") or "shortest"
+        interpolation = config.get("interpolation") or "bicubic"
+        interpolation = "bicubic" if interpolation == "random" else interpolation  # random in training only
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0.0 or min(height, width) < 1:
+            raise ValueError("size, mean or std")
+        if mode not in _RESIZE_MODES or interpolation not in _FILTERS or config.get("mode", "RGB") != "RGB":
+            raise ValueError("resize_mode, interpolation or mode")
+        if mode == "shortest" and height != width:
+            interpolation = "bicubic"  # what open_clip does there, whatever the config says
+        return cls(height, width, mean, std, interpolation, mode, int(config.get("fill_color") or 0))
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        """Return the (width, height) that a whole picture of this size would be resized to."""
+        if self.resize_mode == "squash":
+            return self.width, self.height
+        if self.resize_mode == "shortest" and self.width == self.height:  # torchvision's rounding
+            if width <= height:
+                return self.width, int(self.width * height / width)
+            return int(self.height * width / height), self.height
+        ratios = (width / self.width, height / self.height)
+        ratio = max(ratios) if self.resize_mode == "longest" else min(ratios)  # timm's rounding
+        return max(1, round(width / ratio)), max(1, round(height / ratio))
+
+    def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Resize and crop one RGB image: (H, W, 3), not yet normalised.
+
+        Raises
+        ------
+        MemoryError
+            If the picture is too large to be resized.
+        """
+        whole = self.resized(*image.size)
+        left, right, before = _window(whole[0], self.width)
+        top, bottom, above = _window(whole[1], self.height)
+        if whole[0] * whole[1] <= _LONGEST_RESIZED * self.width * self.height:
+            part = image.resize(whole, self._filter).crop((left, top, right, bottom))
+        else:
+            part = self._resized_part(image, whole, (left, top, right, bottom))
+        if part.size == (self.width, self.height):
+            return np.asarray(part)
+        canvas = np.full((self.height, self.width, 3), self.fill, np.uint8)
+        canvas[above : above + part.height, before : before + part.width] = np.asarray(part)
+        return canvas
+
+    def _resized_part(self, image: Image.Image, whole: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
+        """Resize only what will be kept of a very long picture, first across, then down."""
+        left, top, right, bottom = box
+        image, first, last = _rows(image, top, bottom, whole[1])
+        across = image.width / whole[0]
+        columns = (left * across, 0.0, min(right * across, image.width), float(image.height))
+        image = image.resize((right - left, image.height), self._filter, columns)
+        return image.resize((image.width, bottom - top), self._filter, (0.0, first, float(image.width), last))
+
+    @property
+    def _filter(self) -> Image.Resampling:
+        return _FILTERS[self.interpolation]
+
+    def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return (3,) factors and offsets: ``pixels * factor + offset`` is what the encoder takes."""
+        mean, std = np.array(self.mean), np.array(self.std)
+        return (1.0 / (255.0 * std)).astype(np.float32), (-mean / std).astype(np.float32)
+
+
+def _rows(image: Image.Image, top: int, bottom: int, whole_height: int) -> tuple[Image.Image, float, float]:
+    """Cut away the rows that do not reach what is kept; return what is left and where in it the kept part lies."""
+    scale = image.height / whole_height
+    first, last = top * scale, min(bottom * scale, image.height)
+    reach = _BICUBIC_REACH * max(scale, 1.0) + 1.0
+    above, below = max(0, floor(first - reach)), min(image.height, ceil(last + reach))
+    if above == 0 and below == image.height:
+        return image, first, last
+    return image.crop((0, above, image.width, below)), first - above, last - above
+
+
+def _window(whole: int, wanted: int) -> tuple[int, int, int]:
+    """Return the first and last pixel of the middle part, and how much filling comes before it."""
+    if whole <= wanted:
+        return 0, whole, (wanted - whole) // 2
+    first = round((whole - wanted) / 2.0)
+    return first, first + wanted, 0
+
+
+def _by_channel(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,) * 3
