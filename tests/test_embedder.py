@@ -156,7 +156,7 @@ def random_images(count: int, size: int = 32) -> list[Any]:
 def encoders(model: str) -> tuple[ImageEncoder, LittleMemory, ImageEncoder]:
     """An encoder with room, and one that has little, of the same model."""
     whole = open_model(resolve_model(model), "cpu", "fp32").image_encoder
-    network = LittleMemory(whole._network, 3)
+    network = LittleMemory(whole.network, 3)
     return whole, network, ImageEncoder(network, whole.preprocessing, "cpu")
 
 

@@ -50,7 +50,7 @@ class Widths:
 
     def __init__(self, model: Model) -> None:
         self.seen: list[int] = []
-        network = model.image_encoder._network
+        network = model.image_encoder.network
         tower = getattr(network, "text", network)
         tower.token_embedding.register_forward_hook(lambda _, inputs, __: self.seen.append(inputs[0].shape[1]))
 
@@ -108,7 +108,7 @@ def test_many_prompts_come_out_in_their_order(tiny_clip: Path) -> None:
 
 def test_the_network_is_as_before_after_prompts_were_cut(tiny_clip: Path) -> None:
     model = opened(tiny_clip)
-    network = model.image_encoder._network
+    network = model.image_encoder.network
     before = {name: value.clone() for name, value in [*network.named_parameters(), *network.named_buffers()]}
     model.text_encoder.encode(["cat"])
     after = dict([*network.named_parameters(), *network.named_buffers()])

@@ -78,7 +78,7 @@ def prepared_for(model: Model, image: Image.Image) -> Any:
 
 
 def activations_of(model: Model) -> set[str]:
-    network = model.image_encoder._network
+    network = model.image_encoder.network
     return {type(module).__name__ for module in network.modules() if "GELU" in type(module).__name__}
 
 

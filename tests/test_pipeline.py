@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -458,3 +459,34 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
         raise AssertionError("it never came to be so")
 
     return wait
+
+
+# --- decoding and encoding take turns on a CPU -------------------------------------------------------
+
+
+class TellsOfDecoding(MeanColour):
+    """An encoder that looks whether pictures are still being prepared while it works."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile = 0
+
+    def encode(self, pixels: Sequence[Any], pad_to: int = 0) -> np.ndarray:
+        time.sleep(0.05)  # those that were begun before come to their end
+        before = self.prepared
+        time.sleep(0.05)
+        self.meanwhile += self.prepared - before
+        return super().encode(pixels, pad_to)
+
+
+def test_no_picture_is_decoded_while_the_same_cores_encode(tmp_path: Path) -> None:
+    encoder = TellsOfDecoding()
+    cached = Cached(EmbeddingStore(None), "none", half=False)
+    pictures = [Image.new("RGB", (64, 64), (number, 0, 0)) for number in range(40)]
+    for number, picture in enumerate(pictures):
+        picture.save(tmp_path / f"{number}.png")
+    items = [FileInput(str(tmp_path / f"{number}.png")) for number in range(40)]
+    blocks = list(embed_images(items, cached, lambda: encoder, PLAN))
+    assert sum(map(len, blocks)) == 40
+    assert encoder.prepared == 40
+    assert encoder.meanwhile == 0

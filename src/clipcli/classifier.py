@@ -53,6 +53,8 @@ class Classifier(Embedder):
         Class embeddings exported before, in place of labels.
     device, precision
         ``auto``, or as the command line has them.
+    engine
+        ``torch``, or ``openvino`` (an extra) for the image encoder on a CPU.
     batch_size, workers
         Images a batch; decoding threads. Chosen for the machine where not given.
     top_k
@@ -85,6 +87,7 @@ class Classifier(Embedder):
         text_embeddings: Path | None = None,
         device: str = "auto",
         precision: str = "auto",
+        engine: str = "torch",
         batch_size: int | None = None,
         workers: int | None = None,
         top_k: int = 5,
@@ -97,8 +100,8 @@ class Classifier(Embedder):
         if (labels is None) == (text_embeddings is None):
             raise LabelError("give either labels or text_embeddings")
         super().__init__(
-            model, pretrained=pretrained, device=device, precision=precision, batch_size=batch_size, workers=workers,
-            cache=cache, cache_limit=cache_limit, offline=offline, warn=warn,
+            model, pretrained=pretrained, device=device, precision=precision, engine=engine,
+            batch_size=batch_size, workers=workers, cache=cache, cache_limit=cache_limit, offline=offline, warn=warn,
         )  # fmt: skip
         self._labels = _as_labels(labels) if labels is not None else []
         self._templates = resolve_templates(list(templates), list(prompts))

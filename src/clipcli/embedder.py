@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -16,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import InputError
 from clipcli.inputs import BadInput, FileInput, Input, MemberInput, Source, discover
-from clipcli.model import check_precision
-from clipcli.pipeline import Block, Cached, ImageStatistics, Plan, embed_images
+from clipcli.model import check_engine, check_precision
+from clipcli.pipeline import Block, Cached, Encoder, ImageStatistics, Plan, embed_images
 from clipcli.sources import ModelSource, resolve_model
 from clipcli.store import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from clipcli.encoders import ImageEncoder
     from clipcli.model import Model
 
     ImageLike = str | Path | Image.Image | Input
@@ -46,6 +46,8 @@ class Embedder:
         For an open_clip name: a tag or a checkpoint file.
     device, precision
         ``auto``, or as the command line has them.
+    engine
+        ``torch``, or ``openvino`` (an extra) for the image encoder on a CPU.
     batch_size, workers
         Images a batch; decoding threads. Chosen for the machine where not given.
     cache
@@ -70,6 +72,7 @@ class Embedder:
         pretrained: str | None = None,
         device: str = "auto",
         precision: str = "auto",
+        engine: str = "torch",
         batch_size: int | None = None,
         workers: int | None = None,
         cache: bool | str | Path = True,
@@ -78,8 +81,9 @@ class Embedder:
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         check_precision(precision)
+        check_engine(engine, device)
         self._warn = warn
-        self._device, self._precision = device, precision
+        self._device, self._precision, self._engine = device, precision, engine
         self._batch_size, self._workers = batch_size, workers
         self.image_statistics = ImageStatistics()
         folder = None if cache is False else default_folder() if cache is True else Path(cache)
@@ -93,6 +97,8 @@ class Embedder:
         """The opened model, loaded on first use."""
         from clipcli.model import open_model
 
+        if self._engine == "openvino":
+            return open_model(self.source, "cpu", "fp32")  # what OpenVINO then converts
         model = open_model(self.source, self._device, self._precision)
         self._store.keep_note(self._precision_note, model.precision)
         return model
@@ -102,21 +108,65 @@ class Embedder:
         """Whether the model had to be loaded so far."""
         return "model" in self.__dict__
 
+    @cached_property
+    def image_encoder(self) -> Encoder:
+        """What encodes images, opened on first use; OpenVINO's needs no model where it was converted before."""
+        if self._engine == "torch":
+            return self.model.image_encoder
+        from clipcli import openvino_engine
+
+        folder = None
+        if self._store.path is not None:
+            fingerprint = self.source.image_fingerprint(self._store.file_sha256, "graph")
+            folder = openvino_engine.graph_folder(self._store.path.parent, fingerprint)
+        graph = openvino_engine.read_graph(folder) if folder else None
+        if graph is None:
+            graph = openvino_engine.convert(self.model)
+            if folder:
+                openvino_engine.keep_graph(graph, folder)
+        return openvino_engine.OpenVinoImageEncoder(graph, openvino_engine.openvino_precision(self._precision))
+
+    @property
+    def ran_on(self) -> str | None:
+        """Where images were encoded: ``cpu``, ``cuda:0``, ``cpu with OpenVINO``; ``None`` if nowhere so far."""
+        if "image_encoder" not in self.__dict__:
+            return None
+        return "cpu with OpenVINO" if self._engine == "openvino" else self.model.device
+
     @property
     def _precision_note(self) -> str:
         gpu, visible = Path("/dev/nvidiactl").exists(), os.environ.get("CUDA_VISIBLE_DEVICES", "all")
         return (
-            f"precision of {self._device} {self._precision} with torch {version('torch')}, "
+            f"precision of {self._device} {self._precision} with {self._engine} {version(self._engine)}, "
             f"processor {_processor()}, gpu {gpu}, seen {visible}"
         )
 
     @property
     def precision(self) -> str:
-        """What the image encoder computes in. The model is loaded to tell only where it was never before."""
+        """What the image encoder computes in: ``bf16``, or ``openvino-bf16`` for another engine than torch.
+
+        The model is loaded to tell only where it was never before.
+        """
+        if self._engine == "openvino":
+            return f"openvino-{self._openvino_precision}"
         if self._precision != "auto" and not self.is_loaded:
             return self._precision
         noted = None if self.is_loaded else self._store.note(self._precision_note)
         return noted or self.model.precision
+
+    @cached_property
+    def _openvino_precision(self) -> str:
+        from clipcli.openvino_engine import openvino_precision
+
+        noted = self._store.note(self._precision_note)
+        if noted is None:
+            noted = openvino_precision(self._precision)
+            self._store.keep_note(self._precision_note, noted)
+        return noted
+
+    @property
+    def _arithmetic(self) -> str:
+        return self.precision.removeprefix("openvino-")
 
     def image_fingerprint(self) -> str:
         """Identify what makes the image embeddings: model, preprocessing and precision."""
@@ -124,8 +174,12 @@ class Embedder:
 
     def facts(self) -> ModelFacts:
         """Return the model's name, dimensions and learned scale; from the cache where it is known there."""
-        known = None if self.is_loaded else self._store.model_facts(self.image_fingerprint())
-        return known or self._facts()
+        if not self.is_loaded:
+            fingerprints = (self.image_fingerprint(), self.source.fingerprint(self._store.file_sha256))
+            known = next(filter(None, map(self._store.model_facts, fingerprints)), None)
+            if known:
+                return replace(known, name=self.source.name, pretrained=self.source.pretrained)
+        return self._facts()
 
     def _facts(self) -> ModelFacts:
         model = self.model
@@ -139,17 +193,16 @@ class Embedder:
         Lists of ``(input, embedding)`` in the order of the inputs. An embedding is (D,) float32 of length
         one; in its place stands an :class:`~clipcli.errors.ImageError` where the input is no image.
         """
-        precision = self.precision
         cached = Cached(
-            self._store, self.image_fingerprint(), half=precision != "fp32", statistics=self.image_statistics
+            self._store, self.image_fingerprint(), half=self._arithmetic != "fp32", statistics=self.image_statistics
         )
 
-        def open_encoder() -> ImageEncoder:
-            model = self.model
+        def open_encoder() -> Encoder:
+            encoder = self.image_encoder
             fingerprint = self.image_fingerprint()
-            cached.use(fingerprint, half=model.precision != "fp32")
-            self._store.remember_model(fingerprint, self._facts())
-            return model.image_encoder
+            cached.use(fingerprint, half=self._arithmetic != "fp32")
+            self._store.remember_model(fingerprint, self.facts())
+            return encoder
 
         workers = self._workers or min(4, os.cpu_count() or 1)
         plan = Plan(self.batch_size, workers, even_batches)
@@ -164,7 +217,7 @@ class Embedder:
     @property
     def batch_size(self) -> int:
         """Images a batch: as asked for, or as suits what the encoder computes in."""
-        return self._batch_size or _BATCH[self.precision]
+        return self._batch_size or _BATCH[self._arithmetic]
 
 
 def _processor() -> str:

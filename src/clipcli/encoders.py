@@ -119,7 +119,7 @@ class ImageEncoder:
     def __init__(self, network: Any, preprocessing: Preprocessing, device: str) -> None:
         import torch
 
-        self._network, self.preprocessing, self._device = network, preprocessing, device
+        self.network, self.preprocessing, self._device = network, preprocessing, device
         self.shares_processor = device == "cpu"
         convolutions = (parameter for parameter in network.visual.parameters() if parameter.dim() > 1)
         self._dtype = next(convolutions).dtype
@@ -168,7 +168,7 @@ class ImageEncoder:
         with torch.inference_mode():
             batch = torch.zeros((size, *pixels[0].shape), dtype=torch.uint8, pin_memory=self._device.startswith("cuda"))
             np.stack(pixels, out=batch[: len(pixels)].numpy())
-            return _unit_rows(self._network.encode_image(self._normalised(batch)))[: len(pixels)]
+            return _unit_rows(self.network.encode_image(self._normalised(batch)))[: len(pixels)]
 
     def _normalised(self, batch: torch.Tensor) -> torch.Tensor:
         """Turn (B, H, W, 3) bytes into what the network takes: (B, 3, H, W), channels last in memory."""

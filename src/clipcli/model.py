@@ -6,14 +6,25 @@ torch is imported when a model is opened, not before.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from clipcli.encoders import ImageEncoder, TextEncoder
 from clipcli.errors import ModelError
 from clipcli.network import load_network
 from clipcli.sources import ModelSource
 
-__all__ = ["PRECISIONS", "Model", "check_precision", "choose_device", "choose_precision", "open_model"]
+__all__ = [
+    "ENGINES",
+    "PRECISIONS",
+    "Model",
+    "check_engine",
+    "check_precision",
+    "choose_device",
+    "choose_precision",
+    "open_model",
+]
 
+ENGINES = ("torch", "openvino")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -73,6 +84,18 @@ def check_precision(wish: str) -> None:
     """Raise :class:`ModelError` unless ``wish`` is one of :data:`PRECISIONS`."""
     if wish not in PRECISIONS:
         raise ModelError(f"--precision {wish}: choose one of {', '.join(PRECISIONS)}")
+
+
+def check_engine(wish: str, device: str = "auto") -> None:
+    """Raise :class:`ModelError` unless ``wish`` is one of :data:`ENGINES`, is installed and runs on the device."""
+    if wish not in ENGINES:
+        raise ModelError(f"--engine {wish}: choose one of {', '.join(ENGINES)}")
+    if wish == "torch":
+        return
+    if device not in ("auto", "cpu"):
+        raise ModelError(f"--engine {wish} runs on the CPU; leave --device {device} out")
+    if find_spec(wish) is None:
+        raise ModelError(f"--engine {wish} needs an extra: pip install 'clipcli[{wish}]'")
 
 
 def choose_precision(wish: str, device: str) -> str:

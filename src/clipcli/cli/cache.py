@@ -46,8 +46,13 @@ def show_info(cache_dir: options.CacheDir = None) -> None:
 
 @app.command("clear")
 def clear(cache_dir: options.CacheDir = None) -> None:
-    """Forget all embeddings. They are made again when next needed."""
-    typer.echo(f"{_open(cache_dir).clear()} embeddings removed")
+    """Forget all embeddings and converted encoders. They are made again when next needed."""
+    from clipcli.openvino_engine import clear_graphs
+
+    store = _open(cache_dir)
+    graphs = clear_graphs(store.path.parent) if store.path else 0
+    converted = f", {graphs} converted encoder{'s' if graphs != 1 else ''} too" if graphs else ""
+    typer.echo(f"{store.clear()} embeddings removed{converted}")
 
 
 @app.command("check")

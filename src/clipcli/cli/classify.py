@@ -90,6 +90,7 @@ def classify(
     pretrained: options.Pretrained = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    engine: options.Engine = "torch",
     offline: options.Offline = False,
     top_k: Annotated[
         int | None,
@@ -169,7 +170,7 @@ def classify(
         model,
         None if text_embeddings is not None else load_labels(labels, label or ()),
         pretrained=pretrained, templates=template or (), prompts=prompts or (), text_embeddings=text_embeddings,
-        device=device, precision=precision, batch_size=batch_size, workers=workers,
+        device=device, precision=precision, engine=engine, batch_size=batch_size, workers=workers,
         top_k=top_k or (1 if chosen in (Format.csv, Format.tsv) else 5),
         thresholds=Thresholds(min_probability, min_similarity, min_margin),
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size),
@@ -217,7 +218,8 @@ def _tell_text(classifier: Classifier, messages: Messages) -> None:
 def _tell_images(classifier: Classifier, messages: Messages) -> None:
     """With ``-v``, say what the images took."""
     statistics = classifier.image_statistics
-    where = f" on {classifier.model.device}" if classifier.is_loaded else ", the model was not loaded"
+    where = f" on {classifier.ran_on}" if classifier.ran_on else ""
+    where += "" if classifier.is_loaded else ", the model was not loaded"
     messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded{where}")
 
 

@@ -92,6 +92,7 @@ def export_images(
     pretrained: options.Pretrained = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    engine: options.Engine = "torch",
     offline: options.Offline = False,
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
@@ -119,9 +120,9 @@ def export_images(
     check_suffix(output)
     check_writable(output, [*inputs, pretrained])
     embedder = Embedder(
-        model, pretrained=pretrained, device=device, precision=precision, batch_size=batch_size, workers=workers,
-        cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,
-        warn=messages.warn,
+        model, pretrained=pretrained, device=device, precision=precision, engine=engine,
+        batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
+        cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
     )  # fmt: skip
     source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column)
     blocks = embedder.embed(discover(source, messages.warn))

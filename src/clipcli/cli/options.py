@@ -15,6 +15,7 @@ __all__ = [
     "CacheDir",
     "CacheSize",
     "Device",
+    "Engine",
     "ExtraLabels",
     "Inputs",
     "LabelsFile",
@@ -103,6 +104,13 @@ Precision = Annotated[
     typer.Option(
         "--precision", metavar="NAME", envvar="CLIPCLI_PRECISION", rich_help_panel=_MODEL,
         help="auto, fp32, bf16 or fp16, for the image encoder.",
+    ),
+]  # fmt: skip
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
+        help="What runs the image encoder: torch, or openvino (an extra, for CPUs).",
     ),
 ]  # fmt: skip
 Offline = Annotated[

@@ -1,0 +1,195 @@
+"""OpenVINO as the image encoder's engine: the same embeddings, kept graphs, no torch on a later run, no telemetry."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipcli import Classifier, Embedder
+from clipcli.errors import ModelError
+from clipcli.model import open_model
+from clipcli.openvino_engine import OpenVinoImageEncoder, clear_graphs, convert, keep_graph, read_graph
+from clipcli.sources import resolve_model
+from conftest import TINY_CLIP, Run, clean_environment, save_model_folder
+
+pytest.importorskip("openvino")
+
+RESNET = {**TINY_CLIP, "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 16, "head_width": 16}}
+TIMM = {**TINY_CLIP, "vision_cfg": {"timm_model_name": "vit_tiny_patch16_224", "timm_proj": "linear",
+                                    "timm_pool": "", "image_size": 224}}  # fmt: skip
+LABELS = ["cat", "cup of coffee", "rocket", "astronaut"]
+
+
+def embeddings(model: str, pictures: list[Path], **options: Any) -> np.ndarray:
+    embedder = Embedder(model, device="cpu", cache=False, **options)
+    return np.stack([vector for block in embedder.embed(pictures) for _, vector in block])
+
+
+@pytest.mark.parametrize("kind", ["ViT", "ResNet", "timm", "SigLIP", "pocket"])
+def test_embeddings_are_those_of_torch(
+    kind: str, tiny_clip: Path, tiny_siglip: Path, tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    folders = {"ViT": tiny_clip, "SigLIP": tiny_siglip}
+    if kind in ("ResNet", "timm"):
+        folders[kind] = save_model_folder(tmp_path / kind, RESNET if kind == "ResNet" else TIMM)
+    model = f"local-dir:{folders[kind]}" if kind in folders else "pocket"
+    pictures = list(photos.values())
+    expected = embeddings(model, pictures, precision="fp32")
+    found = embeddings(model, pictures, precision="fp32", engine="openvino")
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_bf16_is_close_and_ranks_the_same(photos: dict[str, Path]) -> None:
+    pictures = [photos[name] for name in ("cat", "coffee", "rocket", "astronaut")]
+    single = [result.label for result in Classifier("pocket", LABELS, precision="fp32", cache=False).classify(pictures)]
+    half = Classifier("pocket", LABELS, precision="bf16", engine="openvino", cache=False)
+    assert [result.label for result in half.classify(pictures)] == single
+    assert half.precision == "openvino-bf16"
+    rows = embeddings("pocket", pictures, precision="bf16", engine="openvino")
+    assert (rows * embeddings("pocket", pictures, precision="fp32")).sum(axis=1).min() > 0.99
+
+
+def test_the_two_engines_keep_embeddings_apart(tiny_clip: Path, tmp_path: Path, photos: dict[str, Path]) -> None:
+    for engine in ("torch", "openvino", "torch", "openvino"):
+        embedder = Embedder(str(tiny_clip), device="cpu", precision="fp32", engine=engine, cache=tmp_path / "cache")
+        list(embedder.embed(list(photos.values())))
+        first_of_it = not (tmp_path / engine).exists()
+        (tmp_path / engine).touch()
+        assert embedder.image_statistics.encoded == (len(photos) if first_of_it else 0)
+
+
+def test_a_filled_batch_gives_an_image_the_same_bits_in_every_place(tiny_clip: Path) -> None:
+    model = open_model(resolve_model(str(tiny_clip)), "cpu", "fp32")
+    encoder = OpenVinoImageEncoder(convert(model), "fp32")
+    images = list(np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8))
+    together = encoder.encode(images, 8)
+    for place in range(8):
+        np.testing.assert_array_equal(encoder.encode([images[place]], 8)[0], together[place])
+    assert encoder.encode(images[:3], 8).shape == (3, 32)
+
+
+# --- graphs on disk ----------------------------------------------------------------------------------
+
+
+def test_a_graph_is_kept_and_read_again(tiny_clip: Path, tmp_path: Path) -> None:
+    graph = convert(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32"))
+    keep_graph(graph, tmp_path / "engines" / "one")
+    again = read_graph(tmp_path / "engines" / "one")
+    assert again is not None
+    assert again.preprocessing == graph.preprocessing
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8))
+    rows = [OpenVinoImageEncoder(each, "fp32").encode(images) for each in (graph, again)]
+    np.testing.assert_array_equal(rows[0], rows[1])
+    assert sorted(path.name for path in (tmp_path / "engines").iterdir()) == ["one"]
+    assert clear_graphs(tmp_path) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("file", ["encoder.xml", "encoder.bin", "manifest.json"])
+@pytest.mark.parametrize("damage", ["missing", "cut off", "garbage"])
+def test_a_damaged_graph_is_made_again(file: str, damage: str, tiny_clip: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    Image.frombytes("RGB", (32, 32), np.random.default_rng(0).bytes(3072)).save(picture)
+
+    def run() -> tuple[np.ndarray, bool]:
+        embedder = Embedder(str(tiny_clip), precision="fp32", engine="openvino", cache=tmp_path / "cache")
+        embedder._store.clear("image")
+        ((_, vector),) = next(embedder.embed(picture))
+        return vector, embedder.is_loaded
+
+    first, _ = run()
+    (path,) = (tmp_path / "cache" / "engines").glob(f"*/{file}")
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut off":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        path.write_bytes(b"\0garbage")
+    again, loaded = run()
+    np.testing.assert_array_equal(again, first)
+    assert loaded
+    assert path.stat().st_size == len(content) or file == "encoder.xml"  # its names are numbered anew
+    assert run()[1] is False
+
+
+def test_a_cache_that_cannot_be_written_to_is_no_error(tiny_clip: Path, tmp_path: Path) -> None:
+    graph = convert(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32"))
+    (tmp_path / "engines").write_text("a file where the folder should be")
+    keep_graph(graph, tmp_path / "engines" / "one")
+    assert [path.name for path in tmp_path.iterdir()] == ["engines"]
+
+
+# --- the command -------------------------------------------------------------------------------------
+
+
+def test_a_second_picture_needs_neither_torch_nor_open_clip(tmp_path: Path, photos: dict[str, Path]) -> None:
+    environment = clean_environment(tmp_path / "cache") | {"HOME": str(tmp_path)}
+    program = (
+        "import json, sys\n"
+        "from clipcli.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'torchvision', 'open_clip', 'timm', 'openvino_telemetry'} & set(sys.modules)\n"
+        "print(json.dumps(sorted(heavy)), file=sys.stderr)\n"
+    )
+    heavy = []
+    for name in ("cat", "rocket"):
+        arguments = ["classify", str(photos[name]), "-l", "cat", "-l", "rocket", "-m", "pocket", "--engine", "openvino"]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines()[1].split("\t")[1] == name
+        heavy.append(json.loads(done.stderr.splitlines()[-1]))
+    assert "torch" in heavy[0]
+    assert heavy[1] == []
+    assert "openvino_telemetry" not in heavy[0]
+    assert not (tmp_path / "intel").exists()  # where the telemetry would keep its number
+
+
+def test_records_name_the_engine(run: Run, tmp_path: Path, photos: dict[str, Path]) -> None:
+    done = run(
+        "classify", str(photos["cat"]), "-l", "cat", "-l", "dog", "-m", "pocket", "--engine", "openvino",
+        "--precision", "fp32", "--format", "jsonl", "-v", "--cache-dir", str(tmp_path),
+    )  # fmt: skip
+    assert json.loads(done.stdout)["precision"] == "openvino-fp32"
+    assert "1 encoded on cpu with OpenVINO" in done.stderr
+    cleared = run("cache", "clear", "--cache-dir", str(tmp_path))
+    assert cleared.stdout == "3 embeddings removed, 1 converted encoder too\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(("--engine", "tensorrt"), "--engine tensorrt: choose one of torch, openvino"),
+     (("--engine", "openvino", "--device", "cuda"), "--engine openvino runs on the CPU; leave --device cuda out"),
+     (("--engine", "openvino", "--precision", "fp16"), "--precision fp16: --engine openvino computes in fp32 or bf16")],
+)  # fmt: skip
+def test_what_the_engine_cannot_do_is_told_in_one_line(
+    options: tuple[str, ...], message: str, run: Run, photos: dict[str, Path]
+) -> None:
+    done = run("classify", str(photos["cat"]), "-l", "cat", "-l", "dog", "-m", "pocket", *options)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {message}\n"
+    assert done.stdout == ""
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipcli.model.find_spec", lambda _: None)
+    with pytest.raises(ModelError, match=r"needs an extra: pip install 'clipcli\[openvino\]'"):
+        Embedder("pocket", engine="openvino")
+
+
+def test_openvino_s_telemetry_is_usable_for_others_afterwards() -> None:
+    program = (
+        "from clipcli.openvino_engine import openvino_precision\n"
+        "openvino_precision('auto')\n"
+        "import sys\nassert sys.modules.get('openvino_telemetry', 0) is not None\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"CI": "1"})
