@@ -481,11 +481,8 @@ class TellsOfDecoding(MeanColour):
 
 def test_no_picture_is_decoded_while_the_same_cores_encode(tmp_path: Path) -> None:
     encoder = TellsOfDecoding()
-    cached = Cached(EmbeddingStore(None), "none", half=False)
-    pictures = [Image.new("RGB", (64, 64), (number, 0, 0)) for number in range(40)]
-    for number, picture in enumerate(pictures):
-        picture.save(tmp_path / f"{number}.png")
-    items = [FileInput(str(tmp_path / f"{number}.png")) for number in range(40)]
+    cached = cache_in(None)
+    items = pictures(tmp_path, 40)
     blocks = list(embed_images(items, cached, lambda: encoder, PLAN))
     assert sum(map(len, blocks)) == 40
     assert encoder.prepared == 40

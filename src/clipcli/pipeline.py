@@ -222,6 +222,7 @@ def _prepared(item: Any, cached: Cached, encoder: Encoder, may_decode: threading
         elif isinstance(item, MemberInput):
             data, stamp = item.data, None
         else:
+            may_decode.wait()
             return _Ready(b"", None, encoder.preprocessing.pixels(to_rgb(item)))
         content = content_key(data)
         known = cached.find(content)
