@@ -471,6 +471,10 @@ class TellsOfDecoding(MeanColour):
         super().__init__()
         self.meanwhile = 0
 
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        time.sleep(0.03)  # so that a batch is full while others are still waiting
+        return super().pixels(image)
+
     def encode(self, pixels: Sequence[Any], pad_to: int = 0) -> np.ndarray:
         time.sleep(0.05)  # those that were begun before come to their end
         before = self.prepared
