@@ -74,6 +74,7 @@ def test_a_prediction_is_a_nested_record_that_names_its_model() -> None:
         ],
         "model": "ViT-B-32",
         "pretrained": "openai",
+        "precision": "fp32",
     }
 
 
@@ -102,7 +103,7 @@ def test_a_path_that_is_no_unicode_is_shown_in_escapes() -> None:
 def test_a_flat_row_has_a_column_for_each_rank() -> None:
     assert flat_columns(2, grouped=True) == [
         "path", "label", "probability", "similarity", "label_2", "probability_2", "similarity_2", "group",
-        "group_probability", "model", "pretrained", "error_type", "error_message",
+        "group_probability", "model", "pretrained", "precision", "error_type", "error_message",
     ]  # fmt: skip
 
 

@@ -27,6 +27,7 @@ TOLERANCE = 0.02  # probabilities differ a little between processors and precisi
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"\d+\.\d+(?:e-\d+)?")
+_PRECISION = re.compile(r"\b(?:bf16|fp32)\b")  # `auto` takes what the processor has
 _BAR = re.compile(r" *[▏▎▍▌▋▊▉█]+ *| {2,}")
 
 
@@ -91,7 +92,7 @@ def same_output(said: str, found: str) -> bool:
 
 def _same_line(said: str, found: str) -> bool:
     """Compare two lines; the lengths of bars follow from the numbers beside them."""
-    if _NUMBER.sub("#", _BAR.sub(" ", said)) != _NUMBER.sub("#", _BAR.sub(" ", found)):
+    if _words(said) != _words(found):
         return False
     percent = 100.0 if "%" in said else 1.0
     pairs = zip(_NUMBER.findall(said), _NUMBER.findall(found), strict=True)
@@ -109,6 +110,10 @@ def rewritten(document: Path, folder: Path, environment: dict[str, str]) -> str:
         return f"```console\n{body}```"
 
     return _BLOCK.sub(block, document.read_text("utf-8"))
+
+
+def _words(line: str) -> str:
+    return _PRECISION.sub("precision", _NUMBER.sub("#", _BAR.sub(" ", line)))
 
 
 def main() -> int:

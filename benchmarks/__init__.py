@@ -1,0 +1,1 @@
+"""Measurements of clipcli beside its peers; see README.md in this folder."""
