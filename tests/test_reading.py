@@ -61,6 +61,13 @@ def test_every_text_is_read_back_from_every_format(
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_the_ranking_is_read_back_from_every_format(form: str, tmp_path: Path) -> None:
+    result = predicted("a.png")
+    read, failed = read_results(save(tmp_path / f"r.{form}", [result, Failure("b.png", "empty", "no bytes in it")]))
+    assert (read.top, read.model, failed.top) == (result.top, "pocket fp32", ())
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_path_that_is_no_text_is_read_as_it_was_shown(form: str, tmp_path: Path) -> None:
     path = os.fsdecode(b"caf\xe9.png")
     (record,) = read_results(save(tmp_path / f"r.{form}", [predicted(path)]))

@@ -21,7 +21,7 @@ from clipcli.embeddings import ClassEmbeddings, Encode, TextStatistics, build_cl
 from clipcli.errors import EmbeddingFileError, ImageError, LabelError
 from clipcli.labels import Label, load_labels
 from clipcli.pipeline import Block
-from clipcli.prompts import resolve_templates
+from clipcli.prompts import Template, resolve_templates
 from clipcli.records import Failure, Prediction, Result
 from clipcli.store import DEFAULT_LIMIT, ModelFacts
 from clipcli.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank
@@ -128,8 +128,12 @@ class Classifier(Embedder):
         """The class embeddings of all labels with what belongs to them."""
         if self._text_embeddings is not None:
             return self._from_file(self._text_embeddings)
+        return self.embed_labels(self._templates)
+
+    def embed_labels(self, templates: Sequence[Template]) -> ClassEmbeddings:
+        """Make the class embeddings of the labels with other templates, from the cache where they are known."""
         classes, self.text_statistics = build_class_embeddings(
-            self._labels, self._templates, self.source, self._store, self._open_text_encoder
+            self._labels, templates, self.source, self._store, self._open_text_encoder
         )
         return classes
 

@@ -22,7 +22,7 @@ from clipcli.textfiles import is_unicode, numbered_lines, read_text
 
 __all__ = ["Label", "load_labels", "parse_csv", "parse_json", "parse_text", "prompts_for", "read_labels"]
 
-_CSV_COLUMNS = ("label", "prompt", "group")
+_CSV_COLUMNS = ("label", "prompt", "group", "folder")
 _PROMPT_WORDS = 5
 
 
@@ -40,12 +40,15 @@ class Label:
         Whole prompts, used as they stand.
     group
         The coarser class it belongs to, if any.
+    folder
+        What the ground truth of an evaluation calls it, where that is not its name.
     """
 
     name: str
     names: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     group: str | None = None
+    folder: str | None = None
 
 
 def prompts_for(label: Label, templates: Sequence[Template]) -> list[str]:
@@ -64,9 +67,10 @@ class _Entry:
     names: list[str] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
     group: str | None = None
+    folder: str | None = None
 
     def freeze(self) -> Label:
-        return Label(self.name, tuple(self.names), tuple(self.prompts), self.group)
+        return Label(self.name, tuple(self.names), tuple(self.prompts), self.group, self.folder)
 
 
 def parse_text(text: str, where: str = "labels") -> list[Label]:
@@ -85,7 +89,7 @@ def parse_text(text: str, where: str = "labels") -> list[Label]:
 
 
 def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[Label]:
-    """Parse a table with a header: ``label``, optionally ``prompt`` and ``group``.
+    """Parse a table with a header: ``label``, optionally ``prompt``, ``group`` and ``folder``.
 
     Several rows for one label with different prompts make an ensemble; an empty prompt means that the
     templates are used.
@@ -121,12 +125,12 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
 
 
 def _add_row(entries: dict[str, _Entry], cells: dict[str, str], where: str, line: int) -> None:
-    name, prompt, group = (cells.get(column, "") for column in _CSV_COLUMNS)
+    name, prompt, group, folder = (cells.get(column, "") for column in _CSV_COLUMNS)
     if not name:
         raise LabelError(f"{where}: line {line}: the label is empty")
     known = entries.get(name)
     if known is None:
-        entries[name] = _Entry(name, f"line {line}", [], [prompt] if prompt else [], group or None)
+        entries[name] = _Entry(name, f"line {line}", [], [prompt] if prompt else [], group or None, folder or None)
         return
     if not prompt or not known.prompts or prompt in known.prompts:
         raise LabelError(f"{where}: {name!r} stands twice: {known.where} and line {line}")
@@ -135,6 +139,7 @@ def _add_row(entries: dict[str, _Entry], cells: dict[str, str], where: str, line
             f"{where}: {name!r} is in two groups: {known.group!r} ({known.where}) and {group!r} (line {line})"
         )
     known.group = known.group or group or None
+    known.folder = known.folder or folder or None
     known.prompts.append(prompt)
 
 
@@ -142,7 +147,7 @@ def parse_json(text: str, where: str = "labels") -> list[Label]:
     """Parse a JSON label file.
 
     Either a list of labels (strings, or objects with ``label`` and optionally ``names``, ``prompts``,
-    ``group``), or an object from each label to a list of names or prompts, or to such an object. In a
+    ``group``, ``folder``), or an object from each label to a list of names or prompts, or to such an object. In a
     plain list, an entry of five or more words, or one that ends like a sentence, is taken as a whole
     prompt; a shorter one as a name to fill into the templates.
 
@@ -197,17 +202,23 @@ def _object_item(name: str, value: object, where: str, position: str) -> _Entry:
             (entry.prompts if _reads_as_prompt(text) else entry.names).append(text)
         return entry
     if isinstance(value, dict):
-        unknown = sorted(set(value) - {"names", "prompts", "prompt", "group"})
+        unknown = sorted(set(value) - {"names", "prompts", "prompt", "group", "folder"})
         if unknown:
-            raise LabelError(f"{where}: {name!r}: unknown key {unknown[0]!r}; names, prompts and group are known")
+            raise LabelError(
+                f"{where}: {name!r}: unknown key {unknown[0]!r}; names, prompts, group and folder are known"
+            )
         entry.names = _strings(value.get("names", []), where, f"names of {name!r}")
         entry.prompts = _strings(value.get("prompts", value.get("prompt", [])), where, f"prompts of {name!r}")
-        group = value.get("group")
-        if group is not None and not isinstance(group, str):
-            raise LabelError(f"{where}: {name!r}: its group must be text")
-        entry.group = (group or "").strip() or None
+        entry.group, entry.folder = (_optional_text(value, key, where, name) for key in ("group", "folder"))
         return entry
     raise LabelError(f"{where}: {name!r}: expected a list of names or prompts")
+
+
+def _optional_text(value: dict[str, Any], key: str, where: str, name: str) -> str | None:
+    text = value.get(key)
+    if text is not None and not isinstance(text, str):
+        raise LabelError(f"{where}: {name!r}: its {key} must be text")
+    return (text or "").strip() or None
 
 
 def _strings(value: object, where: str, what: str) -> list[str]:
@@ -231,7 +242,7 @@ def _checked(entries: list[_Entry], where: str) -> list[Label]:
         if entry.name in first:
             raise LabelError(f"{where}: {entry.name!r} stands twice: {first[entry.name]} and {entry.where}")
         first[entry.name] = entry.where
-        for text in (entry.name, *entry.names, *entry.prompts, entry.group or ""):
+        for text in (entry.name, *entry.names, *entry.prompts, entry.group or "", entry.folder or ""):
             if not is_unicode(text):
                 raise LabelError(f"{where}: {entry.where}: {text!r} is not valid Unicode text")
     return [entry.freeze() for entry in entries]

@@ -5,24 +5,45 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError
 from clipcli.textfiles import tsv_cell, unguarded
+from clipcli.zeroshot import Score
 
 __all__ = ["ReadRecord", "read_results"]
 
 
 @dataclass(frozen=True)
 class ReadRecord:
-    """One record of a results file: ``label`` is ``None`` where the input failed."""
+    """One record of a results file.
+
+    Parameters
+    ----------
+    path
+        The input as the run named it.
+    label, probability
+        The label it got, which may be ``unknown``, and the best label's probability; ``None`` where the
+        input failed.
+    error
+        Why it failed, else ``None``.
+    top
+        The best labels with their scores, best first: as many as the run wrote.
+    group
+        The best group, where the labels had groups.
+    model
+        What made it: name, pretrained tag and precision, as far as the file tells.
+    """
 
     path: str
     label: str | None
     probability: float | None
     error: str | None
+    top: tuple[Score, ...] = field(default=(), compare=False)
+    group: str | None = field(default=None, compare=False)
+    model: str = field(default="", compare=False)
 
 
 def read_results(file: Path) -> Iterator[ReadRecord]:
@@ -61,7 +82,27 @@ def _record(values: Any) -> ReadRecord:
         return ReadRecord(path, None, None, error)
     if not isinstance(label, str) or not label:
         raise TypeError("neither a label nor an error")
-    return ReadRecord(path, label, float(values["probability"]), None)
+    group = values.get("group") or None
+    model = " ".join(str(values[name]) for name in ("model", "pretrained", "precision") if values.get(name))
+    return ReadRecord(path, label, float(values["probability"]), None, _ranking(values), group, model)
+
+
+def _ranking(values: dict[str, Any]) -> tuple[Score, ...]:
+    """Return the labels with their scores, of a nested record or of a flat one.
+
+    A flat record that says ``unknown`` doesn't tell which label came first; that stands as ``unknown`` too.
+    """
+    if "top" in values:
+        return tuple(
+            Score(str(each["label"]), float(each["probability"]), float(each["similarity"])) for each in values["top"]
+        )
+    ranks = ["", *(f"_{rank}" for rank in range(2, sum(name.startswith("label") for name in values) + 1))]
+    columns = [tuple(values.get(f"{name}{rank}") for name in ("label", "probability", "similarity")) for rank in ranks]
+    return tuple(
+        Score(str(label), float(probability), float(similarity))
+        for label, probability, similarity in columns
+        if label and probability not in (None, "") and similarity not in (None, "")
+    )
 
 
 def _jsonl(file: Path) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clipcli.cli import cache, classify, export, models, prompts, sort
+from clipcli.cli import cache, classify, evaluate, export, models, prompts, sort
 from clipcli.cli.messages import Messages
 from clipcli.errors import ClipcliError
 
@@ -61,6 +61,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback()(_global_options)
     app.command("classify")(classify.classify)
     app.command("sort")(sort.sort)
+    app.command("evaluate")(evaluate.evaluate)
     for name, group in (("export", export), ("models", models), ("prompts", prompts), ("cache", cache)):
         app.add_typer(group.app, name=name, add_help_option=second)
     return app

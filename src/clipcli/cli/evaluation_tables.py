@@ -1,0 +1,134 @@
+"""Evaluations shown: tables for people, TSV for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from clipcli.evaluate import Evaluation, compare
+from clipcli.metrics import Interval
+from clipcli.probe import ProbeResult
+from clipcli.records import printable, written
+from clipcli.textfiles import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["print_tables", "print_tsv"]
+
+_WORST = 10  # classes and confusions shown; the JSON file has all
+
+
+def print_tsv(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult]) -> None:
+    """Write a line for each figure: what, which, value and its 95 % interval."""
+    print("name", "metric", "value", "low", "high", sep="\t")  # noqa: T201
+    for name, metric, figure in _figures(evaluations, probes):
+        bounds = (figure.value, figure.low, figure.high) if isinstance(figure, Interval) else (figure,)
+        numbers = [f"{written(number):g}" for number in bounds] + [""] * (3 - len(bounds))
+        print(one_line(name), metric, *numbers, sep="\t")  # noqa: T201
+    sys.stdout.flush()
+
+
+def _figures(
+    evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult]
+) -> Iterator[tuple[str, str, Interval | float]]:
+    for each in evaluations:
+        yield each.name, "images", len(each.paths)
+        yield each.name, "top1", each.top1
+        if each.top5 is not None:
+            yield each.name, "top5", each.top5
+        yield each.name, "mean_per_class", each.mean_per_class
+        yield each.name, "calibration_error", each.calibration.error
+        if each.calibration.temperature is not None:
+            yield each.name, "temperature", each.calibration.temperature
+        if each.calibration.error_after is not None:
+            yield each.name, "calibration_error_after", each.calibration.error_after
+        gain = compare(evaluations[0], each)
+        if each is not evaluations[0] and gain is not None:
+            yield each.name, "top1_more_than_first", gain
+    for probe in probes:
+        name = f"{probe.name}, linear probe on {probe.shots}"
+        yield name, "images", probe.tested
+        yield name, "top1", probe.accuracy
+        yield name, "zero_shot_top1", probe.zero_shot
+        yield name, "top1_more_than_zero_shot", probe.gain
+
+
+def print_tables(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult], failures: int) -> None:
+    """Print what people ask first: how good, which differences count, which classes and which mistakes."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    first = evaluations[0]
+    supported = sum(report.support > 0 for report in first.classes)
+    failed = f", {failures} failed" if failures else ""
+    console.print(f"{len(first.paths)} images of {supported} classes, among {len(first.labels)} labels{failed}\n")
+    console.print(_accuracies(evaluations))
+    for each in evaluations[1:]:
+        gain = compare(first, each)
+        if gain is not None:
+            console.print(f"{one_line(each.name)}: {_gain(gain)}", markup=False)
+    if probes:
+        console.print()
+        console.print(_probes(probes))
+    best = max(evaluations, key=lambda each: each.top1.value)
+    _print_worst(console, best, named=len(evaluations) > 1)
+
+
+def _accuracies(evaluations: Sequence[Evaluation]) -> Table:
+    table = _table("", "top-1", "top-5", "mean per class", "calibration error")
+    for each in evaluations:
+        calibration = f"{each.calibration.error:.3f}"
+        if each.calibration.temperature is not None and each.calibration.error_after is not None:
+            calibration += f" ({each.calibration.error_after:.3f} at temperature {each.calibration.temperature:.2f})"
+        top5 = _share(each.top5) if each.top5 else ""
+        table.add_row(one_line(each.name), _share(each.top1), top5, _share(each.mean_per_class), calibration)
+    return table
+
+
+def _probes(probes: Sequence[ProbeResult]) -> Table:
+    table = _table("linear probe", "images a class", "tested on", "top-1", "zero-shot", "difference")
+    for each in probes:
+        numbers = (str(each.shots), str(each.tested), _share(each.accuracy), _share(each.zero_shot))
+        table.add_row(one_line(each.name), *numbers, _gain(each.gain, than=""))
+    return table
+
+
+def _print_worst(console: Console, best: Evaluation, *, named: bool) -> None:
+    of = f" of {one_line(best.name)}" if named else ""
+    classes = sorted((report for report in best.classes if report.support), key=lambda each: each.f1)[:_WORST]
+    if any(report.f1 < 1 for report in classes):
+        table = _table(f"worst classes{of}", "images", "precision", "recall", "F1")
+        for each in classes:
+            figures = (f"{value:.1%}" for value in (each.precision, each.recall, each.f1))
+            table.add_row(one_line(each.label), str(each.support), *figures)
+        console.print()
+        console.print(table)
+    if best.confusions:
+        table = _table("most frequent mistakes", "taken for", "times", "for example")
+        table.columns[3].justify = table.columns[1].justify = "left"
+        for pair in best.confusions[:_WORST]:
+            example = one_line(printable(best.paths[pair.images[0]]))
+            table.add_row(one_line(pair.truth), one_line(pair.predicted), str(pair.count), example)
+        console.print()
+        console.print(table)
+
+
+def _table(*header: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    return table
+
+
+def _share(figure: Interval) -> str:
+    return f"{figure.value:.1%} ({figure.low * 100:.1f}-{figure.high * 100:.1f})"
+
+
+def _gain(gain: Interval, than: str = " than the first") -> str:
+    points = f"{gain.value * 100:+.1f} points{than} ({gain.low * 100:+.1f} to {gain.high * 100:+.1f})"
+    return f"{points}, {'more than noise' if gain.is_beyond_noise else 'no more than noise'}"

@@ -1,0 +1,228 @@
+"""How good a classification was, on plain arrays: no model, no files.
+
+Shapes: N images, C classes. ``truth`` and ``predicted`` are (N,) indices of classes. What scikit-learn
+computes is left to scikit-learn; calibration follows Guo et al. 2017, *On Calibration of Modern Neural
+Networks*; intervals follow Efron and Tibshirani 1993, *An Introduction to the Bootstrap*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "BINS",
+    "Calibration",
+    "ClassReport",
+    "Confusion",
+    "Interval",
+    "accuracy_interval",
+    "best_first",
+    "calibrate",
+    "class_reports",
+    "confusions",
+    "difference_interval",
+    "expected_calibration_error",
+    "fit_temperature",
+    "hits_within",
+    "mean_per_class_interval",
+    "reliability",
+]
+
+BINS = 15
+_RESAMPLES = 10_000
+_LEAST_SCALE, _GREATEST_SCALE = 1e-3, 1e3  # of a temperature
+
+Indices = NDArray[np.intp]
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def is_beyond_noise(self) -> bool:
+        """Tell whether a difference is distinguishable from none."""
+        return self.low > 0.0 or self.high < 0.0
+
+
+def best_first(similarities: Scores) -> Indices:
+    """Rank the classes for each image; ties keep the order of the classes. (N, C) -> (N, C)."""
+    return np.argsort(-similarities, axis=1, kind="stable")
+
+
+def hits_within(ranking: Indices, truth: Indices, k: int) -> NDArray[np.bool_]:
+    """Tell for each image whether its class is among the first ``k``. (N, C), (N,) -> (N,)."""
+    return np.asarray((ranking[:, :k] == truth[:, None]).any(axis=1))
+
+
+def accuracy_interval(hits: NDArray[np.bool_], seed: int = 0) -> Interval:
+    """Return the share of hits with its 95 % bootstrap interval (percentiles).
+
+    The number of hits in a resample of N images is binomial, so it is drawn at once.
+    """
+    count = len(hits)
+    share = float(hits.mean())
+    drawn = np.random.default_rng(seed).binomial(count, share, _RESAMPLES) / count
+    return _percentiles(share, drawn)
+
+
+def mean_per_class_interval(hits: NDArray[np.bool_], truth: Indices, seed: int = 0) -> Interval:
+    """Return the mean over the classes of their share of hits; the resamples keep the classes' sizes.
+
+    The mean is scikit-learn's ``balanced_accuracy_score``.
+    """
+    _, places, sizes = np.unique(truth, return_inverse=True, return_counts=True)
+    shares = np.bincount(places, weights=hits) / sizes  # (classes that occur,)
+    drawn = np.zeros(_RESAMPLES)
+    random = np.random.default_rng(seed)
+    for share, size in zip(shares, sizes, strict=True):
+        drawn += random.binomial(size, share, _RESAMPLES) / size
+    return _percentiles(float(np.mean(shares)), drawn / len(sizes))
+
+
+def difference_interval(first: NDArray[np.bool_], second: NDArray[np.bool_], seed: int = 0) -> Interval:
+    """Return by how much the second's share of hits exceeds the first's, on the same images.
+
+    Paired: an image is drawn with both outcomes, so that what both find hard or easy cancels out.
+    """
+    count = len(first)
+    lost, won = int((first & ~second).sum()), int((second & ~first).sum())
+    chances = [lost / count, won / count, 1.0 - (lost + won) / count]
+    drawn = np.random.default_rng(seed).multinomial(count, chances, _RESAMPLES)
+    return _percentiles((won - lost) / count, (drawn[:, 1] - drawn[:, 0]) / count)
+
+
+def _percentiles(value: float, drawn: Scores) -> Interval:
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Interval(value, float(low), float(high))
+
+
+@dataclass(frozen=True)
+class ClassReport:
+    """One class: how many images it has and how well they, and those said to be it, were told."""
+
+    label: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+def class_reports(labels: Sequence[str], truth: Indices, predicted: Indices) -> list[ClassReport]:
+    """Return precision, recall, F1 and support of each class (scikit-learn; zero where undefined)."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    every = range(len(labels))
+    columns = precision_recall_fscore_support(truth, predicted, labels=every, zero_division=0)
+    return [
+        ClassReport(label, int(support), float(precision), float(recall), float(f1))
+        for label, precision, recall, f1, support in zip(labels, *columns, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """One class taken for another: how often, and which images, the most confident mistakes first."""
+
+    truth: str
+    predicted: str
+    count: int
+    images: tuple[int, ...]
+
+
+def confusions(
+    labels: Sequence[str], truth: Indices, predicted: Indices, probability: Scores, limit: int = 20, examples: int = 3
+) -> list[Confusion]:
+    """Return the most frequent confusions, worst first."""
+    wrong = np.flatnonzero(truth != predicted)
+    wrong = wrong[np.argsort(-probability[wrong], kind="stable")]
+    by_pair: dict[tuple[int, int], list[int]] = {}
+    for image in wrong:
+        by_pair.setdefault((int(truth[image]), int(predicted[image])), []).append(int(image))
+    worst = sorted(by_pair.items(), key=lambda item: (-len(item[1]), item[0]))[:limit]
+    return [Confusion(labels[a], labels[b], len(images), tuple(images[:examples])) for (a, b), images in worst]
+
+
+def reliability(probability: Scores, hits: NDArray[np.bool_], bins: int = BINS) -> list[tuple[int, float, float]]:
+    """Return, for bins of equal width, ``(images, mean probability, share of hits)``; empty bins are left as zeros.
+
+    A bin holds the probabilities above its lower bound, up to and with its upper one.
+    """
+    places = np.clip(np.ceil(probability * bins).astype(int) - 1, 0, bins - 1)
+    counts = np.bincount(places, minlength=bins)
+    some = np.maximum(counts, 1)
+    confidence = np.bincount(places, weights=probability, minlength=bins) / some
+    accuracy = np.bincount(places, weights=hits, minlength=bins) / some
+    rows = zip(counts.tolist(), confidence.tolist(), accuracy.tolist(), strict=True)
+    return list(rows)
+
+
+def expected_calibration_error(probability: Scores, hits: NDArray[np.bool_], bins: int = BINS) -> float:
+    """Return the mean gap between probability and share of hits, over bins, weighted by their images (ECE)."""
+    rows = reliability(probability, hits, bins)
+    return sum(count * abs(share - mean) for count, mean, share in rows) / len(hits)
+
+
+def fit_temperature(logits: Scores, truth: Indices) -> float:
+    """Return the temperature T that makes softmax(logits / T) most likely (temperature scaling, Guo et al. 2017).
+
+    Above one, the model is too sure of itself. (N, C), (N,) -> float.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
+    right = logits[np.arange(len(truth)), truth]
+
+    def loss(logarithm: float) -> float:
+        scale = np.exp(-logarithm)
+        return float(np.mean(logsumexp(logits * scale, axis=1) - right * scale))
+
+    bounds = (np.log(_LEAST_SCALE), np.log(_GREATEST_SCALE))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5}).x))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far probabilities can be believed, and what temperature would mend them.
+
+    Parameters
+    ----------
+    error
+        Expected calibration error, 0 to 1.
+    temperature
+        What to divide the logits by; ``None`` where that was not fitted.
+    error_after
+        The error with the temperature, cross-fitted: each half of the images with the other half's.
+    """
+
+    error: float
+    temperature: float | None = None
+    error_after: float | None = None
+
+
+def calibrate(logits: Scores, truth: Indices, seed: int = 0) -> Calibration:
+    """Measure the calibration of softmax(logits) and fit a temperature. (N, C), (N,)."""
+    hits = logits.argmax(axis=1) == truth
+    before = expected_calibration_error(_confidence(logits), hits)
+    order = np.random.default_rng(seed).permutation(len(truth))
+    halves = order[: len(order) // 2], order[len(order) // 2 :]
+    if not len(halves[0]):
+        return Calibration(before)
+    after = np.empty(len(truth))
+    for fitted_on, used_on in (halves, halves[::-1]):
+        after[used_on] = _confidence(logits[used_on] / fit_temperature(logits[fitted_on], truth[fitted_on]))
+    return Calibration(before, fit_temperature(logits, truth), expected_calibration_error(after, hits))
+
+
+def _confidence(logits: Scores) -> Scores:
+    """Return the probability of each image's best class. (N, C) -> (N,)."""
+    return np.asarray(1.0 / np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1))

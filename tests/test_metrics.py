@@ -1,0 +1,182 @@
+"""Figures agree with scikit-learn to the last digit, and calibration with examples worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.special import softmax
+from scipy.stats import bootstrap
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
+
+from clipcli.metrics import (
+    accuracy_interval,
+    best_first,
+    calibrate,
+    class_reports,
+    confusions,
+    difference_interval,
+    expected_calibration_error,
+    fit_temperature,
+    hits_within,
+    mean_per_class_interval,
+    reliability,
+)
+
+
+def scored(seed: int, images: int = 200, classes: int = 12) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the truth of some images, not of every class, and similarities that lean towards it."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, classes - 2, images).astype(np.intp)
+    scores = random.normal(size=(images, classes))
+    scores[np.arange(images), truth] += 1.0
+    return truth, scores
+
+
+# --- accuracies -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_accuracies_are_scikit_learns(seed: int) -> None:
+    truth, scores = scored(seed)
+    ranking = best_first(scores)
+    predicted = ranking[:, 0]
+    assert accuracy_interval(predicted == truth).value == accuracy_score(truth, predicted)
+    every = range(scores.shape[1])
+    for k in (1, 2, 5):
+        assert hits_within(ranking, truth, k).mean() == top_k_accuracy_score(truth, scores, k=k, labels=every)
+    assert mean_per_class_interval(predicted == truth, truth).value == balanced_accuracy_score(truth, predicted)
+
+
+def test_reports_of_classes_are_scikit_learns_also_for_a_class_without_images() -> None:
+    truth, scores = scored(0)
+    predicted = best_first(scores)[:, 0]
+    labels = [f"class {number}" for number in range(12)]
+    reports = class_reports(labels, truth, predicted)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        truth, predicted, labels=range(12), zero_division=0
+    )
+    assert [each.precision for each in reports] == precision.tolist()
+    assert [each.recall for each in reports] == recall.tolist()
+    assert [each.f1 for each in reports] == f1.tolist()
+    assert [each.support for each in reports] == support.tolist()
+    assert reports[-1].support == 0
+
+
+def test_equal_scores_keep_the_order_of_the_labels() -> None:
+    assert best_first(np.array([[0.5, 0.9, 0.5, 0.9]])).tolist() == [[1, 3, 0, 2]]
+
+
+# --- intervals --------------------------------------------------------------------------------------
+
+
+def test_an_accuracys_interval_is_the_bootstraps() -> None:
+    hits = np.arange(300) % 5 > 0
+    ours = accuracy_interval(hits)
+    theirs = bootstrap((hits,), np.mean, method="percentile", n_resamples=10_000, rng=1).confidence_interval
+    assert ours.value == 0.8
+    assert ours.low == pytest.approx(theirs.low, abs=0.005)
+    assert ours.high == pytest.approx(theirs.high, abs=0.005)
+
+
+def test_a_differences_interval_is_the_paired_bootstraps() -> None:
+    random = np.random.default_rng(3)
+    hard = random.random(400)
+    first, second = hard < 0.7, (hard < 0.72) ^ (random.random(400) < 0.02)
+    ours = difference_interval(first, second)
+    gains = second.astype(float) - first
+    theirs = bootstrap((gains,), np.mean, method="percentile", n_resamples=10_000, rng=1).confidence_interval
+    assert ours.value == pytest.approx(gains.mean())
+    assert ours.low == pytest.approx(theirs.low, abs=0.003)
+    assert ours.high == pytest.approx(theirs.high, abs=0.003)
+
+
+def test_the_mean_per_class_has_an_interval_that_keeps_the_sizes_of_classes() -> None:
+    truth = np.array([0] * 990 + [1] * 10)
+    hits = np.arange(1000) % 2 == 0
+    interval = mean_per_class_interval(hits, truth)
+    assert interval.value == 0.5
+    spread = np.sqrt((0.25 / 990 + 0.25 / 10) / 4)
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * spread, rel=0.1)
+
+
+def test_nothing_is_won_by_the_same_answers() -> None:
+    hits = np.arange(50) % 3 == 0
+    gain = difference_interval(hits, hits)
+    assert (gain.value, gain.low, gain.high, gain.is_beyond_noise) == (0.0, 0.0, 0.0, False)
+
+
+def test_a_large_gain_is_beyond_noise() -> None:
+    first = np.arange(200) % 2 == 0
+    assert difference_interval(first, np.ones(200, bool)).is_beyond_noise
+    assert difference_interval(np.ones(200, bool), first).is_beyond_noise
+
+
+# --- calibration ------------------------------------------------------------------------------------
+
+
+def test_the_calibration_error_of_a_hand_worked_example() -> None:
+    """Four bins: 0.2 and 0.25 | 0.5 | 0.6 and 0.7 | 0.9, with one of two, none, one of two and one right.
+
+    Gaps: |0.5 - 0.225|, |0 - 0.5|, |0.5 - 0.65|, |1 - 0.9|; weights 2, 1, 2 and 1 of 6.
+    """
+    probability = np.array([0.2, 0.25, 0.5, 0.6, 0.7, 0.9])
+    hits = np.array([True, False, False, True, False, True])
+    expected = (2 * 0.275 + 1 * 0.5 + 2 * 0.15 + 1 * 0.1) / 6
+    assert expected_calibration_error(probability, hits, bins=4) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_bin_ends_with_its_upper_bound() -> None:
+    rows = reliability(np.array([0.5, 0.5000001, 1.0, 0.0]), np.array([True, False, True, False]), bins=2)
+    assert [row[0] for row in rows] == [2, 2]
+
+
+@given(st.floats(0.2, 5.0))
+@settings(max_examples=20, deadline=None)
+def test_the_temperature_that_logits_were_heated_with_is_found(heat: float) -> None:
+    random = np.random.default_rng(0)
+    logits = 3 * random.normal(size=(4000, 6))
+    truth = (softmax(logits, axis=1).cumsum(axis=1) > random.random((4000, 1))).argmax(axis=1)
+    assert fit_temperature(heat * logits, truth) == pytest.approx(heat, rel=0.08)
+
+
+def test_a_temperature_mends_the_calibration_of_a_model_too_sure_of_itself() -> None:
+    random = np.random.default_rng(1)
+    logits = 2 * random.normal(size=(4000, 6))
+    truth = (softmax(logits, axis=1).cumsum(axis=1) > random.random((4000, 1))).argmax(axis=1)
+    found = calibrate(4 * logits, truth)
+    assert found.temperature == pytest.approx(4, rel=0.1)
+    assert found.error_after is not None
+    assert found.error > 0.15
+    assert found.error_after < 0.04
+
+
+def test_one_image_gives_no_temperature() -> None:
+    assert calibrate(np.array([[1.0, 2.0]]), np.array([1])).temperature is None
+
+
+# --- confusions -------------------------------------------------------------------------------------
+
+
+def test_confusions_come_most_frequent_first_with_the_most_confident_mistakes() -> None:
+    truth = np.array([0, 0, 0, 1, 2, 2], np.intp)
+    predicted = np.array([1, 1, 0, 1, 0, 1], np.intp)
+    probability = np.array([0.4, 0.9, 0.8, 0.8, 0.5, 0.6])
+    found = confusions(["a", "b", "c"], truth, predicted, probability)
+    assert [(each.truth, each.predicted, each.count, each.images) for each in found] == [
+        ("a", "b", 2, (1, 0)),
+        ("c", "a", 1, (4,)),
+        ("c", "b", 1, (5,)),
+    ]
+
+
+def test_no_mistake_no_confusion() -> None:
+    same = np.array([0, 1], np.intp)
+    assert confusions(["a", "b"], same, same, np.ones(2)) == []
