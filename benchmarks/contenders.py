@@ -42,8 +42,8 @@ class Contender(ABC):
     def classify(self, paths: list[str]) -> list[Best]:
         """Return the best label for each photograph; timed."""
 
-    def embed_classes(self, labels: list[str], templates: list[str]) -> None:
-        """Make class embeddings with an ensemble of templates; timed."""
+    def embed_classes(self, labels: list[str]) -> None:
+        """Make class embeddings with the ensemble of OpenAI's 80 templates for ImageNet; timed."""
         raise NotImplementedError
 
 
@@ -91,7 +91,8 @@ class OpenClipLoop(Contender):
         similarities = (features * self.text_features[best]).sum(dim=-1)
         return [(self.labels[index], value) for index, value in zip(best.tolist(), similarities.tolist(), strict=True)]
 
-    def embed_classes(self, labels: list[str], templates: list[str]) -> None:
+    def embed_classes(self, labels: list[str]) -> None:
+        templates = self.open_clip.OPENAI_IMAGENET_TEMPLATES
         self.open_clip.build_zero_shot_classifier(self.network, self.tokenizer, labels, templates)
 
 
@@ -191,12 +192,13 @@ class Clipcli(Contender):
         results = list(self.classifier.classify(paths, even_batches=True))
         return [(result.label, result.similarity) for result in results if isinstance(result, Prediction)]
 
-    def embed_classes(self, labels: list[str], templates: list[str]) -> None:
+    def embed_classes(self, labels: list[str]) -> None:
         from clipcli.labels import Label, prompts_for
         from clipcli.prompts import resolve_templates
         from clipcli.zeroshot import ensemble
 
-        prompts = [prompts_for(Label(name), resolve_templates(templates, [])) for name in labels]
+        templates = resolve_templates([fill("{}") for fill in import_open_clip().OPENAI_IMAGENET_TEMPLATES], [])
+        prompts = [prompts_for(Label(name), templates) for name in labels]
         rows = self.classifier.model.text_encoder.encode([prompt for each in prompts for prompt in each])
         ensemble(rows, [len(each) for each in prompts])
 

@@ -17,11 +17,11 @@ TEMPLATE = "a photo of a {}"
 
 
 def labels(count: int) -> list[str]:
-    """Return some of ImageNet's class names, each once."""
+    """Return up to a thousand names, each once: ImageNet's, of which two stand twice there, and two more."""
     import_open_clip()
     from open_clip import IMAGENET_CLASSNAMES
 
-    return list(dict.fromkeys(name.lower() for name in IMAGENET_CLASSNAMES))[:count]
+    return list(dict.fromkeys([*(name.lower() for name in IMAGENET_CLASSNAMES), "bonfire", "giraffe"]))[:count]
 
 
 def shipped_photographs() -> list[Image.Image]:

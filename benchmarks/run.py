@@ -151,8 +151,8 @@ def _whole(cell: Any) -> str:
     return f"{cell:.0f}" if isinstance(cell, float) else str(cell)
 
 
-def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Run the parts that were asked for, print each as a table, and return all rows by part."""
+def measure(options: argparse.Namespace, console: Console) -> None:
+    """Run the parts that were asked for, print each as a table, and write all that is known so far."""
     small, large, labels = prepare(options.folder)
     hundred, texts = labels[:100], labels[: options.text_labels]
     photos = options.photos or options.folder / "small"
@@ -163,6 +163,8 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         if name.split()[0] in options.only:
             found[name] = function(*arguments)
             show(console, title, found[name])
+            if options.json:
+                options.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
     with workers(ALL, options.folder) as asked:
         few = dict.fromkeys((PIPELINE, BATCHES), FEW[100])
@@ -170,7 +172,8 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         part("agreement", title, agreement.with_open_clip, asked, small, hundred, LOOP, few)
         title = f"Agreement of pocket with itself in fp32, {len(labels)} labels, {photos.name}"
         part("agreement pocket", title, agreement.of_pocket, options.folder, photos, labels)
-        for count, rounds in ((100, options.rounds), (10, 3), (1000, 3)):
+        for count in options.labels:
+            rounds = options.rounds if count == 100 else 3
             title = f"500-pixel JPEGs, {count} labels"
             part(f"small {count}", title, measure_speed, asked, small, labels[:count], rounds)
         others = {name: worker for name, worker in asked.items() if name not in few}
@@ -181,24 +184,22 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     part("memory", title, measure_memory, options.folder, small, hundred)
     title = "Peak memory, 12-megapixel JPEGs, 100 labels"
     part("memory large", title, measure_memory, options.folder, large[:8], hundred)
-    part("start", "Wall seconds", startup.measure, options.folder, Path(small[0]), Path(small[1]), 5)
-    return found
+    part("start", "Wall seconds", startup.measure, options.folder, Path(small[0]), [Path(path) for path in small[1:6]])
 
 
 def main() -> None:
-    """Read the command line, measure, and write the figures."""
+    """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = ["agreement", "small", "large", "text", "memory", "start"]
     parser.add_argument("--folder", type=Path, default=Path("build/benchmark"), help="for weights and photographs")
     parser.add_argument("--photos", type=Path, help="more photographs, to compare pocket's precisions on")
     parser.add_argument("--json", type=Path, help="write all figures there")
     parser.add_argument("--rounds", type=int, default=5, help="with 100 labels; 3 elsewhere")
+    parser.add_argument("--labels", type=int, nargs="+", choices=FEW, default=[100, 10, 1000], metavar="N")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--text-labels", type=int, default=10, help="labels of the text part, each with 80 templates")
     options = parser.parse_args()
-    found = measure(options, Console(width=150))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    measure(options, Console(width=150))
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def _forward() -> float:
     return float(done.stdout)
 
 
-def measure(folder: Path, photo: Path, other: Path, rounds: int) -> list[dict[str, Any]]:
-    """Return the median wall times of some commands, in seconds."""
+def measure(folder: Path, photo: Path, others: list[Path]) -> list[dict[str, Any]]:
+    """Return the median wall times of some commands, in seconds; one round for each of the other photographs."""
     command = [str(Path(sys.executable).with_name("clipcli"))]
     labels = folder / "labels.txt"
     labels.write_text("cat\ndog\nrocket\ncup of coffee\nmotorcycle\nflower\ntemple\nbird\ntree\ncar\n", "utf-8")
@@ -48,7 +48,7 @@ def measure(folder: Path, photo: Path, other: Path, rounds: int) -> list[dict[st
     classify = [*command, "classify", "--model", "pocket", "--labels", str(labels), str(photo)]
     _seconds(classify, environment)  # fills the cache, and the system's of the files
     taken: dict[str, list[float]] = {}
-    for _ in range(rounds):
+    for other in others:
         for name, line, changed in (
             ("clipcli --help", [*command, "--help"], {}),
             ("classify, all from the cache", classify, {}),

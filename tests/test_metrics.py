@@ -98,13 +98,25 @@ def test_a_differences_interval_is_the_paired_bootstraps() -> None:
     assert ours.high == pytest.approx(theirs.high, abs=0.003)
 
 
-def test_the_mean_per_class_has_an_interval_that_keeps_the_sizes_of_classes() -> None:
-    truth = np.array([0] * 990 + [1] * 10)
-    hits = np.arange(1000) % 2 == 0
-    interval = mean_per_class_interval(hits, truth)
-    assert interval.value == 0.5
-    spread = np.sqrt((0.25 / 990 + 0.25 / 10) / 4)
-    assert interval.high - interval.low == pytest.approx(2 * 1.96 * spread, rel=0.1)
+def test_the_mean_per_classes_interval_is_the_bootstraps() -> None:
+    random = np.random.default_rng(5)
+    truth = random.choice(8, 300, p=[0.4, 0.3, 0.1, 0.1, 0.04, 0.03, 0.02, 0.01])
+    hits = random.random(300) < 0.5 + truth / 20
+    ours = mean_per_class_interval(hits, truth)
+
+    def mean_recall(places: NDArray[np.intp]) -> float:
+        return float(np.mean([hits[places][truth[places] == each].mean() for each in np.unique(truth[places])]))
+
+    draws = [mean_recall(random.integers(0, 300, 300)) for _ in range(2000)]
+    assert ours.low == pytest.approx(np.quantile(draws, 0.025), abs=0.01)
+    assert ours.high == pytest.approx(np.quantile(draws, 0.975), abs=0.01)
+
+
+def test_one_image_of_each_class_leaves_the_mean_as_unsure_as_the_accuracy() -> None:
+    hits = np.arange(200) % 5 > 0
+    one_each = mean_per_class_interval(hits, np.arange(200, dtype=np.intp))
+    assert one_each.low == pytest.approx(accuracy_interval(hits).low, abs=0.02)
+    assert one_each.high == pytest.approx(accuracy_interval(hits).high, abs=0.02)
 
 
 def test_nothing_is_won_by_the_same_answers() -> None:
@@ -158,8 +170,16 @@ def test_a_temperature_mends_the_calibration_of_a_model_too_sure_of_itself() -> 
     assert found.error_after < 0.04
 
 
-def test_one_image_gives_no_temperature() -> None:
-    assert calibrate(np.array([[1.0, 2.0]]), np.array([1])).temperature is None
+def test_images_that_are_all_right_give_no_temperature() -> None:
+    found = calibrate(np.array([[1.0, 2.0], [3.0, 1.0]]), np.array([1, 0]))
+    assert (found.temperature, found.error_after) == (None, None)
+    assert found.error > 0
+
+
+def test_a_single_mistake_is_too_little_to_test_a_temperature_on() -> None:
+    found = calibrate(np.array([[1.0, 2.0], [3.0, 1.0], [0.0, 1.0]]), np.array([1, 0, 0]))
+    assert found.temperature is not None
+    assert found.error_after is None
 
 
 # --- confusions -------------------------------------------------------------------------------------

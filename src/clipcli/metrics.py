@@ -34,6 +34,7 @@ __all__ = [
 
 BINS = 15
 _RESAMPLES = 10_000
+_CLASS_RESAMPLES = 2_000
 _LEAST_SCALE, _GREATEST_SCALE = 1e-3, 1e3  # of a temperature
 
 Indices = NDArray[np.intp]
@@ -76,17 +77,17 @@ def accuracy_interval(hits: NDArray[np.bool_], seed: int = 0) -> Interval:
 
 
 def mean_per_class_interval(hits: NDArray[np.bool_], truth: Indices, seed: int = 0) -> Interval:
-    """Return the mean over the classes of their share of hits; the resamples keep the classes' sizes.
+    """Return the mean over the classes of their share of hits, scikit-learn's ``balanced_accuracy_score``.
 
-    The mean is scikit-learn's ``balanced_accuracy_score``.
+    A resample of N images holds a multinomial number of each class, and a binomial number of hits among
+    these; classes that it lacks are left out of its mean.
     """
     _, places, sizes = np.unique(truth, return_inverse=True, return_counts=True)
     shares = np.bincount(places, weights=hits) / sizes  # (classes that occur,)
-    drawn = np.zeros(_RESAMPLES)
     random = np.random.default_rng(seed)
-    for share, size in zip(shares, sizes, strict=True):
-        drawn += random.binomial(size, share, _RESAMPLES) / size
-    return _percentiles(float(np.mean(shares)), drawn / len(sizes))
+    drawn = random.multinomial(len(truth), sizes / len(truth), _CLASS_RESAMPLES)  # (resamples, classes that occur)
+    won = random.binomial(drawn, shares) / np.maximum(drawn, 1)
+    return _percentiles(float(np.mean(shares)), won.sum(axis=1) / (drawn > 0).sum(axis=1))
 
 
 def difference_interval(first: NDArray[np.bool_], second: NDArray[np.bool_], seed: int = 0) -> Interval:
@@ -199,7 +200,7 @@ class Calibration:
     error
         Expected calibration error, 0 to 1.
     temperature
-        What to divide the logits by; ``None`` where that was not fitted.
+        What to divide the logits by; ``None`` where there is none to fit.
     error_after
         The error with the temperature, cross-fitted: each half of the images with the other half's.
     """
@@ -210,17 +211,23 @@ class Calibration:
 
 
 def calibrate(logits: Scores, truth: Indices, seed: int = 0) -> Calibration:
-    """Measure the calibration of softmax(logits) and fit a temperature. (N, C), (N,)."""
+    """Measure the calibration of softmax(logits) and fit a temperature. (N, C), (N,).
+
+    Where every image is right, there is no such temperature: the colder, the likelier.
+    """
     hits = logits.argmax(axis=1) == truth
     before = expected_calibration_error(_confidence(logits), hits)
+    if hits.all():
+        return Calibration(before)
+    temperature = fit_temperature(logits, truth)
     order = np.random.default_rng(seed).permutation(len(truth))
     halves = order[: len(order) // 2], order[len(order) // 2 :]
-    if not len(halves[0]):
-        return Calibration(before)
+    if any(hits[half].all() for half in halves):
+        return Calibration(before, temperature)
     after = np.empty(len(truth))
     for fitted_on, used_on in (halves, halves[::-1]):
         after[used_on] = _confidence(logits[used_on] / fit_temperature(logits[fitted_on], truth[fitted_on]))
-    return Calibration(before, fit_temperature(logits, truth), expected_calibration_error(after, hits))
+    return Calibration(before, temperature, expected_calibration_error(after, hits))
 
 
 def _confidence(logits: Scores) -> Scores:

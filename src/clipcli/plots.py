@@ -20,8 +20,10 @@ __all__ = ["draw_evaluations", "figure", "plain", "save"]
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#767676"
 _NAMED = 60  # classes whose names fit along an axis
+_SPACIOUS = 30  # names that fit there in a larger size
 _COUNTED = 25  # classes whose counts fit into a matrix's cells
-_BARS = 50  # classes that fit into one chart of bars; more are shown as their worst and best
+_BRIGHT = 0.6  # a share from which on a cell is too light for white digits
+_BARS = 40  # classes that fit into one chart of bars
 _DOTS = 200  # an inch
 
 
@@ -72,80 +74,94 @@ def plain(text: str, longest: int = 32) -> str:
 
 
 def _confusion(evaluation: Evaluation) -> Any:
-    """Draw how often each class got each label, as shares of the class."""
+    """Draw how often each class got each label, as shares of the class; labels that never occur are left out."""
     counts = confusion_table(evaluation)
+    occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    counts = counts[np.ix_(occurring, occurring)]
     sizes = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, sizes, out=np.full(counts.shape, np.nan), where=sizes > 0)
-    classes = len(evaluation.labels)
-    side = float(np.clip(2.5 + 0.3 * classes, 4.5, 16.0)) if classes <= _NAMED else 10.0
+    few = len(occurring) <= _NAMED
+    side = float(np.clip(2.5 + 0.3 * len(occurring), 4.5, 16.0)) if few else 10.0
     drawn, axes = figure(side + 1.0, side)
-    image = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
-    bar = drawn.colorbar(image, ax=axes, shrink=0.7)
+    draw = _cells if few else _dots
+    bar = drawn.colorbar(draw(axes, shares, counts), ax=axes, shrink=0.7)
     bar.set_label("share of the class's images")
     axes.set_xlabel("predicted label")
     axes.set_ylabel("true class")
-    axes.set_title(_title(evaluation, f"top-1 {evaluation.top1.value:.1%}"), fontsize="medium")
-    _name_ticks(axes, evaluation.labels)
-    if classes <= _COUNTED:
-        for row, column in zip(*np.nonzero(counts), strict=True):
-            colour = "black" if shares[row, column] > 0.6 else "white"
-            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    title = f"top-1 {evaluation.top1.value:.1%}"
+    if few:
+        names = [plain(evaluation.labels[place]) for place in occurring]
+        size = 9 if len(names) <= _SPACIOUS else 7
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+        axes.set_yticks(range(len(names)), names, fontsize=size)
+    else:
+        title += f"; the {len(occurring)} labels that occur, in the order they were given"
+    axes.set_title(_title(evaluation, title), fontsize="medium")
     return drawn
 
 
-def _name_ticks(axes: Any, labels: Sequence[str]) -> None:
-    """Name all classes where there is room, else number some of them."""
-    if len(labels) > _NAMED:
-        axes.set_xlabel("predicted label (number in the order of the labels)")
-        axes.set_ylabel("true class (number in the order of the labels)")
-        return
-    names = [plain(label) for label in labels]
-    size = 9 if len(labels) <= 30 else 7
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-    axes.set_yticks(range(len(names)), names, fontsize=size)
+def _cells(axes: Any, shares: Any, counts: Any) -> Any:
+    """Fill a cell for each pair; where there is room, with its count."""
+    if len(counts) <= _COUNTED:
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            colour = "black" if shares[row, column] > _BRIGHT else "white"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    return axes.imshow(shares, cmap="cividis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+
+
+def _dots(axes: Any, shares: Any, counts: Any) -> Any:
+    """Set a dot for each pair that occurs: a cell would be thinner than can be seen."""
+    rows, columns = np.nonzero(counts)
+    axes.set_facecolor("black")
+    axes.set_xlim(-1, len(counts))
+    axes.set_ylim(len(counts), -1)
+    axes.set_aspect("equal")
+    return axes.scatter(columns, rows, s=9, c=shares[rows, columns], cmap="viridis", vmin=0, vmax=1, linewidths=0)
 
 
 def _reliability(evaluation: Evaluation) -> Any:
-    """Draw how often the label was right where it was that probable."""
-    hits = evaluation.hits
-    rows = reliability(evaluation.probability, hits)
+    """Draw how often the label was right where it was that probable; a dot's area tells of how many images."""
+    rows = [row for row in reliability(evaluation.probability, evaluation.hits) if row[0]]
     drawn = _empty_figure(5.5, 6.5)
     upper, lower = drawn.subplots(2, 1, height_ratios=[3, 1], sharex=True)
-    filled = [row for row in rows if row[0]]
-    upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="as sure as right")
-    means, shares = [row[1] for row in filled], [row[2] for row in filled]
-    upper.plot(means, shares, color=_BLUE, marker="o", label="this model")
+    upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="as often right as it is sure")
+    counts, means, shares = (np.array(column) for column in zip(*rows, strict=True))
+    upper.plot(means, shares, color=_BLUE, linewidth=1, label="this model")
+    upper.scatter(means, shares, s=15 + 200 * counts / counts.max(), color=_BLUE, zorder=3)
     upper.set_ylabel("share that was right")
-    upper.set_ylim(0, 1.02)
-    upper.set_xlim(0, 1)
-    upper.legend(loc="upper left", frameon=False)
+    upper.set_ylim(-0.03, 1.05)
+    upper.set_xlim(0, 1.02)
+    upper.legend(loc="lower right", frameon=False)
     upper.set_title(_title(evaluation, f"calibration error {evaluation.calibration.error:.3f}"), fontsize="medium")
-    middles = (np.arange(BINS) + 0.5) / BINS
-    lower.bar(middles, [row[0] for row in rows], width=0.9 / BINS, color=_BLUE)
+    lower.hist(evaluation.probability, bins=BINS, range=(0, 1), color=_BLUE, rwidth=0.9)
     lower.set_ylabel("images")
     lower.set_xlabel("probability of the label")
     return drawn
 
 
 def _classes(evaluation: Evaluation) -> Any:
-    """Draw precision and recall of each class, worst first; of very many, the distribution beside the worst."""
+    """Draw precision and recall of each class, worst first; of very many, the worst below a picture of all."""
     reports = sorted((each for each in evaluation.classes if each.support), key=lambda each: (each.f1, each.recall))
     shown = reports[:_BARS]
-    drawn, axes = figure(7.5, max(3.0, 1.3 + 0.26 * len(shown)))
+    many = len(reports) > len(shown)
+    height = max(3.0, 1.6 + 0.26 * len(shown))
+    drawn = _empty_figure(7.5, height + 2.0 * many)
+    *above, axes = drawn.subplots(1 + many, 1, height_ratios=[2.0, height][not many :], squeeze=False)[:, 0]
+    for upper in above:
+        upper.hist([each.f1 for each in reports], bins=20, range=(0, 1), color=_GREY, rwidth=0.9)
+        upper.set_xlabel("F1")
+        upper.set_ylabel("classes")
+        upper.set_title(_title(evaluation, f"all {len(reports)} classes"), fontsize="medium")
     places = np.arange(len(shown))
     axes.barh(places - 0.2, [each.recall for each in shown], height=0.38, color=_BLUE, label="recall")
     axes.barh(places + 0.2, [each.precision for each in shown], height=0.38, color=_ORANGE, label="precision")
-    names = [f"{plain(each.label)} ({each.support})" for each in shown]
-    axes.set_yticks(places, names, fontsize=8)
+    axes.set_yticks(places, [f"{plain(each.label)} ({each.support})" for each in shown], fontsize=8)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of images")
     axes.set_ylabel("class (images)")
-    left = f"the {len(shown)} worst of {len(reports)} classes" if len(reports) > len(shown) else ""
-    axes.set_title(_title(evaluation, left), fontsize="medium")
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -1.0 / max(3.0, 1.3 + 0.26 * len(shown))), ncols=2, frameon=False
-    )
+    axes.set_title(f"the {len(shown)} worst" if many else _title(evaluation, ""), fontsize="medium")
+    drawn.legend(loc="outside lower center", ncols=2, frameon=False)
     return drawn
 
 

@@ -46,11 +46,12 @@ def read_truth(source: Path, warn: Warn = lambda _: None) -> list[LabelledImage]
     """
     if source.is_dir():
         labelled = _from_folder(source, warn)
+    elif not source.exists():
+        raise InputError(f"{source}: no such file or folder")
     elif source.suffix.lower() in (".csv", ".tsv"):
         labelled = _from_table(source)
     else:
-        there = "neither a folder nor a .csv or .tsv table" if source.exists() else "no such file or folder"
-        raise InputError(f"{source}: {there}")
+        raise InputError(f"{source}: neither a folder nor a .csv or .tsv table")
     if not labelled:
         raise InputError(f"{source}: no labelled images in it")
     return labelled
@@ -158,4 +159,7 @@ def match_records(
 
 
 def _absolute(path: str) -> str:
-    return os.path.realpath(path)
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # no file can have NUL in its name
+        return path

@@ -78,21 +78,27 @@ def print_tables(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult
 
 
 def _accuracies(evaluations: Sequence[Evaluation]) -> Table:
-    table = _table("", "top-1", "top-5", "mean per class", "calibration error")
+    table = _table("", "top-1", "95 %", "top-5", "mean per class", "ECE", "temperature")
     for each in evaluations:
-        calibration = f"{each.calibration.error:.3f}"
-        if each.calibration.temperature is not None and each.calibration.error_after is not None:
-            calibration += f" ({each.calibration.error_after:.3f} at temperature {each.calibration.temperature:.2f})"
-        top5 = _share(each.top5) if each.top5 else ""
-        table.add_row(one_line(each.name), _share(each.top1), top5, _share(each.mean_per_class), calibration)
+        temperature = each.calibration.temperature
+        table.add_row(
+            one_line(each.name),
+            f"{each.top1.value:.1%}",
+            f"{each.top1.low * 100:.1f}-{each.top1.high * 100:.1f}",
+            f"{each.top5.value:.1%}" if each.top5 else "",
+            f"{each.mean_per_class.value:.1%}",
+            f"{each.calibration.error:.3f}",
+            f"{temperature:.2f}" if temperature is not None else "",
+        )
     return table
 
 
 def _probes(probes: Sequence[ProbeResult]) -> Table:
-    table = _table("linear probe", "images a class", "tested on", "top-1", "zero-shot", "difference")
+    table = _table("linear probe", "images a class", "top-1", "zero-shot", "points more", "95 %")
     for each in probes:
-        numbers = (str(each.shots), str(each.tested), _share(each.accuracy), _share(each.zero_shot))
-        table.add_row(one_line(each.name), *numbers, _gain(each.gain, than=""))
+        numbers = (str(each.shots), f"{each.accuracy.value:.1%}", f"{each.zero_shot.value:.1%}")
+        gain = (f"{each.gain.value * 100:+.1f}", f"{each.gain.low * 100:+.1f} to {each.gain.high * 100:+.1f}")
+        table.add_row(one_line(each.name), *numbers, *gain)
     return table
 
 
@@ -108,7 +114,8 @@ def _print_worst(console: Console, best: Evaluation, *, named: bool) -> None:
         console.print(table)
     if best.confusions:
         table = _table("most frequent mistakes", "taken for", "times", "for example")
-        table.columns[3].justify = table.columns[1].justify = "left"
+        for column in (table.columns[1], table.columns[3]):
+            column.justify, column.no_wrap = "left", False
         for pair in best.confusions[:_WORST]:
             example = one_line(printable(best.paths[pair.images[0]]))
             table.add_row(one_line(pair.truth), one_line(pair.predicted), str(pair.count), example)
@@ -121,14 +128,10 @@ def _table(*header: str) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
     return table
 
 
-def _share(figure: Interval) -> str:
-    return f"{figure.value:.1%} ({figure.low * 100:.1f}-{figure.high * 100:.1f})"
-
-
-def _gain(gain: Interval, than: str = " than the first") -> str:
-    points = f"{gain.value * 100:+.1f} points{than} ({gain.low * 100:+.1f} to {gain.high * 100:+.1f})"
+def _gain(gain: Interval) -> str:
+    points = f"{gain.value * 100:+.1f} points on the first ({gain.low * 100:+.1f} to {gain.high * 100:+.1f})"
     return f"{points}, {'more than noise' if gain.is_beyond_noise else 'no more than noise'}"
