@@ -76,6 +76,11 @@ def test_a_cell_is_read_as_it_was_before_it_was_made_safe(tmp_path: Path) -> Non
     assert (row.image.name, row.label, other.image.name, other.label) == ("-a.png", "=1+1", "a\tb.png", '"quoted"')
 
 
+def test_a_path_that_stands_twice_is_one_image(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,label\na.png,cat\nb.png,dog\na.png,cat\n")
+    assert [each.image.name for each in read_truth(tmp_path / "t.csv")] == ["a.png", "b.png"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -85,6 +90,7 @@ def test_a_cell_is_read_as_it_was_before_it_was_made_safe(tmp_path: Path) -> Non
         ("t.csv", "path,label\na.png,\n", "line 2: no label in it"),
         ("t.csv", "path,label\n,cat\n", "line 2: no path in it"),
         ("t.csv", 'path,label\n"a.png,cat\n', "not a table"),
+        ("t.csv", "path,label\na.png,cat\na.png,dog\n", "line 3: a.png is 'dog' here and 'cat' before"),
         ("t.txt", "path,label\n", "neither a folder nor a .csv or .tsv table"),
     ],
 )

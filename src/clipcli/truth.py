@@ -75,20 +75,26 @@ def _from_folder(root: Path, warn: Warn) -> list[LabelledImage]:
 
 
 def _from_table(table: Path) -> list[LabelledImage]:
-    labelled: list[LabelledImage] = []
+    said: dict[str, str] = {}
     try:
         with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             for number, row in _table_rows(table, file):
                 name, label = row.get("path") or "", (row.get("label") or "").strip()
                 if not name or not label:
                     raise InputError(f"{table}: line {number}: no {'label' if name else 'path'} in it")
-                beside = table.parent / name
-                labelled.append(LabelledImage(FileInput(name, str(beside) if beside.exists() else name), label))
+                if said.setdefault(name, label) != label:
+                    raise InputError(f"{table}: line {number}: {name} is {label!r} here and {said[name]!r} before")
     except OSError as problem:
         raise InputError(f"{table}: {problem.strerror or problem}") from None
     except (csv.Error, ValueError) as problem:
         raise InputError(f"{table}: not a table of paths and labels ({problem})") from None
-    return labelled
+    return [LabelledImage(FileInput(name, _beside(table, name)), label) for name, label in said.items()]
+
+
+def _beside(table: Path, name: str) -> str:
+    """Return where a table's path leads: from the table's folder, or from here where there is no such file."""
+    beside = os.path.join(table.parent, name)  # noqa: PTH118 - keeps names as they are
+    return beside if os.path.exists(beside) else name  # noqa: PTH110
 
 
 def _table_rows(table: Path, file: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
