@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ RunTogether = Callable[..., "list[subprocess.CompletedProcess[str]]"]
 
 def pytest_configure() -> None:
     os.environ["PYTHONWARNINGS"] = "ignore::UserWarning"
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's background; our children would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
     settings.load_profile("untimed")
 

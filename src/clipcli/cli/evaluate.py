@@ -83,7 +83,7 @@ def evaluate(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Measure how well images are told apart, on images whose classes are known.
+    """Measure how well labels fit images whose classes are known.
 
     clipcli evaluate photos/ --prompts photo --plots plots/
 
