@@ -193,6 +193,12 @@ def test_labels_that_cannot_be_used_are_refused(labels: object, reason: str, tin
         Classifier(str(tiny_clip), labels, cache=False)
 
 
+@pytest.mark.parametrize("name", ["batch_size", "workers", "top_k"])
+def test_a_number_of_nothing_is_refused(name: str, tiny_clip: Path) -> None:
+    with pytest.raises(InputError, match=f"{name} must be 1 or more, not 0"):
+        Classifier(f"local-dir:{tiny_clip}", ["cat"], cache=False, **{name: 0})
+
+
 def test_a_path_of_labels_is_read(tiny_clip: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("cat\n# a comment\nrocket\n", "utf-8")
     classifier = Classifier(str(tiny_clip), tmp_path / "labels.txt", cache=False)

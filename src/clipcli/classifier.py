@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.embedder import Embedder, name_of
+from clipcli.embedder import Embedder, check_count, name_of
 from clipcli.embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.errors import EmbeddingFileError, ImageError, LabelError
 from clipcli.labels import Label, load_labels
@@ -99,6 +99,7 @@ class Classifier(Embedder):
     ) -> None:
         if (labels is None) == (text_embeddings is None):
             raise LabelError("give either labels or text_embeddings")
+        check_count("top_k", top_k)
         super().__init__(
             model, pretrained=pretrained, device=device, precision=precision, engine=engine,
             batch_size=batch_size, workers=workers, cache=cache, cache_limit=cache_limit, offline=offline, warn=warn,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     ImageLike = str | Path | Image.Image | Input
 
-__all__ = ["Embedder", "name_of"]
+__all__ = ["Embedder", "check_count", "name_of"]
 
 _BATCH = {"fp32": 16, "bf16": 32, "fp16": 64}  # each the fastest where that precision is chosen by itself
 _TRIM_EVERY = 200  # blocks
@@ -82,6 +82,8 @@ class Embedder:
     ) -> None:
         check_precision(precision)
         check_engine(engine, device)
+        check_count("batch_size", batch_size)
+        check_count("workers", workers)
         self._warn = warn
         self._device, self._precision, self._engine = device, precision, engine
         self._batch_size, self._workers = batch_size, workers
@@ -218,6 +220,12 @@ class Embedder:
     def batch_size(self) -> int:
         """Images a batch: as asked for, or as suits what the encoder computes in."""
         return self._batch_size or _BATCH[self._arithmetic]
+
+
+def check_count(name: str, count: int | None) -> None:
+    """Raise :class:`InputError` for a number of things that is less than one."""
+    if count is not None and count < 1:
+        raise InputError(f"{name} must be 1 or more, not {count}")
 
 
 def _processor() -> str:

@@ -42,7 +42,8 @@ def with_progress(
     class RateColumn(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text(f"{speed:.1f}/s" if speed else "", style="dim")
+            too_early = (task.elapsed or 0.0) < 1.0  # what the cache gives at once says nothing of the rest
+            return Text(f"{speed:.1f}/s" if speed and not too_early else "", style="dim")
 
     columns = (BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
