@@ -18,7 +18,7 @@ import torch
 from clipcli.model import open_model
 from clipcli.sources import resolve_model
 network = open_model(resolve_model("pocket"), "cpu", "fp32").image_encoder.network
-image = torch.zeros(1, 3, 288, 288)
+image = torch.zeros(1, 3, 260, 260)
 with torch.inference_mode():
     started = time.perf_counter()
     network.encode_image(image)
