@@ -1,0 +1,79 @@
+"""``clipcli report``: a page to look at results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipcli.cli import options
+from clipcli.cli.messages import Messages
+from clipcli.cli.progress import with_progress
+from clipcli.errors import InputError, OutputError
+
+__all__ = ["report"]
+
+
+def report(
+    results: Annotated[
+        Path,
+        typer.Argument(metavar="RESULTS", show_default=False,
+                       help="Results of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="Where to: an .html file.")
+    ],
+    root: Annotated[
+        Path, typer.Option("--root", metavar="DIR", show_default=False,
+                           help="What the paths in RESULTS are relative to. [default: this folder]"),
+    ] = Path(),
+    thumbnail: Annotated[
+        int, typer.Option("--thumbnail", metavar="PIXELS", min=0, max=1024,
+                          help="Longer side of the pictures in the page; 0 for none."),
+    ] = 128,
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TEXT", show_default=False,
+                                 help="Heading of the page. [default: the results file's name]"),
+    ] = None,
+    workers: options.Workers = None,
+    quiet: options.Quiet = False,
+) -> None:  # fmt: skip
+    """Make one page to look at results: pictures, filters, corrections.
+
+    The page needs no network and no other file. Labels that are corrected there can be saved as a table for
+    'clipcli evaluate'.
+
+    clipcli report results.jsonl -o page.html
+    """
+    messages = Messages(quiet=quiet)
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"{output}: the page is HTML; name it with .html")
+    from clipcli.files import check_writable, replacing
+    from clipcli.reading import read_results
+    from clipcli.records import printable
+    from clipcli.report import write_page
+    from clipcli.thumbnails import make_thumbnails
+
+    check_writable(output, [results])
+    records = list(read_results(results))
+    if not records:
+        raise InputError(f"{results}: no results in it")
+    missing = 0
+
+    def counted(pictures: Iterator[str]) -> Iterator[str]:
+        nonlocal missing
+        for record, picture in zip(records, pictures, strict=True):
+            missing += not picture and record.error is None
+            yield picture
+
+    wanted = (record.path if record.error is None else "" for record in records)
+    pictures = counted(make_thumbnails(wanted, root, thumbnail, workers))
+    with replacing(output) as temporary:
+        shown = with_progress(pictures, lambda: len(records), messages) if thumbnail else pictures
+        write_page(records, shown, temporary, title or printable(str(results.name)))
+    if missing and thumbnail:
+        messages.warn(
+            f"{missing} of {len(records)} images have no picture in the page: not found below {root}, or not readable"
+        )

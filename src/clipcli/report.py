@@ -1,0 +1,102 @@
+"""One page to look at the results of a run: self-contained, and safe whatever the names and labels say.
+
+The page carries its styles, its script, the records as JSON and the thumbnails as text, and asks the
+network for nothing: its Content-Security-Policy forbids that, and lets no script run but its own, which
+it knows by its hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from clipcli.reading import ReadRecord
+from clipcli.records import written
+
+__all__ = ["CHUNK", "page_data", "write_page"]
+
+CHUNK = 256
+"""Thumbnails in one block of the page, which is looked into when one of them comes into view."""
+
+_FOLDER = Path(__file__).parent / "report_page"
+
+
+def page_data(records: Sequence[ReadRecord]) -> dict[str, Any]:
+    """Return what the page's script works on: labels are named once, and records refer to them by number.
+
+    A record is ``[path, label, probability, [label, probability, similarity, …], group]``, or
+    ``[path, message]`` where the input failed.
+    """
+    labels: dict[str, int] = {}
+    groups: dict[str, int] = {}
+    rows: list[list[Any]] = []
+    for record in records:
+        if record.label is None:
+            rows.append([record.path, record.error])
+            continue
+        ranking: list[float] = []
+        for score in record.top:
+            place = labels.setdefault(score.label, len(labels))
+            ranking += [place, written(score.probability), written(score.similarity)]
+        group = groups.setdefault(record.group, len(groups)) if record.group else -1
+        label = labels.setdefault(record.label, len(labels))
+        rows.append([record.path, label, written(record.probability or 0.0), ranking, group])
+    models = dict.fromkeys(record.model for record in records if record.model)
+    return {"labels": list(labels), "groups": list(groups), "models": list(models), "chunk": CHUNK, "records": rows}
+
+
+def write_page(records: Sequence[ReadRecord], thumbnails: Iterable[str], file: Path, title: str) -> None:
+    """Write the page piece by piece.
+
+    Parameters
+    ----------
+    records
+        What a run gave, from :func:`clipcli.reading.read_results`.
+    thumbnails
+        A picture for each record in its order, as base64, or an empty text; taken as they are needed.
+    file
+        Where to; written at once, so see :func:`clipcli.files.replacing`.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    style, script = ((_FOLDER / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    environment = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined)
+    pieces = environment.get_template("page.html").stream(
+        title=title,
+        policy=_policy(style, script),
+        style=Markup(style),  # noqa: S704 - our own
+        script=Markup(script),  # noqa: S704 - our own
+        data=Markup(_harmless(json.dumps(page_data(records), ensure_ascii=False, separators=(",", ":")))),  # noqa: S704
+        blocks=map(Markup, _blocks(thumbnails)),
+    )
+    with file.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as page:
+        page.writelines(pieces)
+
+
+def _policy(style: str, script: str) -> str:
+    """Return a Content-Security-Policy that lets in this style, this script and pictures in the page, and no more."""
+    style_hash, script_hash = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
+    )
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _harmless(text: str) -> str:
+    """Return JSON that can neither end the element it stands in nor open another."""
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _blocks(thumbnails: Iterable[str]) -> Iterator[str]:
+    """Join thumbnails into blocks, a line for each; base64 knows no sign that means anything to HTML."""
+    stream = iter(thumbnails)
+    while some := list(islice(stream, CHUNK)):
+        yield "\n".join(some)

@@ -1,0 +1,390 @@
+"use strict";
+// What names and labels say is only ever set as text, never parsed as HTML.
+const byId = (id) => document.getElementById(id);
+const data = JSON.parse(byId("data").textContent);
+const UNKNOWN = "unknown";
+const BARS = 20;
+const TILE_HEIGHT = 208, HEADING_HEIGHT = 44, LEAST_TILE = 132, USUAL_TILE = 168, AHEAD = 400;
+
+// --- records -------------------------------------------------------------------------------------------
+
+const records = data.records.map(([path, label, probability, ranking, group], index) => {
+  if (probability === undefined) return { index, path, failed: label, label: "", probability: 0, margin: 0, ranking: [], group: "" };
+  const top = [];
+  for (let at = 0; at < ranking.length; at += 3) {
+    top.push({ label: data.labels[ranking[at]], probability: ranking[at + 1], similarity: ranking[at + 2] });
+  }
+  const margin = probability - (top.length > 1 ? top[1].probability : 0);
+  return { index, path, failed: null, label: data.labels[label], probability, margin, ranking: top, group: group < 0 ? "" : data.groups[group] };
+});
+const checked = new Map(); // index of a record -> the label that somebody gave it
+
+const shownLabel = (record) => checked.get(record.index) ?? record.label;
+const percent = (value) => `${(100 * value).toFixed(1)}%`;
+
+// Thumbnails stand in blocks after this script, so that the page is there before they are read.
+const blocks = new Map();
+function thumbnail(index) {
+  const number = Math.floor(index / data.chunk);
+  if (!blocks.has(number)) {
+    const block = byId(`thumbnails-${number}`);
+    if (!block) return document.readyState === "loading" ? null : "";
+    // The last block that was parsed may still be growing.
+    if (document.readyState === "loading" && !block.nextElementSibling) return null;
+    blocks.set(number, block.textContent.split("\n"));
+  }
+  const found = blocks.get(number)[index % data.chunk];
+  return found ? `data:image/webp;base64,${found}` : "";
+}
+
+// --- choosing and sorting ------------------------------------------------------------------------------
+
+const orders = {
+  given: (a, b) => a.index - b.index,
+  unsure: (a, b) => a.probability - b.probability,
+  sure: (a, b) => b.probability - a.probability,
+  narrow: (a, b) => a.margin - b.margin,
+  clear: (a, b) => b.margin - a.margin,
+  name: (a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0),
+};
+const kinds = {
+  "": () => true,
+  named: (record) => !record.failed && record.label !== UNKNOWN,
+  unknown: (record) => record.label === UNKNOWN,
+  failed: (record) => record.failed !== null,
+  checked: (record) => checked.has(record.index),
+};
+
+let visible = []; // the records that are chosen, in their order
+let rows = []; // what stands under each other: {top, heading} or {top, from, to}, places in `visible`
+let columns = 1;
+let current = 0; // place in `visible` of the tile that keys act on
+
+function bounds() {
+  const least = Number(byId("least").value), most = Number(byId("most").value);
+  return [Math.min(least, most) / 100, Math.max(least, most) / 100];
+}
+
+function choose() {
+  const [least, most] = bounds();
+  const words = byId("search").value.toLowerCase(), label = byId("label").value, group = byId("group").value;
+  const isKind = kinds[byId("kind").value], whole = least === 0 && most === 1;
+  const before = visible[current];
+  visible = records.filter((record) =>
+    isKind(record)
+    && (whole || (!record.failed && record.probability >= least && record.probability <= most))
+    && (!label || shownLabel(record) === label)
+    && (!group || record.group === group)
+    && (!words || record.path.toLowerCase().includes(words)));
+  const heading = byId("heading").value, order = orders[byId("order").value];
+  const headed = heading === "group" ? (record) => record.group : shownLabel;
+  visible.sort(heading
+    ? (a, b) => (headed(a) < headed(b) ? -1 : headed(a) > headed(b) ? 1 : order(a, b) || a.index - b.index)
+    : (a, b) => order(a, b) || a.index - b.index);
+  current = Math.max(0, before ? visible.indexOf(before) : 0);
+  byId("count").textContent = `${visible.length.toLocaleString()} of ${records.length.toLocaleString()}`;
+  byId("range").textContent = whole ? "" : `${Math.round(100 * least)} to ${Math.round(100 * most)} %`;
+  byId("histogram").querySelectorAll("button").forEach((bar, place) => {
+    const middle = (place + 0.5) / BARS;
+    bar.classList.toggle("outside", middle < least || middle > most);
+  });
+  arrange(heading ? headed : null);
+}
+
+// --- the grid: only what is in view is in the page -----------------------------------------------------
+
+const grid = byId("grid");
+
+function arrange(headed) {
+  const width = grid.clientWidth + 12;
+  const tile = width < 520 ? LEAST_TILE : USUAL_TILE;
+  columns = Math.max(1, Math.floor(width / tile));
+  grid.style.setProperty("--tile", `${Math.floor(width / columns)}px`);
+  rows = [];
+  let top = 0;
+  for (let from = 0; from < visible.length;) {
+    let end = visible.length;
+    if (headed) {
+      const name = headed(visible[from]);
+      end = from;
+      while (end < visible.length && headed(visible[end]) === name) end += 1;
+      rows.push({ top, heading: name || "failed", count: end - from });
+      top += HEADING_HEIGHT;
+    }
+    for (; from < end; from += columns) {
+      rows.push({ top, from, to: Math.min(from + columns, end) });
+      top += TILE_HEIGHT;
+    }
+    from = end;
+  }
+  grid.style.height = `${Math.max(top, 120)}px`;
+  grid.replaceChildren();
+  drawn.clear();
+  if (!visible.length) grid.append(element("p", "empty", "Nothing fits these filters."));
+  draw();
+}
+
+const drawn = new Map(); // row number -> its elements
+
+function firstRow(position) {
+  let low = 0, high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (rows[middle].top + TILE_HEIGHT < position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function draw() {
+  const start = -grid.getBoundingClientRect().top - AHEAD, end = start + window.innerHeight + 2 * AHEAD;
+  const first = firstRow(start);
+  let last = first;
+  while (last < rows.length && rows[last].top < end) last += 1;
+  for (const [number, elements] of drawn) {
+    if (number < first || number >= last) {
+      elements.forEach((each) => each.remove());
+      drawn.delete(number);
+    }
+  }
+  for (let number = first; number < last; number += 1) {
+    if (!drawn.has(number)) {
+      const elements = rows[number].heading === undefined ? tilesOf(rows[number]) : [headingOf(rows[number])];
+      grid.append(...elements);
+      drawn.set(number, elements);
+    }
+  }
+}
+
+function element(name, kind, text) {
+  const made = document.createElement(name);
+  if (kind) made.className = kind;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function headingOf(row) {
+  const made = element("h2", "", row.heading + " ");
+  made.append(element("small", "", row.count.toLocaleString()));
+  made.style.top = `${row.top}px`;
+  return made;
+}
+
+function tilesOf(row) {
+  const width = (grid.clientWidth + 12) / columns;
+  return Array.from({ length: row.to - row.from }, (_, place) => {
+    const made = tileOf(row.from + place);
+    made.style.top = `${row.top}px`;
+    made.style.left = `${place * width}px`;
+    return made;
+  });
+}
+
+function tileOf(place) {
+  const record = visible[place], label = shownLabel(record), mine = checked.has(record.index);
+  const made = element("div", "tile");
+  made.setAttribute("role", "listitem");
+  made.id = `tile-${record.index}`;
+  made.classList.toggle("current", place === current);
+  made.classList.toggle("unknown", label === UNKNOWN);
+  made.classList.toggle("failed", record.failed !== null);
+  made.classList.toggle("checked", mine);
+  const frame = element("div", "frame");
+  fill(frame, record);
+  const words = element("div", "words");
+  words.append(element("b", "", record.failed !== null && !mine ? "failed" : label));
+  words.append(element("small", "", record.failed ?? `${percent(record.probability)} · ${nameOf(record.path)}`));
+  const meter = element("span", "meter"), part = element("i");
+  part.style.width = percent(record.probability);
+  meter.append(part);
+  made.append(frame, meter, words);
+  made.title = record.path;
+  made.addEventListener("click", () => { moveTo(place); open(); });
+  return made;
+}
+
+function fill(frame, record) {
+  const source = thumbnail(record.index);
+  if (source === null) {
+    setTimeout(() => { if (frame.isConnected) fill(frame, record); }, 100);
+  } else if (source) {
+    const picture = element("img");
+    picture.alt = nameOf(record.path);
+    picture.decoding = "async";
+    picture.src = source;
+    frame.replaceChildren(picture);
+  } else {
+    frame.textContent = record.failed ? "failed" : "no preview";
+  }
+}
+
+const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
+
+// --- keys ----------------------------------------------------------------------------------------------
+
+function moveTo(place) {
+  if (!visible.length) return;
+  byId(`tile-${visible[current]?.index}`)?.classList.remove("current");
+  current = Math.min(Math.max(place, 0), visible.length - 1);
+  const row = rows.find((each) => each.from <= current && current < each.to);
+  const top = grid.getBoundingClientRect().top + row.top;
+  if (top < 8) window.scrollBy(0, top - 60);
+  else if (top + TILE_HEIGHT > window.innerHeight - 8) window.scrollBy(0, top + TILE_HEIGHT - window.innerHeight + 20);
+  draw();
+  const tile = byId(`tile-${visible[current].index}`);
+  tile?.classList.add("current");
+  if (tile) grid.setAttribute("aria-activedescendant", tile.id);
+}
+
+document.addEventListener("keydown", (event) => {
+  const within = event.target.closest?.("input, select, button, dialog");
+  if (event.key === "Escape" && event.target === byId("search")) grid.focus();
+  if (within || event.ctrlKey || event.metaKey || event.altKey) return;
+  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -visible.length, End: visible.length };
+  if (event.key in steps) moveTo(current + steps[event.key]);
+  else if (event.key === "Enter") open();
+  else if (event.key === "/") byId("search").focus();
+  else return;
+  event.preventDefault();
+});
+
+// --- one image -----------------------------------------------------------------------------------------
+
+const detail = byId("detail");
+
+function open() {
+  if (!visible.length) return;
+  show();
+  if (!detail.open) detail.showModal();
+  byId("correction").focus();
+}
+
+function show() {
+  const record = visible[current];
+  byId("detail-name").textContent = record.path;
+  const source = thumbnail(record.index), picture = byId("picture");
+  picture.hidden = !source;
+  if (source) picture.src = source;
+  byId("ranking").replaceChildren(...record.ranking.map((score) => {
+    const line = element("tr"), name = element("td"), take = element("button", "", score.label);
+    take.type = "button";
+    take.title = "It shows this";
+    take.addEventListener("click", () => check(score.label));
+    name.append(take);
+    line.append(name, element("td", "", percent(score.probability)), element("td", "", score.similarity.toFixed(3)));
+    return line;
+  }));
+  byId("ranking").parentElement.hidden = !record.ranking.length;
+  byId("problem").textContent = record.failed ?? (record.label === UNKNOWN ? "Nothing fitted well enough: unknown." : "");
+  const given = checked.get(record.index);
+  byId("correction").value = given ?? (record.label === UNKNOWN ? "" : record.label);
+  byId("forget").hidden = given === undefined;
+  byId("previous").disabled = current === 0;
+  byId("next").disabled = current === visible.length - 1;
+}
+
+function check(label) {
+  const text = label.trim();
+  if (!text) return;
+  checked.set(visible[current].index, text);
+  changed();
+}
+
+function changed() {
+  byId("export").disabled = !checked.size;
+  byId("export").textContent = checked.size ? `Save checked labels (${checked.size})` : "Save checked labels";
+  const row = rows.findIndex((each) => each.from <= current && current < each.to);
+  drawn.get(row)?.forEach((each) => each.remove());
+  drawn.delete(row);
+  draw();
+  show();
+}
+
+byId("correct").addEventListener("submit", (event) => {
+  event.preventDefault();
+  check(byId("correction").value);
+  if (current < visible.length - 1) { moveTo(current + 1); show(); }
+  byId("correction").select();
+});
+byId("forget").addEventListener("click", () => { checked.delete(visible[current].index); changed(); });
+byId("previous").addEventListener("click", () => { moveTo(current - 1); show(); });
+byId("next").addEventListener("click", () => { moveTo(current + 1); show(); });
+byId("close").addEventListener("click", () => detail.close());
+detail.addEventListener("click", (event) => { if (event.target === detail) detail.close(); });
+detail.addEventListener("close", () => { choose(); grid.focus({ preventScroll: true }); });
+
+// --- what was checked, as a table ----------------------------------------------------------------------
+
+function cell(text) {
+  // A spreadsheet takes such text for a formula; clipcli takes the apostrophe off again.
+  const guarded = /^'*[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+}
+
+function table() {
+  const lines = [...checked].sort(([a], [b]) => a - b).map(([index, label]) => `${cell(records[index].path)},${cell(label)}\n`);
+  return `path,label\n${lines.join("")}`;
+}
+
+byId("export").addEventListener("click", () => {
+  const link = element("a");
+  link.href = URL.createObjectURL(new Blob([table()], { type: "text/csv" }));
+  link.download = "checked.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+});
+window.addEventListener("beforeunload", (event) => { if (checked.size) event.preventDefault(); });
+
+// --- the start -----------------------------------------------------------------------------------------
+
+function options(select, names, counts) {
+  const known = names.filter((name) => counts.has(name)).sort();
+  select.append(...known.map((name) => {
+    const made = element("option", "", `${name} (${counts.get(name).toLocaleString()})`);
+    made.value = name;
+    return made;
+  }));
+}
+
+function tally(key) {
+  const counts = new Map();
+  for (const record of records) counts.set(key(record), (counts.get(key(record)) ?? 0) + 1);
+  return counts;
+}
+
+function histogram() {
+  const counts = new Array(BARS).fill(0);
+  for (const record of records) if (!record.failed) counts[Math.min(BARS - 1, Math.floor(record.probability * BARS))] += 1;
+  const most = Math.max(1, ...counts);
+  byId("histogram").append(...counts.map((count, place) => {
+    const bar = element("button"), height = element("span");
+    const [from, to] = [(100 * place) / BARS, (100 * (place + 1)) / BARS];
+    bar.type = "button";
+    bar.title = `${count.toLocaleString()} images, ${from} to ${to} %`;
+    bar.setAttribute("aria-label", bar.title);
+    height.style.height = count ? `${Math.max(4, (100 * count) / most)}%` : "0";
+    bar.append(height);
+    bar.addEventListener("click", () => { byId("least").value = from; byId("most").value = to; choose(); });
+    return bar;
+  }));
+}
+
+byId("model").textContent = data.models.join(", ");
+options(byId("label"), data.labels, tally((record) => record.label));
+if (data.groups.length) {
+  options(byId("group"), data.groups, tally((record) => record.group));
+  byId("group-filter").hidden = false;
+  byId("heading").querySelector('[value="group"]').hidden = false;
+}
+byId("known").append(...data.labels.filter((name) => name !== UNKNOWN).map((name) => {
+  const made = element("option");
+  made.value = name;
+  return made;
+}));
+histogram();
+byId("filters").addEventListener("input", choose);
+byId("filters").addEventListener("submit", (event) => event.preventDefault());
+byId("reset").addEventListener("click", () => { byId("filters").reset(); choose(); });
+window.addEventListener("scroll", draw, { passive: true });
+window.addEventListener("resize", choose);
+choose();

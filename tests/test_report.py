@@ -1,0 +1,181 @@
+"""The page of ``clipcli report``: what is in it, and what can never get out of its place."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from clipcli.reading import ReadRecord
+from clipcli.report import CHUNK, page_data, write_page
+from clipcli.thumbnails import make_thumbnail, make_thumbnails
+from clipcli.zeroshot import Score
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def record(path: str, *labels: str, group: str | None = None) -> ReadRecord:
+    top = tuple(Score(label, 0.5 / place, 0.3) for place, label in enumerate(labels, start=1))
+    return ReadRecord(path, labels[0], 0.5, None, top, group, "pocket bf16")
+
+
+FAILED = ReadRecord("broken.jpg", None, None, "no bytes in it")
+
+
+def page_of(tmp_path: Path, records: list[ReadRecord], thumbnails: list[str] | None = None, title: str = "t") -> str:
+    write_page(records, thumbnails or [""] * len(records), tmp_path / "page.html", title)
+    return (tmp_path / "page.html").read_text("utf-8")
+
+
+def data_in(page: str) -> dict[str, object]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    loaded: dict[str, object] = json.loads(found[1])
+    return loaded
+
+
+# --- what is in it ----------------------------------------------------------------------------------
+
+
+def test_a_label_is_named_once_and_records_refer_to_it() -> None:
+    data = page_data([record("a.jpg", "cat", "dog", group="pets"), record("b.jpg", "dog"), FAILED])
+    assert (data["labels"], data["groups"], data["models"]) == (["cat", "dog"], ["pets"], ["pocket bf16"])
+    assert data["records"] == [
+        ["a.jpg", 0, 0.5, [0, 0.5, 0.3, 1, 0.25, 0.3], 0],
+        ["b.jpg", 1, 0.5, [1, 0.5, 0.3], -1],
+        ["broken.jpg", "no bytes in it"],
+    ]
+
+
+def test_thumbnails_stand_in_blocks_in_the_order_of_the_records(tmp_path: Path) -> None:
+    count = 2 * CHUNK + 1
+    pictures = [f"picture{number}" for number in range(count)]
+    page = page_of(tmp_path, [record(f"{number}.jpg", "cat") for number in range(count)], pictures)
+    blocks = re.findall(r'<script type="text/plain" id="thumbnails-(\d+)">(.*?)</script>', page, re.DOTALL)
+    assert [number for number, _ in blocks] == ["0", "1", "2"]
+    assert [line for _, block in blocks for line in block.split("\n")] == pictures
+
+
+@given(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8"), min_size=1))
+def test_any_text_stays_data(path: str, label: str) -> None:
+    hostile = "</script><script>alert(1)</script><!--"
+    page = "".join(_pieces([record(path + hostile, label + hostile)], title=label + hostile))
+    assert page.count("<script") == 3 + page.count('<script type="text/plain"') - 1
+    assert "<!--" not in page
+    assert "alert(1)" not in re.sub(
+        r'id="data">.*?</script>|<title>.*?</title>|<h1>.*?</h1>', "", page, flags=re.DOTALL
+    )
+    (row,) = data_in(page)["records"]  # type: ignore[misc]
+    assert row[0] == path + hostile
+
+
+def _pieces(records: list[ReadRecord], title: str) -> str:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        return page_of(Path(folder), records, title=title)
+
+
+def test_only_its_own_style_and_script_are_let_in(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [record("a.jpg", "cat")])
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert policy
+    rules = policy[1].replace("&#39;", "'")
+    assert rules.startswith("default-src 'none'; img-src data:; ")
+    assert "unsafe" not in rules
+    for kind in ("style", "script"):
+        (text,) = re.findall(rf"<{kind}>(.*?)</{kind}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in rules
+    assert not re.search(r'\son\w+=|\sstyle="|https?://', page)
+
+
+# --- thumbnails -------------------------------------------------------------------------------------
+
+
+def test_a_thumbnails_longer_side_is_as_asked_for(photos: dict[str, Path]) -> None:
+    made = make_thumbnail(photos["cat"], 96)
+    assert made
+    with Image.open(BytesIO(made)) as picture, Image.open(photos["cat"]) as whole:
+        assert (picture.format, max(picture.size)) == ("WEBP", 96)
+        assert picture.width / picture.height == pytest.approx(whole.width / whole.height, rel=0.02)
+    assert len(made) < 5000
+
+
+def test_thumbnails_come_in_order_and_empty_where_there_is_none(photos: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    names = [str(photos["cat"]), "none.jpg", "broken.jpg", "", str(photos["rocket"]), "nul\0.jpg"]
+    made = list(make_thumbnails(names, tmp_path, 32))
+    assert [bool(each) for each in made] == [True, False, False, False, True, False]
+    for name, encoded in zip(names, made, strict=True):
+        if encoded:
+            alone = make_thumbnail(Path(name), 32)
+            assert base64.b64decode(encoded) == alone
+
+
+# --- the command ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def results(tmp_path: Path, photos: dict[str, Path]) -> Path:
+    rows = [
+        {
+            "path": str(photos["cat"]),
+            "label": "cat",
+            "probability": 0.9,
+            "similarity": 0.3,
+            "top": [],
+            "model": "pocket",
+        },
+        {"path": "gone.jpg", "label": "dog", "probability": 0.8, "similarity": 0.2, "top": [], "model": "pocket"},
+        {"path": "broken.jpg", "error": {"type": "empty", "message": "no bytes in it"}},
+    ]
+    file = tmp_path / "results.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    return file
+
+
+def test_a_page_is_made_of_a_results_file(run: Run, results: Path, tmp_path: Path) -> None:
+    done = run("report", results, "-o", "page.html", "--title", "Mine & <yours>")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("warning: 1 of 3 images have no picture in the page")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "<h1>Mine &amp; &lt;yours&gt;</h1>" in page
+    assert len(data_in(page)["records"]) == 3  # type: ignore[arg-type]
+
+
+def test_a_page_can_do_without_pictures(run: Run, results: Path, tmp_path: Path) -> None:
+    done = run("report", results, "-o", "page.html", "--thumbnail", "0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r'id="thumbnails-0">\n\n</script>', (tmp_path / "page.html").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("results.jsonl", "-o", "page.txt"), "page.txt: the page is HTML; name it with .html"),
+        (("empty.jsonl", "-o", "page.html"), "empty.jsonl: no results in it"),
+        (("none.jsonl", "-o", "page.html"), "none.jsonl: no such file"),
+        (("results.jsonl", "-o", "no/page.html"), "no/page.html: cannot be written"),
+        (("odd.jsonl", "-o", "page.html"), "odd.jsonl: record 1: not a result of clipcli classify"),
+    ],
+)
+def test_what_makes_no_page_is_told_in_one_line(
+    arguments: tuple[str, ...], says: str, run: Run, results: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "odd.jsonl").write_text('{"path": 1}\n')
+    done = run("report", *arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert says in done.stderr
+    assert not (tmp_path / "page.html").exists()

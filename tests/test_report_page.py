@@ -1,0 +1,250 @@
+"""The page of ``clipcli report`` in a real browser, where Chromium and its driver are installed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipcli.reading import ReadRecord
+from clipcli.report import write_page
+from clipcli.thumbnails import make_thumbnails
+from clipcli.truth import read_truth
+from clipcli.zeroshot import UNKNOWN, Score
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver")
+
+EVIL_LABEL = "<script>alert(1)</script>"
+EVIL_NAME = "\"'><img src=x onerror=alert(2)>.jpg"
+QUIET = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--window-size=1280,900",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium import webdriver
+
+    folder = tmp_path_factory.mktemp("browser")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for argument in (*QUIET, f"--user-data-dir={folder / 'profile'}"):
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"download.default_directory": str(folder)})
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.downloads = folder
+    yield driver
+    driver.quit()
+
+
+def made(index: int) -> ReadRecord:
+    """Return one of many results: some unknown, some failed, some hostile."""
+    path = f"photos/{index:05}.jpg"
+    if index % 10 == 9:
+        return ReadRecord(path, None, None, "no image in it")
+    probability = (index * 37 % 100) / 100
+    best, second = ("cat", "dog") if index % 3 else ("dog", "=cat")
+    top = (Score(best, probability, 0.3), Score(second, (1 - probability) / 2, 0.2))
+    if index == 1:
+        return ReadRecord(EVIL_NAME, EVIL_LABEL, 0.99, None, (Score(EVIL_LABEL, 0.99, 0.4),), "evil")
+    return ReadRecord(path, UNKNOWN if probability < 0.2 else best, probability, None, top, "pets", "pocket bf16")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> dict[int, Path]:
+    """Pages of 20 and of 20,000 results, with a few real pictures over and over."""
+    folder = tmp_path_factory.mktemp("pages")
+    pictures = list(make_thumbnails(map(str, photos.values()), Path(), 64))
+    for count in (20, 20_000):
+        thumbnails = (pictures[number % len(pictures)] for number in range(count))
+        write_page([made(number) for number in range(count)], thumbnails, folder / f"{count}.html", "Results")
+    return {count: folder / f"{count}.html" for count in (20, 20_000)}
+
+
+@pytest.fixture(params=[20, 20_000], ids=["20", "20000"])
+def page(request: pytest.FixtureRequest, browser: Any, pages: dict[int, Path]) -> Any:
+    """The browser with a page open, large or small."""
+    browser.get(pages[request.param].as_uri())
+    browser.count = request.param
+    until(lambda: shown(browser) > 5)
+    return browser
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def shown(browser: Any) -> int:
+    """Count the pictures that are there and decoded."""
+    script = "return [...document.querySelectorAll('.tile img')].filter((each) => each.naturalWidth).length"
+    return int(browser.execute_script(script))
+
+
+def text(browser: Any, selector: str) -> str:
+    return str(browser.execute_script("return document.querySelector(arguments[0])?.textContent ?? ''", selector))
+
+
+def tiles(browser: Any) -> list[str]:
+    script = "return [...document.querySelectorAll('.tile')].map((each) => each.querySelector('b').textContent)"
+    return list(browser.execute_script(script))
+
+
+def choose(browser: Any, name: str, value: str) -> None:
+    browser.execute_script(
+        "document.getElementById(arguments[0]).value = arguments[1];"
+        "document.getElementById(arguments[0]).dispatchEvent(new Event('input', { bubbles: true }))",
+        name, value,
+    )  # fmt: skip
+
+
+def press(browser: Any, *keys: str) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def of(count: int) -> str:
+    return f" of {count:,}"
+
+
+# --- filters, search, order -------------------------------------------------------------------------
+
+
+def test_only_what_is_in_view_is_in_the_page(page: Any) -> None:
+    assert text(page, "#count") == f"{page.count:,}{of(page.count)}"
+    assert len(tiles(page)) <= 120
+
+
+@pytest.mark.parametrize(
+    ("kind", "holds"),
+    [
+        ("failed", lambda record: record.label is None),
+        ("unknown", lambda record: record.label == UNKNOWN),
+        ("named", lambda record: record.label not in (None, UNKNOWN)),
+    ],
+)
+def test_failed_unknown_and_named_can_be_seen_alone(kind: str, holds: Callable[[ReadRecord], bool], page: Any) -> None:
+    choose(page, "kind", kind)
+    expected = sum(holds(made(number)) for number in range(page.count))
+    assert text(page, "#count") == f"{expected:,}{of(page.count)}"
+
+
+def test_a_label_and_a_group_can_be_chosen(page: Any) -> None:
+    choose(page, "label", "dog")
+    assert set(tiles(page)) == {"dog"}
+    choose(page, "label", "")
+    choose(page, "group", "evil")
+    assert tiles(page) == [EVIL_LABEL]
+
+
+def test_the_search_finds_names(page: Any) -> None:
+    choose(page, "search", "00007")
+    assert text(page, "#count").startswith("1 of")
+
+
+def test_the_order_can_be_by_confidence(page: Any) -> None:
+    choose(page, "kind", "named")
+    choose(page, "order", "unsure")
+    script = "return [...document.querySelectorAll('.tile small')].map((each) => parseFloat(each.textContent))"
+    confidences = page.execute_script(script)
+    assert confidences == sorted(confidences)
+    choose(page, "order", "sure")
+    assert page.execute_script(script)[0] == 99.0
+
+
+def test_a_bar_of_the_histogram_chooses_its_probabilities(page: Any) -> None:
+    page.execute_script("document.querySelectorAll('#histogram button')[19].click()")
+    expected = sum(
+        record.probability is not None and record.probability >= 0.95 for record in map(made, range(page.count))
+    )
+    assert text(page, "#count") == f"{expected:,}{of(page.count)}"
+    assert text(page, "#range") == "95 to 100 %"
+
+
+def test_headings_part_the_labels(page: Any) -> None:
+    choose(page, "heading", "label")
+    assert text(page, "#grid h2").startswith("failed")
+    choose(page, "kind", "named")
+    assert text(page, "#grid h2").startswith(EVIL_LABEL)
+
+
+def test_scrolling_brings_the_others(page: Any) -> None:
+    page.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    until(lambda: bool(page.execute_script("return document.getElementById(arguments[0])", f"tile-{page.count - 1}")))
+    assert shown(page) > 0
+
+
+# --- keys -------------------------------------------------------------------------------------------
+
+
+def test_it_can_be_used_by_keys_alone(page: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    press(page, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert page.execute_script("return document.querySelector('.tile.current').id") == "tile-2"
+    press(page, Keys.ENTER)
+    assert text(page, "#detail[open] #detail-name") == "photos/00002.jpg"
+    assert "dog" in text(page, "#ranking")
+    press(page, Keys.ESCAPE)
+    assert not text(page, "#detail[open] #detail-name")
+    press(page, "/")
+    press(page, "00005")
+    assert text(page, "#count").startswith("1 of")
+
+
+def test_a_label_is_corrected_and_saved_as_a_table_that_evaluate_reads(page: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    for old in page.downloads.glob("*.csv"):
+        old.unlink()
+    press(page, Keys.ENTER)
+    page.execute_script("document.getElementById('correction').value = ''")
+    press(page, '=fox, "red"', Keys.ENTER)  # checks this one and goes on to the next
+    assert text(page, "#detail[open] #detail-name") == EVIL_NAME
+    press(page, Keys.ENTER, Keys.ESCAPE)
+    assert tiles(page)[0] == '=fox, "red"'
+    page.execute_script("document.getElementById('export').click()")
+    until(lambda: (page.downloads / "checked.csv").exists())
+    until(lambda: (page.downloads / "checked.csv").stat().st_size > 0)
+    found = {each.image.name: each.label for each in read_truth(page.downloads / "checked.csv")}
+    assert found == {"photos/00000.jpg": '=fox, "red"', EVIL_NAME: EVIL_LABEL}
+    with (page.downloads / "checked.csv").open(newline="") as file:
+        assert next(csv.reader(file)) == ["path", "label"]
+
+
+# --- safety -----------------------------------------------------------------------------------------
+
+
+def test_hostile_names_do_nothing_and_no_request_leaves_the_page(browser: Any, pages: dict[int, Path]) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    for kind in ("performance", "browser"):
+        browser.get_log(kind)  # of the pages before
+    browser.get(pages[20].as_uri())
+    until(lambda: shown(browser) > 5)
+    press(browser, Keys.ARROW_RIGHT, Keys.ENTER)
+    assert text(browser, "#detail[open] #detail-name") == EVIL_NAME
+    assert EVIL_LABEL in text(browser, "#ranking")
+    assert (
+        browser.execute_script("return document.querySelectorAll('img[src=x], .tile script, dialog script').length")
+        == 0
+    )
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
+    assert {url for url in asked if not url.startswith("data:")} == {pages[20].as_uri()}
+    dialogs = [event["params"]["type"] for event in events if event["method"] == "Page.javascriptDialogOpening"]
+    assert "alert" not in dialogs  # the page before this one may ask whether its corrections are to be lost
+    assert browser.get_log("browser") == []
