@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from clipcli.errors import OutputError
 from clipcli.evaluate import Evaluation, confusion_table
+from clipcli.files import replacing
 from clipcli.metrics import BINS, reliability
 
-__all__ = ["draw_evaluations", "figure", "plain", "save"]
+__all__ = ["draw_evaluations", "empty_figure", "figure", "is_chart", "plain", "save", "save_as"]
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#767676"
 _NAMED = 60  # classes whose names fit along an axis
@@ -25,6 +25,7 @@ _COUNTED = 25  # classes whose counts fit into a matrix's cells
 _BRIGHT = 0.6  # a share from which on a cell is too light for white digits
 _BARS = 40  # classes that fit into one chart of bars
 _DOTS = 200  # an inch
+_HEAD = 2048  # bytes of a PNG or SVG in which matplotlib names itself
 
 
 def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> Iterator[Path]:
@@ -43,11 +44,12 @@ def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> Iterato
 
 def figure(width: float, height: float) -> tuple[Any, Any]:
     """Return a figure of that many inches, and its axes; no window is ever opened."""
-    drawn = _empty_figure(width, height)
+    drawn = empty_figure(width, height)
     return drawn, drawn.subplots()
 
 
-def _empty_figure(width: float, height: float) -> Any:
+def empty_figure(width: float, height: float) -> Any:
+    """Return a figure of that many inches without axes."""
     from matplotlib import rcParams
     from matplotlib.figure import Figure
 
@@ -57,14 +59,33 @@ def _empty_figure(width: float, height: float) -> Any:
 
 
 def save(drawn: Any, stem: Path) -> Iterator[Path]:
-    """Write a figure as PNG and as SVG."""
+    """Write a figure as PNG and as SVG, yielding each file."""
     for suffix in (".png", ".svg"):
         file = stem.with_name(stem.name + suffix)
-        try:
-            drawn.savefig(file, dpi=_DOTS, metadata={"Date": None} if suffix == ".svg" else None)
-        except OSError as problem:
-            raise OutputError(f"{file}: cannot be written ({problem.strerror or problem})") from None
+        save_as(drawn, file)
         yield file
+
+
+def save_as(drawn: Any, file: Path) -> None:
+    """Write a figure, whole or not at all, in the format that the suffix names.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    suffix = file.suffix.lower()
+    with replacing(file) as temporary:
+        drawn.savefig(temporary, dpi=_DOTS, format=suffix[1:], metadata={"Date": None} if suffix == ".svg" else None)
+
+
+def is_chart(file: Path) -> bool:
+    """Tell whether a file is a chart that was drawn before, and may be drawn anew; a photograph may not."""
+    try:
+        with file.open("rb") as opened:
+            return b"Matplotlib" in opened.read(_HEAD)
+    except OSError:
+        return False
 
 
 def plain(text: str, longest: int = 32) -> str:
@@ -122,7 +143,7 @@ def _dots(axes: Any, shares: Any, counts: Any) -> Any:
 def _reliability(evaluation: Evaluation) -> Any:
     """Draw how often the label was right where it was that probable; a dot's area tells of how many images."""
     rows = [row for row in reliability(evaluation.probability, evaluation.hits) if row[0]]
-    drawn = _empty_figure(5.5, 6.5)
+    drawn = empty_figure(5.5, 6.5)
     upper, lower = drawn.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="as often right as it is sure")
     counts, means, shares = (np.array(column) for column in zip(*rows, strict=True))
@@ -145,7 +166,7 @@ def _classes(evaluation: Evaluation) -> Any:
     shown = reports[:_BARS]
     many = len(reports) > len(shown)
     height = max(3.0, 1.6 + 0.26 * len(shown))
-    drawn = _empty_figure(7.5, height + 2.0 * many)
+    drawn = empty_figure(7.5, height + 2.0 * many)
     *above, axes = drawn.subplots(1 + many, 1, height_ratios=[2.0, height][not many :], squeeze=False)[:, 0]
     for upper in above:
         upper.hist([each.f1 for each in reports], bins=20, range=(0, 1), color=_GREY, rwidth=0.9)

@@ -1,0 +1,225 @@
+"""``clipcli matrix``: how near each image is to each text."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clipcli.cli import options
+from clipcli.cli.messages import Messages
+from clipcli.cli.progress import with_progress
+from clipcli.errors import InputError, LabelError, OutputError
+
+if TYPE_CHECKING:
+    from clipcli.classifier import Classifier
+    from clipcli.embeddings import ClassEmbeddings
+    from clipcli.matrix import Matrix
+
+__all__ = ["matrix"]
+
+_OUT, _TEXTS = "Output", "Texts"
+_CELL = 7  # characters of a cell on a terminal
+_NAME = 28
+
+
+def matrix(
+    inputs: options.Inputs,
+    texts_file: Annotated[
+        Path | None,
+        typer.Option("--texts", metavar="FILE", rich_help_panel=_TEXTS, help="Whole texts, one a line."),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", "-x", metavar="TEXT", rich_help_panel=_TEXTS, help="A whole text; may be repeated."),
+    ] = None,
+    template: Annotated[
+        list[str] | None,
+        typer.Option("--template", "-t", metavar="TEXT", rich_help_panel=_TEXTS,
+                     help="Fill each text into this, rather than take it as it stands; repeat for an ensemble."),
+    ] = None,
+    logits: Annotated[
+        bool, typer.Option("--logits", rich_help_panel=_OUT, help="Cosines times the model's logit scale.")
+    ] = False,
+    paired: Annotated[
+        bool | None,
+        typer.Option("--paired/--not-paired", rich_help_panel=_OUT, show_default=False,
+                     help="Whether each image belongs to the text in its place. [default: where there are as many]"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT,
+                     help="Write here, not to stdout: .csv, .tsv, .npz or .json."),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", rich_help_panel=_OUT, help="Draw it: .png or .svg."),
+    ] = None,
+    model: options.ModelName = "auto",
+    pretrained: options.Pretrained = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    engine: options.Engine = "torch",
+    offline: options.Offline = False,
+    null_separated: options.NullSeparated = False,
+    path_column: options.PathColumn = None,
+    batch_size: options.BatchSize = None,
+    workers: options.Workers = None,
+    cache_dir: options.CacheDir = None,
+    no_cache: options.NoCache = False,
+    cache_size: options.CacheSize = "4GB",
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:  # fmt: skip
+    """Show how near each image is to each text.
+
+    clipcli matrix photos/ -x "a photo of a cat" -x "a rocket at night" --plot matrix.png
+
+    Where there are as many texts as images, each image belongs to the text in its place: then it is said
+    how many find each other, and the contrastive loss of the batch.
+    """
+    messages = Messages(quiet=quiet, verbose=verbose)
+    _check_outputs(output, plot, [*inputs, texts_file, pretrained])
+    from clipcli.classifier import Classifier
+    from clipcli.inputs import Source
+    from clipcli.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
+    from clipcli.prompts import resolve_templates
+
+    texts = [*(read_texts(texts_file) if texts_file is not None else ()), *(text or ())]
+    if not texts or not all(each.strip() for each in texts):
+        raise LabelError("no texts, or an empty one: name a file with --texts, or texts with -x TEXT")
+    templates = resolve_templates(template, []) if template else []
+    classifier = Classifier(
+        model, texts_as_labels(texts, templates), pretrained=pretrained, device=device, precision=precision,
+        engine=engine, batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
+        cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
+    )  # fmt: skip
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column)
+    files, cosines, failed = _similarities(classifier, source, messages)
+    _tell_pairing(cosines, paired, classifier.classes, failed, messages)
+    made = _made(files, texts, cosines, classifier.classes, logits=logits)
+    if output is not None:
+        save_matrix(made, output)
+    elif sys.stdout.isatty():
+        _print_table(made)
+    else:
+        write_tsv(made, sys.stdout)
+    if plot is not None:
+        _draw(made, files, plot, classifier.source.title)
+    if failed:
+        messages.warn(f"{failed} of {failed + len(files)} images failed")
+        raise typer.Exit(1)
+
+
+def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) -> None:
+    from clipcli.files import check_writable
+
+    if output is not None:
+        from clipcli.matrix import check_suffix
+
+        check_suffix(output)
+        check_writable(output, inputs)
+    if plot is not None:
+        from importlib.util import find_spec
+
+        from clipcli.plots import is_chart
+
+        if plot.suffix.lower() not in (".png", ".svg"):
+            raise OutputError(f"{plot}: a picture is a .png or .svg")
+        if find_spec("matplotlib") is None:
+            raise OutputError("--plot needs an extra: pip install 'clipcli[evaluate]'")
+        if not is_chart(plot):
+            check_writable(plot, inputs)
+
+
+def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tuple[list[Any], Any, int]:
+    """Return the inputs that could be read, their cosines (N, M), and how many could not."""
+    import numpy as np
+
+    from clipcli.embedder import name_of
+    from clipcli.errors import ImageError
+    from clipcli.inputs import count_files, discover
+    from clipcli.records import printable
+    from clipcli.zeroshot import cosine_similarities
+
+    files, vectors, failed = [], [], 0
+    items = (pair for block in classifier.embed(discover(source, messages.warn)) for pair in block)
+    for item, vector in with_progress(items, lambda: count_files(source), messages):
+        if isinstance(vector, ImageError):
+            failed += 1
+            messages.error(f"{printable(name_of(item))}: {vector}")
+        else:
+            files.append(item)
+            vectors.append(vector)
+    if not files:
+        raise InputError("not one of the images can be read")
+    return files, cosine_similarities(np.stack(vectors), classifier.classes.vectors), failed
+
+
+def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, failed: int, messages: Messages) -> None:
+    """Say on stderr whether the diagonal wins."""
+    from clipcli.contrastive import pairing
+
+    images, texts = cosines.shape
+    if paired and (images != texts or failed):
+        raise InputError(f"--paired needs as many images as texts; {images} can be read, and there are {texts} texts")
+    if paired is False or images != texts or failed or images == 1:
+        return
+    found = pairing(cosines, classes.facts.logit_scale, classes.facts.logit_bias)
+    if not messages.quiet:
+        typer.echo(
+            f"pairs: {found.images} of {found.pairs} images find their text, {found.texts} of {found.pairs} texts "
+            f"their image; contrastive loss {found.loss:.4f}",
+            err=True,
+        )
+
+
+def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbeddings, *, logits: bool) -> Matrix:
+    from clipcli.embedder import name_of
+    from clipcli.matrix import Matrix
+
+    facts = classes.facts
+    values = facts.logit_scale * cosines + (facts.logit_bias or 0.0) if logits else cosines
+    return Matrix(tuple(map(name_of, files)), tuple(texts), values, "logit" if logits else "cosine")
+
+
+def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
+    from clipcli.inputs import FileInput
+    from clipcli.matrix_plot import draw_matrix, open_pictures
+    from clipcli.plots import save_as
+
+    paths = [Path(item.path) if isinstance(item, FileInput) else None for item in files]
+    save_as(draw_matrix(made, open_pictures(paths), title), plot)
+
+
+def _print_table(made: Matrix) -> None:
+    """Print a coloured table, as wide as the terminal has room for."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from clipcli.cli.colours import style_between
+    from clipcli.records import printable
+    from clipcli.textfiles import one_line
+
+    console = Console(highlight=False)
+    room = max(1, (console.width - _NAME - 2) // (_CELL + 1))
+    shown = made.texts[:room]
+    for number, text in enumerate(shown, start=1):
+        console.print(f"{number:>3}  {one_line(text)}", markup=False, overflow="fold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("", max_width=_NAME, no_wrap=True, overflow="ellipsis")
+    for number in range(1, len(shown) + 1):
+        table.add_column(str(number), justify="right", no_wrap=True, min_width=_CELL)
+    least, greatest = made.values.min(), made.values.max()
+    for path, row in zip(made.paths, made.values, strict=True):
+        cells = (
+            Text(f"{value:.3f}".rjust(_CELL), style=style_between(value, least, greatest))
+            for value in row[: len(shown)]
+        )
+        table.add_row(Text(one_line(Path(printable(path)).name)), *cells)
+    console.print(table)
+    if len(shown) < len(made.texts):
+        console.print(f"{len(made.texts) - len(shown)} more texts don't fit; -o FILE has all", style="dim")

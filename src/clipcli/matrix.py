@@ -1,0 +1,113 @@
+"""The matrix between images and texts, written down.
+
+N images, M texts. Rows are images, columns are texts, as figure 1 of the CLIP paper has them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipcli.errors import LabelError, OutputError
+from clipcli.files import replacing
+from clipcli.labels import Label
+from clipcli.prompts import Template
+from clipcli.records import printable, written
+from clipcli.textfiles import csv_line, guarded, numbered_lines, read_text
+from clipcli.writers import tsv_line
+
+__all__ = ["SUFFIXES", "Matrix", "check_suffix", "read_texts", "save_matrix", "texts_as_labels", "write_tsv"]
+
+SUFFIXES = (".csv", ".tsv", ".npz", ".json")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """(N, M) float64 ``values`` between N ``paths`` and M ``texts``; ``unit`` is ``cosine`` or ``logit``."""
+
+    paths: tuple[str, ...]
+    texts: tuple[str, ...]
+    values: NDArray[np.float64]
+    unit: str
+
+
+def read_texts(file: Path) -> list[str]:
+    r"""Read one text a line; ``#`` comments and blank lines are skipped, ``\#`` starts a text with ``#``.
+
+    Unlike labels, texts may stand twice.
+
+    Raises
+    ------
+    LabelError
+        If the file cannot be read, or there is no text in it.
+    """
+    lines = [line for _, line in numbered_lines(read_text(file, LabelError)) if not line.startswith("#")]
+    if not lines:
+        raise LabelError(f"{file}: no texts in it; write one a line")
+    return [line[1:] if line.startswith("\\#") else line for line in lines]
+
+
+def texts_as_labels(texts: Sequence[str], templates: Sequence[Template]) -> list[Label]:
+    """Return a label for each text, with the text itself, or each template filled with it, as its prompts."""
+    return [
+        Label(str(number), prompts=tuple(template.fill(text) for template in templates) or (text,))
+        for number, text in enumerate(texts)
+    ]
+
+
+def check_suffix(file: Path) -> None:
+    """Raise :class:`OutputError` for a file whose format cannot be told."""
+    if file.suffix.lower() not in SUFFIXES:
+        raise OutputError(f"{file}: unknown format {file.suffix!r}; choose one of {', '.join(SUFFIXES)}")
+
+
+def save_matrix(matrix: Matrix, file: Path) -> None:
+    """Write the matrix with its names; the suffix chooses the format."""
+    suffix = file.suffix.lower()
+    with replacing(file) as temporary:
+        if suffix == ".npz":
+            with temporary.open("wb") as opened:
+                np.savez(
+                    opened,
+                    matrix=matrix.values.astype(np.float32),
+                    paths=np.array([printable(path) for path in matrix.paths], dtype=np.str_),
+                    texts=np.array(matrix.texts, dtype=np.str_),
+                )
+            return
+        with temporary.open("w", encoding="utf-8", newline="") as opened:
+            {".csv": _write_csv, ".tsv": write_tsv, ".json": _write_json}[suffix](matrix, opened)
+
+
+def write_tsv(matrix: Matrix, file: TextIO) -> None:
+    """Write a line for each image, with the texts as the header; escapes as in all TSV output."""
+    file.writelines(tsv_line(map(str, row)) for row in _rows(matrix))
+
+
+def _write_csv(matrix: Matrix, file: TextIO) -> None:
+    rows = _rows(matrix)
+    file.writelines(csv_line(guarded(cell) if isinstance(cell, str) else cell for cell in row) for row in rows)
+
+
+def _write_json(matrix: Matrix, file: TextIO) -> None:
+    header, *rows = _rows(matrix)
+    found = {
+        "unit": matrix.unit,
+        "texts": header[1:],
+        "paths": [row[0] for row in rows],
+        "matrix": [row[1:] for row in rows],
+    }
+    json.dump(found, file, ensure_ascii=False)
+    file.write("\n")
+
+
+def _rows(matrix: Matrix) -> list[list[str | float]]:
+    rows: list[list[str | float]] = [["path", *matrix.texts]]
+    for path, values in zip(matrix.paths, matrix.values, strict=True):
+        rows.append([printable(path), *map(written, values)])
+    return rows

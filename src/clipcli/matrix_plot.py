@@ -1,0 +1,106 @@
+"""The matrix between images and texts as a picture: photographs along one side, texts along the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from clipcli.errors import ImageError
+from clipcli.images import open_image
+from clipcli.matrix import Matrix
+from clipcli.plots import empty_figure, plain
+from clipcli.records import printable
+
+__all__ = ["draw_matrix", "open_pictures"]
+
+_PICTURED, _NAMED, _VALUED = 40, 60, 14  # rows or columns that still have room for pictures, names, numbers
+_SIDE = 96  # pixels of a picture
+_CELL, _LEAST, _GREATEST = 0.62, 4.0, 16.0  # inches
+
+
+def draw_matrix(matrix: Matrix, pictures: Sequence[Any], title: str = "") -> Any:
+    """Draw the matrix with cividis, which colour-blind people can read, and return a matplotlib figure.
+
+    Parameters
+    ----------
+    pictures
+        A Pillow image for each row, or ``None``.
+    """
+    rows, columns = matrix.values.shape
+    width, height = (float(np.clip(_CELL * count, _LEAST, _GREATEST)) for count in (columns, rows))
+    drawn = empty_figure(width + 3.0, height + 2.5)
+    axes = drawn.subplots()
+    image = axes.imshow(matrix.values, cmap="cividis", aspect="auto", interpolation="nearest")
+    drawn.colorbar(image, ax=axes, shrink=0.8).set_label(matrix.unit)
+    _name_columns(axes, matrix.texts)
+    if rows <= _PICTURED:
+        _picture_rows(axes, pictures, [printable(path) for path in matrix.paths])
+    elif rows <= _NAMED:
+        axes.set_yticks(range(rows), [plain(Path(printable(path)).name, 24) for path in matrix.paths], fontsize=7)
+    else:
+        axes.set_ylabel("image (number in its order)")
+    if max(rows, columns) <= _VALUED:
+        _write_values(axes, matrix)
+    if title:
+        axes.set_title(plain(title, 70), fontsize="medium")
+    return drawn
+
+
+def _name_columns(axes: Any, texts: Sequence[str]) -> None:
+    if len(texts) > _NAMED:
+        axes.set_xlabel("text (number in its order)")
+        return
+    axes.set_xticks(
+        range(len(texts)), [plain(text, 40) for text in texts], fontsize=9 if len(texts) <= _PICTURED else 7
+    )
+    for name in axes.get_xticklabels():
+        name.set(rotation=55, ha="right", rotation_mode="anchor")
+
+
+def _picture_rows(axes: Any, pictures: Sequence[Any], names: Sequence[str]) -> None:
+    """Put each image beside its row, or its name where there is no picture of it."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    axes.set_yticks(range(len(names)), [""] * len(names))
+    zoom = 0.42 if len(names) <= _VALUED else 0.22
+    for row, (picture, name) in enumerate(zip(pictures, names, strict=True)):
+        if picture is None:
+            axes.annotate(plain(Path(name).name, 16), (0, row), (-8, 0), xycoords=("axes fraction", "data"),
+                          textcoords="offset points", ha="right", va="center", fontsize=7)  # fmt: skip
+            continue
+        box = AnnotationBbox(
+            OffsetImage(np.asarray(picture), zoom=zoom), (0, row), xybox=(-8, 0), xycoords=("axes fraction", "data"),
+            boxcoords="offset points", box_alignment=(1, 0.5), frameon=False, pad=0,
+        )  # fmt: skip
+        axes.add_artist(box)
+
+
+def _write_values(axes: Any, matrix: Matrix) -> None:
+    least, greatest = matrix.values.min(), matrix.values.max()
+    middle = least + 0.6 * (greatest - least)
+    for (row, column), value in np.ndenumerate(matrix.values):
+        colour = "black" if value > middle else "white"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
+
+
+def open_pictures(files: Sequence[Path | None]) -> list[Any]:
+    """Return a small square picture of each file, ``None`` where there is none."""
+    return [_square(file) if file is not None else None for file in files]
+
+
+def _square(file: Path) -> Any:
+    def reduced(width: int, height: int) -> tuple[int, int]:
+        scale = _SIDE / min(width, height)
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    try:
+        image = open_image(file, reduced)
+    except ImageError:
+        return None
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC, (left, top, left + side, top + side))

@@ -1,0 +1,186 @@
+"""``clipcli matrix``: the numbers, the files, the pairs and the picture."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipcli import Classifier
+from clipcli.cli.colours import style_between
+from clipcli.errors import LabelError
+from clipcli.labels import prompts_for
+from clipcli.matrix import Matrix, read_texts, save_matrix, texts_as_labels
+from clipcli.matrix_plot import draw_matrix, open_pictures
+from clipcli.prompts import resolve_templates
+
+Done = subprocess.CompletedProcess[str]
+TEXTS = ("a photo of a cat", "a cup of coffee", "a rocket, at night")
+HARD = Matrix(("=a.png", "tab\there.png"), ('say "hi"', "=1+1"), np.array([[0.25, -0.5], [0.125, 1.0]]), "cosine")
+
+
+# --- texts ------------------------------------------------------------------------------------------
+
+
+def test_texts_are_used_as_they_stand_and_may_stand_twice(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("# captions\ncat\n\n\\#1 dog\ncat\n", "utf-8")
+    texts = read_texts(tmp_path / "t.txt")
+    assert texts == ["cat", "#1 dog", "cat"]
+    assert [prompts_for(label, resolve_templates([], [])) for label in texts_as_labels(texts, [])] == [
+        ["cat"],
+        ["#1 dog"],
+        ["cat"],
+    ]
+
+
+def test_texts_can_be_filled_into_templates() -> None:
+    templates = resolve_templates(["a {label}.", "the {label}."], [])
+    (label,) = texts_as_labels(["cat"], templates)
+    assert label.prompts == ("a cat.", "the cat.")
+
+
+def test_a_file_without_texts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("# nothing\n")
+    with pytest.raises(LabelError, match="no texts in it"):
+        read_texts(tmp_path / "t.txt")
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+
+def test_csv_keeps_names_and_is_safe_in_a_spreadsheet(tmp_path: Path) -> None:
+    save_matrix(HARD, tmp_path / "m.csv")
+    with (tmp_path / "m.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["path", 'say "hi"', "'=1+1"],
+            ["'=a.png", "0.25", "-0.5"],
+            ["tab\there.png", "0.125", "1.0"],
+        ]
+
+
+def test_tsv_escapes_what_would_break_it(tmp_path: Path) -> None:
+    save_matrix(HARD, tmp_path / "m.tsv")
+    assert (tmp_path / "m.tsv").read_text().splitlines()[2] == "tab\\there.png\t0.125\t1.0"
+
+
+def test_npz_and_json_hold_names_and_numbers(tmp_path: Path) -> None:
+    save_matrix(HARD, tmp_path / "m.npz")
+    save_matrix(HARD, tmp_path / "m.json")
+    arrays = np.load(tmp_path / "m.npz", allow_pickle=False)
+    assert arrays["matrix"].dtype == np.float32
+    assert arrays["matrix"].tolist() == HARD.values.tolist()
+    assert (tuple(arrays["paths"]), tuple(arrays["texts"])) == (HARD.paths, HARD.texts)
+    found = json.loads((tmp_path / "m.json").read_text("utf-8"))
+    assert found == {
+        "unit": "cosine", "texts": list(HARD.texts), "paths": list(HARD.paths), "matrix": HARD.values.tolist(),
+    }  # fmt: skip
+
+
+# --- pictures ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (10, 10), (40, 200), (200, 40)])
+def test_a_matrix_of_any_size_is_drawn(shape: tuple[int, int], photos: dict[str, Path], tmp_path: Path) -> None:
+    rows, columns = shape
+    values = np.random.default_rng(0).random(shape)
+    texts = tuple(f"a $text$ number {n}" for n in range(columns))
+    made = Matrix(tuple(f"{n}.png" for n in range(rows)), texts, values, "cosine")
+    pictures = open_pictures([photos["cat"] if n % 2 else None for n in range(rows)])
+    drawn = draw_matrix(made, pictures, "pocket")
+    drawn.savefig(tmp_path / "m.png", dpi=40)
+    axes, bar = drawn.axes
+    assert bar.get_ylabel() == "cosine"
+    assert bool(axes.texts) == (max(shape) <= 14 or rows <= 40)  # numbers in cells, or names of rows without pictures
+    assert len(axes.artists) == (rows // 2 if rows <= 40 else 0)
+
+
+def test_the_colours_of_a_terminal_run_from_dark_to_bright() -> None:
+    assert style_between(0.0, 0.0, 1.0) == "white on rgb(0,34,78)"
+    assert style_between(1.0, 0.0, 1.0) == "black on rgb(254,232,56)"
+    assert style_between(3.0, 3.0, 3.0).startswith("white on")
+
+
+# --- the command ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ran(
+    run_together: Callable[..., list[Done]], tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]
+) -> dict[str, Done]:
+    folder = tmp_path_factory.mktemp("matrix")
+    files = [photos["cat"], photos["coffee"], photos["rocket"]]
+    (folder / "broken.jpg").write_bytes(b"no image")
+    texts = [part for text in TEXTS for part in ("-x", text)]
+    commands: dict[str, list[object]] = {
+        "pairs": [*files, *texts, "--plot", folder / "m.png"],
+        "again": [*files, *texts, "--plot", folder / "m.png", "-q"],
+        "logits": [*files, *texts, "--logits", "--not-paired"],
+        "broken": [folder / "broken.jpg", *files, *texts],
+        "unpaired": [*files[:2], *texts, "--paired"],
+        "photo": [*files, *texts, "--plot", photos["cat"]],
+        "suffix": [*files, *texts, "-o", folder / "m.txt"],
+        "nothing": [*files],
+    }
+    done = run_together(*(["matrix", *line] for line in commands.values()), CLIPCLI_MODEL="pocket")
+    return {**dict(zip(commands, done, strict=True)), "folder": folder}  # type: ignore[dict-item]
+
+
+def numbers(done: Done) -> np.ndarray:
+    return np.array([[float(cell) for cell in line.split("\t")[1:]] for line in done.stdout.splitlines()[1:]])
+
+
+def test_each_cell_is_the_cosine_of_an_image_and_a_text(ran: dict[str, Done], photos: dict[str, Path]) -> None:
+    assert ran["pairs"].stdout.splitlines()[0] == "\t".join(["path", *TEXTS])
+    classifier = Classifier("pocket", texts_as_labels(TEXTS, []), cache=False)
+    files = [photos["cat"], photos["coffee"], photos["rocket"]]
+    vectors = np.stack([vector for block in classifier.embed(files) for _, vector in block])
+    assert numbers(ran["pairs"]) == pytest.approx(vectors @ classifier.class_embeddings.T, abs=2e-4)
+
+
+def test_pairs_are_told_how_they_find_each_other(ran: dict[str, Done]) -> None:
+    assert ran["pairs"].returncode == 0
+    said = ran["pairs"].stderr
+    assert said.startswith("pairs: 3 of 3 images find their text, 3 of 3 texts their image; contrastive loss 0.")
+
+
+def test_logits_are_the_cosines_times_the_models_scale(ran: dict[str, Done]) -> None:
+    ratio = numbers(ran["logits"]) / numbers(ran["pairs"])
+    assert ratio == pytest.approx(np.full((3, 3), ratio[0, 0]), rel=1e-3)
+    assert ratio[0, 0] > 10
+    assert ran["logits"].stderr == ""
+
+
+def test_a_chart_is_drawn_and_drawn_anew_but_never_over_a_photograph(
+    ran: dict[str, Done], photos: dict[str, Path]
+) -> None:
+    with Image.open(ran["folder"] / "m.png") as drawn:  # type: ignore[operator]
+        assert min(drawn.size) > 500
+    assert (ran["again"].returncode, ran["again"].stderr) == (0, "")
+    assert ran["photo"].returncode == 2
+    assert "is one of the inputs" in ran["photo"].stderr
+
+
+def test_a_broken_image_has_no_row_and_is_named(ran: dict[str, Done]) -> None:
+    assert ran["broken"].returncode == 1
+    assert len(ran["broken"].stdout.splitlines()) == 4
+    assert "broken.jpg: not an image" in ran["broken"].stderr
+    assert "pairs:" not in ran["broken"].stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("unpaired", "--paired needs as many images as texts; 2 can be read, and there are 3 texts"),
+        ("suffix", "unknown format '.txt'; choose one of .csv, .tsv, .npz, .json"),
+        ("nothing", "no texts, or an empty one: name a file with --texts"),
+    ],
+)
+def test_what_makes_no_matrix_is_told_in_one_line(name: str, says: str, ran: dict[str, Done]) -> None:
+    assert (ran[name].returncode, ran[name].stderr.count("\n"), ran[name].stdout) == (2, 1, "")
+    assert says in ran[name].stderr
