@@ -283,7 +283,17 @@ def test_bash_accepts_the_completion_script(run: Run) -> None:
 
 
 def test_completion_offers_the_commands(run: Run) -> None:
-    assert completed(run, "") == ["classify", "sort", "evaluate", "matrix", "report", "export", "models", "prompts", "cache"]
+    assert completed(run, "") == [
+        "classify",
+        "sort",
+        "evaluate",
+        "matrix",
+        "report",
+        "export",
+        "models",
+        "prompts",
+        "cache",
+    ]
 
 
 def test_completion_offers_the_commands_of_a_group(run: Run) -> None:

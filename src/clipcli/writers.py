@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from clipcli.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
 from clipcli.textfiles import csv_line, guarded, one_line
 from clipcli.zeroshot import UNKNOWN
 
-__all__ = ["FORMATS", "Layout", "Writer", "tsv_line", "write_results", "writer_for"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["FORMATS", "Layout", "Writer", "bars", "tsv_line", "write_results", "writer_for"]
 
 _BAR_WIDTH = 24
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -128,12 +131,13 @@ def _table(file: TextIO, _: Layout) -> Writer:
         if result.label == UNKNOWN and result.top[0].label != UNKNOWN:
             title.append("  unknown", style="yellow")
         console.print(title)
-        console.print(_bars(result))
+        console.print(bars(result))
 
     return Writer(_nothing, write, _nothing)
 
 
-def _bars(result: Prediction) -> object:
+def bars(result: Prediction) -> Table:
+    """Return a Rich table of a prediction's best labels, each with a bar as long as it is probable."""
     from rich.bar import Bar
     from rich.table import Table
     from rich.text import Text

@@ -127,6 +127,9 @@ def classify(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", rich_help_panel=_OUT, help="Forget an interrupted run to -o FILE.")
     ] = False,
+    show: Annotated[
+        bool, typer.Option("--show", rich_help_panel=_OUT, help="Draw each photograph beside its bars, on a terminal.")
+    ] = False,
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
     batch_size: options.BatchSize = None,
@@ -150,6 +153,10 @@ def classify(
 
         check_writable(output, [*inputs, labels, text_embeddings, pretrained, *(prompts or ())])
     destination = _Destination(output, chosen, resume, overwrite)
+    if show:
+        from clipcli.cli.show import can_show
+
+        show = can_show(chosen.value, messages)
     if destination.is_complete():
         messages.warn(f"{output}: complete already, nothing to do; leave --resume out to make it anew")
         return
@@ -178,7 +185,7 @@ def classify(
     )  # fmt: skip
     _tell_text(classifier, messages)
     source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column)
-    done, failed = _run(classifier, source, destination, messages)
+    done, failed = _run(classifier, source, destination, messages, show=show)
     _tell_images(classifier, messages)
     if failed:
         messages.warn(f"{failed} of {done} images failed")
@@ -230,7 +237,9 @@ def _layout(classifier: Classifier, form: Format) -> Layout:
     return Layout(form.value, min(classifier.top_k, len(classes.labels)), any(classes.groups))
 
 
-def _run(classifier: Classifier, source: Source, destination: _Destination, messages: Messages) -> tuple[int, int]:
+def _run(
+    classifier: Classifier, source: Source, destination: _Destination, messages: Messages, *, show: bool
+) -> tuple[int, int]:
     """Classify and write; return how many images there were and how many of them failed."""
     from clipcli.inputs import count_files, discover
     from clipcli.records import Failure, printable
@@ -242,7 +251,12 @@ def _run(classifier: Classifier, source: Source, destination: _Destination, mess
     done = failed = 0
     if destination.file is None:
         results, to_people = classifier.classify(items), destination.form is Format.table and sys.stdout.isatty()
-        written = write_results(results, sys.stdout, layout)
+        if show:
+            from clipcli.cli.show import show_results
+
+            written = show_results(results)
+        else:
+            written = write_results(results, sys.stdout, layout)
     elif destination.is_resumable():
         to_people = False
         kept = _kept_in(destination, classifier.settings() | vars(layout), layout)
