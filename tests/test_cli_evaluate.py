@@ -52,6 +52,8 @@ def ran(run_together: RunTogether, classes: Path) -> dict[str, Done]:
         "both": [results, "--truth", truth, "-p", "photo"],
         "nothing": [folder / "none"],
         "shots": [truth, "--few-shot", "4"],
+        "model": [truth, "--compare-model", "nosuch"],
+        "plots": [truth, "--plots", truth],
     }
     lines = [[*("classify", classes), "-o", results, *(part for kind in KINDS for part in ("-l", kind)), "-k", "4"]]
     lines += [["evaluate", *arguments] for arguments in commands.values()]
@@ -135,6 +137,8 @@ def test_written_results_are_evaluated_without_a_model(ran: dict[str, Done], cla
         ("missing", "the ground truth has classes that are no labels: 'coffee', 'flower', 'rocket'"),
         ("both", "--truth goes with results that are there already"),
         ("nothing", "none: no such file or folder"),
+        ("model", "no model 'nosuch'"),
+        ("plots", "truth.csv: is a file; name a folder"),
         ("shots", "--few-shot 4 needs 5 images of each class at least; too few of 'cat' and 3 more"),
     ],
 )

@@ -91,6 +91,7 @@ def test_a_path_that_stands_twice_is_one_image(tmp_path: Path) -> None:
         ("t.csv", "path,label\n,cat\n", "line 2: no path in it"),
         ("t.csv", 'path,label\n"a.png,cat\n', "not a table"),
         ("t.csv", "path,label\na.png,cat\na.png,dog\n", "line 3: a.png is 'dog' here and 'cat' before"),
+        ("t.jsonl", "{}", "results don't say what is true; name that with --truth"),
         ("t.txt", "path,label\n", "neither a folder nor a .csv or .tsv table"),
     ],
 )

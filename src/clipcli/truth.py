@@ -50,6 +50,8 @@ def read_truth(source: Path, warn: Warn = lambda _: None) -> list[LabelledImage]
         raise InputError(f"{source}: no such file or folder")
     elif source.suffix.lower() in (".csv", ".tsv"):
         labelled = _from_table(source)
+    elif source.suffix.lower() in (".jsonl", ".json", ".parquet"):
+        raise InputError(f"{source}: results don't say what is true; name that with --truth")
     else:
         raise InputError(f"{source}: neither a folder nor a .csv or .tsv table")
     if not labelled:

@@ -124,7 +124,6 @@ def evaluate(
         models = [(model, pretrained), *map(_named, compare_model or ())]
         wanted = _Wanted(source, chosen, template or [], prompts or [], few_shot or [], probe_strength, seed)
         evaluations = _from_images(wanted, models, shared, failed, messages, probes)
-    _tell(evaluations, probes, len(failures))
     if json_file is not None:
         _write_json(json_file, evaluations, probes, failures)
     if plots is not None:
@@ -132,6 +131,7 @@ def evaluate(
 
         for file in draw_evaluations(evaluations, plots):
             messages.detail(f"drew {file}")
+    _tell(evaluations, probes, len(failures))  # last: whoever reads may leave early
     if failures:
         messages.warn(f"{len(failures)} of {len(failures) + len(evaluations[0].paths)} images failed")
         raise typer.Exit(1)
@@ -200,8 +200,8 @@ def _from_images(
     indices_of(classes_of(labelled), labels)  # before anything takes time
     variants = wanted.variants()
     evaluations: list[Evaluation] = []
-    for number, (name, pretrained) in enumerate(models):
-        classifier = Classifier(name, labels, pretrained=pretrained, **shared)
+    classifiers = [Classifier(name, labels, pretrained=pretrained, **shared) for name, pretrained in models]
+    for number, classifier in enumerate(classifiers):
         images = _embedded(classifier, labelled, failed if not number else lambda *_: None, messages)
         title = classifier.source.title
         first = len(evaluations)
@@ -248,6 +248,8 @@ def _check_extra() -> None:
 def _check_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OutputError(f"--plots {folder}: is a file; name a folder") from None
     except OSError as problem:
         raise OutputError(f"--plots {folder}: {problem.strerror or problem}") from None
 
