@@ -40,9 +40,9 @@ def report(
     workers: options.Workers = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Make one page to look at results: pictures, filters, corrections.
+    """Make one page to look at results.
 
-    The page needs no network and no other file. Labels that are corrected there can be saved as a table for
+    It has pictures, filters and a search, and needs no network and no other file. Labels that are corrected there can be saved as a table for
     'clipcli evaluate'.
 
     clipcli report results.jsonl -o page.html
