@@ -42,8 +42,8 @@ def report(
 ) -> None:  # fmt: skip
     """Make one page to look at results.
 
-    It has pictures, filters and a search, and needs no network and no other file. Labels that are corrected there can be saved as a table for
-    'clipcli evaluate'.
+    It has pictures, filters and a search, and needs no network and no other file. Labels that are
+    corrected there can be saved as a table for 'clipcli evaluate'.
 
     clipcli report results.jsonl -o page.html
     """
