@@ -160,7 +160,7 @@ class Classifier(Embedder):
         model = self.model
 
         def encode(prompts: Sequence[str]) -> NDArray[np.float32]:
-            cut = model.text_encoder.count_cut(prompts)
+            cut = sum(model.text_encoder.cut(prompts))
             if cut:
                 prompts_are = "1 prompt is" if cut == 1 else f"{cut} prompts are"
                 self._warn(f"{prompts_are} longer than {self.source.title} can read; what is too much is cut off")

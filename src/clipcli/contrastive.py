@@ -8,14 +8,15 @@ cross-entropy over its rows and over its columns, averaged; the diagonal must wi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Pairing", "contrastive_loss", "pairing", "sigmoid_loss"]
+__all__ = ["Pairing", "contrastive_loss", "pairing", "recall_at", "sigmoid_loss"]
 
 
-def contrastive_loss(similarities: ArrayLike, logit_scale: float) -> float:
+def contrastive_loss(similarities: ArrayLike, logit_scale: float, groups: ArrayLike | None = None) -> float:
     """Return CLIP's loss of a batch of pairs.
 
     Parameters
@@ -24,25 +25,39 @@ def contrastive_loss(similarities: ArrayLike, logit_scale: float) -> float:
         (N, N) cosines; image i belongs to text i.
     logit_scale
         The factor itself, not its logarithm.
+    groups
+        (N,) numbers that are the same for pairs that say the same: these belong to each other too, and share
+        a row's target evenly, as in UniCL (Yang et al. 2022). All different where left out.
     """
     logits = logit_scale * np.asarray(similarities, dtype=np.float64)  # (N, N)
-    right = np.diagonal(logits)
-    of_images = _log_sum_exp(logits, axis=1) - right  # cross-entropy of each row
-    of_texts = _log_sum_exp(logits, axis=0) - right  # of each column
+    same = _same(groups, len(logits))
+    targets = same / same.sum(axis=1, keepdims=True)  # rows sum to one; a group's rows are alike
+    of_images = _log_sum_exp(logits, axis=1) - (targets * logits).sum(axis=1)  # cross-entropy of each row
+    of_texts = _log_sum_exp(logits, axis=0) - (targets * logits.T).sum(axis=1)  # of each column
     return float((of_images.mean() + of_texts.mean()) / 2)
 
 
-def sigmoid_loss(similarities: ArrayLike, logit_scale: float, logit_bias: float) -> float:
+def sigmoid_loss(
+    similarities: ArrayLike, logit_scale: float, logit_bias: float, groups: ArrayLike | None = None
+) -> float:
     """Return SigLIP's loss of a batch of pairs: -log σ(±(scale · cosine + bias)), summed in rows, averaged over them.
 
     Parameters
     ----------
     similarities
         (N, N) cosines; image i belongs to text i.
+    groups
+        As :func:`contrastive_loss` takes them.
     """
     logits = logit_scale * np.asarray(similarities, dtype=np.float64) + logit_bias
-    signs = 2.0 * np.eye(len(logits)) - 1.0  # one for pairs, minus one elsewhere
+    signs = 2.0 * _same(groups, len(logits)) - 1.0  # one for pairs, minus one elsewhere
     return float(np.logaddexp(0.0, -signs * logits).sum() / len(logits))
+
+
+def _same(groups: ArrayLike | None, count: int) -> NDArray[np.float64]:
+    """Return (N, N) ones where two pairs are of one group, zeros elsewhere."""
+    numbers = np.arange(count) if groups is None else np.asarray(groups)
+    return np.asarray(numbers[:, None] == numbers[None, :], dtype=np.float64)
 
 
 def _log_sum_exp(logits: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -90,3 +105,27 @@ def pairing(similarities: ArrayLike, logit_scale: float, logit_bias: float | Non
     )
     images, texts = (int((own > cosines.max(axis=axis)).sum()) for axis in (1, 0))
     return Pairing(len(own), images, texts, loss)
+
+
+def recall_at(similarities: ArrayLike, groups: ArrayLike, within: int) -> tuple[float, float]:
+    """Return how often one of the best ``within`` belongs: of texts to each image, and of images to each text.
+
+    Pairs of one group belong to each other, so that a caption that stands twice is right in both places.
+    Without repeats this is open_clip's ``R@k``.
+
+    Parameters
+    ----------
+    similarities
+        (N, N) cosines; image i belongs to text i.
+    groups
+        (N,) numbers that are the same for pairs that say the same.
+    """
+    cosines, numbers = np.asarray(similarities), np.asarray(groups)
+    belongs = numbers[:, None] == numbers[None, :]  # (N, N)
+    images, texts = (_share_found(scores, belongs, within) for scores in (cosines, cosines.T))
+    return images, texts
+
+
+def _share_found(scores: NDArray[Any], belongs: NDArray[np.bool_], within: int) -> float:
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :within]
+    return float(np.take_along_axis(belongs, best, axis=1).any(axis=1).mean())

@@ -29,14 +29,14 @@ class TextEncoder:
         self._tower = _CausalTower.of(network)
         self._encode_text = network.encode_text
 
-    def count_cut(self, prompts: Sequence[str]) -> int:
-        """Count the prompts that are longer than the model's context and lose their end."""
+    def cut(self, prompts: Sequence[str]) -> list[bool]:
+        """Tell which prompts are longer than the model's context and lose their end."""
         if hasattr(self._tokenizer, "encode"):
             room = self._tokenizer.context_length - 2
-            return sum(len(self._tokenizer.encode(prompt)) > room for prompt in prompts)
+            return [len(self._tokenizer.encode(prompt)) > room for prompt in prompts]
         cleaned = [self._tokenizer.clean_fn(prompt) for prompt in prompts]
         rows = self._tokenizer.tokenizer(cleaned, verbose=False).input_ids  # verbose: warns of long ones by itself
-        return sum(len(row) > self._tokenizer.context_length for row in rows)
+        return [len(row) > self._tokenizer.context_length for row in rows]
 
     def encode(self, prompts: Sequence[str]) -> FloatArray:
         """Encode P prompts into (P, D) float32, each row of length one.

@@ -33,7 +33,7 @@ from clipcli.walk import walk
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "count_files", "discover"]
+__all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "StrictHeader", "count_files", "discover"]
 
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _CHUNK = 1 << 16
@@ -196,7 +196,7 @@ def _in_folder(folder: str) -> Iterator[Input]:
             yield FileInput(found.path, found.path)
 
 
-class _Header(tarfile.TarInfo):
+class StrictHeader(tarfile.TarInfo):
     """A member's header; without one, and without the mark of the end, an archive is damaged."""
 
     @classmethod
@@ -214,7 +214,7 @@ def _members(archive: str) -> Iterator[Input]:
     """Read a tar archive from front to back, as webdataset shards are; members are named ARCHIVE/MEMBER."""
     count = 0
     try:
-        with tarfile.open(archive, "r|*", tarinfo=_Header) as members:
+        with tarfile.open(archive, "r|*", tarinfo=StrictHeader) as members:
             while (member := members.next()) is not None:
                 vars(members)["members"] = []  # before Python 3.13, all that was read is kept there
                 count += 1

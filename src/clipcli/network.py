@@ -22,7 +22,7 @@ from clipcli.hub import network_forbidden
 from clipcli.preprocess import Preprocessing
 from clipcli.sources import ModelSource
 
-__all__ = ["DTYPES", "load_network"]
+__all__ = ["DTYPES", "load_network", "new_network", "quiet_libraries"]
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """torch's names of the precisions."""
@@ -53,12 +53,26 @@ def load_network(source: ModelSource, image_precision: str = "fp32") -> tuple[An
         If open_clip cannot build it, or a needed extra is not there.
     """
     open_clip = import_open_clip()
-    with _quiet_libraries(), network_forbidden():
+    with quiet_libraries(), network_forbidden():
         with _no_random_weights():
             network = _build(open_clip, source)
         _lower_precision(network.visual, image_precision)
         with _mapped_checkpoints(source.checkpoint):
             _load_weights(open_clip, network, source)
+        return network.eval(), _preprocessing(network, source), _tokenizer(open_clip, source)
+
+
+def new_network(source: ModelSource, seed: int) -> tuple[Any, Preprocessing, Any]:
+    """Build the architecture with random weights, always the same ones for a seed; no weights file is read.
+
+    Returns and raises as :func:`load_network` does.
+    """
+    import torch
+
+    open_clip = import_open_clip()
+    with quiet_libraries(), network_forbidden():
+        torch.manual_seed(seed)
+        network = _build(open_clip, source)
         return network.eval(), _preprocessing(network, source), _tokenizer(open_clip, source)
 
 
@@ -219,7 +233,7 @@ def _one_line(problem: BaseException) -> str:
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Keep open_clip's remarks ("initialized randomly", said before we load) off the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -21,10 +21,20 @@ from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, Mod
 from clipcli.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
 from clipcli.textfiles import near_matches
 
-__all__ = ["AUTO_MODEL", "AUTO_PRETRAINED", "POCKET_FOLDER", "ModelSource", "is_on_disk", "resolve_model"]
+__all__ = [
+    "AUTO_MODEL",
+    "AUTO_PRETRAINED",
+    "POCKET_FOLDER",
+    "TINY_FOLDER",
+    "ModelSource",
+    "is_on_disk",
+    "resolve_model",
+    "untrained_model",
+]
 
 AUTO_MODEL, AUTO_PRETRAINED = "ViT-B-32-256", "datacomp_s34b_b86k"
 POCKET_FOLDER = Path(__file__).resolve().parent / "pocket"
+TINY_FOLDER = POCKET_FOLDER.parent / "training" / "tiny"
 
 _CONFIG_NAME = "open_clip_config.json"
 _LOCAL, _HUB = "local-dir:", "hf-hub:"
@@ -135,6 +145,35 @@ def resolve_model(
     if folder is not None:
         return _from_folder(folder, name if name.startswith(_LOCAL) else f"{_LOCAL}{name}")
     return _from_catalogue(name.replace("/", "-"), pretrained, offline)
+
+
+def untrained_model(name: str, *, offline: bool = False) -> ModelSource:
+    """Find what an architecture needs but for its weights, to train it from scratch.
+
+    Parameters
+    ----------
+    name
+        ``tiny``, an open_clip name, or a folder with an ``open_clip_config.json``.
+    offline
+        Never open a socket, not even for a tokenizer.
+
+    Raises
+    ------
+    ModelNotFoundError, HubUnreachableError, CheckpointError
+    """
+    folder = TINY_FOLDER if name == "tiny" else Path(name.removeprefix(_LOCAL))
+    if name == "tiny" or (name not in catalogue.architecture_names() and folder.is_dir()):
+        config = _read_config(folder / _CONFIG_NAME)
+        model, preprocess, architecture = config["model_cfg"], config.get("preprocess_cfg", {}), f"{_LOCAL}{folder}"
+    else:
+        model, preprocess, architecture = catalogue.architecture(name), catalogue.usual_preprocess(name), name
+        folder = Path()
+    has_tokenizer = bool(_hub_tokenizer_name(model)) and (folder / "tokenizer.json").is_file()
+    return ModelSource(
+        name=name, pretrained=None, architecture=architecture, config=model, preprocess=preprocess,
+        checkpoint=folder / _CONFIG_NAME, quick_gelu=bool(model.get("quick_gelu")),
+        tokenizer_folder=folder if has_tokenizer else _hub_tokenizer(model, name, offline),
+    )  # fmt: skip
 
 
 def _folder_named(name: str) -> Path | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort
+from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
 from clipcli.cli.messages import Messages
 from clipcli.errors import ClipcliError
 
@@ -64,6 +64,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     app.command("evaluate")(evaluate.evaluate)
     app.command("matrix")(matrix.matrix)
     app.command("report")(report.report)
+    app.command("train")(train.train)
     for name, group in (("export", export), ("models", models), ("prompts", prompts), ("cache", cache)):
         app.add_typer(group.app, name=name, add_help_option=second)
     return app

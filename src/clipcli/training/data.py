@@ -1,0 +1,179 @@
+"""Batches of pairs for open_clip's trainer, the same ones whenever they are asked for.
+
+What a batch holds, which caption an image is shown with and how it is cropped depend on the seed, the
+epoch and the place alone: not on the number of workers or processes, nor on whether the run was
+interrupted before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from clipcli.errors import ImageError, InputError
+from clipcli.images import open_image
+from clipcli.preprocess import Preprocessing
+from clipcli.training.pairs import Example
+
+__all__ = ["Batches", "PairDataset", "TrainingData", "group_of", "make_data"]
+
+Key = tuple[int, int]
+
+
+class PairDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Examples by (epoch, place): an image tensor (3, H, W), and its tokens with the group behind them (L + 1,).
+
+    Parameters
+    ----------
+    examples, prompts
+        N examples, and the captions that may go with each.
+    transform
+        open_clip's training transform.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        prompts: Callable[[Example], Sequence[str]],
+        preprocessing: Preprocessing,
+        transform: Callable[[Any], torch.Tensor],
+        tokenizer: Any,
+        seed: int,
+    ) -> None:
+        self._examples, self._prompts, self._seed = examples, prompts, seed
+        self._resized, self._transform, self._tokenizer = preprocessing.resized, transform, tokenizer
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, key: Key) -> tuple[torch.Tensor, torch.Tensor]:
+        epoch, place = key
+        example = self._examples[place]
+        chance = random.Random(f"{self._seed} {epoch} {place}")  # noqa: S311
+        caption = chance.choice(self._prompts(example))
+        try:
+            image = open_image(example.image.read(), self._resized)
+        except (ImageError, OSError) as problem:
+            raise InputError(f"{example.where}: {example.name} can no longer be read ({problem})") from None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(chance.getrandbits(63))
+            pixels = self._transform(image)
+        tokens = self._tokenizer([caption])[0]
+        return pixels, torch.cat([tokens, torch.tensor([group_of(example, caption)], dtype=tokens.dtype)])
+
+
+def group_of(example: Example, caption: str) -> int:
+    """Return a number that pairs share which say the same: of one class, or with one caption."""
+    label = example.label if not example.captions else None
+    text = f"label {label}" if label is not None else f"caption {' '.join(caption.lower().split())}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+class Batches(Sampler[list[Key]]):
+    """The batches of an epoch, of one process: each global batch is cut into parts, each part among processes.
+
+    Parameters
+    ----------
+    count
+        N, the examples; those that fill no whole batch are left out, others each epoch.
+    batch_size, parts
+        Pairs of one step, and in how many parts they go through the network.
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, parts: int = 1, rank: int = 0, world: int = 1, seed: int = 0
+    ) -> None:
+        self._count, self._batch_size, self._parts = count, batch_size, parts
+        self._rank, self._world, self._seed = rank, world, seed
+        self.epoch, self.first_step = 0, 0
+
+    @property
+    def steps(self) -> int:
+        """Steps of a whole epoch."""
+        return self._count // self._batch_size
+
+    def __len__(self) -> int:
+        return (self.steps - self.first_step) * self._parts
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = np.random.default_rng([self._seed, self.epoch]).permutation(self._count)
+        for step in range(self.first_step, self.steps):
+            batch = order[step * self._batch_size : (step + 1) * self._batch_size]
+            for part in np.split(batch, self._parts):
+                yield [(self.epoch, int(place)) for place in np.split(part, self._world)[self._rank]]
+
+
+class TrainingData:
+    """What ``open_clip_train.train.train_one_epoch`` asks of ``data["train"]``, and of its ``dataloader``.
+
+    Before each step the random numbers of the network (dropout) are set anew, so that they too depend on
+    the step alone.
+
+    Parameters
+    ----------
+    before_step
+        Called with (epoch, step of this epoch) before each step, when all steps before are done.
+    """
+
+    def __init__(self, loader: Any, batches: Batches, parts: int, seed: int, rank: int) -> None:
+        self._loader, self._batches, self._parts = loader, batches, parts
+        self._seed, self._rank = seed, rank
+        self.dataloader = self
+        self.num_batches = batches.steps * parts
+        self.num_samples = len(loader.dataset)
+        self.before_step: Callable[[int, int], None] = lambda _epoch, _step: None
+
+    @property
+    def steps(self) -> int:
+        """Steps of a whole epoch."""
+        return self._batches.steps
+
+    def start_at(self, step: int) -> None:
+        """Leave out the first steps of the epoch that comes next: they were done before."""
+        self._batches.first_step = step
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose batches come next."""
+        self._batches.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        epoch, first = self._batches.epoch, self._batches.first_step
+        for number, batch in enumerate(self._loaded()):
+            if number % self._parts == 0:
+                step = first + number // self._parts
+                self.before_step(epoch, step)
+                torch.manual_seed(hash((self._seed, epoch, step, self._rank)) & 0x7FFF_FFFF_FFFF_FFFF)
+            yield batch
+
+    def _loaded(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        try:
+            yield from self._loader
+        except InputError as problem:  # from a worker it comes with a traceback in its text
+            raise InputError(
+                str(problem).strip().splitlines()[-1].removeprefix("clipcli.errors.InputError: ")
+            ) from None
+
+
+def make_data(dataset: PairDataset, batches: Batches, parts: int, workers: int, seed: int, rank: int) -> TrainingData:
+    """Put a loader around the data: ``workers`` processes decode ahead, none where it is 0."""
+    loader = DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_prepare_worker,
+    )
+    return TrainingData(loader, batches, parts, seed, rank)
+
+
+def _prepare_worker(_worker: int) -> None:
+    """Leave Ctrl-C to the process that trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,136 @@
+"""The model folder that training ends with: open_clip's ``local-dir`` layout, readable by both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clipcli._version import __version__
+from clipcli.errors import OutputError
+from clipcli.files import replacing
+from clipcli.textfiles import one_line
+from clipcli.training.start import Start
+
+__all__ = ["interpolated", "model_card", "plain_weights", "write_model"]
+
+_MEASURES = {
+    "loss": "contrastive loss",
+    "image_recall_1": "image→text recall@1",
+    "image_recall_5": "image→text recall@5",
+    "text_recall_1": "text→image recall@1",
+    "text_recall_5": "text→image recall@5",
+    "accuracy": "zero-shot accuracy",
+}
+
+
+def plain_weights(network: Any) -> dict[str, Any]:
+    """Return a copy of a network's weights on the CPU, laid out as safetensors wants them."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
+
+
+def interpolated(start: Mapping[str, Any], trained: Mapping[str, Any], share: float) -> dict[str, Any]:
+    """Return ``(1 - share) * start + share * trained``, weight by weight.
+
+    WiSE-FT (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*): between the two, accuracy on
+    what the network could do before comes back faster than what it learned is lost.
+    """
+    return {
+        name: tensor if not tensor.is_floating_point() else start[name].lerp(tensor, share)
+        for name, tensor in trained.items()
+    }
+
+
+def write_model(root: Path, start: Start, weights: Mapping[str, Any], card: str) -> None:
+    """Write config with preprocessing, weights, tokenizer and model card, each whole or not at all.
+
+    The config comes last: without it the folder is no model.
+    """
+    from open_clip.push_to_hf_hub import save_config_for_hf
+    from safetensors.torch import save_file
+
+    start.network.load_state_dict(dict(weights))
+    _write_tokenizer(root, start.tokenizer)
+    with replacing(root / "open_clip_model.safetensors") as temporary:
+        save_file(dict(weights), temporary, metadata={"format": "pt"})
+    with replacing(root / "README.md") as temporary:
+        temporary.write_text(card, encoding="utf-8")
+    with replacing(root / "open_clip_config.json") as temporary:
+        save_config_for_hf(start.network, temporary, start.model_config)
+
+
+def _write_tokenizer(root: Path, tokenizer: Any) -> None:
+    """Write the tokenizer's files: a Hugging Face one's own, or those of CLIP's byte pairs that open_clip brings.
+
+    open_clip and clipcli do not need the latter, others that read the folder do.
+    """
+    try:
+        if hasattr(tokenizer, "save_pretrained"):
+            tokenizer.save_pretrained(root)
+            return
+        ranks = sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__)
+        settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": tokenizer.context_length}
+        special = dict.fromkeys(("eos_token", "unk_token", "pad_token"), "<end_of_text>")
+        settings |= {"bos_token": "<start_of_text>", **special}
+        (root / "vocab.json").write_text(json.dumps(tokenizer.encoder, ensure_ascii=False), encoding="utf-8")
+        merges = "".join(f"{first} {second}\n" for first, second in ranks)
+        (root / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
+        (root / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise OutputError(f"{root}: cannot be written ({problem.strerror or problem})") from None
+
+
+def model_card(record: Mapping[str, Any], outcome: Sequence[tuple[str, Mapping[str, float]]]) -> str:
+    """Return the model card, Markdown with the header that the Hugging Face hub reads.
+
+    Parameters
+    ----------
+    record
+        What the run was begun with, as ``training/settings.json`` has it.
+    outcome
+        Names of weights (``start``, ``epoch 3``, ``saved``) and their measures on the held-out pairs.
+    """
+    how = "Trained from scratch as" if record["from_scratch"] else "Fine-tuned from"
+    lines = [
+        "---",
+        "library_name: open_clip",
+        "pipeline_tag: zero-shot-image-classification",
+        "tags: [clip, clipcli]",
+        "---",
+        "",
+        "# A contrastive image-text model",
+        "",
+        f"{how} {_code(record['model'])} with clipcli {__version__}, on {record['train']} images of "
+        f"{', '.join(map(_code, record['pairs']))}; {record['validation']} more were held out.",
+        "",
+        "```",
+        "clipcli classify photo.jpg --labels labels.txt --model local-dir:THIS_FOLDER",
+        "```",
+        "",
+        "## Settings",
+        "",
+        *_table(("setting", "value"), [(name, _code(value)) for name, value in record["settings"].items()]),
+    ]
+    if record["templates"]:
+        lines += ["", "Labels were filled into:", "", *(f"- {_code(template)}" for template in record["templates"])]
+    if outcome:
+        measures = [name for name in _MEASURES if name in outcome[0][1]]
+        rows = [(_MEASURES[name], *(_number(name, values[name]) for _, values in outcome)) for name in measures]
+        heads = ("measure", *(name for name, _ in outcome))
+        lines += ["", f"## Measured on {record['validation']} held-out pairs", "", *_table(heads, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _number(name: str, value: float) -> str:
+    return f"{value:.4f}" if name == "loss" else f"{value:.1%}"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
+
+
+def _code(value: object) -> str:
+    """Return a value as code that cannot end early, break a line or split a table's cell."""
+    text = one_line(str(value)).replace("|", "¦").replace("`", "'")
+    return f"`{text}`"

@@ -1,0 +1,110 @@
+"""The network a run starts from: a model that ``classify`` takes, or an architecture with random weights."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clipcli.errors import ModelError
+from clipcli.network import load_network, new_network, quiet_libraries
+from clipcli.preprocess import Preprocessing
+from clipcli.sources import ModelSource
+from clipcli.training.settings import Settings
+
+__all__ = ["Start", "lock_towers", "open_start"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """An opened network and what belongs to it.
+
+    Parameters
+    ----------
+    source
+        Where it came from.
+    from_scratch
+        Whether its weights are random.
+    identity
+        Tells one start from another: from the weights and settings, or from the architecture and the seed.
+    network, preprocessing, tokenizer
+        As :func:`clipcli.network.load_network` returns them.
+    """
+
+    source: ModelSource
+    from_scratch: bool
+    identity: str
+    network: Any
+    preprocessing: Preprocessing
+    tokenizer: Any
+
+    @property
+    def model_config(self) -> dict[str, Any]:
+        """open_clip's ``model_cfg`` that builds this network anew without any other file."""
+        config = copy.deepcopy(self.source.config)
+        if self.source.quick_gelu:
+            config["quick_gelu"] = True
+        if "timm_model_name" in config["vision_cfg"]:
+            config["vision_cfg"]["timm_model_pretrained"] = False
+        return config
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the network has to learn at most."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+
+def open_start(source: ModelSource, sha256_of: Callable[[Path], str], scratch_seed: int | None = None) -> Start:
+    """Open a network to train.
+
+    Parameters
+    ----------
+    source
+        From :func:`~clipcli.sources.resolve_model`, or from :func:`~clipcli.sources.untrained_model`.
+    scratch_seed
+        Where given, the weights are random, from this seed.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be opened, or is no pair of encoders with a contrastive loss alone.
+    """
+    if "multimodal_cfg" in source.config:
+        raise ModelError(f"{source.title}: CoCa also learns to write captions; train it with open_clip itself")
+    if scratch_seed is None:
+        identity = source.fingerprint(sha256_of)
+        network, preprocessing, tokenizer = load_network(source)
+    else:
+        settings = json.dumps([source.config, scratch_seed], sort_keys=True)
+        identity = hashlib.sha256(settings.encode()).hexdigest()[:32]
+        network, preprocessing, tokenizer = new_network(source, scratch_seed)
+    return Start(source, scratch_seed is not None, identity, network, preprocessing, tokenizer)
+
+
+def lock_towers(start: Start, settings: Settings) -> None:
+    """Keep the weights of an encoder as they are, but for its last layers (LiT, Zhai et al. 2022).
+
+    Raises
+    ------
+    ModelError
+        If open_clip cannot lock so many layers of this encoder, or nothing is left to learn.
+    """
+    unlocked = settings.unlocked_layers
+    try:
+        with quiet_libraries():
+            if settings.lock_image:
+                start.network.lock_image_tower(unlocked_groups=unlocked)
+            if settings.lock_text:
+                start.network.lock_text_tower(unlocked_layers=unlocked)
+    except (AssertionError, AttributeError, ImportError, IndexError, KeyError, RuntimeError) as problem:
+        raise ModelError(
+            f"{start.source.title}: its layers cannot be unlocked one by one ({str(problem) or 'in open_clip'}); "
+            "leave out --unlocked-layers"
+        ) from None
+    names = [name for name, parameter in start.network.named_parameters() if parameter.requires_grad]
+    if not set(names) - {"logit_scale", "logit_bias"}:
+        raise ModelError("with both encoders locked there is nothing left to learn; see --unlocked-layers")

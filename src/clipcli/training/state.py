@@ -1,0 +1,237 @@
+"""The folder of a run: what it was begun with, what it measured, and the state from which it can go on.
+
+::
+
+    DIR/                                the model, once the run is finished
+    DIR/training/settings.json          what the run was begun with
+    DIR/training/metrics.jsonl          one line a step, one an epoch
+    DIR/training/left_out.jsonl         pairs that cannot be used, or not whole
+    DIR/training/loss.png               the curve
+    DIR/training/checkpoint.pt          the state of a run that is not finished
+    DIR/training/best.safetensors       the best weights of a run that is not finished
+    DIR/training/summary.json           the outcome of one that is
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from clipcli.errors import InputError, OutputError
+from clipcli.files import replacing
+from clipcli.training.pairs import LeftOut
+
+__all__ = ["MODEL_FILES", "MetricsFile", "Progress", "TrainingFolder"]
+
+MODEL_FILES = ("open_clip_config.json", "open_clip_model.safetensors", "README.md")
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+_RUN_FILES = (
+    "settings.json", "metrics.jsonl", "left_out.jsonl", "loss.png", "checkpoint.pt", "best.safetensors",
+    "summary.json",
+)  # fmt: skip
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Parameters
+    ----------
+    epoch, step
+        Whole epochs done, and steps done of the next one.
+    best_epoch, best
+        The epoch with the best measures and how good they were (none yet at ``[]``).
+    lowest_loss, stale
+        The lowest validation loss, and for how many epochs neither got better.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best_epoch: int = 0
+    best: tuple[float, ...] = ()
+    lowest_loss: float = float("inf")
+    stale: int = 0
+
+    def note(self, epoch: int, goodness: tuple[float, float]) -> bool:
+        """Take in the measures of an epoch and tell whether they are the best so far."""
+        better, lower = not self.best or goodness > tuple(self.best), -goodness[1] < self.lowest_loss
+        if better:
+            self.best, self.best_epoch = goodness, epoch
+        self.lowest_loss = min(self.lowest_loss, -goodness[1])
+        self.stale = 0 if better or lower else self.stale + 1
+        return better
+
+    @property
+    def as_plain(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint that is loaded without running code."""
+        return asdict(self) | {"best": list(self.best)}
+
+
+class TrainingFolder:
+    """Where a run is written; only one process at a time has it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.inner = root, root / "training"
+
+    def file(self, name: str) -> Path:
+        """Return the place of one of the run's own files."""
+        return self.inner / name
+
+    def claim(self, *, resume: bool, force: bool) -> None:
+        """Take the folder for this process.
+
+        Raises
+        ------
+        OutputError
+            If it is a file, holds something and neither may be gone on with nor replaced, or is in use.
+        InputError
+            If there is no run to go on with.
+        """
+        if self.root.exists() and not self.root.is_dir():
+            raise OutputError(f"{self.root}: is a file; name a folder")
+        if resume and not self.file("settings.json").is_file():
+            raise InputError(f"{self.root}: no training run in it to go on with; leave out --resume")
+        if not resume and not force and self.root.is_dir() and any(self.root.iterdir()):
+            raise OutputError(
+                f"{self.root}: is not empty; --resume goes on with a run in it, --force replaces what a run wrote there"
+            )
+        try:
+            self.inner.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.inner / ".lock")
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise OutputError(f"{self.root}: another run is writing it at this moment") from None
+        except (OSError, NotImplementedError) as problem:
+            reason = getattr(problem, "strerror", None) or problem
+            raise OutputError(f"{self.root}: cannot be written ({reason})") from None
+        if not resume:
+            self._clear()
+
+    def _clear(self) -> None:
+        """Remove what a run writes, and nothing else."""
+        for path in (
+            *(self.root / name for name in (*MODEL_FILES, *_TOKENIZER_FILES)),
+            *map(self.file, _RUN_FILES),
+        ):
+            path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Let go of the folder."""
+        self._lock.release()
+        self.file(".lock").unlink(missing_ok=True)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write one of the run's own files, whole or not at all."""
+        with replacing(self.file(name)) as temporary:
+            temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read one of the run's own files.
+
+        Raises
+        ------
+        InputError
+            If it is not there or damaged.
+        """
+        try:
+            value = json.loads(self.file(name).read_bytes())
+        except (OSError, ValueError) as problem:
+            raise InputError(f"{self.file(name)}: cannot be read ({problem})") from None
+        return dict(value)
+
+    def write_left_out(self, rows: Sequence[LeftOut]) -> None:
+        """Record the pairs that cannot be used."""
+        with replacing(self.file("left_out.jsonl")) as temporary:
+            lines = (json.dumps(asdict(row), ensure_ascii=True) + "\n" for row in rows)
+            temporary.write_text("".join(lines), encoding="utf-8")
+
+    def read_left_out(self) -> list[LeftOut]:
+        """Read what :meth:`write_left_out` recorded."""
+        try:
+            with self.file("left_out.jsonl").open(encoding="utf-8") as file:
+                return [LeftOut(**json.loads(line)) for line in file]
+        except (OSError, ValueError, TypeError) as problem:
+            raise InputError(f"{self.file('left_out.jsonl')}: cannot be read ({problem})") from None
+
+    def save_checkpoint(self, progress: Progress, states: dict[str, Any]) -> None:
+        """Keep the state of the run, whole or not at all."""
+        import torch
+
+        with replacing(self.file("checkpoint.pt")) as temporary:
+            torch.save({"progress": progress.as_plain, **states}, temporary)
+
+    def load_checkpoint(self) -> tuple[Progress, dict[str, Any]] | None:
+        """Return the state of an earlier run, without running code in it; ``None`` where it had not got so far."""
+        import torch
+
+        path = self.file("checkpoint.pt")
+        if not path.is_file():
+            return None
+        try:
+            states = torch.load(path, map_location="cpu", weights_only=True)
+            progress = Progress(**states.pop("progress"))
+        except Exception as problem:  # noqa: BLE001 - a damaged archive or pickle raises anything
+            raise InputError(f"{path}: damaged, the run cannot go on ({problem.__class__.__name__})") from None
+        progress.best = tuple(progress.best)
+        return progress, states
+
+    def save_best(self, weights: dict[str, Any]) -> None:
+        """Keep the best weights so far."""
+        from safetensors.torch import save_file
+
+        with replacing(self.file("best.safetensors")) as temporary:
+            save_file(weights, temporary)
+
+    def load_best(self) -> dict[str, Any]:
+        """Return what :meth:`save_best` kept."""
+        from safetensors.torch import load_file
+
+        weights: dict[str, Any] = load_file(self.file("best.safetensors"))
+        return weights
+
+    def drop_state(self) -> None:
+        """Remove what only a run that is not finished needs."""
+        for name in ("checkpoint.pt", "best.safetensors"):
+            self.file(name).unlink(missing_ok=True)
+
+
+class MetricsFile:
+    """Measures as JSONL, one line a step and one an epoch; after a kill, none is lost and none stands twice."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def cut(self, epoch: int, step: int) -> None:
+        """Keep ``step`` steps and ``epoch`` epochs: drop what an interrupted run wrote after its last checkpoint."""
+        kept = [
+            row for row in self.rows() if row["step"] <= step and ("validation" not in row or row["epoch"] <= epoch)
+        ]
+        with replacing(self._path) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Add one line."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def sync(self) -> None:
+        """Have all lines on disk, also if the power fails."""
+        with self._path.open("a") as file:
+            os.fsync(file.fileno())
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield what was written; a torn last line is passed over."""
+        if not self._path.is_file():
+            return
+        with self._path.open(encoding="utf-8") as file:
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    return

@@ -1,0 +1,157 @@
+"""What a network knows of held-out pairs: contrastive loss, recall both ways, zero-shot accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipcli.contrastive import contrastive_loss, recall_at, sigmoid_loss
+from clipcli.encoders import ImageEncoder, TextEncoder
+from clipcli.errors import ImageError, InputError
+from clipcli.images import open_image
+from clipcli.preprocess import Preprocessing
+from clipcli.training.pairs import Example
+from clipcli.zeroshot import cosine_similarities, ensemble
+
+__all__ = ["HeldOut", "Validation", "validate"]
+
+_IMAGES = 32  # a batch
+_LOSS_BATCH = 1024  # pairs that compete with each other in the loss at most
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Pairs that are not trained on.
+
+    Parameters
+    ----------
+    examples
+        N of them.
+    captions, groups
+        N each: one caption for each image; and numbers that are the same where two say the same.
+    class_prompts, truth
+        The prompts of C classes, and N places among them; both ``None`` where there are no classes.
+    """
+
+    examples: Sequence[Example]
+    captions: Sequence[str]
+    groups: Sequence[int]
+    class_prompts: Sequence[Sequence[str]] | None = None
+    truth: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Measures of one network on N held-out pairs.
+
+    Parameters
+    ----------
+    loss
+        The network's own objective, over all pairs at once (at most 1024 at a time).
+    image_recall_1, image_recall_5
+        Share of images among whose best 1 or 5 texts is one that belongs; the same for texts.
+    accuracy
+        Zero-shot top-1 accuracy among the classes; ``None`` where there are none.
+    """
+
+    loss: float
+    image_recall_1: float
+    image_recall_5: float
+    text_recall_1: float
+    text_recall_5: float
+    accuracy: float | None = None
+
+    @property
+    def as_json(self) -> dict[str, float]:
+        """The measures, without those that could not be taken."""
+        return {name: round(value, 6) for name, value in asdict(self).items() if value is not None}
+
+    @property
+    def goodness(self) -> tuple[float, float]:
+        """What is compared: accuracy, or else the mean recall at 1; then the loss."""
+        recall = (self.image_recall_1 + self.text_recall_1) / 2
+        return (recall if self.accuracy is None else self.accuracy, -self.loss)
+
+
+def validate(network: Any, preprocessing: Preprocessing, tokenizer: Any, device: str, held_out: HeldOut) -> Validation:
+    """Measure a network, with the same encoders that classify.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be read any more.
+    """
+    network.eval()
+    texts = TextEncoder(network, tokenizer, device)
+    images = _embed(ImageEncoder(network, preprocessing, device), held_out.examples)
+    captions = texts.encode(held_out.captions)
+    cosines = cosine_similarities(images, captions)
+    recalls = {within: recall_at(cosines, held_out.groups, within) for within in (1, 5)}
+    bias = getattr(network, "logit_bias", None)
+    scale = float(network.logit_scale.detach().float().exp())
+    return Validation(
+        loss=_loss(cosines, np.asarray(held_out.groups), scale, None if bias is None else float(bias.detach())),
+        image_recall_1=recalls[1][0],
+        image_recall_5=recalls[5][0],
+        text_recall_1=recalls[1][1],
+        text_recall_5=recalls[5][1],
+        accuracy=_accuracy(texts.encode, images, held_out),
+    )
+
+
+def _loss(cosines: NDArray[np.float64], groups: NDArray[Any], scale: float, bias: float | None) -> float:
+    """Average the loss over batches as large as they come."""
+    losses, sizes = [], []
+    for start in range(0, len(cosines), _LOSS_BATCH):
+        part = slice(start, start + _LOSS_BATCH)
+        square = cosines[part, part]
+        losses.append(
+            contrastive_loss(square, scale, groups[part])
+            if bias is None
+            else sigmoid_loss(square, scale, bias, groups[part])
+        )
+        sizes.append(len(square))
+    return float(np.average(losses, weights=sizes))
+
+
+def _accuracy(
+    encode: Callable[[Sequence[str]], NDArray[np.float32]], images: NDArray[np.float32], held_out: HeldOut
+) -> float | None:
+    if held_out.class_prompts is None or held_out.truth is None:
+        return None
+    prompts = [prompt for each in held_out.class_prompts for prompt in each]
+    classes = ensemble(encode(prompts), [len(each) for each in held_out.class_prompts])
+    best = cosine_similarities(images, classes).argmax(axis=1)
+    return float(np.mean(best == np.asarray(held_out.truth)))
+
+
+def _embed(encoder: ImageEncoder, examples: Sequence[Example]) -> NDArray[np.float32]:
+    """Encode the images into (N, D); the next batch is decoded meanwhile."""
+    starts = range(0, len(examples), _IMAGES)
+    with ThreadPoolExecutor(1) as ahead:
+        batches = _in_advance(
+            ahead, lambda start: [_pixels(each, encoder) for each in examples[start : start + _IMAGES]], starts
+        )
+        return np.concatenate([encoder.encode(pixels) for pixels in batches])
+
+
+def _in_advance(pool: ThreadPoolExecutor, work: Callable[[int], Any], arguments: Sequence[int]) -> Iterator[Any]:
+    """Yield the results of ``work`` in order, with one more always under way."""
+    waiting = pool.submit(work, arguments[0])
+    for argument in arguments[1:]:
+        done, waiting = waiting, pool.submit(work, argument)
+        yield done.result()
+    yield waiting.result()
+
+
+def _pixels(example: Example, encoder: ImageEncoder) -> NDArray[np.uint8]:
+    preprocessing = encoder.preprocessing
+    try:
+        return preprocessing.pixels(open_image(example.image.read(), preprocessing.resized))
+    except (ImageError, OSError) as problem:
+        raise InputError(f"{example.where}: {example.name} can no longer be read ({problem})") from None
