@@ -63,7 +63,7 @@ class PairDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         except (ImageError, OSError) as problem:
             raise InputError(f"{example.where}: {example.name} can no longer be read ({problem})") from None
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(chance.getrandbits(63))
+            torch.default_generator.manual_seed(chance.getrandbits(63))
             pixels = self._transform(image)
         tokens = self._tokenizer([caption])[0]
         return pixels, torch.cat([tokens, torch.tensor([group_of(example, caption)], dtype=tokens.dtype)])
@@ -149,7 +149,7 @@ class TrainingData:
             if number % self._parts == 0:
                 step = first + number // self._parts
                 self.before_step(epoch, step)
-                torch.manual_seed(hash((self._seed, epoch, step, self._rank)) & 0x7FFF_FFFF_FFFF_FFFF)
+                _set_seed(hash((self._seed, epoch, step, self._rank)) & 0x7FFF_FFFF_FFFF_FFFF)
             yield batch
 
     def _loaded(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -159,6 +159,19 @@ class TrainingData:
             raise InputError(
                 str(problem).strip().splitlines()[-1].removeprefix("clipcli.errors.InputError: ")
             ) from None
+
+
+def _set_seed(seed: int) -> None:
+    """Set the random numbers of the devices in use.
+
+    Not ``torch.manual_seed``: without a GPU, that keeps each call, and a traceback with it, for the time when
+    one is first used.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
 
 
 def make_data(dataset: PairDataset, batches: Batches, parts: int, workers: int, seed: int, rank: int) -> TrainingData:
