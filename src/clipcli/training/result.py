@@ -37,7 +37,7 @@ def interpolated(start: Mapping[str, Any], trained: Mapping[str, Any], share: fl
     what the network could do before comes back faster than what it learned is lost.
     """
     return {
-        name: tensor if not tensor.is_floating_point() else start[name].lerp(tensor, share)
+        name: tensor if not tensor.is_floating_point() else start[name].lerp(tensor, share).contiguous()
         for name, tensor in trained.items()
     }
 

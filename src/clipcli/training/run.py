@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from clipcli.errors import Interrupted
 from clipcli.training.data import TrainingData
 from clipcli.training.interruption import Interruption
+from clipcli.training.memory import keep_freed_memory
 from clipcli.training.objective import GroupedLoss, TwoTowers
 from clipcli.training.result import plain_weights
 from clipcli.training.settings import Settings
@@ -128,6 +129,8 @@ class Training:
             If the user stops it; the state is kept.
         """
         settings = self._settings
+        if self._place.device == "cpu":
+            keep_freed_memory()
         if self._place.is_first:
             self.metrics.cut(self._progress.epoch, self._steps_done())
         self._data.before_step = self._before_step

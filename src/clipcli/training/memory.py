@@ -1,0 +1,26 @@
+"""Memory that a step frees and the next one needs again stays with the process."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from contextlib import suppress
+
+__all__ = ["keep_freed_memory"]
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's numbers of these settings, from malloc.h
+_LARGE = 1 << 30
+
+
+def keep_freed_memory() -> None:
+    """Keep glibc from giving large blocks back to the system after each use.
+
+    On a CPU, each step would get its activations as fresh pages, and clearing those took as long as the
+    arithmetic: with the built-in model, 0.16 s an image instead of 0.085 s. Nothing happens on other systems.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with suppress(OSError, AttributeError):  # another C library
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_MMAP_THRESHOLD, _LARGE)
+        libc.mallopt(_TRIM_THRESHOLD, _LARGE)
