@@ -289,6 +289,7 @@ def test_completion_offers_the_commands(run: Run) -> None:
         "evaluate",
         "matrix",
         "report",
+        "train",
         "export",
         "models",
         "prompts",

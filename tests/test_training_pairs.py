@@ -204,8 +204,8 @@ def test_defaults_suit_the_data_and_the_network() -> None:
     small = choose_settings(Wishes(), Facts(500, 20_000_000, from_scratch=False, device="cpu"))
     scratch = choose_settings(Wishes(), Facts(5_000, 10_000_000, from_scratch=True, device="cpu"))
     assert (large.batch_size, large.epochs, large.learning_rate) == (256, 3, 1e-5)
-    assert (small.batch_size, small.epochs, small.learning_rate) == (128, 20, 1e-4)
-    assert scratch.learning_rate == 1e-3
+    assert (small.batch_size, small.epochs, small.learning_rate) == (32, 20, 1e-4)
+    assert (scratch.batch_size, scratch.learning_rate) == (128, 1e-3)
     assert choose_settings(Wishes(batch_size=512), Facts(20, 1, False, "cpu")).batch_size == 20
 
 

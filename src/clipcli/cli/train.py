@@ -15,7 +15,7 @@ from clipcli.errors import ClipcliError, ModelError
 
 if TYPE_CHECKING:
     from clipcli.training.pairs import LeftOut
-    from clipcli.training.train import Outcome
+    from clipcli.training.request import Outcome
     from clipcli.training.validation import Validation
 
 __all__ = ["train"]
@@ -52,7 +52,10 @@ def train(
         typer.Option("--model", "-m", metavar="NAME", rich_help_panel=_START,
                      help="What to start from, as for classify.  [default: auto]"),
     ] = None,
-    pretrained: options.Pretrained = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option("--pretrained", metavar="TAG|FILE", rich_help_panel=_START, help="Its weights, as for classify."),
+    ] = None,
     from_scratch: Annotated[
         str | None,
         typer.Option("--from-scratch", metavar="NAME|DIR", rich_help_panel=_START,
@@ -134,8 +137,9 @@ def train(
         raise typer.BadParameter("name the model folder to write with -o DIR")
     if precision not in (None, "auto", "fp32", "bf16", "fp16"):
         raise ModelError(f"--precision {precision}: choose one of auto, fp32, bf16, fp16")
+    from clipcli.training.request import Request
     from clipcli.training.settings import Wishes
-    from clipcli.training.train import Request, join_processes
+    from clipcli.training.train import join_processes
     from clipcli.training.train import train as run
 
     wishes = Wishes(

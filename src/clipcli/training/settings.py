@@ -108,7 +108,8 @@ def choose_settings(wishes: Wishes, facts: Facts) -> Settings:
         If what was asked for does not go together.
     """
     scratch, small = facts.from_scratch, facts.parameters < _SMALL
-    batch = min(wishes.batch_size or (128 if facts.device == "cpu" else 256), facts.pairs)
+    usual = 256 if facts.device != "cpu" else 128 if scratch else 32  # 32 take some 6 GB with the built-in model
+    batch = min(wishes.batch_size or usual, facts.pairs)
     accumulate = wishes.accumulate or 1
     batch -= batch % accumulate
     if batch < 2 * accumulate:

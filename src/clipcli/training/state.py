@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ class TrainingFolder:
             raise OutputError(
                 f"{self.root}: is not empty; --resume goes on with a run in it, --force replaces what a run wrote there"
             )
+        self._is_new = not self.root.exists()
         try:
             self.inner.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.inner / ".lock")
@@ -122,9 +124,13 @@ class TrainingFolder:
             path.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Let go of the folder."""
+        """Let go of the folder; where nothing was written, no trace of it stays."""
         self._lock.release()
         self.file(".lock").unlink(missing_ok=True)
+        with suppress(OSError):  # not empty
+            self.inner.rmdir()
+            if self._is_new:
+                self.root.rmdir()
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one of the run's own files, whole or not at all."""

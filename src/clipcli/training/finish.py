@@ -1,0 +1,58 @@
+"""After the last step: the model folder, the curve and the summary."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from clipcli.network import load_network
+from clipcli.training.prepare import Plan
+from clipcli.training.request import Listener, Measures, Outcome
+from clipcli.training.result import interpolated, model_card, write_model
+from clipcli.training.run import Training
+from clipcli.training.start import Start
+from clipcli.training.state import TrainingFolder
+
+__all__ = ["finish"]
+
+
+def finish(
+    start: Start,
+    training: Training,
+    plan: Plan,
+    folder: TrainingFolder,
+    best_epoch: int,
+    epochs: int,
+    listener: Listener,
+) -> Outcome:
+    """Write the model with the best weights, mixed with the start's where that was asked for."""
+    weights = folder.load_best()
+    measures = _measured(training, best_epoch)
+    share = plan.settings.interpolate
+    if share != 1.0:
+        weights = interpolated(load_network(start.source)[0].state_dict(), weights, share)
+        start.network.load_state_dict(weights)
+        if plan.held_out is not None:
+            measures.append((f"saved ({share:g} of it)", training.validate().as_json))
+    write_model(folder.root, start, weights, model_card(plan.record, measures))
+    _draw(folder, plan, training, listener)
+    folder.write_json("summary.json", {"measures": measures, "best_epoch": best_epoch, "epochs": epochs})
+    folder.drop_state()
+    return Outcome(measures, plan.left_out, best_epoch, epochs)
+
+
+def _measured(training: Training, best_epoch: int) -> list[tuple[str, Measures]]:
+    """Return the measures of the start and of the best epoch."""
+    rows = {row["epoch"]: row["validation"] for row in training.metrics.rows() if "validation" in row}
+    chosen = dict.fromkeys((0, best_epoch))
+    return [(f"epoch {epoch}" if epoch else "start", rows[epoch]) for epoch in chosen if epoch in rows]
+
+
+def _draw(folder: TrainingFolder, plan: Plan, training: Training, listener: Listener) -> None:
+    if find_spec("matplotlib") is None:
+        listener.warn("no curve is drawn: that needs an extra: pip install 'clipcli[train]'")
+        return
+    from clipcli.plots import save_as
+    from clipcli.training.curve import draw_curve
+
+    title = f"{plan.record['model']}, {plan.record['train']} images"
+    save_as(draw_curve(training.metrics.rows(), title), folder.file("loss.png"))

@@ -1,0 +1,161 @@
+"""Before the first step: pairs read and checked, settings chosen, and all of it recorded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from clipcli._version import __version__
+from clipcli.encoders import TextEncoder
+from clipcli.errors import InputError, ModelError
+from clipcli.labels import load_labels
+from clipcli.prompts import resolve_templates
+from clipcli.training.data import Batches, PairDataset, TrainingData, make_data
+from clipcli.training.pairs import Example, LeftOut, read_pairs
+from clipcli.training.plan import Captions, check_images, digest_of, hold_out, settle, split
+from clipcli.training.request import Listener, Request
+from clipcli.training.run import Place
+from clipcli.training.settings import Facts, Settings, Wishes, choose_settings
+from clipcli.training.start import Start
+from clipcli.training.state import TrainingFolder
+from clipcli.training.trainer import PreprocessCfg, image_transform
+from clipcli.training.validation import HeldOut
+
+__all__ = ["Plan", "make_training_data", "prepare"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all processes must know of a run."""
+
+    examples: list[Example]
+    captions: Captions
+    held_out: HeldOut | None
+    settings: Settings
+    record: dict[str, Any]
+    left_out: int
+
+
+def prepare(
+    request: Request,
+    wishes: Wishes,
+    folder: TrainingFolder,
+    place: Place,
+    listener: Listener,
+    recorded: Mapping[str, Any] | None,
+    start: Start,
+) -> Plan:
+    """Read and check the pairs, and settle what is done with them.
+
+    Raises
+    ------
+    InputError, LabelError, TemplateError
+        If there is too little to learn from, or it is not what an interrupted run (``recorded``) was begun with.
+    """
+    templates = resolve_templates([*(request.templates or ())], [*(request.prompts or ())])
+    checked = _Checked(listener, folder.read_left_out() if recorded is not None else None)
+    kept, held = _read(checked, request, wishes.seed or 0)
+    labels = load_labels(Path(request.labels)) if request.labels else []
+    captions = Captions.of([*kept, *held], labels, templates)
+    listener.left_out(checked.left_out)
+    too_long = settle(kept, captions, TextEncoder(start.network, start.tokenizer, "cpu").cut)
+    listener.left_out(too_long)
+    facts = Facts(len(kept), start.parameters, start.from_scratch, place.device)
+    settings = _for_all(choose_settings(wishes, facts), place)
+    record = {
+        "clipcli": __version__,
+        "request": asdict(request),
+        "model": start.source.title,
+        "from_scratch": start.from_scratch,
+        "start": start.identity,
+        "pairs": list(request.pairs or ()),
+        "pairs_digest": digest_of([*kept, *held], captions),
+        "train": len(kept),
+        "validation": len(held),
+        "templates": [template.text for template in templates] if captions.labels else [],
+        "settings": settings.as_json,
+    }
+    _check_same(record, recorded)
+    if recorded is None:
+        folder.write_left_out([*checked.left_out, *too_long])
+        folder.write_json("settings.json", record)
+    return Plan(kept, captions, hold_out(held, captions, templates), settings, record, len(checked.left_out))
+
+
+def _read(checked: _Checked, request: Request, seed: int) -> tuple[list[Example], list[Example]]:
+    """Return the examples to train on and those held out."""
+    share, own = _validation(request.validation)
+    examples = checked.read(request.pairs or ())
+    return (examples, checked.read((own,))) if own else split(examples, share, seed)
+
+
+def _for_all(settings: Settings, place: Place) -> Settings:
+    """Make the batch one that can be cut evenly among the processes."""
+    parts = settings.accumulate * place.world
+    batch = settings.batch_size - settings.batch_size % parts
+    if batch < 2 * parts:
+        raise InputError(f"a batch of {settings.batch_size} pairs is too small for {place.world} processes")
+    return Settings(**settings.as_json | {"batch_size": batch})
+
+
+def _check_same(record: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> None:
+    """Refuse to go on with other data, or from other weights, than a run was begun with."""
+    if recorded is None:
+        return
+    if record["pairs_digest"] != recorded["pairs_digest"]:
+        raise InputError(
+            f"the pairs are not those that this run was begun with ({record['train'] + record['validation']} now, "
+            f"{recorded['train'] + recorded['validation']} then); start anew with --force"
+        )
+    if record["start"] != recorded["start"]:
+        raise ModelError(f"{record['model']}: its weights are not those that this run was begun with")
+
+
+class _Checked:
+    """Reads pairs and leaves out those whose image cannot be decoded; an earlier run's findings are taken over."""
+
+    def __init__(self, listener: Listener, before: Sequence[LeftOut] | None) -> None:
+        self._listener = listener
+        self._known = None if before is None else {(row.where, row.name): row for row in before if not row.used}
+        self.left_out: list[LeftOut] = []
+
+    def read(self, sources: Sequence[str]) -> list[Example]:
+        found = read_pairs(sources)
+        self.left_out += found.left_out
+        if self._known is not None:
+            return [each for each in found.examples if (each.where, each.name) not in self._known]
+        usable = []
+        threads = max(1, (os.cpu_count() or 1))
+        checks = check_images(found.examples, threads)
+        for example, problem in self._listener.checking(checks, len(found.examples)):
+            if problem is None:
+                usable.append(example)
+            else:
+                self.left_out.append(LeftOut(example.where, example.name, str(problem)))
+        return usable
+
+
+def _validation(wish: str | None) -> tuple[float, str | None]:
+    """Return the share to hold out, or where held-out pairs stand."""
+    try:
+        share = float(wish if wish is not None else 0.1)
+    except ValueError:
+        return 0.0, wish
+    if not 0.0 <= share < 1.0:
+        raise InputError(f"--validation {wish}: a share is from 0 to below 1")
+    return share, None
+
+
+def make_training_data(start: Start, plan: Plan, settings: Settings, place: Place, workers: int | None) -> TrainingData:
+    """Make the batches of this process, with open_clip's training transform."""
+    transform = image_transform(PreprocessCfg(**start.network.visual.preprocess_cfg), is_train=True)
+    dataset = PairDataset(plan.examples, plan.captions, start.preprocessing, transform, start.tokenizer, settings.seed)
+    batches = Batches(
+        len(plan.examples), settings.batch_size, settings.accumulate, place.rank, place.world, settings.seed
+    )
+    if workers is None:
+        workers = min(8, os.cpu_count() or 1) if place.device.startswith("cuda") else 1
+    return make_data(dataset, batches, settings.accumulate, workers, settings.seed, place.rank)

@@ -1,0 +1,86 @@
+"""What is asked of a training run, what it tells meanwhile, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+from clipcli.errors import InputError
+from clipcli.training.pairs import LeftOut
+from clipcli.training.run import Reporter
+
+__all__ = ["Listener", "Measures", "Outcome", "Request"]
+
+Measures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; ``None`` is a default, or on ``resume`` what the run was begun with.
+
+    Parameters
+    ----------
+    pairs
+        As :func:`~clipcli.training.pairs.read_pairs` takes them.
+    model, pretrained
+        The start, as ``classify`` takes it.
+    from_scratch
+        An architecture to begin with random weights instead.
+    validation
+        A share of the pairs to hold out, or pairs of their own.
+    labels, templates, prompts
+        As ``classify`` takes them, for classes.
+    """
+
+    pairs: tuple[str, ...] | None = None
+    model: str | None = None
+    pretrained: str | None = None
+    from_scratch: str | None = None
+    validation: str | None = None
+    labels: str | None = None
+    templates: tuple[str, ...] | None = None
+    prompts: tuple[str, ...] | None = None
+
+    def continued(self, recorded: Mapping[str, Any]) -> Request:
+        """Fill up what was not said with what the run was begun with.
+
+        Raises
+        ------
+        InputError
+            If something else is asked for.
+        """
+        values: dict[str, Any] = {}
+        for each in fields(self):
+            wish, before = getattr(self, each.name), recorded.get(each.name)
+            before = tuple(before) if isinstance(before, list) else before
+            if wish is not None and wish != before:
+                raise InputError(f"{each.name} {wish!r}: this run was begun with {before!r}")
+            values[each.name] = before
+        return Request(**values)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: names of weights with their measures, the pairs that were left out, and the epoch kept."""
+
+    measures: list[tuple[str, Measures]]
+    left_out: int
+    best_epoch: int
+    epochs: int
+
+
+class Listener(Reporter, Protocol):
+    """Is told what a run finds and does."""
+
+    def left_out(self, rows: Sequence[LeftOut]) -> None:
+        """Take the pairs that cannot be used, or not whole."""
+
+    def checking(self, items: Iterable[Any], count: int) -> Iterable[Any]:
+        """Pass on items that are being checked."""
+
+    def begin(self, record: Mapping[str, Any], done: int) -> None:
+        """Take what the run begins with, and how many steps were done before."""
+
+    def warn(self, text: str) -> None:
+        """Take a warning."""
