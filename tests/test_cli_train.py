@@ -295,6 +295,7 @@ def test_bad_pairs_are_reported_with_their_line_and_the_rest_is_trained_on(place
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
+        (["gone.png,a cat"], "error: p.csv:2: gone.png: no such file\nerror: too few usable pairs to train on: 0"),
         (["0.png,a cat"], "too few usable pairs to train on: 1, where at least 8 are needed"),
         ([f"{number}.png,a cat" for number in range(20)], "all pairs have the same caption"),
     ],

@@ -91,7 +91,7 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
 
     At least one of each class that has two, and :data:`MOST_HELD_OUT` altogether at most.
     """
-    if not share:
+    if not share or not examples:
         return list(examples), []
     by_class: dict[str | None, list[int]] = defaultdict(list)
     for place, example in enumerate(examples):

@@ -56,11 +56,11 @@ def prepare(
         If there is too little to learn from, or it is not what an interrupted run (``recorded``) was begun with.
     """
     templates = resolve_templates([*(request.templates or ())], [*(request.prompts or ())])
+    labels = load_labels(Path(request.labels)) if request.labels else []
     checked = _Checked(listener, folder.read_left_out() if recorded is not None else None)
     kept, held = _read(checked, request, wishes.seed or 0)
-    labels = load_labels(Path(request.labels)) if request.labels else []
-    captions = Captions.of([*kept, *held], labels, templates)
     listener.left_out(checked.left_out)
+    captions = Captions.of([*kept, *held], labels, templates)
     too_long = settle(kept, captions, TextEncoder(start.network, start.tokenizer, "cpu").cut)
     listener.left_out(too_long)
     facts = Facts(len(kept), start.parameters, start.from_scratch, place.device)
