@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Pairing", "contrastive_loss", "pairing", "recall_at", "sigmoid_loss"]
+__all__ = ["Pairing", "contrastive_loss", "own_loss", "pairing", "recall_at", "sigmoid_loss"]
 
 
 def contrastive_loss(similarities: ArrayLike, logit_scale: float, groups: ArrayLike | None = None) -> float:
@@ -54,10 +54,19 @@ def sigmoid_loss(
     return float(np.logaddexp(0.0, -signs * logits).sum() / len(logits))
 
 
-def _same(groups: ArrayLike | None, count: int) -> NDArray[np.float64]:
-    """Return (N, N) ones where two pairs are of one group, zeros elsewhere."""
+def own_loss(
+    similarities: ArrayLike, logit_scale: float, logit_bias: float | None, groups: ArrayLike | None = None
+) -> float:
+    """Return a model's own objective on a batch: SigLIP's for one with a bias, else CLIP's."""
+    if logit_bias is None:
+        return contrastive_loss(similarities, logit_scale, groups)
+    return sigmoid_loss(similarities, logit_scale, logit_bias, groups)
+
+
+def _same(groups: ArrayLike | None, count: int) -> NDArray[np.bool_]:
+    """Return (N, N) whether two pairs are of one group."""
     numbers = np.arange(count) if groups is None else np.asarray(groups)
-    return np.asarray(numbers[:, None] == numbers[None, :], dtype=np.float64)
+    return np.asarray(numbers[:, None] == numbers[None, :])
 
 
 def _log_sum_exp(logits: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -98,11 +107,7 @@ def pairing(similarities: ArrayLike, logit_scale: float, logit_bias: float | Non
     cosines = np.array(similarities, dtype=np.float64)
     own = np.diagonal(cosines).copy()
     np.fill_diagonal(cosines, -np.inf)
-    loss = (
-        contrastive_loss(similarities, logit_scale)
-        if logit_bias is None
-        else sigmoid_loss(similarities, logit_scale, logit_bias)
-    )
+    loss = own_loss(similarities, logit_scale, logit_bias)
     images, texts = (int((own > cosines.max(axis=axis)).sum()) for axis in (1, 0))
     return Pairing(len(own), images, texts, loss)
 
@@ -120,8 +125,8 @@ def recall_at(similarities: ArrayLike, groups: ArrayLike, within: int) -> tuple[
     groups
         (N,) numbers that are the same for pairs that say the same.
     """
-    cosines, numbers = np.asarray(similarities), np.asarray(groups)
-    belongs = numbers[:, None] == numbers[None, :]  # (N, N)
+    cosines = np.asarray(similarities)
+    belongs = _same(groups, len(cosines))  # (N, N)
     images, texts = (_share_found(scores, belongs, within) for scores in (cosines, cosines.T))
     return images, texts
 

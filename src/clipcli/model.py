@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from clipcli.encoders import ImageEncoder, TextEncoder
 from clipcli.errors import ModelError
-from clipcli.network import load_network
+from clipcli.network import learned_scale, load_network
 from clipcli.sources import ModelSource
 
 __all__ = [
@@ -145,11 +145,10 @@ def open_model(source: ModelSource, device: str = "auto", precision: str = "auto
     # Text stays in fp32: it is encoded once, and its cached embeddings then serve every precision.
     network, preprocessing, tokenizer = load_network(source, precision)
     network.to(device)
-    bias = getattr(network, "logit_bias", None)
+    logit_scale, logit_bias = learned_scale(network)
     return Model(
         source=source, device=device, precision=precision, dim=int(source.config["embed_dim"]),
-        logit_scale=float(network.logit_scale.detach().float().exp()),
-        logit_bias=None if bias is None else float(bias.detach().float()),
+        logit_scale=logit_scale, logit_bias=logit_bias,
         text_encoder=TextEncoder(network, tokenizer, device),
         image_encoder=ImageEncoder(network, preprocessing, device),
     )  # fmt: skip

@@ -22,7 +22,7 @@ from clipcli.hub import network_forbidden
 from clipcli.preprocess import Preprocessing
 from clipcli.sources import ModelSource
 
-__all__ = ["DTYPES", "load_network", "new_network", "quiet_libraries"]
+__all__ = ["DTYPES", "learned_scale", "load_network", "new_network", "quiet_libraries"]
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """torch's names of the precisions."""
@@ -60,6 +60,13 @@ def load_network(source: ModelSource, image_precision: str = "fp32") -> tuple[An
         with _mapped_checkpoints(source.checkpoint):
             _load_weights(open_clip, network, source)
         return network.eval(), _preprocessing(network, source), _tokenizer(open_clip, source)
+
+
+def learned_scale(network: Any) -> tuple[float, float | None]:
+    """Return a network's logit scale (the factor, not its logarithm), and the bias of a sigmoid model."""
+    bias = getattr(network, "logit_bias", None)
+    scale = float(network.logit_scale.detach().float().exp())
+    return scale, None if bias is None else float(bias.detach().float())
 
 
 def new_network(source: ModelSource, seed: int) -> tuple[Any, Preprocessing, Any]:

@@ -14,7 +14,7 @@ from clipcli.labels import Label
 from clipcli.reading import ReadRecord
 from clipcli.textfiles import near_matches, tsv_cell, unguarded
 
-__all__ = ["LabelledImage", "classes_of", "indices_of", "match_records", "read_truth"]
+__all__ = ["LabelledImage", "beside", "classes_of", "indices_of", "match_records", "read_truth"]
 
 Warn = Callable[[str], None]
 
@@ -90,13 +90,13 @@ def _from_table(table: Path) -> list[LabelledImage]:
         raise InputError(f"{table}: {problem.strerror or problem}") from None
     except (csv.Error, ValueError) as problem:
         raise InputError(f"{table}: not a table of paths and labels ({problem})") from None
-    return [LabelledImage(FileInput(name, _beside(table, name)), label) for name, label in said.items()]
+    return [LabelledImage(FileInput(name, beside(table, name)), label) for name, label in said.items()]
 
 
-def _beside(table: Path, name: str) -> str:
+def beside(table: Path, name: str) -> str:
     """Return where a table's path leads: from the table's folder, or from here where there is no such file."""
-    beside = os.path.join(table.parent, name)  # noqa: PTH118 - keeps names as they are
-    return beside if os.path.exists(beside) else name  # noqa: PTH110
+    path = os.path.join(table.parent, name)  # noqa: PTH118 - keeps names as they are
+    return path if os.path.exists(path) else name  # noqa: PTH110
 
 
 def _table_rows(table: Path, file: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:

@@ -11,7 +11,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.messages import Messages
-from clipcli.errors import ClipcliError, ModelError
+from clipcli.errors import ClipcliError
 
 if TYPE_CHECKING:
     from clipcli.training.pairs import LeftOut
@@ -135,8 +135,9 @@ def train(
     messages = Messages(quiet=quiet)
     if output is None:
         raise typer.BadParameter("name the model folder to write with -o DIR")
-    if precision not in (None, "auto", "fp32", "bf16", "fp16"):
-        raise ModelError(f"--precision {precision}: choose one of auto, fp32, bf16, fp16")
+    from clipcli.model import check_precision
+
+    check_precision(precision or "auto")
     from clipcli.training.request import Request
     from clipcli.training.settings import Wishes
     from clipcli.training.train import join_processes
@@ -176,7 +177,6 @@ class _Listener:
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
         self._progress: Any = None
-        self._last = ""
         if not messages.quiet and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clipcli.plots import empty_figure
+from clipcli.training.validation import MEASURES
 
 __all__ = ["draw_curve"]
 
@@ -43,21 +44,17 @@ def _draw_losses(axes: Any, steps: list[Mapping[str, Any]], epochs: list[Mapping
     if epochs:
         held = [row["validation"]["loss"] for row in epochs]
         axes.plot([row["step"] for row in epochs], held, color=_ORANGE, marker="o", markersize=3, label="held out")
-    axes.set_ylabel("contrastive loss")
+    axes.set_ylabel(MEASURES["loss"])
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
 
 
 def _draw_shares(axes: Any, epochs: list[Mapping[str, Any]]) -> None:
     places = [row["step"] for row in epochs]
-    for name, colour, label in (
-        ("image_recall_1", _GREEN, "image→text recall@1"),
-        ("text_recall_1", _PINK, "text→image recall@1"),
-        ("accuracy", _ORANGE, "zero-shot accuracy"),
-    ):
+    for name, colour in (("image_recall_1", _GREEN), ("text_recall_1", _PINK), ("accuracy", _ORANGE)):
         if name in epochs[0]["validation"]:
             values = [row["validation"][name] for row in epochs]
-            axes.plot(places, values, color=colour, marker="o", markersize=3, label=label)
+            axes.plot(places, values, color=colour, marker="o", markersize=3, label=MEASURES[name])
     axes.set_ylim(-0.02, 1.02)
     axes.set_ylabel("share of held-out pairs")
     axes.legend(frameon=False)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from clipcli.errors import ImageError, InputError
@@ -22,7 +23,7 @@ from clipcli.images import open_image
 from clipcli.preprocess import Preprocessing
 from clipcli.training.pairs import Example
 
-__all__ = ["Batches", "PairDataset", "TrainingData", "group_of", "make_data"]
+__all__ = ["Batches", "PairDataset", "TrainingData", "group_of", "make_data", "open_example"]
 
 Key = tuple[int, int]
 
@@ -48,7 +49,7 @@ class PairDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         seed: int,
     ) -> None:
         self._examples, self._prompts, self._seed = examples, prompts, seed
-        self._resized, self._transform, self._tokenizer = preprocessing.resized, transform, tokenizer
+        self._preprocessing, self._transform, self._tokenizer = preprocessing, transform, tokenizer
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -58,15 +59,26 @@ class PairDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         example = self._examples[place]
         chance = random.Random(f"{self._seed} {epoch} {place}")  # noqa: S311
         caption = chance.choice(self._prompts(example))
-        try:
-            image = open_image(example.image.read(), self._resized)
-        except (ImageError, OSError) as problem:
-            raise InputError(f"{example.where}: {example.name} can no longer be read ({problem})") from None
+        image = open_example(example, self._preprocessing)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(chance.getrandbits(63))
             pixels = self._transform(image)
         tokens = self._tokenizer([caption])[0]
         return pixels, torch.cat([tokens, torch.tensor([group_of(example, caption)], dtype=tokens.dtype)])
+
+
+def open_example(example: Example, preprocessing: Preprocessing) -> Image.Image:
+    """Decode an image that could be decoded when the run began.
+
+    Raises
+    ------
+    InputError
+        If it cannot be any more.
+    """
+    try:
+        return open_image(example.image.read(), preprocessing.resized)
+    except (ImageError, OSError) as problem:
+        raise InputError(f"{example.where}: {example.name} can no longer be read ({problem})") from None
 
 
 def group_of(example: Example, caption: str) -> int:

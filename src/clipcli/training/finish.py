@@ -37,7 +37,7 @@ def finish(
     _draw(folder, plan, training, listener)
     folder.write_json("summary.json", {"measures": measures, "best_epoch": best_epoch, "epochs": epochs})
     folder.drop_state()
-    return Outcome(measures, plan.left_out, best_epoch, epochs)
+    return Outcome(measures, plan.left_out, best_epoch)
 
 
 def _measured(training: Training, best_epoch: int) -> list[tuple[str, Measures]]:

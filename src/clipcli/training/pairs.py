@@ -21,6 +21,7 @@ from clipcli.images import has_image_suffix
 from clipcli.inputs import StrictHeader
 from clipcli.records import printable
 from clipcli.textfiles import is_unicode, tsv_cell, unguarded
+from clipcli.truth import beside
 from clipcli.walk import walk
 
 __all__ = ["Example", "ImageFile", "LeftOut", "Pairs", "read_pairs"]
@@ -197,7 +198,7 @@ def _from_rows(table: Path, rows: Iterable[Row]) -> Iterator[Example | LeftOut]:
         elif not all(is_unicode(text) for text in (*captions, label or "")):
             yield LeftOut(where, name, "the caption is not valid Unicode text")
         else:
-            yield Example(name, ImageFile(_beside(table, name)), where, captions, label)
+            yield Example(name, ImageFile(beside(table, name)), where, captions, label)
 
 
 def _text(row: dict[str, Any], columns: tuple[str, ...]) -> str:
@@ -209,12 +210,6 @@ def _captions(row: dict[str, Any]) -> tuple[str, ...]:
     value = next((row[column] for column in _CAPTIONS if row.get(column) is not None), "")
     texts = value if isinstance(value, list) else [value]
     return tuple(dict.fromkeys(text.strip() for text in texts if isinstance(text, str) and text.strip()))
-
-
-def _beside(table: Path, name: str) -> str:
-    """Return where a table's path leads: from the table's folder, or from here where there is no such file."""
-    beside = os.path.join(table.parent, name)  # noqa: PTH118 - keeps names as they are
-    return beside if os.path.exists(beside) else name  # noqa: PTH110
 
 
 def _table_rows(table: Path) -> Iterator[Row]:
@@ -280,17 +275,17 @@ def _sidecar(image: str) -> str:
 
 def _with_sidecar(image: str, known: set[str]) -> Example | LeftOut:
     """Take the captions of an image from the file beside it, one a line."""
-    beside = _sidecar(image)
-    if beside not in known:
-        return LeftOut(image, image, f"no {os.path.basename(beside)} beside it")  # noqa: PTH119
+    text = _sidecar(image)
+    if text not in known:
+        return LeftOut(image, image, f"no {os.path.basename(text)} beside it")  # noqa: PTH119
     try:
-        with open(beside, encoding="utf-8-sig") as file:  # noqa: PTH123
+        with open(text, encoding="utf-8-sig") as file:  # noqa: PTH123
             captions = tuple(dict.fromkeys(line.strip() for line in file if line.strip()))
     except (OSError, UnicodeDecodeError):
-        return LeftOut(beside, image, "cannot be read as UTF-8 text")
+        return LeftOut(text, image, "cannot be read as UTF-8 text")
     if not captions:
-        return LeftOut(beside, image, "the caption is empty")
-    return Example(image, ImageFile(image), beside, captions)
+        return LeftOut(text, image, "the caption is empty")
+    return Example(image, ImageFile(image), text, captions)
 
 
 def _in_class(root: Path, image: str) -> Example | LeftOut:

@@ -119,7 +119,7 @@ class _Checked:
 
     def __init__(self, listener: Listener, before: Sequence[LeftOut] | None) -> None:
         self._listener = listener
-        self._known = None if before is None else {(row.where, row.name): row for row in before if not row.used}
+        self._known = None if before is None else {(row.where, row.name) for row in before if not row.used}
         self.left_out: list[LeftOut] = []
 
     def read(self, sources: Sequence[str]) -> list[Example]:
@@ -128,8 +128,7 @@ class _Checked:
         if self._known is not None:
             return [each for each in found.examples if (each.where, each.name) not in self._known]
         usable = []
-        threads = max(1, (os.cpu_count() or 1))
-        checks = check_images(found.examples, threads)
+        checks = check_images(found.examples, os.cpu_count() or 1)
         for example, problem in self._listener.checking(checks, len(found.examples)):
             if problem is None:
                 usable.append(example)

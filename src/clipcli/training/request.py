@@ -67,7 +67,6 @@ class Outcome:
     measures: list[tuple[str, Measures]]
     left_out: int
     best_epoch: int
-    epochs: int
 
 
 class Listener(Reporter, Protocol):

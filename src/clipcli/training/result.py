@@ -12,17 +12,9 @@ from clipcli.errors import OutputError
 from clipcli.files import replacing
 from clipcli.textfiles import one_line
 from clipcli.training.start import Start
+from clipcli.training.validation import MEASURES
 
 __all__ = ["interpolated", "model_card", "plain_weights", "write_model"]
-
-_MEASURES = {
-    "loss": "contrastive loss",
-    "image_recall_1": "image→text recall@1",
-    "image_recall_5": "image→text recall@5",
-    "text_recall_1": "text→image recall@1",
-    "text_recall_5": "text→image recall@5",
-    "accuracy": "zero-shot accuracy",
-}
 
 
 def plain_weights(network: Any) -> dict[str, Any]:
@@ -50,7 +42,6 @@ def write_model(root: Path, start: Start, weights: Mapping[str, Any], card: str)
     from open_clip.push_to_hf_hub import save_config_for_hf
     from safetensors.torch import save_file
 
-    start.network.load_state_dict(dict(weights))
     _write_tokenizer(root, start.tokenizer)
     with replacing(root / "open_clip_model.safetensors") as temporary:
         save_file(dict(weights), temporary, metadata={"format": "pt"})
@@ -115,8 +106,8 @@ def model_card(record: Mapping[str, Any], outcome: Sequence[tuple[str, Mapping[s
     if record["templates"]:
         lines += ["", "Labels were filled into:", "", *(f"- {_code(template)}" for template in record["templates"])]
     if outcome:
-        measures = [name for name in _MEASURES if name in outcome[0][1]]
-        rows = [(_MEASURES[name], *(_number(name, values[name]) for _, values in outcome)) for name in measures]
+        measures = [name for name in MEASURES if name in outcome[0][1]]
+        rows = [(MEASURES[name], *(_number(name, values[name]) for _, values in outcome)) for name in measures]
         heads = ("measure", *(name for name, _ in outcome))
         lines += ["", f"## Measured on {record['validation']} held-out pairs", "", *_table(heads, rows)]
     return "\n".join(lines) + "\n"

@@ -28,9 +28,9 @@ from clipcli.errors import InputError, OutputError
 from clipcli.files import replacing
 from clipcli.training.pairs import LeftOut
 
-__all__ = ["MODEL_FILES", "MetricsFile", "Progress", "TrainingFolder"]
+__all__ = ["MetricsFile", "Progress", "TrainingFolder"]
 
-MODEL_FILES = ("open_clip_config.json", "open_clip_model.safetensors", "README.md")
+_MODEL_FILES = ("open_clip_config.json", "open_clip_model.safetensors", "README.md")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
 _RUN_FILES = (
     "settings.json", "metrics.jsonl", "left_out.jsonl", "loss.png", "checkpoint.pt", "best.safetensors",
@@ -118,7 +118,7 @@ class TrainingFolder:
     def _clear(self) -> None:
         """Remove what a run writes, and nothing else."""
         for path in (
-            *(self.root / name for name in (*MODEL_FILES, *_TOKENIZER_FILES)),
+            *(self.root / name for name in (*_MODEL_FILES, *_TOKENIZER_FILES)),
             *map(self.file, _RUN_FILES),
         ):
             path.unlink(missing_ok=True)

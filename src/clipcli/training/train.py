@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -13,6 +12,7 @@ from typing import Any
 from clipcli.errors import InputError, ModelError
 from clipcli.model import choose_device
 from clipcli.sources import resolve_model, untrained_model
+from clipcli.store import EmbeddingStore
 from clipcli.training.finish import finish
 from clipcli.training.prepare import Plan, make_training_data, prepare
 from clipcli.training.request import Listener, Outcome, Request
@@ -70,7 +70,7 @@ def train(
         recorded = folder.read_json("settings.json") if resume else None
         if recorded is not None:
             if folder.file("summary.json").is_file():
-                return _finished(folder, recorded) if place.is_first else None
+                return _finished(folder) if place.is_first else None
             request = request.continued(recorded["request"])
             if (other := contradiction(wishes, recorded["settings"])) is not None:
                 raise InputError(other)
@@ -81,10 +81,9 @@ def train(
             folder.release()
 
 
-def _finished(folder: TrainingFolder, recorded: Mapping[str, Any]) -> Outcome:
+def _finished(folder: TrainingFolder) -> Outcome:
     summary = folder.read_json("summary.json")
-    return Outcome([(name, values) for name, values in summary["measures"]], 0, summary["best_epoch"],
-                   recorded["settings"]["epochs"])  # fmt: skip
+    return Outcome([(name, values) for name, values in summary["measures"]], 0, summary["best_epoch"])
 
 
 def _run(
@@ -132,18 +131,11 @@ def _check(request: Request, wishes: Wishes, place: Place) -> None:
 
 
 def _open(request: Request, seed: int, offline: bool, listener: Listener) -> Start:
+    sha256_of = EmbeddingStore(None).file_sha256
     if request.from_scratch:
-        return open_start(untrained_model(request.from_scratch, offline=offline), _sha256_of, seed)
+        return open_start(untrained_model(request.from_scratch, offline=offline), sha256_of, seed)
     source = resolve_model(request.model or "auto", request.pretrained, offline=offline, warn=listener.warn)
-    return open_start(source, _sha256_of)
-
-
-def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return open_start(source, sha256_of)
 
 
 @contextmanager

@@ -10,18 +10,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.contrastive import contrastive_loss, recall_at, sigmoid_loss
+from clipcli.contrastive import own_loss, recall_at
 from clipcli.encoders import ImageEncoder, TextEncoder
-from clipcli.errors import ImageError, InputError
-from clipcli.images import open_image
+from clipcli.network import learned_scale
 from clipcli.preprocess import Preprocessing
+from clipcli.training.data import open_example
 from clipcli.training.pairs import Example
 from clipcli.zeroshot import cosine_similarities, ensemble
 
-__all__ = ["HeldOut", "Validation", "validate"]
+__all__ = ["MEASURES", "HeldOut", "Validation", "validate"]
 
 _IMAGES = 32  # a batch
 _LOSS_BATCH = 1024  # pairs that compete with each other in the loss at most
+
+
+MEASURES = {
+    "loss": "contrastive loss",
+    "image_recall_1": "image→text recall@1",
+    "image_recall_5": "image→text recall@5",
+    "text_recall_1": "text→image recall@1",
+    "text_recall_5": "text→image recall@5",
+    "accuracy": "zero-shot accuracy",
+}
+"""What the measures of :class:`Validation` are called for people."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +103,8 @@ def validate(network: Any, preprocessing: Preprocessing, tokenizer: Any, device:
     captions = texts.encode(held_out.captions)
     cosines = cosine_similarities(images, captions)
     recalls = {within: recall_at(cosines, held_out.groups, within) for within in (1, 5)}
-    bias = getattr(network, "logit_bias", None)
-    scale = float(network.logit_scale.detach().float().exp())
     return Validation(
-        loss=_loss(cosines, np.asarray(held_out.groups), scale, None if bias is None else float(bias.detach())),
+        loss=_loss(cosines, np.asarray(held_out.groups), *learned_scale(network)),
         image_recall_1=recalls[1][0],
         image_recall_5=recalls[5][0],
         text_recall_1=recalls[1][1],
@@ -110,11 +119,7 @@ def _loss(cosines: NDArray[np.float64], groups: NDArray[Any], scale: float, bias
     for start in range(0, len(cosines), _LOSS_BATCH):
         part = slice(start, start + _LOSS_BATCH)
         square = cosines[part, part]
-        losses.append(
-            contrastive_loss(square, scale, groups[part])
-            if bias is None
-            else sigmoid_loss(square, scale, bias, groups[part])
-        )
+        losses.append(own_loss(square, scale, bias, groups[part]))
         sizes.append(len(square))
     return float(np.average(losses, weights=sizes))
 
@@ -132,10 +137,12 @@ def _accuracy(
 
 def _embed(encoder: ImageEncoder, examples: Sequence[Example]) -> NDArray[np.float32]:
     """Encode the images into (N, D); the next batch is decoded meanwhile."""
-    starts = range(0, len(examples), _IMAGES)
+    starts, seen = range(0, len(examples), _IMAGES), encoder.preprocessing
     with ThreadPoolExecutor(1) as ahead:
         batches = _in_advance(
-            ahead, lambda start: [_pixels(each, encoder) for each in examples[start : start + _IMAGES]], starts
+            ahead,
+            lambda start: [seen.pixels(open_example(each, seen)) for each in examples[start : start + _IMAGES]],
+            starts,
         )
         return np.concatenate([encoder.encode(pixels) for pixels in batches])
 
@@ -147,11 +154,3 @@ def _in_advance(pool: ThreadPoolExecutor, work: Callable[[int], Any], arguments:
         done, waiting = waiting, pool.submit(work, argument)
         yield done.result()
     yield waiting.result()
-
-
-def _pixels(example: Example, encoder: ImageEncoder) -> NDArray[np.uint8]:
-    preprocessing = encoder.preprocessing
-    try:
-        return preprocessing.pixels(open_image(example.image.read(), preprocessing.resized))
-    except (ImageError, OSError) as problem:
-        raise InputError(f"{example.where}: {example.name} can no longer be read ({problem})") from None
