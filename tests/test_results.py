@@ -482,3 +482,21 @@ def test_a_resumed_run_that_fails_at_once_keeps_what_was_there(tmp_path: Path) -
     with pytest.raises(ModelError):
         list(open_file(tmp_path / "r.csv", resume=True).write(fails()))
     assert partial_of(tmp_path / "r.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("form", RESUMABLE)
+def test_ctrl_c_between_a_record_and_whatever_follows_it_is_told_with_the_true_count(form: str, tmp_path: Path) -> None:
+    target = tmp_path / f"r.{form}"
+    kept = open_file(target)
+    write = kept._partial.write
+
+    def write_and_be_interrupted(result: Result) -> None:
+        write(result)
+        if result.path == "2.png":
+            raise KeyboardInterrupt
+
+    kept._partial.write = write_and_be_interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        list(kept.write(result_for(number, f"{number}.png") for number in range(5)))
+    assert kept.how_to_go_on() == f"3 records kept in {partial_of(target)}; go on with --resume"
+    assert list(open_file(target, resume=True).done()) == ["0.png", "1.png", "2.png"]

@@ -30,8 +30,10 @@ class PartialLines:
         if not self._path.exists():
             return
         flat = self._layout.form != "jsonl"
-        for index, record in enumerate(self._whole_records()):
-            if index or not flat:
+        for record in self._whole_records():
+            self._whole += len(record)
+            self._records += 1
+            if self._records > flat:
                 yield self._facts_in(record)
         with self._path.open("r+b") as file:
             file.truncate(self._whole)
@@ -44,8 +46,6 @@ class PartialLines:
                 in_quotes ^= self._layout.form == "csv" and line.count(b'"') % 2 == 1
                 if in_quotes or not line.endswith(b"\n"):
                     continue
-                self._whole += len(record)
-                self._records += 1
                 yield record
                 record = b""
 
@@ -73,9 +73,10 @@ class PartialLines:
         self._writer.write(result)
         self._file.flush()
 
-    def waiting(self) -> int:
-        """Return how many of the records are not on disk yet: none."""
-        return 0
+    def count(self) -> int:
+        """Count the records on disk."""
+        header = self._layout.form != "jsonl"
+        return max(0, sum(1 for _ in self._whole_records()) - header) if self._path.exists() else 0
 
     def close(self) -> None:
         """Keep what was added, also if the power fails."""

@@ -67,18 +67,18 @@ class PartialParquet:
         if len(self._rows) >= _PART_ROWS or time.monotonic() - self._since > _PART_SECONDS:
             self.close()
 
-    def waiting(self) -> int:
-        """Return how many rows are not on disk yet."""
-        return len(self._rows)
+    def count(self) -> int:
+        """Count the rows on disk."""
+        return sum(int(self._arrow.parquet.read_metadata(part).num_rows) for part in self._parts())
 
     def close(self) -> None:
         """Write down the rows that wait."""
         self._since = time.monotonic()
-        if self._rows:
+        rows, self._rows = self._rows, []  # now, so that whatever interrupts this, none is written twice
+        if rows:
             number = len(self._parts())
             with replacing(self._folder / f"part-{number:08}.parquet") as temporary:
-                self._arrow.parquet.write_table(self._table(self._rows), temporary)
-            self._rows = []
+                self._arrow.parquet.write_table(self._table(rows), temporary)
 
     def _table(self, rows: Sequence[dict[str, Any]]) -> Any:
         columns = {name: [row.get(name) for row in rows] for name in self._columns}

@@ -46,8 +46,8 @@ class _Partial(Protocol):
     def write(self, result: Result) -> None:
         """Add one record."""
 
-    def waiting(self) -> int:
-        """Return how many of the records are not on disk yet."""
+    def count(self) -> int:
+        """Count the records on disk."""
 
     def close(self) -> None:
         """Keep what was added."""
@@ -114,10 +114,8 @@ class ResultFile:
 
     Attributes
     ----------
-    count
-        Records so far.
     earlier, earlier_failures
-        How many of them an interrupted run left behind, and how many of these are failures.
+        How many records an interrupted run left behind, and how many of these are failures.
 
     Raises
     ------
@@ -131,7 +129,7 @@ class ResultFile:
     ) -> None:
         self._places = _Places(target)
         self._settings = settings
-        self.count = self.earlier = self.earlier_failures = 0
+        self.earlier = self.earlier_failures = 0
         if target.is_dir():
             raise OutputError(f"{target}: is a folder; name a file in it")
         if target.exists() and not target.is_file():
@@ -189,7 +187,6 @@ class ResultFile:
         """
         try:
             for name, failed in self._partial.kept():
-                self.count += 1
                 self.earlier += 1
                 self.earlier_failures += failed
                 yield name
@@ -220,7 +217,6 @@ class ResultFile:
             for result in chain(() if first is None else (first,), results):
                 with self._faults_told():
                     self._partial.write(result)
-                self.count += 1
                 yield result
         finally:
             with self._faults_told():
@@ -248,7 +244,7 @@ class ResultFile:
 
     def how_to_go_on(self) -> str:
         """Say what is kept of a run that ended early."""
-        count = self.count - self._partial.waiting()
+        count = self._partial.count()  # not what was counted on the way: Ctrl-C may come between writing and counting
         if not count:
             return "no record was written yet"
         records = f"{count:,} record{'' if count == 1 else 's'}"
