@@ -1,71 +1,35 @@
 """Discover: from what the user named to a stream of single inputs, in a fixed order.
 
-Inputs are files, folders, glob patterns, tar archives, tables with a column of paths, and lists of paths
-on standard input. Nothing is read ahead, so that a million inputs cost no more memory than one folder's
-names. What cannot be an image becomes a :class:`BadInput`, so that it gets its record in its place.
+Inputs are files, folders, glob patterns, tar archives, tables with a column of paths or of pictures, and
+lists of paths on standard input, on disk or behind a URL. Nothing is read ahead, so that a million inputs
+cost no more memory than one folder's names. What cannot be an image becomes a
+:class:`~clipcli.items.BadInput`, so that it gets its record in its place.
 """
 
 from __future__ import annotations
 
-import csv
 import glob
 import os
 import stat
-import tarfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, TypeVar
 
+from clipcli.archives import Archive, is_archive
 from clipcli.errors import ImageError, InputError
-from clipcli.images import (
-    MAX_BYTES,
-    SIGNATURE_BYTES,
-    has_image_suffix,
-    looks_like_image,
-    read_signature,
-    too_many_bytes,
-)
+from clipcli.images import has_image_suffix, looks_like_image, read_signature
+from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit, is_input
+from clipcli.remote import glob_url, is_folder_url, is_remote, list_url
+from clipcli.tables import Columns, is_parquet, rows_of
 from clipcli.walk import walk
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+__all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "count_files", "discover", "discover_units"]
 
-__all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "StrictHeader", "count_files", "discover"]
-
-_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _CHUNK = 1 << 16
 
 Warn = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class FileInput:
-    """A file on disk, whether or not it can be opened; ``name`` is what its record says."""
-
-    name: str
-    path: str
-
-
-@dataclass(frozen=True)
-class MemberInput:
-    """A member of an archive, already read."""
-
-    name: str
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class BadInput:
-    """Something found in an input's place that cannot be an image."""
-
-    name: str
-    problem: ImageError
-
-
-Input = FileInput | MemberInput | BadInput
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -81,21 +45,31 @@ class Source:
     null_separated
         Whether NUL, not newline, separates the paths on ``stream``.
     path_column
-        Where given, the files named are CSV or TSV tables, and this is their column of paths. A path
+        Where given, the files named are CSV, TSV or Parquet tables, and this is their column of paths. A path
         that is not absolute is relative to its table's folder.
+    image_column
+        Where given, the files named are Parquet tables with the encoded pictures in this column. Parquet
+        without either has just one column of bytes.
     """
 
     names: tuple[str, ...]
     stream: BinaryIO | None = None
     null_separated: bool = False
     path_column: str | None = None
+    image_column: str | None = None
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns of the tables that are named; ``None`` where it isn't tables."""
+        given = self.path_column is not None or self.image_column is not None
+        return Columns(self.path_column, self.image_column) if given else None
 
 
 def discover(source: Source, warn: Warn = lambda _: None) -> Iterator[Input]:
     """Yield every input in a fixed order.
 
     A file that was named is always yielded. A folder is walked in the order of names, and yields what is
-    an image by its suffix or its content; hidden files are passed over.
+    an image by its suffix or its content (behind a URL, by its suffix); hidden files are passed over.
 
     Raises
     ------
@@ -103,13 +77,36 @@ def discover(source: Source, warn: Warn = lambda _: None) -> Iterator[Input]:
         If a pattern matches nothing, which is found out first of all; a table lacks the column; or there is
         no image in any folder or archive. A single empty one among others is only warned of.
     """
-    matches = {name: _matches(name) for name in source.names if _is_pattern(source, name)}
+    expanded = ((name, _inputs_of(units)) for name, units in _expanded(source, _all_matches(source)))
+    yield from _counted(expanded, warn)
+
+
+def discover_units(source: Source, warn: Warn = lambda _: None) -> Iterator[Unit]:
+    """Yield what :func:`discover` does, but leave archives and tables of pictures for others to read."""
+    yield from _counted(_expanded(source, _all_matches(source)), warn)
+
+
+def _inputs_of(units: Iterable[Unit]) -> Iterator[Input]:
+    for unit in units:
+        if is_input(unit):
+            yield unit  # type: ignore[misc]
+        else:
+            yield from unit.inputs()  # type: ignore[union-attr]
+
+
+def _all_matches(source: Source) -> dict[str, list[str]]:
+    matches = {name: _matches(name) for name in source.names if _is_pattern(name)}
     for pattern, matching in matches.items():
         if not matching:
             raise InputError(f"{pattern}: no file matches this pattern")
+    return matches
+
+
+def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], warn: Warn) -> Iterator[Found]:
+    """Pass on what is found behind each name, and tell of names with nothing behind them."""
     empty: list[str] = []  # those that nothing was said about yet
     count = 0
-    for name, found in _expanded(source, matches):
+    for name, found in expanded:
         before = count
         for item in found:
             while empty:
@@ -124,27 +121,30 @@ def discover(source: Source, warn: Warn = lambda _: None) -> Iterator[Input]:
         warn(problem)
 
 
-def _expanded(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str, Iterator[Input]]]:
+def _expanded(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str, Iterator[Unit]]]:
     """Yield each name with the inputs behind it."""
+    columns = source.columns
     for name in source.names:
         if name == "-" and source.stream is not None:
             paths = _listed(source.stream, b"\0" if source.null_separated else b"\n")
-            yield "standard input", (item for path in paths for item in _of_path(path))
-        elif source.path_column is not None:
-            yield name, _rows(Path(name), source.path_column)
-        elif name in matches:
-            yield name, (item for match in matches[name] for item in _of_path(match))
+            yield "standard input", (unit for path in paths for unit in _of_path(path))
+        elif columns is not None:
+            yield name, (unit for table in matches.get(name, [name]) for unit in rows_of(table, columns))
         else:
-            yield name, _of_path(name)
+            yield name, (unit for match in matches.get(name, [name]) for unit in _of_path(match))
 
 
-def _is_pattern(source: Source, name: str) -> bool:
+def _is_pattern(name: str) -> bool:
     """Tell whether a name stands for others; a file of that very name is meant itself."""
-    return source.path_column is None and glob.has_magic(name) and not os.path.lexists(name)
+    if is_remote(name):  # in an HTTP address, a question mark begins a query
+        return glob.has_magic(name) and not name.lower().startswith("http")
+    return glob.has_magic(name) and not os.path.lexists(name)
 
 
 def _matches(pattern: str) -> list[str]:
     """Expand a pattern in the order of names; ``**`` stands for folders below, but not for links to them."""
+    if is_remote(pattern):
+        return glob_url(pattern)
     head, stars, tail = pattern.partition("**")
     alone = head[-1:] in ("", "/", os.sep) and tail[:1] in ("", "/", os.sep)
     if not stars or not alone:
@@ -167,8 +167,11 @@ def _folders(start: str) -> Iterator[str]:
             waiting += [f"{folder}{entry.name}{os.sep}" for entry in visible if entry.is_dir(follow_symlinks=False)]
 
 
-def _of_path(name: str) -> Iterator[Input]:
-    """Yield what is behind one path: itself, or what a folder or an archive holds."""
+def _of_path(name: str) -> Iterator[Unit]:
+    """Yield what is behind one path: itself, what a folder holds, or an archive or table of pictures."""
+    if is_remote(name):
+        yield from _of_url(name)
+        return
     try:
         mode = os.stat(name).st_mode  # noqa: PTH116 - also of names that are no valid text
     except (OSError, ValueError):
@@ -176,10 +179,25 @@ def _of_path(name: str) -> Iterator[Input]:
         return
     if stat.S_ISDIR(mode):
         yield from _in_folder(name)
-    elif stat.S_ISREG(mode) and name.lower().endswith(_ARCHIVES):
-        yield from _members(name)
+    elif stat.S_ISREG(mode) and is_archive(name):
+        yield Archive(name, name)
+    elif stat.S_ISREG(mode) and is_parquet(name):
+        yield from rows_of(name, Columns())
     else:
         yield FileInput(name, name)
+
+
+def _of_url(url: str) -> Iterator[Unit]:
+    if is_archive(url):
+        yield Archive(url, url)
+    elif is_parquet(url):
+        yield from rows_of(url, Columns())
+    elif has_image_suffix(url) or not is_folder_url(url):
+        yield FileInput(url, url)
+    else:
+        for name in list_url(url):
+            if has_image_suffix(name) and "/." not in name:
+                yield FileInput(name, name)
 
 
 def _file(name: str, path: str) -> Input:
@@ -194,55 +212,6 @@ def _in_folder(folder: str) -> Iterator[Input]:
             yield BadInput(found.path, found.problem)
         elif has_image_suffix(found.path) or looks_like_image(read_signature(found.path)):
             yield FileInput(found.path, found.path)
-
-
-class StrictHeader(tarfile.TarInfo):
-    """A member's header; without one, and without the mark of the end, an archive is damaged."""
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
-        """Read the next header; left alone, tarfile takes most damage for the end."""
-        try:
-            return super().fromtarfile(archive)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise
-        except tarfile.HeaderError as problem:
-            raise tarfile.ReadError(str(problem)) from None
-
-
-def _members(archive: str) -> Iterator[Input]:
-    """Read a tar archive from front to back, as webdataset shards are; members are named ARCHIVE/MEMBER."""
-    count = 0
-    try:
-        with tarfile.open(archive, "r|*", tarinfo=StrictHeader) as members:
-            while (member := members.next()) is not None:
-                vars(members)["members"] = []  # before Python 3.13, all that was read is kept there
-                count += 1
-                item = _member(f"{archive}/{member.name}", member, members)
-                if item is not None:
-                    yield item
-    except PermissionError as problem:
-        yield BadInput(archive, ImageError("unreadable", problem.strerror or "permission denied"))
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as problem:
-        reason = getattr(problem, "strerror", None) or " ".join(str(problem).split())
-        message = f"damaged archive ({reason}); {count} members came before the damage"
-        yield BadInput(archive, ImageError("truncated", message))
-
-
-def _member(name: str, member: tarfile.TarInfo, members: tarfile.TarFile) -> Input | None:
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in member.name.split("/"))
-    file = None if hidden or not member.isfile() else members.extractfile(member)
-    if file is None:
-        return None
-    if member.size > MAX_BYTES:
-        return BadInput(name, too_many_bytes(member.size)) if has_image_suffix(name) else None
-    start = file.read(SIGNATURE_BYTES)
-    if not has_image_suffix(name) and not looks_like_image(start):
-        return None  # unread, whatever its size
-    data = start + file.read()
-    if len(data) < member.size:
-        raise EOFError("ends within a member")
-    return MemberInput(name, data)
 
 
 def _listed(stream: BinaryIO, separator: bytes) -> Iterator[str]:
@@ -263,36 +232,15 @@ def _paths(pieces: Iterable[bytes], separator: bytes) -> Iterator[str]:
             yield os.fsdecode(path)
 
 
-def _rows(table: Path, column: str) -> Iterator[Input]:
-    """Yield the files that a column of a CSV or TSV table names."""
-    try:
-        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t" if table.suffix.lower() == ".tsv" else ",")
-            if column not in (reader.fieldnames or ()):
-                known = ", ".join(reader.fieldnames or ()) or "none"
-                raise InputError(f"{table}: no column {column!r}; it has: {known}")
-            for row in reader:
-                name = row[column]
-                if name and not name.isspace():
-                    yield _file(name, str(table.parent / name))
-                else:
-                    where = f"{table}:{reader.line_num}"
-                    yield BadInput(where, ImageError("not_found", f"the column {column!r} is empty in this row"))
-    except OSError as problem:
-        raise InputError(f"{table}: {problem.strerror or problem}") from None
-    except csv.Error as problem:
-        raise InputError(f"{table}: not a table ({problem})") from None
-
-
 def count_files(source: Source) -> int | None:
     """Count the inputs for a progress bar, by names alone; ``None`` where that takes reading them."""
-    if source.path_column is not None or "-" in source.names:
+    if source.columns is not None or "-" in source.names or any(map(is_remote, source.names)):
         return None
     total = 0
     for name in source.names:
-        if name.lower().endswith(_ARCHIVES):
+        if is_archive(name) or is_parquet(name):
             return None
-        for match in _matches(name) if _is_pattern(source, name) else [name]:
+        for match in _matches(name) if _is_pattern(name) else [name]:
             total += sum(has_image_suffix(found.path) for found in walk(match)) if _is_folder(match) else 1
     return total
 

@@ -18,9 +18,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.decoding import pixels_of, read_input
 from clipcli.errors import ImageError
-from clipcli.images import open_image, read_file, to_rgb
-from clipcli.inputs import BadInput, FileInput, MemberInput
+from clipcli.images import to_rgb
+from clipcli.items import BadInput, FileInput, is_input
 from clipcli.preprocess import Preprocessing
 from clipcli.store import EmbeddingStore, FileStamp, content_key
 from clipcli.zeroshot import normalise
@@ -213,24 +214,18 @@ def _settled(
 def _prepared(item: Any, cached: Cached, encoder: Encoder, may_decode: threading.Event) -> _Ready | ImageError:
     """Read, hash and decode one input; on a worker thread. Reading goes on while decoding has to wait."""
     try:
-        if isinstance(item, BadInput):
-            return item.problem
-        if isinstance(item, FileInput):
-            before = _stamp(item.path)
-            data = read_file(item.path)
-            stamp = before if before == _stamp(item.path) else None  # changed while it was read
-        elif isinstance(item, MemberInput):
-            data, stamp = item.data, None
-        else:
+        if not is_input(item):
             may_decode.wait()
             return _Ready(b"", None, encoder.preprocessing.pixels(to_rgb(item)))
+        before = _stamp(item.path) if isinstance(item, FileInput) else None
+        data = read_input(item)
+        stamp = before if before and before == _stamp(item.path) else None  # else changed while it was read
         content = content_key(data)
         known = cached.find(content)
         if known is not None:
             return _Ready(content, stamp, vector=known)
         may_decode.wait()
-        image = open_image(data, encoder.preprocessing.resized)
-        return _Ready(content, stamp, encoder.preprocessing.pixels(image))
+        return _Ready(content, stamp, pixels_of(data, encoder.preprocessing))
     except ImageError as error:
         return error
     except MemoryError:

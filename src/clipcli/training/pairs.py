@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clipcli.archives import StrictHeader
 from clipcli.errors import InputError
 from clipcli.images import has_image_suffix
-from clipcli.inputs import StrictHeader
 from clipcli.records import printable
 from clipcli.textfiles import is_unicode, tsv_cell, unguarded
 from clipcli.truth import beside

@@ -1,0 +1,88 @@
+"""Tar archives, as webdataset shards are, read from front to back."""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clipcli.errors import ImageError
+from clipcli.images import MAX_BYTES, SIGNATURE_BYTES, has_image_suffix, looks_like_image, too_many_bytes
+from clipcli.items import BadInput, Input, MemberInput
+from clipcli.remote import is_remote, open_url
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Archive", "StrictHeader", "is_archive"]
+
+_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+def is_archive(name: str) -> bool:
+    """Tell by its name whether a file is an archive."""
+    return name.lower().endswith(_SUFFIXES)
+
+
+class StrictHeader(tarfile.TarInfo):
+    """A member's header; without one, and without the mark of the end, an archive is damaged."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        """Read the next header; left alone, tarfile takes most damage for the end."""
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as problem:
+            raise tarfile.ReadError(str(problem)) from None
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A tar archive on disk or in a store; its members are named ARCHIVE/MEMBER."""
+
+    name: str
+    path: str
+
+    def inputs(self) -> Iterator[Input]:
+        """Yield the images in it; what is damaged ends it with a failure that has the archive's name."""
+        count = 0
+        try:
+            with ExitStack() as stack:
+                file = stack.enter_context(open_url(self.path)) if is_remote(self.path) else None
+                name = None if file else self.path
+                members = stack.enter_context(tarfile.open(name, "r|*", fileobj=file, tarinfo=StrictHeader))
+                while (member := members.next()) is not None:
+                    vars(members)["members"] = []  # before Python 3.13, all that was read is kept there
+                    count += 1
+                    item = _member(f"{self.name}/{member.name}", member, members)
+                    if item is not None:
+                        yield item
+        except ImageError as problem:
+            yield BadInput(self.name, problem)
+        except PermissionError as problem:
+            yield BadInput(self.name, ImageError("unreadable", problem.strerror or "permission denied"))
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as problem:
+            reason = getattr(problem, "strerror", None) or " ".join(str(problem).split())
+            message = f"damaged archive ({reason}); {count} members came before the damage"
+            yield BadInput(self.name, ImageError("truncated", message))
+
+
+def _member(name: str, member: tarfile.TarInfo, members: tarfile.TarFile) -> Input | None:
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in member.name.split("/"))
+    file = None if hidden or not member.isfile() else members.extractfile(member)
+    if file is None:
+        return None
+    if member.size > MAX_BYTES:
+        return BadInput(name, too_many_bytes(member.size)) if has_image_suffix(name) else None
+    start = file.read(SIGNATURE_BYTES)
+    if not has_image_suffix(name) and not looks_like_image(start):
+        return None  # unread, whatever its size
+    data = start + file.read()
+    if len(data) < member.size:
+        raise EOFError("ends within a member")
+    return MemberInput(name, data)

@@ -1,0 +1,45 @@
+"""One input to pixels: what every engine does with it on a processor before a model sees it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipcli.errors import ImageError
+from clipcli.images import open_image, read_file
+from clipcli.items import BadInput, Input, MemberInput
+from clipcli.preprocess import Preprocessing
+from clipcli.remote import is_remote, read_url
+
+__all__ = ["pixels_of", "read_input"]
+
+
+def read_input(item: Input) -> bytes:
+    """Return the encoded bytes of an input.
+
+    Raises
+    ------
+    ImageError
+        If there are none.
+    InputError
+        If they are in a store that knows no such user.
+    """
+    if isinstance(item, BadInput):
+        raise item.problem
+    if isinstance(item, MemberInput):
+        return item.data
+    return read_url(item.path) if is_remote(item.path) else read_file(item.path)
+
+
+def pixels_of(data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Decode, resize and crop as a model wants it; (H, W, 3) bytes.
+
+    Raises
+    ------
+    ImageError
+        If it is no readable image.
+    """
+    try:
+        return preprocessing.pixels(open_image(data, preprocessing.resized))
+    except MemoryError:
+        raise ImageError("too_large", "not enough memory to prepare it") from None

@@ -1,0 +1,71 @@
+"""Single inputs, and shards: what holds many of them and is read from front to back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from clipcli.errors import ImageError
+
+__all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Shard", "Unit", "absolute", "is_input"]
+
+
+@dataclass(frozen=True)
+class FileInput:
+    """A file on disk or an object in a store, whether or not it can be opened; ``name`` is what its record says."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class MemberInput:
+    """A member of an archive or a row of a table, already read."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class BadInput:
+    """Something found in an input's place that cannot be an image."""
+
+    name: str
+    problem: ImageError
+
+
+Input = FileInput | MemberInput | BadInput
+
+
+class Shard(Protocol):
+    """Something that holds many inputs; it can be handed to another process, which then reads it."""
+
+    @property
+    def name(self) -> str:
+        """What identifies it among what the user named."""
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+
+    def inputs(self) -> Iterator[Input]:
+        """Read it and yield what it holds, always in the same order."""
+
+
+Unit = Input | Shard
+"""What is found first: an input, or a shard whose inputs are only known once it is read."""
+
+
+def is_input(unit: Unit) -> bool:
+    """Tell a single input from a shard."""
+    return isinstance(unit, FileInput | MemberInput | BadInput)
+
+
+def absolute(unit: Any) -> Any:
+    """Return a unit that another process finds too, in whatever folder it runs; its name stays."""
+    path = getattr(unit, "path", None)
+    if path is None or "://" in path or "\0" in path:
+        return unit
+    return replace(unit, path=os.path.abspath(path))  # noqa: PTH100 - also names that are no valid text

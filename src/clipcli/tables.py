@@ -1,0 +1,197 @@
+"""Tables of images: CSV and TSV with a column of paths, Parquet with paths or with the pictures themselves."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clipcli.errors import ImageError, InputError
+from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit
+from clipcli.parquet import pyarrow_or_error
+from clipcli.remote import is_remote, open_url, within
+
+__all__ = ["Columns", "RowGroup", "is_parquet", "rows_of"]
+
+_BATCH_ROWS = 64  # pictures that are in memory at once
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table hold what.
+
+    Parameters
+    ----------
+    path
+        Paths or URLs; where ``image`` is given too, what the records shall say in their place.
+    image
+        The encoded bytes of the pictures (Parquet only); a struct with ``bytes`` and ``path`` serves too, as
+        the datasets library writes it.
+    """
+
+    path: str | None = None
+    image: str | None = None
+
+
+def is_parquet(name: str) -> bool:
+    """Tell by its name whether a file is a Parquet table."""
+    return name.lower().endswith(".parquet")
+
+
+def rows_of(table: str, columns: Columns) -> Iterator[Unit]:
+    """Yield the rows of a table: files where it holds their paths, groups of rows where it holds pictures.
+
+    Raises
+    ------
+    InputError
+        If it is no table, or lacks a column.
+    """
+    if is_parquet(table):
+        with _parquet(table) as file:
+            if columns.path is not None and columns.image is None:
+                yield from _paths(table, file, columns.path)
+            else:
+                yield from _groups(table, file, columns)
+        return
+    if columns.image is not None:
+        raise InputError(f"{table}: --image-column goes with Parquet tables")
+    yield from _delimited(table, columns.path or "")
+
+
+def _row(table: str, where: str, column: str, name: str | None) -> Input:
+    if not name or name.isspace():
+        return BadInput(where, ImageError("not_found", f"the column {column!r} is empty in this row"))
+    if "\0" in name:
+        return BadInput(name, ImageError("not_found", "no file can have NUL in its name"))
+    if is_remote(table) or is_remote(name):
+        return FileInput(name, within(table, name))
+    return FileInput(name, str(Path(table).parent / name))
+
+
+def _delimited(table: str, column: str) -> Iterator[Input]:
+    try:
+        with _text(table) as file:
+            reader = csv.DictReader(file, delimiter="\t" if table.lower().endswith(".tsv") else ",")
+            _check_column(table, column, reader.fieldnames or ())
+            for row in reader:
+                yield _row(table, f"{table}:{reader.line_num}", column, row[column])
+    except (ImageError, OSError) as problem:
+        raise InputError(f"{table}: {getattr(problem, 'strerror', None) or problem}") from None
+    except csv.Error as problem:
+        raise InputError(f"{table}: not a table ({problem})") from None
+
+
+@contextmanager
+def _text(table: str) -> Iterator[io.TextIOBase]:
+    options: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
+    if is_remote(table):
+        with open_url(table) as raw, io.TextIOWrapper(raw, **options) as file:
+            yield file
+    else:
+        with Path(table).open(**options) as file:
+            yield file
+
+
+def _check_column(table: str, column: str, known: Any) -> None:
+    if column not in known:
+        raise InputError(f"{table}: no column {column!r}; it has: {', '.join(known) or 'none'}")
+
+
+# --- Parquet ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _parquet(table: str) -> Iterator[Any]:
+    """Open a Parquet file; what is wrong with it while the block lasts is told in one line."""
+    arrow = pyarrow_or_error()
+    try:
+        with open_url(table) if is_remote(table) else Path(table).open("rb") as opened:
+            yield arrow.parquet.ParquetFile(opened)
+    except (ImageError, arrow.ArrowException, OSError) as problem:
+        reason = getattr(problem, "strerror", None) or " ".join(str(problem).split())
+        raise InputError(f"{table}: {reason}") from None
+
+
+def _paths(table: str, file: Any, column: str) -> Iterator[Input]:
+    _check_column(table, column, file.schema_arrow.names)
+    number = 0
+    for batch in file.iter_batches(columns=[column]):
+        for value in batch.column(0).to_pylist():
+            number += 1
+            yield _row(table, f"{table}:{number}", column, None if value is None else str(value))
+
+
+def _groups(table: str, file: Any, columns: Columns) -> Iterator[RowGroup]:
+    schema = file.schema_arrow
+    image = columns.image or _only_image_column(table, schema)
+    for column in filter(None, (image, columns.path)):
+        _check_column(table, column, schema.names)
+    if not _is_binary(schema.field(image).type):
+        raise InputError(f"{table}: the column {image!r} holds {schema.field(image).type}, not bytes of images")
+    first = 0
+    for number in range(file.num_row_groups):
+        yield RowGroup(table, table, number, first, Columns(columns.path, image))
+        first += file.metadata.row_group(number).num_rows
+
+
+def _only_image_column(table: str, schema: Any) -> str:
+    found = [field.name for field in schema if _is_binary(field.type)]
+    if len(found) == 1:
+        return str(found[0])
+    which = "several columns of bytes" if found else "no column of bytes"
+    raise InputError(
+        f"{table}: {which}; name one with --image-column, or one of paths with --path-column; "
+        f"it has: {', '.join(schema.names)}"
+    )
+
+
+def _is_binary(kind: Any) -> bool:
+    types = pyarrow_or_error().types
+    if types.is_struct(kind):
+        return any(field.name == "bytes" and _is_binary(field.type) for field in kind)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """A group of rows of a Parquet file that holds pictures.
+
+    Without a column of names, and without names beside the bytes, pictures are named TABLE/ROW, counted
+    from nought.
+    """
+
+    table: str
+    path: str
+    number: int
+    first_row: int
+    columns: Columns
+
+    @property
+    def name(self) -> str:
+        """The file, and which of its groups."""
+        return f"{self.table}#{self.number}"
+
+    def inputs(self) -> Iterator[Input]:
+        """Yield the pictures; damage ends it with a failure that has the group's name."""
+        wanted = [column for column in (self.columns.image, self.columns.path) if column]
+        row = self.first_row
+        try:
+            with _parquet(self.path) as file:
+                for batch in file.iter_batches(_BATCH_ROWS, row_groups=[self.number], columns=wanted):
+                    for values in batch.to_pylist():
+                        yield self._picture(row, values)
+                        row += 1
+        except InputError as problem:
+            yield BadInput(self.name, ImageError("truncated", f"damaged table ({problem})"))
+
+    def _picture(self, row: int, values: dict[str, Any]) -> Input:
+        held = values[str(self.columns.image)]
+        data, beside = (held.get("bytes"), held.get("path")) if isinstance(held, dict) else (held, None)
+        name = str(values[self.columns.path]) if self.columns.path else f"{self.table}/{beside or row}"
+        if data is None:
+            return BadInput(name, ImageError("empty", "no bytes in this row"))
+        return MemberInput(name, data)
