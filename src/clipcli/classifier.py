@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.embedder import Embedder, check_count, name_of
+from clipcli.embedder import Embedder, check_count
 from clipcli.embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
-from clipcli.errors import EmbeddingFileError, ImageError, LabelError
+from clipcli.errors import EmbeddingFileError, LabelError
 from clipcli.labels import Label, load_labels
-from clipcli.pipeline import Block
 from clipcli.prompts import Template, resolve_templates
-from clipcli.records import Failure, Prediction, Result
+from clipcli.ranking import Ranker
+from clipcli.records import Result
 from clipcli.store import DEFAULT_LIMIT, ModelFacts
-from clipcli.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank
+from clipcli.zeroshot import Thresholds
 
 if TYPE_CHECKING:
     from clipcli.embedder import ImageLike
@@ -110,19 +110,30 @@ class Classifier(Embedder):
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
         self.text_statistics: TextStatistics | None = None
 
-    def settings(self) -> dict[str, Any]:
-        """Return all that decides what the results of a run say, by names that people know."""
+    def settings(self, precision: str | None = None, fingerprint: str | None = None) -> dict[str, Any]:
+        """Return all that decides what the results of a run say, by names that people know.
+
+        Parameters
+        ----------
+        precision, fingerprint
+            Those of the image encoder where images are encoded elsewhere.
+        """
         classes = self.classes
         return {
             "model": self.source.title,
-            "precision": self.precision,
-            "set of weights or preprocessing": self.image_fingerprint(),
+            "precision": precision or self.precision,
+            "set of weights or preprocessing": fingerprint or self.image_fingerprint(),
             "labels": list(classes.labels),
             "groups": [group or "none" for group in classes.groups],
             "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
             **{f"least {name}": value for name, value in vars(self.thresholds).items()},
             "batch size": self.batch_size,
         }
+
+    @property
+    def templates(self) -> list[str]:
+        """The prompt templates; none where class embeddings were given, which have their prompts."""
+        return [] if self._text_embeddings is not None else [template.text for template in self._templates]
 
     @cached_property
     def classes(self) -> ClassEmbeddings:
@@ -189,27 +200,16 @@ class Classifier(Embedder):
         InputError
             If a folder holds no images.
         """
-        classes = self.classes
+        _ = self.classes  # first, so that a mistake in the labels is found before an image is read
         for block in self.embed(images, even_batches=even_batches):
-            yield from self._predictions(block, classes)
+            yield from self.ranker().results(block)
 
-    def _predictions(self, block: Block[Any], classes: ClassEmbeddings) -> Iterator[Result]:
-        """Rank the labels for the images of one block, all at once."""
-        vectors = [vector for _, vector in block if not isinstance(vector, ImageError)]
-        stacked = np.stack(vectors) if vectors else np.empty((0, classes.facts.dim), np.float32)
-        similarity = cosine_similarities(stacked, classes.vectors)  # (N, D) x (C, D) -> (N, C)
-        scored = probabilities(similarity, classes.facts.logit_scale, classes.facts.logit_bias)
-        rows, precision = iter(zip(scored, similarity, strict=True)), self.precision
-        for item, vector in block:
-            if isinstance(vector, ImageError):
-                yield Failure(name_of(item), vector.kind, str(vector))
-                continue
-            probability, cosines = next(rows)
-            ranking = rank(classes.labels, probability, cosines, self.top_k, self.thresholds)
-            groups = group_probabilities(classes.groups, probability) if any(classes.groups) else {}
-            yield Prediction(
-                name_of(item), ranking.label, ranking.top, self.source.name, self.source.pretrained, groups, precision
-            )
+    def ranker(self, precision: str | None = None) -> Ranker:
+        """Return what turns embeddings into results, of this model's precision or another's."""
+        source = self.source
+        return Ranker(
+            self.classes, self.top_k, self.thresholds, source.name, source.pretrained, precision or self.precision
+        )
 
 
 def _as_labels(labels: Iterable[str | Label] | Path) -> list[Label]:

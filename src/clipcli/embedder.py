@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import InputError
-from clipcli.inputs import BadInput, FileInput, Input, MemberInput, Source, discover
+from clipcli.inputs import Input, Source, discover
+from clipcli.items import is_input
 from clipcli.model import check_engine, check_precision
 from clipcli.pipeline import Block, Cached, Encoder, ImageStatistics, Plan, embed_images
 from clipcli.sources import ModelSource, resolve_model
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     ImageLike = str | Path | Image.Image | Input
 
-__all__ = ["Embedder", "check_count", "name_of"]
+__all__ = ["Embedder", "check_count"]
 
 _BATCH = {"fp32": 16, "bf16": 32, "fp16": 64}  # each the fastest where that precision is chosen by itself
 _TRIM_EVERY = 200  # blocks
@@ -58,6 +59,11 @@ class Embedder:
         Never open a socket.
     warn
         Called with one line for people where something is worth knowing.
+
+    Attributes
+    ----------
+    options
+        The keywords that open the same model elsewhere.
 
     Raises
     ------
@@ -93,6 +99,12 @@ class Embedder:
         for note in self.source.notes:
             warn(note)
         self._store = EmbeddingStore(folder, warn, cache_limit)
+        self.options: dict[str, Any] = {
+            # not "auto" again: elsewhere that might come to another model
+            "model": self.source.name if model == "auto" else model,
+            "pretrained": self.source.pretrained if model == "auto" else pretrained,
+            "device": device, "precision": precision, "engine": engine, "batch_size": batch_size, "offline": offline,
+        }  # fmt: skip
 
     @cached_property
     def model(self) -> Model:
@@ -246,12 +258,7 @@ def _inputs(images: Iterable[ImageLike] | ImageLike) -> Iterator[Any]:
     for image in images:
         if isinstance(image, str | Path):
             yield from discover(Source((os.fspath(image),)))
-        elif isinstance(image, FileInput | MemberInput | BadInput) or hasattr(image, "convert"):
+        elif is_input(image) or hasattr(image, "convert"):
             yield image
         else:
             raise InputError(f"cannot classify a {type(image).__name__}; give paths or Pillow images")
-
-
-def name_of(item: Any) -> str:
-    """Return what an input's record says; nothing for a Pillow image that came from no file."""
-    return str(item.name) if isinstance(item, FileInput | MemberInput | BadInput) else getattr(item, "filename", "")

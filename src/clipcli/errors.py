@@ -13,6 +13,7 @@ r"""Every error that clipcli raises on purpose, and the exit code each one ends 
     ├── InputError                2   nothing to work on: no inputs, or a folder without images
     ├── OutputError               2   the output cannot be written
     ├── CacheError                2   `clipcli cache` cannot do what was asked
+    ├── ClusterError              2   Ray cannot be started or reached, or gave up
     ├── Interrupted             130   stopped by the user; says what is kept and how to go on
     └── ImageError                1   one input that is no readable image; recorded, the run goes on
 
@@ -25,6 +26,7 @@ __all__ = [
     "CacheError",
     "CheckpointError",
     "ClipcliError",
+    "ClusterError",
     "EmbeddingFileError",
     "HubUnreachableError",
     "ImageError",
@@ -84,6 +86,10 @@ class CacheError(ClipcliError):
     """A ``clipcli cache`` command cannot do what was asked."""
 
 
+class ClusterError(ClipcliError):
+    """Ray cannot be started or reached, or gave up in mid-run."""
+
+
 class Interrupted(ClipcliError):  # noqa: N818 - no error of anybody's
     """The user stopped the run; what was done is kept."""
 
@@ -107,3 +113,7 @@ class ImageError(ClipcliError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+        """Let it travel between processes with both of its parts."""
+        return type(self), (self.kind, str(self))

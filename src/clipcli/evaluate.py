@@ -111,7 +111,7 @@ def embed_labelled(
 
     ``failed`` is called with the path and the reason for the others.
     """
-    from clipcli.embedder import name_of
+    from clipcli.items import name_of
 
     labels = iter(labelled)
     for block in embedder.embed(each.image for each in labelled):

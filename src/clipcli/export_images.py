@@ -25,7 +25,15 @@ from clipcli.records import printable
 from clipcli.store import ModelFacts
 from clipcli.textfiles import csv_line, guarded
 
-__all__ = ["DTYPES", "IMAGE_SUFFIXES", "ImageRow", "write_image_embeddings"]
+__all__ = [
+    "DTYPES",
+    "IMAGE_SUFFIXES",
+    "EmbeddingKind",
+    "ImageRow",
+    "jsonl_line",
+    "parquet_table",
+    "write_image_embeddings",
+]
 
 DTYPES = ("float32", "float16")
 _VERSION = 1
@@ -43,14 +51,21 @@ class ImageRow:
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """What all rows of one file share."""
+class EmbeddingKind:
+    """What all rows of one file share: the model that made the embeddings, and one of :data:`DTYPES`."""
 
     facts: ModelFacts
     fingerprint: str
     dtype: str
 
+    @classmethod
+    def of(cls, facts: ModelFacts, fingerprint: str, dtype: str) -> EmbeddingKind:
+        """Make it of a model, whose name may be a file's path."""
+        pretrained = None if facts.pretrained is None else printable(facts.pretrained)
+        return cls(replace(facts, name=printable(facts.name), pretrained=pretrained), fingerprint, dtype)
+
     def metadata(self) -> dict[str, Any]:
+        """Return what a file says of the model."""
         model = asdict(self.facts)
         return {"clipcli": _VERSION, "fingerprint": self.fingerprint, "model": model, "dtype": self.dtype}
 
@@ -81,8 +96,7 @@ def write_image_embeddings(
         If the suffix is none of :data:`IMAGE_SUFFIXES`, or the file cannot be written.
     """
     check_suffix(path)
-    pretrained = None if facts.pretrained is None else printable(facts.pretrained)  # may be a file's path
-    kind = _Kind(replace(facts, name=printable(facts.name), pretrained=pretrained), fingerprint, dtype)
+    kind = EmbeddingKind.of(facts, fingerprint, dtype)
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing(path))
         writer = _WRITERS[path.suffix.lower()](temporary, path, kind, stack)
@@ -126,7 +140,7 @@ class _ArrayFile:
 class _Npy:
     """``FILE.npy``, and ``FILE.npy.jsonl``: first the model, then a line for each input."""
 
-    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:
+    def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:
         beside = stack.enter_context(replacing(path.with_name(path.name + ".jsonl")))
         self._lines = stack.enter_context(beside.open("w", encoding="utf-8", newline="\n"))
         self._array = _ArrayFile(stack.enter_context(temporary.open("wb")), kind.facts.dim, kind.dtype)
@@ -150,7 +164,7 @@ class _Npy:
 class _Collected:
     """Base of the array formats that hold the paths inside: rows go to a growing array until all are there."""
 
-    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:
+    def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:
         self._target, self._path, self._kind = temporary, path, kind
         spool = temporary.with_name(temporary.name + ".npy")
         stack.callback(spool.unlink, missing_ok=True)
@@ -203,25 +217,30 @@ def _numbers(vector: FloatArray, dtype: str) -> list[float]:
     return [float(str(number)) for number in vector.astype(dtype)]
 
 
+def jsonl_line(row: ImageRow, kind: EmbeddingKind) -> str:
+    """Return the line of one input."""
+    if isinstance(row.vector, ImageError):
+        rest: dict[str, Any] = {"error": _error_of(row)}
+    else:
+        model = {"fingerprint": kind.fingerprint, "model": kind.facts.name, "pretrained": kind.facts.pretrained}
+        rest = {**model, "embedding": _numbers(row.vector, kind.dtype)}
+    return json.dumps({"path": printable(row.path), **rest}, ensure_ascii=False) + "\n"
+
+
 class _Jsonl:
-    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:  # noqa: ARG002
+    def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:  # noqa: ARG002
         self._file = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
         self._kind = kind
-        self._model = {"fingerprint": kind.fingerprint, "model": kind.facts.name, "pretrained": kind.facts.pretrained}
 
     def add(self, row: ImageRow) -> None:
-        if isinstance(row.vector, ImageError):
-            rest: dict[str, Any] = {"error": _error_of(row)}
-        else:
-            rest = {**self._model, "embedding": _numbers(row.vector, self._kind.dtype)}
-        self._file.write(json.dumps({"path": printable(row.path), **rest}, ensure_ascii=False) + "\n")
+        self._file.write(jsonl_line(row, self._kind))
 
     def finish(self) -> None:
         self._file.flush()
 
 
 class _Csv:
-    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:  # noqa: ARG002
+    def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:  # noqa: ARG002
         self._file = stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
         self._kind = kind
         dimensions = [f"e{index}" for index in range(kind.facts.dim)]
@@ -240,32 +259,45 @@ class _Csv:
         self._file.flush()
 
 
-class _Parquet:
-    """Groups of rows as they come; the model stands in the schema's metadata."""
+def parquet_schema(kind: EmbeddingKind) -> Any:
+    """Return the columns of Parquet output; the model stands in the metadata."""
+    arrow = pyarrow_or_error()
+    columns = {name: arrow.string() for name in ("path", "error_type", "error_message")}
+    embedding = arrow.list_(arrow.from_numpy_dtype(kind.dtype), kind.facts.dim)
+    return arrow.schema([*columns.items(), ("embedding", embedding)], metadata={"clipcli": json.dumps(kind.metadata())})
 
-    def __init__(self, temporary: Path, path: Path, kind: _Kind, stack: ExitStack) -> None:  # noqa: ARG002
-        self._arrow, self._kind = pyarrow_or_error(), kind
-        text, number = self._arrow.string(), self._arrow.from_numpy_dtype(kind.dtype)
-        columns = {"path": text, "error_type": text, "error_message": text}
-        fields = [*columns.items(), ("embedding", self._arrow.list_(number, kind.facts.dim))]
-        self._schema = self._arrow.schema(fields, metadata={"clipcli": json.dumps(kind.metadata())})
-        self._file = stack.enter_context(self._arrow.parquet.ParquetWriter(temporary, self._schema))
-        self._rows: list[dict[str, Any]] = []
+
+def parquet_table(rows: Iterable[ImageRow], kind: EmbeddingKind) -> Any:
+    """Return the rows as an Arrow table."""
+    values = [_parquet_values(row, kind.dtype) for row in rows]
+    schema = parquet_schema(kind)
+    columns = {name: [row.get(name) for row in values] for name in schema.names}
+    return pyarrow_or_error().table(columns, schema=schema)
+
+
+def _parquet_values(row: ImageRow, dtype: str) -> dict[str, Any]:
+    if isinstance(row.vector, ImageError):
+        error = _error_of(row)
+        return {"path": printable(row.path), "error_type": error["type"], "error_message": error["message"]}
+    return {"path": printable(row.path), "embedding": row.vector.astype(dtype)}
+
+
+class _Parquet:
+    """Groups of rows as they come."""
+
+    def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:  # noqa: ARG002
+        self._kind = kind
+        writer = pyarrow_or_error().parquet.ParquetWriter
+        self._file = stack.enter_context(writer(temporary, parquet_schema(kind)))
+        self._rows: list[ImageRow] = []
 
     def add(self, row: ImageRow) -> None:
-        values: dict[str, Any] = {"path": printable(row.path)}
-        if isinstance(row.vector, ImageError):
-            error = _error_of(row)
-            values |= {"error_type": error["type"], "error_message": error["message"]}
-        else:
-            values["embedding"] = row.vector.astype(self._kind.dtype)
-        self._rows.append(values)
+        self._rows.append(row)
         if len(self._rows) >= _GROUP_ROWS:
             self._write_group()
 
     def _write_group(self) -> None:
-        columns = {name: [row.get(name) for row in self._rows] for name in self._schema.names}
-        self._file.write_table(self._arrow.table(columns, schema=self._schema))
+        self._file.write_table(parquet_table(self._rows, self._kind))
         self._rows = []
 
     def finish(self) -> None:

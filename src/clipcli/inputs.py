@@ -89,7 +89,7 @@ def discover_units(source: Source, warn: Warn = lambda _: None) -> Iterator[Unit
 def _inputs_of(units: Iterable[Unit]) -> Iterator[Input]:
     for unit in units:
         if is_input(unit):
-            yield unit  # type: ignore[misc]
+            yield unit
         else:
             yield from unit.inputs()  # type: ignore[union-attr]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from clipcli.errors import ImageError
 
-__all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Shard", "Unit", "absolute", "is_input"]
+__all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Shard", "Unit", "absolute", "is_input", "name_of"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ Unit = Input | Shard
 """What is found first: an input, or a shard whose inputs are only known once it is read."""
 
 
-def is_input(unit: Unit) -> bool:
-    """Tell a single input from a shard."""
+def is_input(unit: object) -> TypeGuard[Input]:
+    """Tell a single input from a shard, or from anything else."""
     return isinstance(unit, FileInput | MemberInput | BadInput)
 
 
@@ -69,3 +69,8 @@ def absolute(unit: Any) -> Any:
     if path is None or "://" in path or "\0" in path:
         return unit
     return replace(unit, path=os.path.abspath(path))  # noqa: PTH100 - also names that are no valid text
+
+
+def name_of(item: Any) -> str:
+    """Return what an input's record says; nothing for a Pillow image that came from no file."""
+    return str(item.name) if is_input(item) else getattr(item, "filename", "")

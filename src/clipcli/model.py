@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 from clipcli.encoders import ImageEncoder, TextEncoder
 from clipcli.errors import ModelError
+from clipcli.memory import keep_freed_memory
 from clipcli.network import learned_scale, load_network
 from clipcli.sources import ModelSource
 
@@ -145,6 +146,8 @@ def open_model(source: ModelSource, device: str = "auto", precision: str = "auto
     # Text stays in fp32: it is encoded once, and its cached embeddings then serve every precision.
     network, preprocessing, tokenizer = load_network(source, precision)
     network.to(device)
+    if device == "cpu":
+        keep_freed_memory()
     logit_scale, logit_bias = learned_scale(network)
     return Model(
         source=source, device=device, precision=precision, dim=int(source.config["embed_dim"]),

@@ -7,7 +7,7 @@ files, and joins them when all is there.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from clipcli.files import replacing
 from clipcli.records import Result, flat_columns, flat_values
 from clipcli.writers import Layout
 
-__all__ = ["PartialParquet", "pyarrow_or_error"]
+__all__ = ["PartialParquet", "pyarrow_or_error", "result_table"]
 
 _PART_ROWS, _PART_SECONDS = 4096, 20.0
 _GROUP_ROWS = 65_536
@@ -32,19 +32,30 @@ def pyarrow_or_error() -> Any:
     return pyarrow
 
 
+def result_table(results: Iterable[Result], layout: Layout) -> Any:
+    """Return results as an Arrow table with the columns of flat output."""
+    columns = flat_columns(layout.top_k, grouped=layout.grouped)
+    rows = [flat_values(result) for result in results]
+    values = {name: [row.get(name) for row in rows] for name in columns}
+    return pyarrow_or_error().table(values, schema=_schema(layout))
+
+
+def _schema(layout: Layout) -> Any:
+    arrow = pyarrow_or_error()
+    columns = flat_columns(layout.top_k, grouped=layout.grouped)
+    are_numbers = ["probability" in name or "similarity" in name for name in columns]
+    kinds = [arrow.float64() if is_number else arrow.string() for is_number in are_numbers]
+    return arrow.schema(list(zip(columns, kinds, strict=True)))
+
+
 class PartialParquet:
     """A folder of parts, each a whole Parquet file with the rows that follow those of the part before."""
 
     def __init__(self, folder: Path, layout: Layout) -> None:
         self._arrow = pyarrow_or_error()
         self._folder = folder
-        self._columns = flat_columns(layout.top_k, grouped=layout.grouped)
-        numbers = self._arrow.float64()
-        kinds = [
-            numbers if "probability" in name or "similarity" in name else self._arrow.string() for name in self._columns
-        ]
-        self._schema = self._arrow.schema(list(zip(self._columns, kinds, strict=True)))
-        self._rows: list[dict[str, Any]] = []
+        self._layout, self._schema = layout, _schema(layout)
+        self._rows: list[Result] = []
         self._since = 0.0
 
     def _parts(self) -> list[Path]:
@@ -63,7 +74,7 @@ class PartialParquet:
 
     def write(self, result: Result) -> None:
         """Add a row; it is on disk when its part is full, or after some seconds."""
-        self._rows.append(flat_values(result))
+        self._rows.append(result)
         if len(self._rows) >= _PART_ROWS or time.monotonic() - self._since > _PART_SECONDS:
             self.close()
 
@@ -78,11 +89,7 @@ class PartialParquet:
         if rows:
             number = len(self._parts())
             with replacing(self._folder / f"part-{number:08}.parquet") as temporary:
-                self._arrow.parquet.write_table(self._table(rows), temporary)
-
-    def _table(self, rows: Sequence[dict[str, Any]]) -> Any:
-        columns = {name: [row.get(name) for row in rows] for name in self._columns}
-        return self._arrow.table(columns, schema=self._schema)
+                self._arrow.parquet.write_table(result_table(rows, self._layout), temporary)
 
     def complete(self, target: Path) -> None:
         """Join the parts into one file, a group of rows after the other."""

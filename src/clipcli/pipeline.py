@@ -26,7 +26,7 @@ from clipcli.preprocess import Preprocessing
 from clipcli.store import EmbeddingStore, FileStamp, content_key
 from clipcli.zeroshot import normalise
 
-__all__ = ["Block", "Cached", "Encoder", "ImageStatistics", "Plan", "embed_images"]
+__all__ = ["Block", "Cached", "Encoder", "ImageStatistics", "Plan", "as_kept", "embed_images"]
 
 _FIRST_LOOK_UP, _LARGEST_LOOK_UP = 16, 512
 _LONGEST_QUEUE = 2048
@@ -120,7 +120,12 @@ class Cached:
 
     def as_kept(self, vectors: FloatArray) -> FloatArray:
         """Round embeddings to what the cache gives back, so that a cached run yields the same digits."""
-        return normalise(vectors.astype(np.float16).astype(np.float32)) if self._half else vectors
+        return as_kept(vectors, half=self._half)
+
+
+def as_kept(vectors: FloatArray, *, half: bool) -> FloatArray:
+    """Round embeddings to what the cache gives back: numbers of two bytes where the encoder is no preciser."""
+    return normalise(vectors.astype(np.float16).astype(np.float32)) if half else vectors
 
 
 @dataclass(frozen=True)
@@ -217,9 +222,10 @@ def _prepared(item: Any, cached: Cached, encoder: Encoder, may_decode: threading
         if not is_input(item):
             may_decode.wait()
             return _Ready(b"", None, encoder.preprocessing.pixels(to_rgb(item)))
-        before = _stamp(item.path) if isinstance(item, FileInput) else None
+        path = item.path if isinstance(item, FileInput) else None
+        before = _stamp(path) if path else None
         data = read_input(item)
-        stamp = before if before and before == _stamp(item.path) else None  # else changed while it was read
+        stamp = before if path and before == _stamp(path) else None  # else changed while it was read
         content = content_key(data)
         known = cached.find(content)
         if known is not None:

@@ -26,7 +26,7 @@ from clipcli.lines import PartialLines
 from clipcli.records import Result, printable
 from clipcli.writers import Layout
 
-__all__ = ["RESUMABLE", "ResultFile", "is_complete", "skip_done"]
+__all__ = ["RESUMABLE", "ResultFile", "compare_settings", "is_complete", "skip_done"]
 
 RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
 """The formats that an interrupted run can be taken up in."""
@@ -168,14 +168,7 @@ class ResultFile:
             before: dict[str, Any] = dict(json.loads(kept_in.read_text("utf-8")))
         except (TypeError, ValueError):
             raise _damaged(kept_in) from None
-        now: dict[str, Any] = json.loads(json.dumps(self._settings))
-        for name in now | before:
-            if before.get(name) != now.get(name):
-                raise OutputError(
-                    f"{self._places.target}: the interrupted run had "
-                    f"{_difference(name, before.get(name), now.get(name))}; "
-                    "resume with the same, or start anew with --overwrite"
-                )
+        compare_settings(self._places.target, before, self._settings)
 
     def done(self) -> Iterator[str]:
         """Yield the names of the inputs whose records are there already.
@@ -269,6 +262,17 @@ def skip_done(items: Iterable[Item], done: Iterator[str], target: Path) -> Itera
                 "now; start anew with --overwrite (the cache makes that quick)"
             )
     yield from stream
+
+
+def compare_settings(target: Path | str, before: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Raise :class:`OutputError` if an interrupted run had other settings; it names the first."""
+    now: dict[str, Any] = json.loads(json.dumps(settings))
+    for name in now | before:
+        if before.get(name) != now.get(name):
+            raise OutputError(
+                f"{target}: the interrupted run had {_difference(name, before.get(name), now.get(name))}; "
+                "resume with the same, or start anew with --overwrite"
+            )
 
 
 def _difference(name: str, before: Any, now: Any) -> str:

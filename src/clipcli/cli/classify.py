@@ -4,74 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.destination import Destination, Format, is_folder
 from clipcli.cli.messages import Messages
+from clipcli.cli.parts import begin_parts, into_parts
 from clipcli.cli.progress import with_progress
-from clipcli.errors import InputError, Interrupted, LabelError, OutputError
+from clipcli.errors import InputError, Interrupted, LabelError
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
+    from clipcli.distributed.cluster import RayOptions
     from clipcli.inputs import Input, Source
+    from clipcli.parts import PartedOutput
     from clipcli.records import Result
     from clipcli.results import ResultFile
+    from clipcli.work import Engine
     from clipcli.writers import Layout
 
 __all__ = ["classify"]
 
 _OUT, _SCORES = "Output", "Scores"
-
-
-class Format(str, Enum):
-    """How results are written; the names of :data:`clipcli.writers.FORMATS`."""
-
-    table = "table"
-    tsv = "tsv"
-    json = "json"
-    jsonl = "jsonl"
-    csv = "csv"
-    parquet = "parquet"
-
-
-@dataclass(frozen=True)
-class _Destination:
-    """Where results go: ``file``, or stdout where that is ``None``; in which form; and what may stand there."""
-
-    file: Path | None
-    form: Format
-    resume: bool
-    overwrite: bool
-
-    def __post_init__(self) -> None:
-        if self.resume and self.file is None:
-            raise OutputError("--resume needs a file to go on with: name it with -o FILE")
-        if self.form is Format.parquet:
-            from clipcli.parquet import pyarrow_or_error
-
-            pyarrow_or_error()
-            if self.file is None:
-                raise OutputError("Parquet cannot be written to a pipe: name a file with -o FILE")
-        if self.resume and not self.is_resumable():
-            raise OutputError(f"{self.file}: --resume works with jsonl, csv, tsv and parquet files")
-
-    def is_resumable(self) -> bool:
-        """Tell whether records are kept as they come: in a regular file of a format made of rows."""
-        from clipcli.results import RESUMABLE
-
-        special = self.file is not None and self.file.exists() and not self.file.is_file()
-        return self.file is not None and not special and self.form.value in RESUMABLE
-
-    def is_complete(self) -> bool:
-        """Tell whether there is nothing to resume, because the file is whole."""
-        from clipcli.results import is_complete
-
-        return self.resume and self.file is not None and is_complete(self.file)
 
 
 def classify(
@@ -90,7 +49,7 @@ def classify(
     pretrained: options.Pretrained = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    engine: options.Engine = "torch",
+    engine: options.AnyEngine = "torch",
     offline: options.Offline = False,
     top_k: Annotated[
         int | None,
@@ -118,20 +77,22 @@ def classify(
                      help="How to write. [default: by the suffix of -o; else table on a terminal, tsv in a pipe]"),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT, help="Write here, not to stdout."),
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE|FOLDER/|URL", rich_help_panel=_OUT,
+                     help="Write here, not to stdout; into a folder (end its name with /) in parts."),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", rich_help_panel=_OUT, help="Go on where an interrupted run to -o FILE stopped.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", rich_help_panel=_OUT, help="Forget an interrupted run to -o FILE.")
-    ] = False,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    part_size: options.PartSize = 4096,
     show: Annotated[
         bool, typer.Option("--show", rich_help_panel=_OUT, help="Draw each photograph beside its bars, on a terminal.")
     ] = False,
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
+    image_column: options.ImageColumn = None,
+    ray_address: options.RayAddress = None,
+    ray_actors: options.RayActors = None,
+    ray_gpus: options.RayGpus = None,
     batch_size: options.BatchSize = None,
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
@@ -147,23 +108,24 @@ def classify(
     clipcli classify holiday/ --labels labels.txt -o results.csv
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    chosen = _choose_format(form, output)
-    if output is not None:
+    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus)
+    if output is not None and not is_folder(output):
         from clipcli.files import check_writable
 
-        check_writable(output, [*inputs, labels, text_embeddings, pretrained, *(prompts or ())])
-    destination = _Destination(output, chosen, resume, overwrite)
+        check_writable(Path(output), [*inputs, labels, text_embeddings, pretrained, *(prompts or ())])
+    destination = Destination.choose(output, form, resume=resume, overwrite=overwrite)
     if show:
         from clipcli.cli.show import can_show
 
-        show = can_show(chosen.value, messages)
+        show = can_show(destination.form.value, messages)
     if destination.is_complete():
         messages.warn(f"{output}: complete already, nothing to do; leave --resume out to make it anew")
         return
     if not all(inputs):
         raise InputError("an INPUT is empty; name an image file or a folder")
-    if path_column is not None and "-" in inputs:
-        raise InputError("--path-column goes with tables, not with '-': stdin holds plain paths")
+    if (path_column or image_column) is not None and "-" in inputs:
+        option = "--path-column" if path_column is not None else "--image-column"
+        raise InputError(f"{option} goes with tables, not with '-': stdin holds plain paths")
     if text_embeddings is not None and _set_by_variable(context, "labels"):
         labels = None  # what is named on the command line goes before a default
     if text_embeddings is not None and (labels or label or template or prompts):
@@ -177,16 +139,18 @@ def classify(
         model,
         None if text_embeddings is not None else load_labels(labels, label or ()),
         pretrained=pretrained, templates=template or (), prompts=prompts or (), text_embeddings=text_embeddings,
-        device=device, precision=precision, engine=engine, batch_size=batch_size, workers=workers,
-        top_k=top_k or (1 if chosen in (Format.csv, Format.tsv) else 5),
+        device=device, precision=precision, engine=encoder_engine, batch_size=batch_size, workers=workers,
+        top_k=top_k or (1 if destination.form in (Format.csv, Format.tsv) else 5),
         thresholds=Thresholds(min_probability, min_similarity, min_margin),
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size),
         offline=offline, warn=messages.warn,
     )  # fmt: skip
     _tell_text(classifier, messages)
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column)
-    done, failed = _run(classifier, source, destination, messages, show=show)
-    _tell_images(classifier, messages)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column)
+    with _engine(classifier, cluster) as working:
+        done, failed = _Run(classifier, working, source, destination, messages).carry_out(part_size, show=show)
+    if cluster is None:
+        _tell_images(classifier, messages)
     if failed:
         messages.warn(f"{failed} of {done} images failed")
         raise typer.Exit(1)
@@ -195,19 +159,6 @@ def classify(
 def _set_by_variable(context: typer.Context, option: str) -> bool:
     source = context.get_parameter_source(option)
     return source is not None and source.name == "ENVIRONMENT"
-
-
-def _choose_format(form: Format | None, output: Path | None) -> Format:
-    if form is not None:
-        return form
-    if output is None:
-        return Format.table if sys.stdout.isatty() else Format.tsv
-    suffix = output.suffix.lower().lstrip(".")
-    if suffix in Format.__members__ and suffix != "table":
-        return Format[suffix]
-    raise OutputError(
-        f"{output}: cannot tell the format from its name; use .jsonl, .json, .csv, .tsv or .parquet, or --format"
-    )
 
 
 def _tell_text(classifier: Classifier, messages: Messages) -> None:
@@ -230,75 +181,117 @@ def _tell_images(classifier: Classifier, messages: Messages) -> None:
     messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded{where}")
 
 
-def _layout(classifier: Classifier, form: Format) -> Layout:
-    from clipcli.writers import Layout
+@contextmanager
+def _engine(classifier: Classifier, cluster: RayOptions | None) -> Iterator[Engine[Result]]:
+    """Open what does the work: this process, or a cluster."""
+    if cluster is None:
+        from clipcli.work import InTurn
 
-    classes = classifier.classes
-    return Layout(form.value, min(classifier.top_k, len(classes.labels)), any(classes.groups))
+        yield InTurn(lambda items, even_batches: classifier.classify(items, even_batches=even_batches))
+        return
+    from clipcli.distributed.engine import OnRay
 
-
-def _run(
-    classifier: Classifier, source: Source, destination: _Destination, messages: Messages, *, show: bool
-) -> tuple[int, int]:
-    """Classify and write; return how many images there were and how many of them failed."""
-    from clipcli.inputs import count_files, discover
-    from clipcli.records import Failure, printable
-    from clipcli.writers import write_results
-
-    layout = _layout(classifier, destination.form)
-    items = discover(source, messages.warn)
-    kept: ResultFile | None = None
-    done = failed = 0
-    if destination.file is None:
-        results, to_people = classifier.classify(items), destination.form is Format.table and sys.stdout.isatty()
-        if show:
-            from clipcli.cli.show import show_results
-
-            written = show_results(results)
-        else:
-            written = write_results(results, sys.stdout, layout)
-    elif destination.is_resumable():
-        to_people = False
-        kept = _kept_in(destination, classifier.settings() | vars(layout), layout)
-        written = _into_file(classifier, items, destination.file, kept)
-    else:
-        to_people = False
-        written = _at_once(classifier, items, destination.file, layout)
-    shown = written if to_people else with_progress(written, lambda: count_files(source), messages, kept)
-    for result in shown:
-        done += 1
-        if isinstance(result, Failure):
-            failed += 1
-            if not to_people:
-                messages.error(f"{printable(result.path)}: {result.message}")
-    if kept is not None:
-        return done + kept.earlier, failed + kept.earlier_failures
-    return done, failed
+    with OnRay(classifier, cluster, lambda precision: classifier.ranker(precision).results) as engine:
+        yield engine
 
 
-def _at_once(classifier: Classifier, items: Iterable[Input], file: Path, layout: Layout) -> Iterator[Result]:
-    """Write a file that appears at the end or not at all."""
-    from clipcli.files import replacing
-    from clipcli.writers import write_results
+@dataclass(frozen=True)
+class _Run:
+    """One run: what is worked on, by what, and where the results go."""
 
-    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as opened:
-        yield from write_results(classifier.classify(items), opened, layout)
+    classifier: Classifier
+    engine: Engine[Result]
+    source: Source
+    destination: Destination
+    messages: Messages
 
+    def carry_out(self, part_size: int, *, show: bool) -> tuple[int, int]:
+        """Classify and write; return how many images there were and how many of them failed."""
+        from clipcli.inputs import count_files
+        from clipcli.records import Failure, printable
 
-def _kept_in(destination: _Destination, settings: dict[str, Any], layout: Layout) -> ResultFile:
-    from clipcli.results import ResultFile
+        kept, written = self._written(part_size, show=show)
+        to_people, source = self.destination.is_for_people(), self.source
+        done = failed = 0
+        shown = written if to_people else with_progress(written, lambda: count_files(source), self.messages, kept)
+        for result in shown:
+            done += 1
+            if isinstance(result, Failure):
+                failed += 1
+                if not to_people:
+                    self.messages.error(f"{printable(result.path)}: {result.message}")
+        if kept is not None:
+            return done + kept.earlier, failed + kept.earlier_failures
+        return done, failed
 
-    assert destination.file is not None  # noqa: S101
-    resume, overwrite = destination.resume, destination.overwrite
-    return ResultFile(destination.file, layout, settings, resume=resume, overwrite=overwrite)
+    def _written(
+        self, part_size: int, *, show: bool
+    ) -> tuple[ResultFile | PartedOutput[Result] | None, Iterator[Result]]:
+        """Return what knows of an earlier run, and the results, which are written as they are taken."""
+        if self.destination.in_parts:
+            output = self._parts(part_size)
+            return output, into_parts(self.engine, self.source, output, part_size, self.messages.warn)
+        from clipcli.inputs import discover
 
+        items = discover(self.source, self.messages.warn)
+        if self.destination.output is None:
+            results = self.engine.rows(items)
+            if show:
+                from clipcli.cli.show import show_results
 
-def _into_file(classifier: Classifier, items: Iterable[Input], target: Path, kept: ResultFile) -> Iterator[Result]:
-    """Write a file whose records are kept as they come, and go on with an interrupted one."""
-    from clipcli.results import skip_done
+                return None, show_results(results)
+            from clipcli.writers import write_results
 
-    rest = skip_done(items, kept.done(), target)
-    try:
-        yield from kept.write(classifier.classify(rest, even_batches=True))
-    except KeyboardInterrupt:
-        raise Interrupted(f"interrupted: {kept.how_to_go_on()}") from None
+            return None, write_results(results, sys.stdout, self._layout())
+        if self.destination.is_resumable():
+            kept = self._kept()
+            return kept, self._into_file(items, kept)
+        return None, self._at_once(items)
+
+    def _layout(self) -> Layout:
+        from clipcli.writers import Layout
+
+        classes = self.classifier.classes
+        top_k = min(self.classifier.top_k, len(classes.labels))
+        return Layout(self.destination.form.value, top_k, any(classes.groups))
+
+    def _settings(self) -> dict[str, Any]:
+        facts = getattr(self.engine, "facts", None)
+        settings = self.classifier.settings(*((facts.precision, facts.fingerprint) if facts else ()))
+        return settings | vars(self._layout())
+
+    def _parts(self, part_size: int) -> PartedOutput[Result]:
+        from clipcli.part_forms import result_parts
+
+        settings, about = self._settings() | {"part size": part_size}, {"templates": self.classifier.templates}
+        form, destination = result_parts(self._layout()), self.destination
+        return begin_parts(
+            str(destination.output), form, settings, about, resume=destination.resume, overwrite=destination.overwrite
+        )
+
+    def _kept(self) -> ResultFile:
+        from clipcli.results import ResultFile
+
+        resume, overwrite = self.destination.resume, self.destination.overwrite
+        return ResultFile(self.destination.file, self._layout(), self._settings(), resume=resume, overwrite=overwrite)
+
+    def _at_once(self, items: Iterable[Input]) -> Iterator[Result]:
+        """Write a file that appears at the end or not at all."""
+        from clipcli.files import replacing
+        from clipcli.writers import write_results
+
+        with (
+            replacing(self.destination.file) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as opened,
+        ):
+            yield from write_results(self.engine.rows(items), opened, self._layout())
+
+    def _into_file(self, items: Iterable[Input], kept: ResultFile) -> Iterator[Result]:
+        """Write a file whose records are kept as they come, and go on with an interrupted one."""
+        from clipcli.results import skip_done
+
+        rest = skip_done(items, kept.done(), self.destination.file)
+        try:
+            yield from kept.write(self.engine.rows(rest, even_batches=True))
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted: {kept.how_to_go_on()}") from None

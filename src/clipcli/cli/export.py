@@ -109,12 +109,13 @@ def export_images(
     clipcli export images photos/ -o photos.npy --dtype float16
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    from clipcli.embedder import Embedder, name_of
+    from clipcli.embedder import Embedder
     from clipcli.errors import ImageError
     from clipcli.export import check_suffix
     from clipcli.export_images import ImageRow, write_image_embeddings
     from clipcli.files import check_writable
     from clipcli.inputs import Source, count_files, discover
+    from clipcli.items import name_of
     from clipcli.records import printable
 
     check_suffix(output)

@@ -138,9 +138,9 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     """Return the inputs that could be read, their cosines (N, M), and how many could not."""
     import numpy as np
 
-    from clipcli.embedder import name_of
     from clipcli.errors import ImageError
     from clipcli.inputs import count_files, discover
+    from clipcli.items import name_of
     from clipcli.records import printable
     from clipcli.zeroshot import cosine_similarities
 
@@ -177,7 +177,7 @@ def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, f
 
 
 def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbeddings, *, logits: bool) -> Matrix:
-    from clipcli.embedder import name_of
+    from clipcli.items import name_of
     from clipcli.matrix import Matrix
 
     facts = classes.facts

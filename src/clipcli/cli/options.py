@@ -4,38 +4,50 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clipcli.errors import CacheError
+from clipcli.errors import CacheError, ClusterError, ModelError
+
+if TYPE_CHECKING:
+    from clipcli.distributed.cluster import RayOptions
 
 __all__ = [
+    "AnyEngine",
     "BatchSize",
     "CacheDir",
     "CacheSize",
     "Device",
     "Engine",
     "ExtraLabels",
+    "ImageColumn",
     "Inputs",
     "LabelsFile",
     "ModelName",
     "NoCache",
     "NullSeparated",
     "Offline",
+    "Overwrite",
+    "PartSize",
     "PathColumn",
     "Precision",
     "Pretrained",
     "PromptSets",
     "Quiet",
+    "RayActors",
+    "RayAddress",
+    "RayGpus",
+    "Resume",
     "Templates",
     "Verbose",
     "Workers",
     "bytes_in",
     "cache_setting",
+    "cluster_or_none",
 ]
 
-_LABELS, _MODEL, _RUNNING, _INPUTS = "Labels and prompts", "Model", "Running", "Inputs"
+_LABELS, _MODEL, _RUNNING, _INPUTS, _RAY = "Labels and prompts", "Model", "Running", "Inputs", "Cluster"
 
 
 def _complete_model(incomplete: str) -> list[str]:
@@ -113,6 +125,48 @@ Engine = Annotated[
         help="What runs the image encoder: torch, or openvino (an extra, for CPUs).",
     ),
 ]  # fmt: skip
+AnyEngine = Annotated[
+    str,
+    typer.Option(
+        "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
+        help="torch; openvino (an extra, for CPUs); ray or ray+openvino (an extra) to use a cluster.",
+    ),
+]  # fmt: skip
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address", metavar="HOST:PORT|auto", envvar=["CLIPCLI_RAY_ADDRESS", "RAY_ADDRESS"], rich_help_panel=_RAY,
+        help="The cluster to join. [default: start Ray on this machine]",
+    ),
+]  # fmt: skip
+RayActors = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-actors", metavar="N|MIN:MAX", envvar="CLIPCLI_RAY_ACTORS", rich_help_panel=_RAY,
+        help="How many hold the model at once. [default: 1 to as many as the cluster has room for]",
+    ),
+]  # fmt: skip
+RayGpus = Annotated[
+    float | None,
+    typer.Option(
+        "--ray-gpus", metavar="SHARE", min=0.0, envvar="CLIPCLI_RAY_GPUS", rich_help_panel=_RAY,
+        help="GPUs that each of them takes, such as 0.5. [default: 1 where there are GPUs]",
+    ),
+]  # fmt: skip
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", rich_help_panel="Output", help="Go on where an interrupted run to -o stopped."),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Forget an interrupted run to -o.")
+]
+PartSize = Annotated[
+    int,
+    typer.Option(
+        "--part-size", metavar="N", min=1, envvar="CLIPCLI_PART_SIZE", rich_help_panel="Output",
+        help="Records in each part of a folder.",
+    ),
+]  # fmt: skip
 Offline = Annotated[
     bool,
     typer.Option("--offline", envvar="CLIPCLI_OFFLINE", rich_help_panel=_MODEL, help="Never use the network."),
@@ -152,7 +206,7 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT", show_default=False,
-        help="Image files, folders, patterns or tar archives; '-' reads paths from stdin.",
+        help="Image files, folders, patterns, tar archives, Parquet tables, URLs; '-' reads paths from stdin.",
     ),
 ]  # fmt: skip
 NullSeparated = Annotated[
@@ -163,7 +217,14 @@ PathColumn = Annotated[
     str | None,
     typer.Option(
         "--path-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="INPUTs are CSV or TSV tables with paths in this column, relative to the table's folder.",
+        help="INPUTs are CSV, TSV or Parquet tables with paths in this column, relative to the table's folder.",
+    ),
+]  # fmt: skip
+ImageColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--image-column", metavar="NAME", rich_help_panel=_INPUTS,
+        help="INPUTs are Parquet tables with the bytes of images in this column; --path-column then names them.",
     ),
 ]  # fmt: skip
 Quiet = Annotated[
@@ -194,3 +255,31 @@ def bytes_in(size: str) -> int:
     if not found:
         raise CacheError(f"--cache-size {size!r}: not a size; write it like 500MB or 4GB")
     return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+
+
+def cluster_or_none(
+    engine: str, address: str | None, actors: str | None, gpus: float | None
+) -> tuple[str, RayOptions | None]:
+    """Turn ``--engine`` and the options of a cluster into what runs the image encoder, and on which cluster.
+
+    Raises
+    ------
+    ClusterError
+        If an option of a cluster cannot be used.
+    """
+    where, _, encoder = engine.partition("+")
+    if where != "ray":
+        return engine, None
+    if encoder not in ("", "torch", "openvino"):
+        raise ModelError(f"--engine {engine}: choose one of ray, ray+openvino")
+    from clipcli.distributed.cluster import RayOptions
+
+    return encoder or "torch", RayOptions(address, _range(actors) if actors else None, gpus)
+
+
+def _range(actors: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)(?::(\d+))?", actors.strip())
+    least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not 1 <= least <= most:
+        raise ClusterError(f"--ray-actors {actors}: give a number such as 8, or the least and the most such as 1:8")
+    return least, most

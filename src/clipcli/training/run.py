@@ -12,9 +12,9 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from clipcli.errors import Interrupted
+from clipcli.memory import keep_freed_memory
 from clipcli.training.data import TrainingData
 from clipcli.training.interruption import Interruption
-from clipcli.training.memory import keep_freed_memory
 from clipcli.training.objective import GroupedLoss, TwoTowers
 from clipcli.training.result import plain_weights
 from clipcli.training.settings import Settings

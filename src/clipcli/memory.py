@@ -1,4 +1,4 @@
-"""Memory that a step frees and the next one needs again stays with the process."""
+"""Memory that one batch frees and the next one needs again stays with the process."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _LARGE = 1 << 30
 def keep_freed_memory() -> None:
     """Keep glibc from giving large blocks back to the system after each use.
 
-    On a CPU, each step would get its activations as fresh pages, and clearing those took as long as the
-    arithmetic: with the built-in model, 0.16 s an image instead of 0.085 s. Nothing happens on other systems.
+    On a CPU, each batch would get its activations as fresh pages, and clearing those took as long as the
+    arithmetic: with the built-in model, training took 0.16 s an image instead of 0.085 s, and classifying 17 ms
+    instead of 9. Nothing happens on other systems.
     """
     if not sys.platform.startswith("linux"):
         return

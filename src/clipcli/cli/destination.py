@@ -1,0 +1,113 @@
+"""Where results go, and in which form."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from clipcli.errors import OutputError
+
+__all__ = ["Destination", "Format", "is_folder"]
+
+
+class Format(str, Enum):
+    """How results are written; the names of :data:`clipcli.writers.FORMATS`."""
+
+    table = "table"
+    tsv = "tsv"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+
+
+def is_folder(output: str | None) -> bool:
+    """Tell whether parts in a folder are asked for: a name that ends with a slash, or a URL."""
+    return output is not None and (output.endswith(("/", os.sep)) or "://" in output)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where results go, stdout where that is ``None``; in which form; and what may stand there."""
+
+    output: str | None
+    form: Format
+    resume: bool
+    overwrite: bool
+
+    @classmethod
+    def choose(cls, output: str | None, form: Format | None, *, resume: bool, overwrite: bool) -> Destination:
+        """Choose the form by ``--format``, else by the name, and check that it can be used there.
+
+        Raises
+        ------
+        OutputError
+            If the form cannot be told, or cannot be written or resumed there.
+        """
+        if is_folder(output):
+            from clipcli.part_forms import check_part_suffix
+
+            form = Format[check_part_suffix(str(output), form.value if form else None)]
+        chosen = cls(output, form or _form_of(output), resume, overwrite)
+        chosen._check()
+        return chosen
+
+    def _check(self) -> None:
+        if self.resume and self.output is None:
+            raise OutputError("--resume needs a file to go on with: name it with -o FILE")
+        if self.form is Format.parquet:
+            from clipcli.parquet import pyarrow_or_error
+
+            pyarrow_or_error()
+            if self.output is None:
+                raise OutputError("Parquet cannot be written to a pipe: name a file with -o FILE")
+        if self.resume and not self.in_parts and not self.is_resumable():
+            raise OutputError(f"{self.output}: --resume works with jsonl, csv, tsv and parquet files")
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether it is a folder of parts."""
+        return is_folder(self.output)
+
+    @property
+    def file(self) -> Path:
+        """The one file that it is."""
+        return Path(str(self.output))
+
+    def is_resumable(self) -> bool:
+        """Tell whether records are kept as they come: in a regular file of a format made of rows."""
+        from clipcli.results import RESUMABLE
+
+        special = self.output is not None and self.file.exists() and not self.file.is_file()
+        return self.output is not None and not special and self.form.value in RESUMABLE
+
+    def is_complete(self) -> bool:
+        """Tell whether there is nothing to resume, because all is there."""
+        if not self.resume or self.output is None:
+            return False
+        if self.in_parts:
+            from clipcli.parts import is_complete_folder
+            from clipcli.places import folder_at
+
+            return is_complete_folder(folder_at(self.output))
+        from clipcli.results import is_complete
+
+        return is_complete(self.file)
+
+    def is_for_people(self) -> bool:
+        """Tell whether tables go to a terminal."""
+        return self.output is None and self.form is Format.table and sys.stdout.isatty()
+
+
+def _form_of(output: str | None) -> Format:
+    if output is None:
+        return Format.table if sys.stdout.isatty() else Format.tsv
+    suffix = Path(output).suffix.lower().lstrip(".")
+    if suffix in Format.__members__ and suffix != "table":
+        return Format[suffix]
+    raise OutputError(
+        f"{output}: cannot tell the format from its name; use .jsonl, .json, .csv, .tsv or .parquet, or --format"
+    )

@@ -1,0 +1,146 @@
+"""Ray itself: start it on this machine or join a cluster, quietly, and say in one line what went wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from clipcli import errors
+from clipcli.errors import ClipcliError, ClusterError
+
+__all__ = ["ActorPlan", "RayOptions", "connected", "told"]
+
+_OURS = re.compile(r"clipcli\.errors\.(\w+): (.*)")
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """What the user says of the cluster.
+
+    Parameters
+    ----------
+    address
+        ``HOST:PORT`` of a cluster's head, or ``auto`` for the one this machine is part of; ``None`` starts Ray
+        on this machine for this run.
+    actors
+        The least and the most that hold the model at once; ``None`` for as many as there is room for.
+    gpus
+        What share of a GPU each takes; ``None`` for a whole one where there are GPUs.
+    """
+
+    address: str | None = None
+    actors: tuple[int, int] | None = None
+    gpus: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.address or "").startswith("ray://"):
+            raise ClusterError(
+                f"--ray-address {self.address}: run clipcli on a machine of the cluster, with HOST:PORT or auto"
+            )
+
+
+@dataclass(frozen=True)
+class ActorPlan:
+    """How the work is laid on a cluster; processors and GPUs are what Ray counts, not what is measured.
+
+    A GPU's actor and a decoder take half a processor each. Without GPUs, an actor and a decoder share a
+    processor, and the system gives each what it needs of it.
+    """
+
+    least: int
+    most: int
+    gpus: float
+    processors: float
+    decoder_processors: float
+
+    @classmethod
+    def of(cls, options: RayOptions, resources: dict[str, float], device: str) -> ActorPlan:
+        """Lay the work on the resources that a cluster says it has."""
+        there = resources.get("GPU", 0.0)
+        gpus = options.gpus if options.gpus is not None else float(there >= 1 and device != "cpu")
+        if gpus and not there and options.actors is None:
+            raise ClusterError("--ray-gpus: no machine of the cluster has a GPU")
+        room = int(there / gpus) if gpus else int(resources.get("CPU", 1.0))
+        least, most = options.actors or (1, max(1, room))
+        return cls(least, most, gpus, 0.5 if gpus else 0.75, 0.5 if gpus else 0.25)
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Any]:
+    """Start Ray, or join a cluster, for the time of the block.
+
+    Raises
+    ------
+    ClusterError
+        If Ray is not installed, cannot be started, or nothing answers.
+    """
+    for name, value in (
+        ("RAY_BACKEND_LOG_LEVEL", "fatal"),  # its C++ side would write warnings to our stderr
+        ("RAY_USAGE_STATS_ENABLED", "0"),  # nothing is sent home
+        ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"),
+        ("RAY_DATA_DISABLE_PROGRESS_BARS", "1"),
+    ):
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise ClusterError("--engine ray needs an extra: pip install 'clipcli[ray]'") from None
+    try:
+        with warnings.catch_warnings(), _stderr_closed():
+            warnings.simplefilter("ignore")
+            ray.init(
+                address or "local", log_to_driver=False, logging_level=logging.CRITICAL, include_dashboard=None
+                if address else False,
+            )  # fmt: skip
+    except Exception as problem:  # noqa: BLE001 - Ray raises errors of many kinds here
+        where = f"--ray-address {address}: no cluster can be joined" if address else "Ray cannot be started here"
+        raise ClusterError(f"{where} ({_first_line(problem)})") from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Keep the C++ side of Ray from telling on our stderr that it will keep quiet."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def told(problem: BaseException) -> ClipcliError:
+    """Return the error of ours that is behind one of Ray's; else one that tells Ray's in a line."""
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [problem]
+    while waiting:
+        each = waiting.pop()
+        if each is None or each in seen:
+            continue
+        seen.append(each)
+        if isinstance(each, ClipcliError):
+            return each
+        waiting += [each.__cause__, getattr(each, "cause", None)]
+    for each in seen:  # the death of an actor is told in words alone
+        found = _OURS.search(str(each))
+        kind = getattr(errors, found[1], None) if found else None
+        if found and isinstance(kind, type) and issubclass(kind, ClipcliError) and kind is not errors.ImageError:
+            return kind(found[2])
+    return ClusterError(f"Ray gave up ({_first_line(problem)})")
+
+
+def _first_line(problem: BaseException) -> str:
+    lines = [line.strip() for line in re.sub(r"\x1b\[\d+m", "", str(problem)).splitlines() if line.strip()]
+    return f"{type(problem).__name__}: {lines[0][:200]}" if lines else type(problem).__name__

@@ -1,0 +1,126 @@
+"""What a worker does: read and decode the inputs of a portion, ahead of the actors."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+from numpy.typing import NDArray
+
+from clipcli.decoding import pixels_of, read_input
+from clipcli.distributed.portions import Batch, Portion
+from clipcli.errors import ImageError
+from clipcli.items import FileInput, Input
+from clipcli.memory import keep_freed_memory
+from clipcli.preprocess import Preprocessing
+from clipcli.remote import is_remote
+
+__all__ = ["Decode"]
+
+_TRIES = 2  # of a portion, before it is taken with care
+_AHEAD = 16  # objects of a store that are asked for at once
+
+Pixels = NDArray[np.uint8]
+Answers = Iterator[tuple[Input, "Pixels | ImageError"]]
+
+
+@dataclass(frozen=True)
+class Decode:
+    """A function of a portion's table that yields the tables of its batches.
+
+    Parameters
+    ----------
+    feed
+        The actor that knows how often a portion was begun.
+    preprocessing
+        How pictures are resized and cropped.
+    batch_size
+        Images that are encoded at once.
+    """
+
+    feed: Any
+    preprocessing: Preprocessing
+    batch_size: int
+
+    def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
+        """Decode what is in one portion."""
+        keep_freed_memory()
+        portion = Portion.unpacked(table)
+        careful = ray.get(self.feed.begin.remote(portion.index)) >= _TRIES
+        answers = with_care(portion.inputs(), self.preprocessing) if careful else at_once(
+            portion.inputs(), self.preprocessing
+        )  # fmt: skip
+        for batch in batches(portion.index, answers, self.batch_size, self.preprocessing):
+            yield batch.packed()
+
+
+def batches(index: int, answers: Answers, size: int, preprocessing: Preprocessing) -> Iterator[Batch]:
+    """Gather ``size`` decoded images a batch, with the failures between them; the last one is marked."""
+    entries: list[tuple[str, ImageError | None]] = []
+    pixels: list[Pixels] = []
+    offset = 0
+
+    def gathered(*, is_last: bool) -> Batch:
+        shape = (0, preprocessing.height, preprocessing.width, 3)
+        return Batch(index, offset, is_last, entries, np.stack(pixels) if pixels else np.empty(shape, np.uint8))
+
+    for item, answer in answers:
+        if len(pixels) == size or len(entries) >= 8 * size:
+            yield gathered(is_last=False)
+            offset, entries, pixels = offset + len(entries), [], []
+        if isinstance(answer, ImageError):
+            entries.append((item.name, answer))
+        else:
+            entries.append((item.name, None))
+            pixels.append(answer)
+    yield gathered(is_last=True)
+
+
+def at_once(items: Iterator[Input], preprocessing: Preprocessing) -> Answers:
+    """Read ahead where reading means waiting for a store, and decode one after the other."""
+    with ThreadPoolExecutor(_AHEAD, thread_name_prefix="read") as readers:
+        waiting: deque[tuple[Input, Callable[[], bytes]]] = deque()
+        for item in items:
+            is_far = isinstance(item, FileInput) and is_remote(item.path)
+            read = readers.submit(read_input, item).result if is_far else partial(read_input, item)
+            waiting.append((item, read))
+            while waiting and (not is_far or len(waiting) > _AHEAD):
+                yield _decoded(*waiting.popleft(), preprocessing)
+        while waiting:
+            yield _decoded(*waiting.popleft(), preprocessing)
+
+
+def _decoded(item: Input, data: Callable[[], bytes], preprocessing: Preprocessing) -> tuple[Input, Pixels | ImageError]:
+    try:
+        return item, pixels_of(data(), preprocessing)
+    except ImageError as problem:
+        return item, problem
+
+
+def with_care(items: Iterator[Input], preprocessing: Preprocessing) -> Answers:
+    """Decode one after the other in a process of its own: what kills that is a failure, and ends nothing else."""
+    pool: ProcessPoolExecutor | None = None
+    try:
+        for item in items:
+            pool = pool or ProcessPoolExecutor(1, get_context("spawn"))
+            try:
+                yield item, pool.submit(_pixels_or_error, item, preprocessing).result()
+            except BrokenProcessPool:
+                pool = None
+                yield item, ImageError("unreadable", "the decoder crashed on it")
+    finally:
+        if pool is not None:
+            pool.shutdown()
+
+
+def _pixels_or_error(item: Input, preprocessing: Preprocessing) -> Pixels | ImageError:
+    return _decoded(item, partial(read_input, item), preprocessing)[1]

@@ -1,0 +1,111 @@
+"""What an actor does: hold the model, encode batches, and turn embeddings into rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from clipcli.distributed.portions import Batch, Rows
+from clipcli.embedder import Embedder
+from clipcli.errors import ModelError
+from clipcli.pipeline import Block, as_kept
+from clipcli.preprocess import Preprocessing
+
+__all__ = ["Encode", "EncoderFacts", "EncoderOptions", "facts_of"]
+
+Finish = Callable[[Block[Any]], list[Any]]
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """How each actor opens the model: what the user asked for, and the folder that this was asked in."""
+
+    options: dict[str, Any]
+    folder: str
+
+    def open(self, precision: str | None = None) -> Embedder:
+        """Make ready to open the model here; weights are looked for as on the driver's machine."""
+        with suppress(OSError):  # on another machine there may be no such folder
+            os.chdir(self.folder)
+        changes = {} if precision is None else {"precision": precision}
+        return Embedder(**{**self.options, **changes}, cache=False)
+
+
+@dataclass(frozen=True)
+class EncoderFacts:
+    """What a model turned out to be where it was opened.
+
+    Parameters
+    ----------
+    preprocessing
+        How pictures are resized and cropped for it.
+    precision
+        What the image encoder computes in.
+    fingerprint
+        Identifies what makes the image embeddings.
+    device
+        What it ran on.
+    batch_size
+        Images a batch.
+    """
+
+    preprocessing: Preprocessing
+    precision: str
+    fingerprint: str
+    device: str
+    batch_size: int
+
+
+def facts_of(embedder: Embedder) -> EncoderFacts:
+    """Open the model and say what it is."""
+    preprocessing = embedder.image_encoder.preprocessing
+    return EncoderFacts(
+        preprocessing, embedder.precision, embedder.image_fingerprint(), str(embedder.ran_on), embedder.batch_size
+    )
+
+
+class Encode:
+    """An actor of Ray Data, a function of one batch's table.
+
+    Parameters
+    ----------
+    options
+        How to open the model.
+    facts
+        What it must turn out to be.
+    finish
+        Turns embeddings into rows; an object in Ray's store, which all actors share.
+
+    Raises
+    ------
+    ModelError
+        If this machine holds other weights than the driver's.
+    """
+
+    def __init__(self, options: EncoderOptions, facts: EncoderFacts, finish: ray.ObjectRef[Finish]) -> None:
+        self._facts = facts
+        self._finish: Finish = ray.get(finish)
+        embedder = options.open(facts.precision.removeprefix("openvino-"))
+        self._encoder = embedder.image_encoder
+        fingerprint = embedder.image_fingerprint()
+        if fingerprint != facts.fingerprint:
+            raise ModelError(
+                f"{embedder.source.title}: a machine of the cluster ({os.uname().nodename}) holds other weights "
+                f"({fingerprint[:8]}, not {facts.fingerprint[:8]}); give all of them the same"
+            )
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Encode one batch."""
+        batch = Batch.unpacked(table)
+        vectors: Any = ()
+        if len(batch.pixels):
+            vectors = self._encoder.encode(list(batch.pixels), self._facts.batch_size)
+            vectors = as_kept(vectors, half=not self._facts.precision.endswith("fp32"))
+        block = batch.block(vectors)
+        return Rows(batch.index, batch.offset, batch.is_last, self._finish(block)).packed()

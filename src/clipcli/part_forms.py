@@ -1,0 +1,70 @@
+"""What the parts of a folder look like: results or embeddings, as Parquet or JSON Lines."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from clipcli.errors import ImageError, OutputError
+from clipcli.export_images import EmbeddingKind, ImageRow, jsonl_line, parquet_table
+from clipcli.parquet import pyarrow_or_error, result_table
+from clipcli.parts import PartForm
+from clipcli.records import Failure, Result
+from clipcli.writers import Layout, writer_for
+
+__all__ = ["PART_SUFFIXES", "check_part_suffix", "embedding_parts", "result_parts"]
+
+PART_SUFFIXES = ("parquet", "jsonl")
+
+
+def check_part_suffix(folder: str, suffix: str | None) -> str:
+    """Return the form of the parts: the one asked for, else Parquet where it can be written.
+
+    Raises
+    ------
+    OutputError
+        If parts have no such form, or it needs an extra.
+    """
+    if suffix == "parquet":
+        pyarrow_or_error()
+    if suffix is not None and suffix not in PART_SUFFIXES:
+        raise OutputError(f"{folder}: a folder holds parts in {' or '.join(PART_SUFFIXES)}, not {suffix}; see --format")
+    if suffix is None:
+        try:
+            pyarrow_or_error()
+        except OutputError:
+            return "jsonl"
+    return suffix or "parquet"
+
+
+def _parquet_bytes(table: Any) -> bytes:
+    file = io.BytesIO()
+    pyarrow_or_error().parquet.write_table(table, file)
+    return file.getvalue()
+
+
+def result_parts(layout: Layout) -> PartForm[Result]:
+    """Return the form of parts with results, as ``layout.form`` says."""
+
+    def encode(results: Sequence[Result]) -> bytes:
+        if layout.form == "parquet":
+            return _parquet_bytes(result_table(results, layout))
+        text = io.StringIO(newline="")
+        writer = writer_for(layout, text)
+        for result in results:
+            writer.write(result)
+        return text.getvalue().encode()
+
+    return PartForm(layout.form, encode, lambda result: result.type if isinstance(result, Failure) else None)
+
+
+def embedding_parts(suffix: str, kind: EmbeddingKind) -> PartForm[ImageRow]:
+    """Return the form of parts with the embeddings of images."""
+
+    def encode(rows: Sequence[ImageRow]) -> bytes:
+        if suffix == "parquet":
+            return _parquet_bytes(parquet_table(rows, kind))
+        return "".join(jsonl_line(row, kind) for row in rows).encode()
+
+    return PartForm(suffix, encode, lambda row: row.vector.kind if isinstance(row.vector, ImageError) else None)

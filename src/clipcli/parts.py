@@ -1,0 +1,219 @@
+"""Results as a folder of parts, which are written as the work gets done, in whatever order that is.
+
+A part holds the records of one chunk, in the order of its inputs, and its name says which::
+
+    part-00000012-1a2b3c4d-n4096-f3.parquet     chunk 12, a digest of its inputs' names, records, failures
+    manifest.json                               what was run, and what came of it
+
+So a listing of the folder tells all that a run needs to know to go on where another stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from clipcli._version import __version__
+from clipcli.errors import OutputError
+from clipcli.places import Folder
+from clipcli.results import compare_settings
+from clipcli.work import Chunk, Gathered, Piece
+
+__all__ = ["MANIFEST", "PartForm", "PartedOutput", "is_complete_folder", "part_names"]
+
+MANIFEST = "manifest.json"
+_PART = re.compile(r"part-(\d{8,})-([0-9a-f]{8})-n(\d+)-f(\d+)\.(\w+)")
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class PartForm(Generic[Row]):
+    """How parts are written.
+
+    Parameters
+    ----------
+    suffix
+        ``parquet`` or ``jsonl``.
+    encode
+        Turns rows into the bytes of a file.
+    failure
+        Tells what kind of failure a row is, or ``None`` if it is none.
+    """
+
+    suffix: str
+    encode: Callable[[Sequence[Row]], bytes]
+    failure: Callable[[Row], str | None]
+
+
+def part_names(names: Iterable[str]) -> list[str]:
+    """Return those of some file names that are parts, in the order of their inputs."""
+    found = [(int(match[1]), name) for name in names if (match := _PART.fullmatch(name))]
+    return [name for _, name in sorted(found)]
+
+
+def is_complete_folder(folder: Folder) -> bool:
+    """Tell whether a run into a folder came to its end."""
+    manifest = _read_manifest(folder)
+    return manifest is not None and manifest.get("state") == "complete"
+
+
+class PartedOutput(Generic[Row]):
+    """A folder of parts: begin or resume, write, complete.
+
+    Parameters
+    ----------
+    settings
+        All that decides what the records say, by names that people know. A run is only resumed with the same.
+    about
+        What else the manifest shall tell.
+    resume
+        Go on where an interrupted run stopped, if there is one.
+    overwrite
+        Remove the parts of an earlier run.
+
+    Attributes
+    ----------
+    earlier, earlier_failures
+        How many records an interrupted run left behind, and how many of these are failures; known as far as
+        chunks were passed over.
+
+    Raises
+    ------
+    OutputError
+        If there is an earlier run and neither is set, if its settings differ, or the folder cannot be written.
+    """
+
+    def __init__(
+        self, folder: Folder, form: PartForm[Row], settings: dict[str, Any], about: dict[str, Any] | None = None,
+        *, resume: bool = False, overwrite: bool = False,
+    ) -> None:  # fmt: skip
+        self._folder, self._form = folder, form
+        self._settings, self._about = {**settings, "format": form.suffix}, about or {}
+        self.earlier = self.earlier_failures = 0
+        self._records = self._parts = 0
+        self._failures: dict[str, int] = {}
+        folder.open()
+        try:
+            self._there = self._begin(resume=resume, overwrite=overwrite)
+        except BaseException:
+            folder.close()
+            raise
+
+    def _begin(self, *, resume: bool, overwrite: bool) -> dict[int, re.Match[str]]:
+        """Return the parts that are there, by the numbers of their chunks."""
+        folder, manifest = self._folder, _read_manifest(self._folder)
+        names = part_names(folder.names())
+        if overwrite:
+            for name in names:
+                folder.remove(name)
+            names = []
+        elif manifest is not None or names:
+            if not resume:
+                kept = "whole results are" if (manifest or {}).get("state") == "complete" else "an interrupted run is"
+                raise OutputError(
+                    f"{folder.name}: {kept} kept there; go on with --resume, or start anew with --overwrite"
+                )
+            if manifest is None:
+                raise OutputError(f"{folder.name}: there are parts without {MANIFEST}; start anew with --overwrite")
+            compare_settings(folder.name, manifest.get("settings", {}), self._settings)
+        self._is_new = not names
+        self._write_manifest("running")
+        return {int(match[1]): match for name in names if (match := _PART.fullmatch(name))}
+
+    def rest(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Leave out the chunks whose parts are there.
+
+        Raises
+        ------
+        OutputError
+            If a part was made from other inputs than there are now.
+        """
+        for chunk in chunks:
+            part = self._there.pop(chunk.number, None)
+            if part is None:
+                yield chunk
+                continue
+            if part[2] != chunk.digest:
+                raise self._changed(chunk.number)
+            self._parts += 1
+            self.earlier += int(part[3])
+            self.earlier_failures += int(part[4])
+        if self._there:
+            raise self._changed(min(self._there))
+
+    def _changed(self, number: int) -> OutputError:
+        return OutputError(
+            f"{self._folder.name}: the inputs changed since the interrupted run: part {number} is of others; "
+            "start anew with --overwrite"
+        )
+
+    def write(self, pieces: Iterable[Piece[Row]]) -> Iterator[Row]:
+        """Pass rows on as they come, and write each part when all of it is there; at the end, the manifest.
+
+        Whatever ends it early, the parts so far are kept.
+        """
+        gathered: dict[int, Gathered[Row]] = {}
+        try:
+            for piece in pieces:
+                chunk = gathered.setdefault(piece.chunk.number, Gathered())
+                chunk.add(piece)
+                if chunk.is_whole():
+                    self._write_part(piece.chunk, gathered.pop(piece.chunk.number).rows())
+                yield from piece.rows
+            if gathered:
+                raise OutputError(f"{self._folder.name}: {len(gathered)} parts are not whole; {self.how_to_go_on()}")
+            self._write_manifest("complete")
+        except BaseException:
+            if self._is_new and not self._parts:  # there is nothing to go on from
+                self._folder.remove(MANIFEST)
+            raise
+        finally:
+            self._folder.close()
+
+    def _write_part(self, chunk: Chunk, rows: Sequence[Row]) -> None:
+        failures = [kind for row in rows if (kind := self._form.failure(row))]
+        if rows:
+            name = f"part-{chunk.number:08}-{chunk.digest}-n{len(rows)}-f{len(failures)}.{self._form.suffix}"
+            try:
+                self._folder.put(name, self._form.encode(rows))
+            except OutputError as problem:
+                raise OutputError(f"{problem}; {self.how_to_go_on()}") from None
+            self._parts += 1
+        self._records += len(rows)
+        for kind in failures:
+            self._failures[kind] = self._failures.get(kind, 0) + 1
+
+    def _write_manifest(self, state: str) -> None:
+        failed = sum(self._failures.values())
+        manifest = {
+            "clipcli": __version__,
+            "state": state,
+            "records": self.earlier + self._records,
+            "failures": self.earlier_failures + failed,
+            "kinds of failure in the last run": self._failures,
+            "parts": self._parts,
+            **self._about,
+            "settings": self._settings,
+        }
+        self._folder.put(MANIFEST, (json.dumps(manifest, ensure_ascii=False, indent=1) + "\n").encode())
+
+    def how_to_go_on(self) -> str:
+        """Say what is kept of a run that ended early."""
+        count = len(part_names(self._folder.names()))
+        if not count:
+            return "no part was written yet"
+        return f"{count:,} part{'' if count == 1 else 's'} kept in {self._folder.name}; go on with --resume"
+
+
+def _read_manifest(folder: Folder) -> dict[str, Any] | None:
+    data = folder.read(MANIFEST)
+    if data is None:
+        return None
+    try:
+        return dict(json.loads(data))
+    except (TypeError, ValueError):
+        raise OutputError(f"{folder.name.rstrip('/')}/{MANIFEST}: damaged; start anew with --overwrite") from None

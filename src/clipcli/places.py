@@ -1,0 +1,160 @@
+"""Folders to write in, on disk or in an object store: each file in them is whole or absent."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from clipcli.errors import ImageError, OutputError
+from clipcli.files import replacing
+from clipcli.remote import attempted, filesystem, is_remote, path_in
+
+__all__ = ["Folder", "folder_at", "is_folder_name"]
+
+
+def is_folder_name(name: str) -> bool:
+    """Tell whether an output is meant to be a folder: its name ends with a slash, or is a URL."""
+    return name.endswith(("/", os.sep)) or is_remote(name)
+
+
+class Folder(Protocol):
+    """A folder of files."""
+
+    name: str
+
+    def open(self) -> None:
+        """Make it if it isn't there, and keep others from writing in it where the system can do that."""
+
+    def close(self) -> None:
+        """Let others write in it."""
+
+    def names(self) -> list[str]:
+        """Return the names of the files in it."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return what is in a file; ``None`` if there is no such file."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file, replacing one of that name."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+
+
+def folder_at(name: str) -> Folder:
+    """Return the folder of a name; nothing is made yet."""
+    return _StoreFolder(name) if is_remote(name) else _DiskFolder(name)
+
+
+class _DiskFolder:
+    """A folder on disk. All errors are :class:`OutputError`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._path = Path(name)
+        self._lock = FileLock(self._path / ".clipcli.lock")
+
+    def open(self) -> None:
+        try:
+            self._path.mkdir(exist_ok=True)
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise OutputError(f"{self.name}: another run is writing it at this moment; name another folder") from None
+        except FileNotFoundError:
+            raise OutputError(f"{self.name}: cannot be made (no such folder as {self._path.parent})") from None
+        except (OSError, NotImplementedError) as problem:
+            raise self._told(problem) from None
+
+    def close(self) -> None:
+        with suppress(OSError):  # some systems remove no open file; there filelock does it
+            (self._path / ".clipcli.lock").unlink(missing_ok=True)
+        self._lock.release()
+
+    def names(self) -> list[str]:
+        try:
+            return os.listdir(self._path)  # noqa: PTH208
+        except FileNotFoundError:
+            return []
+        except OSError as problem:
+            raise self._told(problem) from None
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self._path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            raise self._told(problem) from None
+
+    def put(self, name: str, data: bytes) -> None:
+        try:
+            with replacing(self._path / name) as temporary, temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut could leave an empty file of that name
+        except OSError as problem:
+            raise self._told(problem) from None
+
+    def remove(self, name: str) -> None:
+        try:
+            (self._path / name).unlink(missing_ok=True)
+        except OSError as problem:
+            raise self._told(problem) from None
+
+    def _told(self, problem: Exception) -> OutputError:
+        return OutputError(f"{self.name}: cannot be written ({getattr(problem, 'strerror', None) or problem})")
+
+
+class _StoreFolder:
+    """What lies below a URL. No store has a lock: two runs that write below one URL at once is for users to avoid."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._url = name.rstrip("/")
+
+    def open(self) -> None:
+        """Do nothing: a store has no folders, only names with slashes in them."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def names(self) -> list[str]:
+        try:
+            found = attempted(lambda: filesystem(self._url).ls(path_in(self._url), detail=False), self._url)
+        except ImageError as problem:
+            if problem.kind == "not_found" and "bucket" not in str(problem):
+                return []
+            raise self._told(problem) from None
+        return [str(name).rpartition("/")[2] for name in found]
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            data: bytes = attempted(lambda: filesystem(self._url).cat_file(self._path(name)), self._url)
+        except ImageError as problem:
+            if problem.kind == "not_found" and "bucket" not in str(problem):
+                return None
+            raise self._told(problem) from None
+        return data
+
+    def put(self, name: str, data: bytes) -> None:
+        try:
+            attempted(lambda: filesystem(self._url).pipe_file(self._path(name), data), self._url)
+        except ImageError as problem:
+            raise self._told(problem) from None
+
+    def remove(self, name: str) -> None:
+        try:
+            attempted(lambda: filesystem(self._url).rm_file(self._path(name)), self._url)
+        except ImageError as problem:
+            raise self._told(problem) from None
+
+    def _path(self, name: str) -> str:
+        return path_in(f"{self._url}/{name}")
+
+    def _told(self, problem: ImageError) -> OutputError:
+        reason = str(problem).removeprefix("cannot be read (").rstrip(")") if "(" in str(problem) else str(problem)
+        return OutputError(f"{self.name}: cannot be written ({reason})")

@@ -1,0 +1,64 @@
+"""Embeddings of images to results: the last step, the same wherever the embeddings were made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clipcli.embeddings import ClassEmbeddings
+from clipcli.errors import ImageError
+from clipcli.items import name_of
+from clipcli.pipeline import Block
+from clipcli.records import Failure, Prediction, Result
+from clipcli.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank
+
+__all__ = ["Ranker"]
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """All that turns embeddings into results; small enough to be sent to other machines.
+
+    Parameters
+    ----------
+    classes
+        The class embeddings of all labels with what belongs to them.
+    top_k
+        How many labels a prediction lists.
+    thresholds
+        When to answer ``unknown``.
+    model, pretrained, precision
+        What made the embeddings, as the records say it.
+    """
+
+    classes: ClassEmbeddings
+    top_k: int
+    thresholds: Thresholds
+    model: str
+    pretrained: str | None
+    precision: str
+
+    def results(self, block: Block[Any]) -> list[Result]:
+        """Rank the labels for the images of one block, all at once; one result for each, in their order."""
+        classes = self.classes
+        vectors = [vector for _, vector in block if not isinstance(vector, ImageError)]
+        stacked = np.stack(vectors) if vectors else np.empty((0, classes.facts.dim), np.float32)
+        similarity = cosine_similarities(stacked, classes.vectors)  # (N, D) x (C, D) -> (N, C)
+        scored = probabilities(similarity, classes.facts.logit_scale, classes.facts.logit_bias)
+        rows = iter(zip(scored, similarity, strict=True))
+        return [
+            Failure(name_of(item), vector.kind, str(vector))
+            if isinstance(vector, ImageError)
+            else self._prediction(name_of(item), *next(rows))
+            for item, vector in block
+        ]
+
+    def _prediction(self, path: str, probability: Any, cosines: Any) -> Prediction:
+        groups = self.classes.groups
+        ranking = rank(self.classes.labels, probability, cosines, self.top_k, self.thresholds)
+        by_group = group_probabilities(groups, probability) if any(groups) else {}
+        return Prediction(
+            path, ranking.label, ranking.top, self.model, self.pretrained, by_group, self.precision
+        )  # fmt: skip
