@@ -13,6 +13,7 @@ from typing import Any
 
 from clipcli import errors
 from clipcli.errors import ClipcliError, ClusterError
+from clipcli.memory import ENVIRONMENT
 
 __all__ = ["ActorPlan", "RayOptions", "connected", "told"]
 
@@ -57,6 +58,7 @@ class ActorPlan:
     most: int
     gpus: float
     processors: float
+    decoders: int
     decoder_processors: float
 
     @classmethod
@@ -67,8 +69,11 @@ class ActorPlan:
         if gpus and not there and options.actors is None:
             raise ClusterError("--ray-gpus: no machine of the cluster has a GPU")
         room = int(there / gpus) if gpus else int(resources.get("CPU", 1.0))
-        least, most = options.actors or (1, max(1, room))
-        return cls(least, most, gpus, 0.5 if gpus else 0.75, 0.5 if gpus else 0.25)
+        alone = options.address is None  # nobody else waits for this Ray's resources
+        least, most = options.actors or (max(1, room) if alone else 1, max(1, room))
+        processors = resources.get("CPU", 1.0)
+        own, decoder = (0.5, 0.5) if gpus else (0.75, 0.25)
+        return cls(least, most, gpus, own, max(1, int((processors - own * most) / decoder)), decoder)
 
 
 @contextmanager
@@ -96,7 +101,7 @@ def connected(address: str | None) -> Iterator[Any]:
         with warnings.catch_warnings(), _stderr_closed():
             warnings.simplefilter("ignore")
             ray.init(
-                address or "local", log_to_driver=False, logging_level=logging.CRITICAL, include_dashboard=None
+                address or "local", runtime_env={"env_vars": ENVIRONMENT}, log_to_driver=False, logging_level=logging.CRITICAL, include_dashboard=None
                 if address else False,
             )  # fmt: skip
     except Exception as problem:  # noqa: BLE001 - Ray raises errors of many kinds here

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
@@ -33,9 +32,8 @@ Pixels = NDArray[np.uint8]
 Answers = Iterator[tuple[Input, "Pixels | ImageError"]]
 
 
-@dataclass(frozen=True)
 class Decode:
-    """A function of a portion's table that yields the tables of its batches.
+    """An actor of Ray Data, a function of a portion's table that yields the tables of its batches.
 
     Parameters
     ----------
@@ -47,19 +45,18 @@ class Decode:
         Images that are encoded at once.
     """
 
-    feed: Any
-    preprocessing: Preprocessing
-    batch_size: int
+    def __init__(self, feed: Any, preprocessing: Preprocessing, batch_size: int) -> None:
+        self._feed, self._preprocessing, self._batch_size = feed, preprocessing, batch_size
+        keep_freed_memory()
 
     def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
         """Decode what is in one portion."""
-        keep_freed_memory()
         portion = Portion.unpacked(table)
-        careful = ray.get(self.feed.begin.remote(portion.index)) >= _TRIES
-        answers = with_care(portion.inputs(), self.preprocessing) if careful else at_once(
-            portion.inputs(), self.preprocessing
+        careful = ray.get(self._feed.begin.remote(portion.index)) >= _TRIES
+        answers = with_care(portion.inputs(), self._preprocessing) if careful else at_once(
+            portion.inputs(), self._preprocessing
         )  # fmt: skip
-        for batch in batches(portion.index, answers, self.batch_size, self.preprocessing):
+        for batch in batches(portion.index, answers, self._batch_size, self._preprocessing):
             yield batch.packed()
 
 

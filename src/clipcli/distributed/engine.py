@@ -187,10 +187,12 @@ class OnRay(Generic[Row]):
         with warnings.catch_warnings():  # newer versions want other names for options, which older ones lack
             warnings.simplefilter("ignore", DeprecationWarning)
             portions = data.read_datasource(FeedSource(feed), override_num_blocks=1, ray_remote_args=self._here)
-            batches = portions.map_batches(
-                Decode(feed, facts.preprocessing, facts.batch_size),
-                batch_size=1, batch_format="pyarrow", num_cpus=plan.decoder_processors, max_retries=-1,
-            )  # fmt: skip
+        # Actors too: they keep what they imported, and their connections to stores.
+        batches = portions.map_batches(
+            Decode, fn_constructor_args=(feed, facts.preprocessing, facts.batch_size), batch_size=1,
+            batch_format="pyarrow", compute=data.ActorPoolStrategy(min_size=1, max_size=plan.decoders),
+            num_cpus=plan.decoder_processors,
+        )  # fmt: skip
         return batches.map_batches(
             Encode, fn_constructor_args=(self._opening(), facts, finish), batch_size=1, batch_format="pyarrow",
             compute=data.ActorPoolStrategy(min_size=plan.least, max_size=plan.most),
