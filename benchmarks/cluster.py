@@ -1,7 +1,7 @@
 """How much of the local engine's speed Ray keeps, and how it grows with actors.
 
-    python -m benchmarks.cluster overhead --photos DIR      one model, the same photographs, in turns
-    python -m benchmarks.cluster scaling                    an encoder that only waits, 1 actor and 8
+python -m benchmarks.cluster overhead --photos DIR      one model, the same photographs, in turns
+python -m benchmarks.cluster scaling                    an encoder that only waits, 1 actor and 8
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -120,6 +121,39 @@ def run_together(tmp_path_factory: pytest.TempPathFactory) -> RunTogether:
         )  # fmt: skip
         answers = zip(commands, json.loads(done.stdout), strict=True)
         return [subprocess.CompletedProcess(command[0], *answer) for command, answer in answers]
+
+    return run_all
+
+
+RunHere = Callable[..., list[subprocess.CompletedProcess[str]]]
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunHere:
+    """Run several command lines in this process, which has imported torch and the stores' libraries already."""
+    from clipcli import remote
+    from clipcli.cli import run
+
+    def run_all(*lines: Sequence[object], **variables: str) -> list[subprocess.CompletedProcess[str]]:
+        import s3fs
+
+        for name, value in {**clean_environment(tmp_path), **variables}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        remote._filesystem.cache_clear()
+        s3fs.S3FileSystem.clear_instance_cache()
+        answers = []
+        for line in lines:
+            streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2)]
+            with monkeypatch.context() as patched:
+                patched.setattr(sys, "stdout", streams[0])
+                patched.setattr(sys, "stderr", streams[1])
+                code = run(list(map(str, line)))
+            for stream in streams:
+                stream.flush()
+            texts = [stream.buffer.getvalue().decode() for stream in streams]  # type: ignore[attr-defined]
+            answers.append(subprocess.CompletedProcess(list(map(str, line)), code, *texts))
+        return answers
 
     return run_all
 

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from clipcli.errors import ImageError, OutputError
 from clipcli.export import check_suffix
 from clipcli.files import replacing
+from clipcli.items import name_of
 from clipcli.parquet import pyarrow_or_error
+from clipcli.pipeline import Block
 from clipcli.records import printable
 from clipcli.store import ModelFacts
 from clipcli.textfiles import csv_line, guarded
@@ -30,6 +32,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "EmbeddingKind",
     "ImageRow",
+    "image_rows",
     "jsonl_line",
     "parquet_table",
     "write_image_embeddings",
@@ -48,6 +51,11 @@ class ImageRow:
 
     path: str
     vector: FloatArray | ImageError
+
+
+def image_rows(block: Block[Any]) -> list[ImageRow]:
+    """Return the rows of a block of embeddings, or of what came in their place."""
+    return [ImageRow(name_of(item), vector) for item, vector in block]
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ class Source:
     image_column
         Where given, the files named are Parquet tables with the encoded pictures in this column. Parquet
         without either has just one column of bytes.
+    offline
+        Refuse what is behind a URL.
     """
 
     names: tuple[str, ...]
@@ -57,6 +59,7 @@ class Source:
     null_separated: bool = False
     path_column: str | None = None
     image_column: str | None = None
+    offline: bool = False
 
     @property
     def columns(self) -> Columns | None:
@@ -95,6 +98,8 @@ def _inputs_of(units: Iterable[Unit]) -> Iterator[Input]:
 
 
 def _all_matches(source: Source) -> dict[str, list[str]]:
+    for name in source.names:
+        _check_offline(source, name)
     matches = {name: _matches(name) for name in source.names if _is_pattern(name)}
     for pattern, matching in matches.items():
         if not matching:
@@ -123,6 +128,21 @@ def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], warn: Warn) -> Ite
 
 def _expanded(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str, Iterator[Unit]]]:
     """Yield each name with the inputs behind it."""
+    for name, units in _behind(source, matches):
+        yield name, (_allowed(unit, source) for unit in units)
+
+
+def _allowed(unit: Unit, source: Source) -> Unit:
+    _check_offline(source, getattr(unit, "path", ""))
+    return unit
+
+
+def _check_offline(source: Source, path: str) -> None:
+    if source.offline and is_remote(path):
+        raise InputError(f"{path}: is behind a network, and --offline forbids to use that")
+
+
+def _behind(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str, Iterator[Unit]]]:
     columns = source.columns
     for name in source.names:
         if name == "-" and source.stream is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,9 @@ from filelock import FileLock, Timeout
 
 from clipcli.errors import ImageError, OutputError
 from clipcli.files import replacing
-from clipcli.remote import attempted, filesystem, is_remote, path_in
+from clipcli.remote import attempted, filesystem, is_remote, path_in, reason_of
+
+_MANY = 1 << 30  # bytes, more than any file here has
 
 __all__ = ["Folder", "folder_at", "is_folder_name"]
 
@@ -133,7 +136,9 @@ class _StoreFolder:
 
     def read(self, name: str) -> bytes | None:
         try:
-            data: bytes = attempted(lambda: filesystem(self._url).cat_file(self._path(name)), self._url)
+            # With a range, s3fs doesn't ask for the size first: that costs a request, and its errors say less.
+            ask = partial(filesystem(self._url).cat_file, self._path(name), start=0, end=_MANY)
+            data: bytes = attempted(ask, self._url)
         except ImageError as problem:
             if problem.kind == "not_found" and "bucket" not in str(problem):
                 return None
@@ -156,5 +161,4 @@ class _StoreFolder:
         return path_in(f"{self._url}/{name}")
 
     def _told(self, problem: ImageError) -> OutputError:
-        reason = str(problem).removeprefix("cannot be read (").rstrip(")") if "(" in str(problem) else str(problem)
-        return OutputError(f"{self.name}: cannot be written ({reason})")
+        return OutputError(f"{self.name}: cannot be written ({reason_of(problem)})")

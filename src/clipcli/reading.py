@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError
+from clipcli.parts import part_names
 from clipcli.textfiles import tsv_cell, unguarded
 from clipcli.zeroshot import Score
 
@@ -47,13 +48,21 @@ class ReadRecord:
 
 
 def read_results(file: Path) -> Iterator[ReadRecord]:
-    """Read a results file record by record; the suffix tells the format.
+    """Read a results file record by record, or the parts of a folder; the suffix tells the format.
 
     Raises
     ------
     InputError
-        If the file cannot be read, is damaged (the record is named) or no results file.
+        If the file cannot be read, is damaged (the record is named) or no results file; or the folder has no
+        parts.
     """
+    if file.is_dir():
+        parts = part_names(path.name for path in file.iterdir())
+        if not parts:
+            raise InputError(f"{file}: a folder without parts of results; name a results file")
+        for part in parts:
+            yield from read_results(file / part)
+        return
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise InputError(f"{file}: unknown format {file.suffix!r}; choose one of {', '.join(_READERS)}")

@@ -6,6 +6,7 @@ Who the user is, and where a store is found, each store's own library takes from
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ __all__ = [
     "open_url",
     "path_in",
     "read_url",
+    "reason_of",
     "within",
 ]
 
@@ -31,7 +33,7 @@ _EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure",
     "http": "http", "https": "http",
 }  # fmt: skip
-_PAUSES = (0.2, 0.8, 3.2)  # seconds between attempts, beside those that the stores' own libraries make
+_PAUSES = (0.2, 0.8, 3.2)  # seconds between attempts over HTTP; the stores' own libraries ask again by themselves
 _REFUSED = (
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
     "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure",
@@ -59,6 +61,8 @@ def _scheme(url: str) -> str:
 def _filesystem(scheme: str) -> Any:
     import fsspec
 
+    for name in ("adlfs", "azure", "fsspec", "gcsfs", "s3fs"):  # what they log, with tracebacks, we tell in a line
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError:
@@ -118,6 +122,8 @@ def is_folder_url(url: str) -> bool:
     """
     if _EXTRAS[_scheme(url)] == "http":
         return False
+    if url.endswith("/"):
+        return True
     try:
         return bool(attempted(lambda: filesystem(url).isdir(path_in(url)), url))
     except ImageError as problem:
@@ -138,7 +144,7 @@ def list_url(url: str) -> Iterator[str]:
         for name in names:
             yield f"{scheme}://{name}"
     except ImageError as problem:
-        raise InputError(f"{url}: cannot be listed ({problem})") from None
+        raise InputError(f"{url}: cannot be listed ({reason_of(problem)})") from None
 
 
 def glob_url(pattern: str) -> list[str]:
@@ -147,7 +153,7 @@ def glob_url(pattern: str) -> list[str]:
     try:
         paths = attempted(lambda: filesystem(pattern).glob(path_in(pattern)), pattern)
     except ImageError as problem:
-        raise InputError(f"{pattern}: cannot be listed ({problem})") from None
+        raise InputError(f"{pattern}: cannot be listed ({reason_of(problem)})") from None
     return sorted(f"{scheme}://{path}" for path in paths)
 
 
@@ -183,7 +189,7 @@ def within(table: str, name: str) -> str:
 
 def attempted(ask: Callable[[], Answer], url: str) -> Answer:
     """Ask a store, again where the connection failed, and tell what stays wrong in our own errors."""
-    for pause in (*_PAUSES, None):
+    for pause in (*(_PAUSES if _EXTRAS[_scheme(url)] == "http" else ()), None):
         try:
             return ask()
         except ClipcliError:
@@ -196,15 +202,11 @@ def attempted(ask: Callable[[], Answer], url: str) -> Answer:
 
 
 def _may_pass(problem: BaseException) -> bool:
-    """Tell whether asking again can help: yes for connections, and for servers that are out of order."""
-    if isinstance(problem, FileNotFoundError | PermissionError | IsADirectoryError | NotImplementedError):
-        return False
-    if _code(problem) in ("InvalidRange", "NoSuchBucket", "InvalidBucketName", *_REFUSED):
-        return False
-    if type(problem).__name__ in (*_NOT_NAMED, "InvalidURL", "ParamValidationError"):
+    """Tell whether asking a web server again can help: yes where the connection failed, or it is out of order."""
+    if isinstance(problem, FileNotFoundError | PermissionError | NotImplementedError | ValueError):
         return False
     status = getattr(problem, "status", None)
-    return not isinstance(status, int) or status >= 500 or status == 429
+    return not isinstance(status, int) or status in (429, 500, 502, 503, 504)
 
 
 def _told(problem: BaseException, url: str) -> ClipcliError:
@@ -222,6 +224,11 @@ def _told(problem: BaseException, url: str) -> ClipcliError:
     if code == "InvalidRange" or status == 416:
         return ImageError("empty", "the file is empty (0 bytes)")
     return ImageError("unreadable", f"cannot be read ({_one_line(problem)})")
+
+
+def reason_of(problem: ImageError) -> str:
+    """Return what is behind an error of :func:`attempted`, to be told of something else than reading."""
+    return str(problem).removeprefix("cannot be read (").removesuffix(")" if "cannot be read (" in str(problem) else "")
 
 
 def _code(problem: BaseException) -> str:

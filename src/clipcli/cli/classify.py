@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,14 +12,13 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.destination import Destination, Format, is_folder
+from clipcli.cli.engines import begin_parts, into_parts, open_engine
 from clipcli.cli.messages import Messages
-from clipcli.cli.parts import begin_parts, into_parts
 from clipcli.cli.progress import with_progress
 from clipcli.errors import InputError, Interrupted, LabelError
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
-    from clipcli.distributed.cluster import RayOptions
     from clipcli.inputs import Input, Source
     from clipcli.parts import PartedOutput
     from clipcli.records import Result
@@ -146,8 +144,11 @@ def classify(
         offline=offline, warn=messages.warn,
     )  # fmt: skip
     _tell_text(classifier, messages)
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column)
-    with _engine(classifier, cluster) as working:
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, offline)
+    with open_engine(
+        classifier, cluster, lambda precision: classifier.ranker(precision).results,
+        lambda items, even_batches: classifier.classify(items, even_batches=even_batches),
+    ) as working:  # fmt: skip
         done, failed = _Run(classifier, working, source, destination, messages).carry_out(part_size, show=show)
     if cluster is None:
         _tell_images(classifier, messages)
@@ -179,20 +180,6 @@ def _tell_images(classifier: Classifier, messages: Messages) -> None:
     where = f" on {classifier.ran_on}" if classifier.ran_on else ""
     where += "" if classifier.is_loaded else ", the model was not loaded"
     messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded{where}")
-
-
-@contextmanager
-def _engine(classifier: Classifier, cluster: RayOptions | None) -> Iterator[Engine[Result]]:
-    """Open what does the work: this process, or a cluster."""
-    if cluster is None:
-        from clipcli.work import InTurn
-
-        yield InTurn(lambda items, even_batches: classifier.classify(items, even_batches=even_batches))
-        return
-    from clipcli.distributed.engine import OnRay
-
-    with OnRay(classifier, cluster, lambda precision: classifier.ranker(precision).results) as engine:
-        yield engine
 
 
 @dataclass(frozen=True)

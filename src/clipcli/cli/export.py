@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.destination import is_folder
+from clipcli.cli.engines import begin_parts, into_parts, open_engine
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
+from clipcli.errors import ImageError, OutputError
+
+if TYPE_CHECKING:
+    from clipcli.embedder import Embedder
+    from clipcli.export_images import ImageRow
+    from clipcli.inputs import Input, Source
+    from clipcli.parts import PartedOutput
+    from clipcli.store import ModelFacts
+    from clipcli.work import Engine
 
 __all__ = ["app"]
 
@@ -83,19 +96,43 @@ class Dtype(str, Enum):
     float16 = "float16"
 
 
+class PartFormat(str, Enum):
+    """The form of the parts of a folder; the names of :data:`clipcli.part_forms.PART_SUFFIXES`."""
+
+    parquet = "parquet"
+    jsonl = "jsonl"
+
+
 @app.command("images")
 def export_images(
     inputs: options.Inputs,
-    output: OutputFile,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE|FOLDER/|URL", show_default=False,
+            help="Where to: .npy, .npz, .safetensors, .parquet, .csv or .jsonl; or a folder (end its name with /).",
+        ),
+    ],
     dtype: Annotated[Dtype, typer.Option("--dtype", help="Numbers of four bytes or of two.")] = Dtype.float32,
+    form: Annotated[
+        PartFormat | None,
+        typer.Option("--format", "-f", help="The parts of a folder. [default: parquet]", show_default=False),
+    ] = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    part_size: options.PartSize = 4096,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    engine: options.Engine = "torch",
+    engine: options.AnyEngine = "torch",
     offline: options.Offline = False,
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
+    image_column: options.ImageColumn = None,
+    ray_address: options.RayAddress = None,
+    ray_actors: options.RayActors = None,
+    ray_gpus: options.RayGpus = None,
     batch_size: options.BatchSize = None,
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
@@ -110,32 +147,113 @@ def export_images(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.embedder import Embedder
-    from clipcli.errors import ImageError
-    from clipcli.export import check_suffix
-    from clipcli.export_images import ImageRow, write_image_embeddings
-    from clipcli.files import check_writable
-    from clipcli.inputs import Source, count_files, discover
-    from clipcli.items import name_of
-    from clipcli.records import printable
+    from clipcli.export_images import image_rows
+    from clipcli.inputs import Source
 
-    check_suffix(output)
-    check_writable(output, [*inputs, pretrained])
+    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus)
+    suffix = _check_output(output, form, [*inputs, pretrained], in_parts_only=resume or overwrite)
+    if resume and _is_complete(output):
+        messages.warn(f"{output}: complete already, nothing to do; leave --resume out to make it anew")
+        return
     embedder = Embedder(
-        model, pretrained=pretrained, device=device, precision=precision, engine=engine,
+        model, pretrained=pretrained, device=device, precision=precision, engine=encoder_engine,
         batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
         cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
     )  # fmt: skip
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column)
-    blocks = embedder.embed(discover(source, messages.warn))
-    rows = (ImageRow(name_of(item), vector) for block in blocks for item, vector in block)
-    written = write_image_embeddings(rows, output, embedder.facts(), embedder.image_fingerprint(), dtype.value)
-    done = failed = 0
-    for row in with_progress(written, lambda: count_files(source), messages):
-        done += 1
-        if isinstance(row.vector, ImageError):
-            failed += 1
-            messages.error(f"{printable(row.path)}: {row.vector}")
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, offline)
+    with open_engine(
+        embedder, cluster, lambda _: image_rows, lambda items, even: _rows(embedder, items, even)
+    ) as working:
+        run = _Run(embedder, working, source, output, dtype.value, messages)
+        rows, kept = run.into_folder(suffix, part_size, resume, overwrite) if suffix else (run.into_file(), None)
+        done, failed = _counted(rows, source, messages, kept)
     messages.detail(f"wrote {done - failed} image embeddings to {output}")
     if failed:
         messages.warn(f"{failed} of {done} images failed")
         raise typer.Exit(1)
+
+
+def _check_output(
+    output: str, form: PartFormat | None, inputs: Sequence[str | None], *, in_parts_only: bool
+) -> str | None:
+    """Return the form of the parts where it is a folder; ``None`` where it is a file that can be written."""
+    from clipcli.export import check_suffix
+    from clipcli.files import check_writable
+    from clipcli.part_forms import check_part_suffix
+
+    if is_folder(output):
+        return check_part_suffix(output, form.value if form else None)
+    if in_parts_only or form is not None:
+        raise OutputError(f"{output}: --resume, --overwrite and --format go with a folder; end its name with /")
+    check_suffix(Path(output))
+    check_writable(Path(output), inputs)
+    return None
+
+
+def _is_complete(folder: str) -> bool:
+    from clipcli.parts import is_complete_folder
+    from clipcli.places import folder_at
+
+    return is_complete_folder(folder_at(folder))
+
+
+def _rows(embedder: Embedder, items: Iterable[Input], even_batches: bool) -> Iterator[ImageRow]:
+    from clipcli.export_images import image_rows
+
+    for block in embedder.embed(items, even_batches=even_batches):
+        yield from image_rows(block)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of ``export images``."""
+
+    embedder: Embedder
+    engine: Engine[ImageRow]
+    source: Source
+    output: str
+    dtype: str
+    messages: Messages
+
+    def into_file(self) -> Iterator[ImageRow]:
+        """Write one file, as its suffix says."""
+        from clipcli.export_images import write_image_embeddings
+        from clipcli.inputs import discover
+
+        facts, fingerprint = self._model()
+        rows = self.engine.rows(discover(self.source, self.messages.warn))
+        return write_image_embeddings(rows, Path(self.output), facts, fingerprint, self.dtype)
+
+    def into_folder(
+        self, suffix: str, size: int, resume: bool, overwrite: bool
+    ) -> tuple[Iterator[ImageRow], PartedOutput[ImageRow]]:
+        """Write parts."""
+        from clipcli.export_images import EmbeddingKind
+        from clipcli.part_forms import embedding_parts
+
+        facts, fingerprint = self._model()
+        kind = EmbeddingKind.of(facts, fingerprint, self.dtype)
+        settings = {**kind.metadata(), "part size": size, "batch size": self.embedder.batch_size}
+        kept = begin_parts(self.output, embedding_parts(suffix, kind), settings, {}, resume=resume, overwrite=overwrite)
+        return into_parts(self.engine, self.source, kept, size, self.messages.warn), kept
+
+    def _model(self) -> tuple[ModelFacts, str]:
+        elsewhere = getattr(self.engine, "facts", None)
+        fingerprint = elsewhere.fingerprint if elsewhere else self.embedder.image_fingerprint()
+        return self.embedder.facts(), fingerprint
+
+
+def _counted(
+    rows: Iterator[ImageRow], source: Source, messages: Messages, kept: PartedOutput[ImageRow] | None
+) -> tuple[int, int]:
+    """Take all rows and tell of failures; return how many there are, and how many of them are failures."""
+    from clipcli.inputs import count_files
+    from clipcli.records import printable
+
+    done = failed = 0
+    for row in with_progress(rows, lambda: count_files(source), messages, kept):
+        done += 1
+        if isinstance(row.vector, ImageError):
+            failed += 1
+            messages.error(f"{printable(row.path)}: {row.vector}")
+    return (done + kept.earlier, failed + kept.earlier_failures) if kept else (done, failed)

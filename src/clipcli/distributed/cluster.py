@@ -101,9 +101,12 @@ def connected(address: str | None) -> Iterator[Any]:
         with warnings.catch_warnings(), _stderr_closed():
             warnings.simplefilter("ignore")
             ray.init(
-                address or "local", runtime_env={"env_vars": ENVIRONMENT}, log_to_driver=False, logging_level=logging.CRITICAL, include_dashboard=None
-                if address else False,
-            )  # fmt: skip
+                address or "local",
+                runtime_env={"env_vars": ENVIRONMENT},
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                include_dashboard=None if address else False,
+            )
     except Exception as problem:  # noqa: BLE001 - Ray raises errors of many kinds here
         where = f"--ray-address {address}: no cluster can be joined" if address else "Ray cannot be started here"
         raise ClusterError(f"{where} ({_first_line(problem)})") from None

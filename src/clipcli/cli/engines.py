@@ -1,0 +1,68 @@
+"""What does the work, this process or a cluster; and runs whose rows go into a folder of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from clipcli.errors import Interrupted
+
+if TYPE_CHECKING:
+    from clipcli.distributed.cluster import RayOptions
+    from clipcli.embedder import Embedder
+    from clipcli.inputs import Input, Source
+    from clipcli.parts import PartedOutput, PartForm
+    from clipcli.work import Engine
+
+__all__ = ["begin_parts", "into_parts", "open_engine"]
+
+Row = TypeVar("Row")
+
+
+@contextmanager
+def open_engine(
+    embedder: Embedder, cluster: RayOptions | None, finish: Callable[[str], Callable[[Any], list[Row]]],
+    process: Callable[[Iterable[Input], bool], Iterator[Row]],
+) -> Iterator[Engine[Row]]:  # fmt: skip
+    """Open what does the work.
+
+    Parameters
+    ----------
+    cluster
+        Where given, the work is done there, and ``finish`` says how embeddings become rows; see
+        :class:`clipcli.distributed.engine.OnRay`.
+    process
+        How inputs become rows in this process; see :class:`clipcli.work.InTurn`.
+    """
+    if cluster is None:
+        from clipcli.work import InTurn
+
+        yield InTurn(process)
+        return
+    from clipcli.distributed.engine import OnRay
+
+    with OnRay(embedder, cluster, finish) as engine:
+        yield engine
+
+
+def begin_parts(
+    folder: str, form: PartForm[Row], settings: dict[str, Any], about: dict[str, Any], *, resume: bool, overwrite: bool
+) -> PartedOutput[Row]:
+    """Begin a folder of parts, or go on with one."""
+    from clipcli.parts import PartedOutput
+    from clipcli.places import folder_at
+
+    return PartedOutput(folder_at(folder), form, settings, about, resume=resume, overwrite=overwrite)
+
+
+def into_parts(engine: Engine[Row], source: Source, output: PartedOutput[Row], size: int, warn: Any) -> Iterator[Row]:
+    """Discover, work and write; yield the rows as they come."""
+    from clipcli.inputs import discover_units
+    from clipcli.work import in_chunks
+
+    chunks = output.rest(in_chunks(discover_units(source, warn), size))
+    try:
+        yield from output.write(engine.pieces(chunks))
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted: {output.how_to_go_on()}") from None
