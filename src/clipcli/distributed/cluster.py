@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,6 +86,8 @@ def connected(address: str | None) -> Iterator[Any]:
     ClusterError
         If Ray is not installed, cannot be started, or nothing answers.
     """
+    if address:
+        _check_answers(address)
     for name, value in (
         ("RAY_BACKEND_LOG_LEVEL", "fatal"),  # its C++ side would write warnings to our stderr
         ("RAY_USAGE_STATS_ENABLED", "0"),  # nothing is sent home
@@ -110,10 +113,25 @@ def connected(address: str | None) -> Iterator[Any]:
     except Exception as problem:  # noqa: BLE001 - Ray raises errors of many kinds here
         where = f"--ray-address {address}: no cluster can be joined" if address else "Ray cannot be started here"
         raise ClusterError(f"{where} ({_first_line(problem)})") from None
+    # What Ray has to say of lost machines it would print to stdout, where the records go; there is no public way
+    # to keep it from that.
+    ray._private.worker._worker_logs_enabled = False  # noqa: SLF001
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """See whether anybody listens there; Ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise ClusterError(f"--ray-address {address}: no cluster can be joined ({reason})") from None
 
 
 @contextmanager
