@@ -1,7 +1,8 @@
-"""How much of the local engine's speed Ray keeps, and how it grows with actors.
+"""How much of the local engine's speed Ray keeps, how it grows with actors, and what limits it.
 
-python -m benchmarks.cluster overhead --photos DIR      one model, the same photographs, in turns
-python -m benchmarks.cluster scaling                    an encoder that only waits, 1 actor and 8
+``python -m benchmarks.cluster overhead --photos DIR``: one model, the same photographs, in turns.
+``python -m benchmarks.cluster scaling``: an encoder that only waits, one actor and eight.
+``python -m benchmarks.cluster limits``: what a core decodes, and what a driver writes.
 """
 
 from __future__ import annotations
@@ -20,12 +21,20 @@ import numpy as np
 
 from benchmarks.material import make_photos
 from clipcli import Classifier
+from clipcli.decoding import pixels_of, read_input
 from clipcli.distributed.cluster import RayOptions
 from clipcli.distributed.encode import EncoderOptions
 from clipcli.distributed.engine import OnRay
+from clipcli.distributed.portions import Rows
 from clipcli.items import FileInput
+from clipcli.part_forms import result_parts
+from clipcli.parts import PartedOutput
+from clipcli.places import folder_at
 from clipcli.preprocess import Preprocessing
+from clipcli.records import Prediction
 from clipcli.work import InTurn, Piece, in_chunks
+from clipcli.writers import Layout
+from clipcli.zeroshot import Score
 
 LABELS = ["cat", "dog", "a cup of coffee"]
 
@@ -145,10 +154,55 @@ def scaling(photos: list[Path], actors: int, count: int) -> Speed:
         return speed_of(engine.pieces(in_chunks(files, 256)), count, began)
 
 
+# --- what limits a cluster ----------------------------------------------------------------------------------
+
+
+def decoding(folder: Path, preprocessing: Preprocessing) -> dict[str, float]:
+    """Measure photographs a second that one core reads, decodes and resizes, by their longest side."""
+    rates = {}
+    for longest in (500, 1600, 4000):
+        photos = [FileInput(str(path), str(path)) for path in make_photos(folder / str(longest), 16, longest)]
+        began, count = time.process_time(), 0
+        while time.process_time() - began < 5:
+            for item in photos:
+                pixels_of(read_input(item), preprocessing)
+            count += len(photos)
+        rates[f"{longest} px"] = count / (time.process_time() - began)
+    return rates
+
+
+def driver(folder: Path, count: int) -> float:
+    """Measure records a second that a driver unpacks and writes as Parquet: five labels each, 4096 a part."""
+    scores = tuple(Score(f"label {rank}", 0.5 / rank, 0.3 / rank) for rank in range(1, 6))
+    chunks = list(in_chunks((FileInput(f"s3://bucket/{n:012}.jpg", "") for n in range(count)), 4096))
+    packed = [
+        (
+            chunk,
+            Rows(0, 0, False, [Prediction(unit.name, "a", scores, "m") for unit in chunk.units[first : first + 32]]),
+        )
+        for chunk in chunks
+        for first in range(0, len(chunk.units), 32)
+    ]
+    tables = [(chunk, rows.packed()) for chunk, rows in packed]
+    output = PartedOutput(folder_at(f"{folder}/out/"), result_parts(Layout("parquet", 5, grouped=False)), {})
+
+    def pieces() -> Iterator[Piece[Any]]:
+        places: dict[int, int] = {}
+        for chunk, table in tables:
+            for rows in Rows.unpacked(table):
+                first = places.get(chunk.number, 0)
+                places[chunk.number] = first + len(rows.rows)
+                yield Piece(chunk, first, rows.rows)
+
+    began = time.monotonic()
+    written = sum(1 for _ in output.write(pieces()))
+    return written / (time.monotonic() - began)
+
+
 def main() -> None:
     """Measure, and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["overhead", "scaling"])
+    parser.add_argument("what", choices=["overhead", "scaling", "limits"])
     parser.add_argument("--photos", type=Path, help="a folder of photographs")
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--count", type=int, default=5000)
@@ -159,6 +213,11 @@ def main() -> None:
             photos = make_photos(Path(folder), 64, 64)
             one, eight = scaling(photos, 1, 32 * 40), scaling(photos, 8, 32 * 320)
             print(json.dumps({"1": vars(one), "8": vars(eight), "times": eight.steady / one.steady}))
+            return
+        if given.what == "limits":
+            preprocessing = Classifier(given.model, labels=LABELS).image_encoder.preprocessing
+            rates = {"decoded": decoding(Path(folder), preprocessing), "written": driver(Path(folder), 200_000)}
+            print(json.dumps(rates))
             return
         photos = sorted(given.photos.iterdir()) if given.photos else make_photos(Path(folder), 250, 500)
         photos = [path for path in photos if path.suffix.lower() in (".jpg", ".jpeg", ".png")]

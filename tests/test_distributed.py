@@ -20,8 +20,6 @@ from PIL import Image
 from clipcli.parts import part_names
 from conftest import clean_environment
 
-pytestmark = pytest.mark.xdist_group("ray")  # one Ray at a time
-
 COUNT = 5000
 LABELS = ("-l", "cat", "-l", "dog", "-l", "a cup of coffee")
 

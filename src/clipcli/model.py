@@ -89,6 +89,8 @@ def check_precision(wish: str) -> None:
 
 def check_engine(wish: str, device: str = "auto") -> None:
     """Raise :class:`ModelError` unless ``wish`` is one of :data:`ENGINES`, is installed and runs on the device."""
+    if wish.partition("+")[0] == "ray":
+        raise ModelError(f"--engine {wish} is for classify and export images")
     if wish not in ENGINES:
         raise ModelError(f"--engine {wish}: choose one of {', '.join(ENGINES)}")
     if wish == "torch":

@@ -77,6 +77,8 @@ class PartedOutput(Generic[Row]):
 
     Attributes
     ----------
+    parts
+        How many there are.
     earlier, earlier_failures
         How many records an interrupted run left behind, and how many of these are failures; known as far as
         chunks were passed over.
@@ -94,7 +96,7 @@ class PartedOutput(Generic[Row]):
         self._folder, self._form = folder, form
         self._settings, self._about = {**settings, "format": form.suffix}, about or {}
         self.earlier = self.earlier_failures = 0
-        self._records = self._parts = 0
+        self._records = self.parts = 0
         self._failures: dict[str, int] = {}
         folder.open()
         try:
@@ -139,7 +141,7 @@ class PartedOutput(Generic[Row]):
                 continue
             if part[2] != chunk.digest:
                 raise self._changed(chunk.number)
-            self._parts += 1
+            self.parts += 1
             self.earlier += int(part[3])
             self.earlier_failures += int(part[4])
         if self._there:
@@ -168,7 +170,7 @@ class PartedOutput(Generic[Row]):
                 raise OutputError(f"{self._folder.name}: {len(gathered)} parts are not whole; {self.how_to_go_on()}")
             self._write_manifest("complete")
         except BaseException:
-            if self._is_new and not self._parts:  # there is nothing to go on from
+            if self._is_new and not self.parts:  # there is nothing to go on from
                 self._folder.remove(MANIFEST)
             raise
         finally:
@@ -182,7 +184,7 @@ class PartedOutput(Generic[Row]):
                 self._folder.put(name, self._form.encode(rows))
             except OutputError as problem:
                 raise OutputError(f"{problem}; {self.how_to_go_on()}") from None
-            self._parts += 1
+            self.parts += 1
         self._records += len(rows)
         for kind in failures:
             self._failures[kind] = self._failures.get(kind, 0) + 1
@@ -195,7 +197,7 @@ class PartedOutput(Generic[Row]):
             "records": self.earlier + self._records,
             "failures": self.earlier_failures + failed,
             "kinds of failure in the last run": self._failures,
-            "parts": self._parts,
+            "parts": self.parts,
             **self._about,
             "settings": self._settings,
         }

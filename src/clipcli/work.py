@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from clipcli.items import Input, Unit, is_input
 
-__all__ = ["Chunk", "Engine", "Gathered", "InTurn", "Piece", "in_chunks", "in_order"]
+__all__ = ["Chunk", "EncoderFacts", "Engine", "Gathered", "InTurn", "Piece", "in_chunks", "in_order"]
 
 Row = TypeVar("Row")
 
@@ -92,8 +92,24 @@ def in_chunks(units: Iterable[Unit], size: int) -> Iterator[Chunk]:
         yield Chunk(number, tuple(gathered))
 
 
+class EncoderFacts(Protocol):
+    """What an image encoder turned out to be where it was opened."""
+
+    @property
+    def precision(self) -> str:
+        """What it computes in."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identify what makes the image embeddings."""
+
+
 class Engine(Protocol[Row]):
     """What turns inputs into rows."""
+
+    @property
+    def facts(self) -> EncoderFacts | None:
+        """What the image encoder is, where it is opened elsewhere than in this process."""
 
     def rows(self, items: Iterable[Input], *, even_batches: bool = False) -> Iterator[Row]:
         """Yield a row for each input, in their order."""
@@ -111,6 +127,8 @@ class InTurn(Generic[Row]):
         Yields one row for each input, in their order; it may take in some inputs ahead. Its second argument
         says whether the last batch is filled up, see :class:`~clipcli.pipeline.Plan`.
     """
+
+    facts = None
 
     def __init__(self, process: Callable[[Iterable[Input], bool], Iterator[Row]]) -> None:
         self._process = process

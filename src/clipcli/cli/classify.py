@@ -243,7 +243,7 @@ class _Run:
         return Layout(self.destination.form.value, top_k, any(classes.groups))
 
     def _settings(self) -> dict[str, Any]:
-        facts = getattr(self.engine, "facts", None)
+        facts = self.engine.facts
         settings = self.classifier.settings(*((facts.precision, facts.fingerprint) if facts else ()))
         return settings | vars(self._layout())
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from clipcli.errors import Interrupted
+from clipcli.errors import ClusterError, InputError, Interrupted
 
 if TYPE_CHECKING:
     from clipcli.distributed.cluster import RayOptions
@@ -66,3 +66,7 @@ def into_parts(engine: Engine[Row], source: Source, output: PartedOutput[Row], s
         yield from output.write(engine.pieces(chunks))
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted: {output.how_to_go_on()}") from None
+    except (ClusterError, InputError) as problem:
+        if not output.parts:
+            raise
+        raise type(problem)(f"{problem}; {output.how_to_go_on()}") from None

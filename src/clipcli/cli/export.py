@@ -238,7 +238,7 @@ class _Run:
         return into_parts(self.engine, self.source, kept, size, self.messages.warn), kept
 
     def _model(self) -> tuple[ModelFacts, str]:
-        elsewhere = getattr(self.engine, "facts", None)
+        elsewhere = self.engine.facts
         fingerprint = elsewhere.fingerprint if elsewhere else self.embedder.image_fingerprint()
         return self.embedder.facts(), fingerprint
 
