@@ -173,6 +173,33 @@ def test_a_driver_that_is_killed_leaves_whole_parts_and_a_resumed_run_adds_the_r
     assert_same(rows_in(tmp_path / "out"), expected)
 
 
+def test_no_more_inputs_are_taken_than_there_is_room_for(cluster: Any, album: Path, tiny_clip: Path) -> None:
+    from clipcli.distributed.cluster import RayOptions
+    from clipcli.distributed.engine import OnRay
+    from clipcli.embedder import Embedder
+    from clipcli.export_images import image_rows
+    from clipcli.items import FileInput
+    from clipcli.work import in_chunks
+
+    files = [FileInput(str(path), str(path)) for path in sorted(album.rglob("*.jpg"))]
+    taken = done = most = 0
+
+    def stream() -> Iterator[FileInput]:
+        nonlocal taken
+        for item in files:
+            taken += 1
+            yield item
+
+    embedder = Embedder(f"local-dir:{tiny_clip}", device="cpu", cache=False, batch_size=32)
+    with OnRay(embedder, RayOptions(cluster.address, actors=(1, 1)), lambda _: image_rows) as engine:
+        room = (8 + 4 * int(engine._ray.cluster_resources()["CPU"])) * 128  # images in portions
+        for piece in engine.pieces(in_chunks(stream(), 128)):
+            most = max(most, taken - done)
+            done += len(piece.rows)
+    assert (taken, done) == (COUNT, COUNT)
+    assert most <= room + 2 * 128 < COUNT
+
+
 def test_shards_become_parts_and_embeddings_too(
     cluster: Any, album: Path, model: tuple[str, ...], environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -106,7 +106,7 @@ def classify(
     clipcli classify holiday/ --labels labels.txt -o results.csv
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus)
+    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
     if output is not None and not is_folder(output):
         from clipcli.files import check_writable
 
@@ -200,7 +200,11 @@ class _Run:
         kept, written = self._written(part_size, show=show)
         to_people, source = self.destination.is_for_people(), self.source
         done = failed = 0
-        shown = written if to_people else with_progress(written, lambda: count_files(source), self.messages, kept)
+        shown = written
+        if not to_people:
+            shown = with_progress(
+                written, lambda: count_files(source), self.messages, kept, lambda result: isinstance(result, Failure)
+            )
         for result in shown:
             done += 1
             if isinstance(result, Failure):

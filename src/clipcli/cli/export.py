@@ -150,7 +150,7 @@ def export_images(
     from clipcli.export_images import image_rows
     from clipcli.inputs import Source
 
-    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus)
+    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
     suffix = _check_output(output, form, [*inputs, pretrained], in_parts_only=resume or overwrite)
     if resume and _is_complete(output):
         messages.warn(f"{output}: complete already, nothing to do; leave --resume out to make it anew")
@@ -251,9 +251,13 @@ def _counted(
     from clipcli.records import printable
 
     done = failed = 0
-    for row in with_progress(rows, lambda: count_files(source), messages, kept):
+    for row in with_progress(rows, lambda: count_files(source), messages, kept, _is_failure):
         done += 1
         if isinstance(row.vector, ImageError):
             failed += 1
             messages.error(f"{printable(row.path)}: {row.vector}")
     return (done + kept.earlier, failed + kept.earlier_failures) if kept else (done, failed)
+
+
+def _is_failure(row: ImageRow) -> bool:
+    return isinstance(row.vector, ImageError)

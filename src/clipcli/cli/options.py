@@ -181,7 +181,8 @@ BatchSize = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", metavar="N", min=1, envvar="CLIPCLI_WORKERS", rich_help_panel=_RUNNING, help="Decoding threads."
+        "--workers", metavar="N", min=1, envvar="CLIPCLI_WORKERS", rich_help_panel=_RUNNING,
+        help="Decoding threads; on a cluster, decoders.",
     ),
 ]  # fmt: skip
 CacheDir = Annotated[
@@ -258,7 +259,7 @@ def bytes_in(size: str) -> int:
 
 
 def cluster_or_none(
-    engine: str, address: str | None, actors: str | None, gpus: float | None
+    engine: str, address: str | None, actors: str | None, gpus: float | None, workers: int | None
 ) -> tuple[str, RayOptions | None]:
     """Turn ``--engine`` and the options of a cluster into what runs the image encoder, and on which cluster.
 
@@ -274,7 +275,7 @@ def cluster_or_none(
         raise ModelError(f"--engine {engine}: choose one of ray, ray+openvino")
     from clipcli.distributed.cluster import RayOptions
 
-    return encoder or "torch", RayOptions(address, _range(actors) if actors else None, gpus)
+    return encoder or "torch", RayOptions(address, _range(actors) if actors else None, gpus, workers)
 
 
 def _range(actors: str) -> tuple[int, int]:

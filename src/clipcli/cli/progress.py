@@ -18,12 +18,14 @@ class Kept(Protocol):
     """What knows how much was done before; :class:`clipcli.results.ResultFile` does."""
 
     earlier: int
+    earlier_failures: int
 
 
 def with_progress(
-    items: Iterable[Item], count: Callable[[], int | None], messages: Messages, kept: Kept | None = None
-) -> Iterator[Item]:
-    """Pass items on and show how many came, how fast, and how long the rest will take.
+    items: Iterable[Item], count: Callable[[], int | None], messages: Messages, kept: Kept | None = None,
+    is_failure: Callable[[Item], bool] = lambda _: False,
+) -> Iterator[Item]:  # fmt: skip
+    """Pass items on and show how many came, how many failed, how fast, and how long the rest will take.
 
     Parameters
     ----------
@@ -45,10 +47,18 @@ def with_progress(
             too_early = (task.elapsed or 0.0) < 1.0  # what the cache gives at once says nothing of the rest
             return Text(f"{speed:.1f}/s" if speed and not too_early else "", style="dim")
 
-    columns = (BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
+    class FailuresColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            failures = task.fields["failures"]
+            return Text(f"{failures:,} failed" if failures else "", style="red")
+
+    columns = (BarColumn(), MofNCompleteColumn(), RateColumn(), FailuresColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("images", total=None)
+        task = progress.add_task("images", total=None, failures=0)
         threading.Thread(target=lambda: progress.update(task, total=count()), daemon=True).start()
+        failures = 0
         for done, item in enumerate(items, start=1):
-            progress.update(task, completed=done + (kept.earlier if kept else 0))
+            failures += is_failure(item)
+            before, failed_before = (kept.earlier, kept.earlier_failures) if kept else (0, 0)
+            progress.update(task, completed=done + before, failures=failures + failed_before)
             yield item

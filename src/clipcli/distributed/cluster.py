@@ -34,11 +34,14 @@ class RayOptions:
         The least and the most that hold the model at once; ``None`` for as many as there is room for.
     gpus
         What share of a GPU each takes; ``None`` for a whole one where there are GPUs.
+    decoders
+        The most that read and decode at once; ``None`` for as many as there is room for.
     """
 
     address: str | None = None
     actors: tuple[int, int] | None = None
     gpus: float | None = None
+    decoders: int | None = None
 
     def __post_init__(self) -> None:
         if (self.address or "").startswith("ray://"):
@@ -74,7 +77,8 @@ class ActorPlan:
         least, most = options.actors or (max(1, room) if alone else 1, max(1, room))
         processors = resources.get("CPU", 1.0)
         own, decoder = (0.5, 0.5) if gpus else (0.75, 0.25)
-        return cls(least, most, gpus, own, max(1, int((processors - own * most) / decoder)), decoder)
+        decoders = options.decoders or max(1, int((processors - own * most) / decoder))
+        return cls(least, most, gpus, own, decoders, decoder)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class Encode:
         fingerprint = embedder.image_fingerprint()
         if fingerprint != facts.fingerprint:
             raise ModelError(
-                f"{embedder.source.title}: a machine of the cluster ({os.uname().nodename}) holds other weights "
+                f"{embedder.source.title}: a machine of the cluster ({platform.node()}) holds other weights "
                 f"({fingerprint[:8]}, not {facts.fingerprint[:8]}); give all of them the same"
             )
 
