@@ -116,7 +116,10 @@ def connected(address: str | None) -> Iterator[Any]:
             )
     except Exception as problem:  # noqa: BLE001 - Ray raises errors of many kinds here
         where = f"--ray-address {address}: no cluster can be joined" if address else "Ray cannot be started here"
-        raise ClusterError(f"{where} ({_first_line(problem)})") from None
+        hint = (
+            "; if it asks for a token, set RAY_AUTH_MODE=token and Ray's token" if address and address != "auto" else ""
+        )
+        raise ClusterError(f"{where} ({_first_line(problem)}){hint}") from None
     # What Ray has to say of lost machines it would print to stdout, where the records go; there is no public way
     # to keep it from that.
     ray._private.worker._worker_logs_enabled = False  # noqa: SLF001
