@@ -75,6 +75,8 @@ class ActorPlan:
         room = int(there / gpus) if gpus else int(resources.get("CPU", 1.0))
         alone = options.address is None  # nobody else waits for this Ray's resources
         least, most = options.actors or (max(1, room) if alone else 1, max(1, room))
+        if alone and gpus and least > room:
+            raise ClusterError(f"--ray-actors {least}: at {gpus:g} GPUs each, this machine has room for {room}")
         processors = resources.get("CPU", 1.0)
         own, decoder = (0.5, 0.5) if gpus else (0.75, 0.25)
         decoders = options.decoders or max(1, int((processors - own * most) / decoder))
@@ -82,7 +84,7 @@ class ActorPlan:
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[Any]:
+def connected(options: RayOptions) -> Iterator[Any]:
     """Start Ray, or join a cluster, for the time of the block.
 
     Raises
@@ -90,6 +92,7 @@ def connected(address: str | None) -> Iterator[Any]:
     ClusterError
         If Ray is not installed, cannot be started, or nothing answers.
     """
+    address = options.address
     if address:
         _check_answers(address)
     for name, value in (
@@ -113,6 +116,8 @@ def connected(address: str | None) -> Iterator[Any]:
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
                 include_dashboard=None if address else False,
+                # as many actors as were asked for shall have room, whatever that does to their speed
+                num_cpus=None if address else max(os.cpu_count() or 1, options.actors[0] if options.actors else 1),
             )
     except Exception as problem:  # noqa: BLE001 - Ray raises errors of many kinds here
         where = f"--ray-address {address}: no cluster can be joined" if address else "Ray cannot be started here"

@@ -7,6 +7,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -86,13 +87,14 @@ class OnRay(Generic[Row]):
         self._facts: EncoderFacts | None = None
 
     def __enter__(self) -> OnRay[Row]:
-        self._connection = connected(self._cluster.address)
-        self._ray = self._connection.__enter__()
-        self._plan = ActorPlan.of(self._cluster, self._ray.cluster_resources(), self._embedder.options["device"])
+        with ExitStack() as stack:
+            self._ray = stack.enter_context(connected(self._cluster))
+            self._plan = ActorPlan.of(self._cluster, self._ray.cluster_resources(), self._embedder.options["device"])
+            self._connection = stack.pop_all()
         return self
 
     def __exit__(self, *problem: object) -> None:
-        self._connection.__exit__(None, None, None)
+        self._connection.close()
 
     @property
     def facts(self) -> EncoderFacts:
