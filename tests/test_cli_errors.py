@@ -28,6 +28,20 @@ def only_line(done: Done, code: int = 2) -> str:
 # --- labels and templates ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (("-o", "out/", "--resume", "--overwrite"), "--resume and --overwrite exclude each other"),
+        (("-o", "ftp://h/out/"), "ftp://h/out/: no place that can be written; name a folder, or s3://, gs:// or az://"),
+        (("-o", "."), ".: is a folder; end its name with / to write parts in it, or name a file in it"),
+        (("-o", "out/", "-f", "csv"), "out/: a folder holds parts in parquet or jsonl, not csv; see --format"),
+    ],
+)
+def test_a_folder_of_parts_that_cannot_be_written_is_told_at_once(line: tuple[str, ...], told: str, run: Run) -> None:
+    done = run("classify", "cat.png", "-l", "cat", "-l", "dog", *line)
+    assert (done.returncode, done.stderr) == (2, f"error: {told}\n")
+
+
 def test_a_missing_label_file_is_named(run: Run) -> None:
     assert only_line(run("classify", "x.png", "--labels", "nowhere.txt", *POCKET)) == "nowhere.txt: no such file"
 

@@ -162,6 +162,12 @@ def test_a_name_with_nul_in_it_is_a_failure_of_its_own() -> None:
     assert kind_of(item) == "not_found"
 
 
+@pytest.mark.parametrize("url", ["ftp://h/a.jpg", "file:///etc/a.png", "memory://a.jpg"])
+def test_a_url_of_an_unknown_kind_is_a_failure_that_says_so(url: str) -> None:
+    (item,) = found(url)
+    assert kind_of(item) == "unsupported"
+
+
 # --- patterns -------------------------------------------------------------------------------------------
 
 

@@ -195,7 +195,44 @@ def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
 def test_parts_without_a_manifest_are_not_taken_for_a_run(tmp_path: Path) -> None:
     run(tmp_path / "out", names(2))
     (tmp_path / "out" / "manifest.json").unlink()
-    assert "there are parts without manifest.json" in refusal(tmp_path / "out", names(2), resume=True)
+    for wish in ({"resume": True}, {"overwrite": True}, {}):
+        told = refusal(tmp_path / "out", names(2), **wish)
+        assert told == f"{tmp_path}/out/: there are parts without a manifest.json in it; name another folder"
+    assert paths_in(tmp_path / "out") == names(2)
+
+
+def test_a_manifest_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "manifest.json").write_text('{"mine": 1}', "utf-8")
+    for wish in ({"resume": True}, {"overwrite": True}, {}):
+        told = refusal(tmp_path / "out", names(2), **wish)
+        assert told == f"{tmp_path}/out/: there is another program's manifest.json in it; name another folder"
+    assert (tmp_path / "out" / "manifest.json").read_text("utf-8") == '{"mine": 1}'
+
+
+def test_a_part_that_was_removed_from_a_whole_folder_is_made_again(tmp_path: Path) -> None:
+    run(tmp_path / "out", names(10))
+    next((tmp_path / "out").glob("part-00000001-*")).unlink()
+    warnings: list[str] = []
+    list(read_results(tmp_path / "out", warnings.append))
+    assert warnings == [f"{tmp_path}/out: not all of its parts are there; go on with --resume"]
+    assert run(tmp_path / "out", names(10), resume=True) == [1]
+    assert paths_in(tmp_path / "out") == names(10)
+
+
+def test_a_folder_that_a_run_has_not_finished_is_read_with_a_warning(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "out", names(18), stop_after=2)
+    warnings: list[str] = []
+    assert len(list(read_results(tmp_path / "out", warnings.append))) in (6, 8)
+    assert len(warnings) == 1
+
+
+def test_whole_results_are_compared_on_resuming_too(tmp_path: Path) -> None:
+    run(tmp_path / "out", names(9))
+    assert "another model: pocket, now other" in refusal(
+        tmp_path / "out", names(9), settings=SETTINGS | {"model": "other"}, resume=True
+    )
 
 
 def test_a_folder_that_a_run_writes_in_is_refused_to_others(tmp_path: Path) -> None:

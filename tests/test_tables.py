@@ -116,8 +116,34 @@ def test_columns_that_cannot_be_used_are_told(
 @pytest.mark.parametrize("damage", [b"", b"PAR1 and nothing else", b"\0" * 4000])
 def test_what_is_no_table_is_told(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(damage)
+    table = str(tmp_path / "t.parquet")
     with pytest.raises(InputError, match=r"t\.parquet: "):
-        found(str(tmp_path / "t.parquet"))
+        found(table, image_column="image")
+    (item,) = found(table)  # among other inputs, one failure of many
+    assert (item.name, item.problem.kind) == (table, "truncated")
+
+
+def test_a_column_of_pictures_is_not_taken_for_paths(pictures: str) -> None:
+    with pytest.raises(InputError, match="the column 'image' holds pictures, not paths; name it with --image-column"):
+        found(pictures, path_column="image")
+
+
+def test_a_picture_without_a_name_is_named_by_its_row(tmp_path: Path) -> None:
+    table = write(tmp_path / "t.parquet", {"image": [picture(1), picture(2)], "id": ["a", None]})
+    assert [item.name for item in found(table, image_column="image", path_column="id")] == ["a", f"{table}/1"]
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder; with --path-column or --image-column, name tables"):
+        found(str(tmp_path), path_column="id")
+
+
+def test_what_a_file_has_for_columns_is_told_in_short(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\x01" * 2000)
+    with pytest.raises(InputError) as caught:
+        found(str(tmp_path / "a.jpg"), path_column="id")
+    assert len(str(caught.value)) < 500
+    assert str(caught.value).isprintable()
 
 
 def test_damage_within_a_table_ends_that_group_alone(pictures: str) -> None:

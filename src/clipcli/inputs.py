@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -21,11 +22,12 @@ from clipcli.errors import ImageError, InputError
 from clipcli.images import has_image_suffix, looks_like_image, read_signature
 from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit, is_input
 from clipcli.remote import glob_url, is_folder_url, is_remote, list_url
-from clipcli.tables import Columns, is_parquet, rows_of
+from clipcli.tables import Columns, DamagedTableError, is_parquet, rows_of
 from clipcli.walk import walk
 
 __all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "count_files", "discover", "discover_units"]
 
+_UNKNOWN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _CHUNK = 1 << 16
 
 Warn = Callable[[str], None]
@@ -195,23 +197,37 @@ def _of_path(name: str) -> Iterator[Unit]:
     try:
         mode = os.stat(name).st_mode  # noqa: PTH116 - also of names that are no valid text
     except (OSError, ValueError):
-        yield _file(name, name)
+        scheme = _UNKNOWN_URL.match(name)
+        problem = (
+            ImageError("unsupported", f"{scheme[0]} is no place that can be read; s3, gs, az, http and https are")
+            if scheme
+            else None
+        )
+        yield BadInput(name, problem) if problem else _file(name, name)
         return
     if stat.S_ISDIR(mode):
         yield from _in_folder(name)
     elif stat.S_ISREG(mode) and is_archive(name):
         yield Archive(name, name)
     elif stat.S_ISREG(mode) and is_parquet(name):
-        yield from rows_of(name, Columns())
+        yield from _table(name)
     else:
         yield FileInput(name, name)
+
+
+def _table(name: str) -> Iterator[Unit]:
+    """Yield the pictures of a table that was named among other inputs: damage is its own failure."""
+    try:
+        yield from rows_of(name, Columns())
+    except DamagedTableError as problem:
+        yield BadInput(name, ImageError("truncated", f"damaged table ({str(problem).removeprefix(f'{name}: ')})"))
 
 
 def _of_url(url: str) -> Iterator[Unit]:
     if is_archive(url):
         yield Archive(url, url)
     elif is_parquet(url):
-        yield from rows_of(url, Columns())
+        yield from _table(url)
     elif has_image_suffix(url) or not is_folder_url(url):
         yield FileInput(url, url)
     else:

@@ -56,9 +56,9 @@ def part_names(names: Iterable[str]) -> list[str]:
 
 
 def is_complete_folder(folder: Folder) -> bool:
-    """Tell whether a run into a folder came to its end."""
-    manifest = _read_manifest(folder)
-    return manifest is not None and manifest.get("state") == "complete"
+    """Tell whether a run into a folder came to its end, and all of its parts are there."""
+    manifest, parts = _read_manifest(folder), part_names(folder.names())
+    return manifest is not None and manifest.get("state") == "complete" and manifest.get("parts") == len(parts)
 
 
 class PartedOutput(Generic[Row]):
@@ -77,6 +77,8 @@ class PartedOutput(Generic[Row]):
 
     Attributes
     ----------
+    name
+        The folder's name.
     parts
         How many there are.
     earlier, earlier_failures
@@ -93,7 +95,7 @@ class PartedOutput(Generic[Row]):
         self, folder: Folder, form: PartForm[Row], settings: dict[str, Any], about: dict[str, Any] | None = None,
         *, resume: bool = False, overwrite: bool = False,
     ) -> None:  # fmt: skip
-        self._folder, self._form = folder, form
+        self._folder, self._form, self.name = folder, form, folder.name
         self._settings, self._about = {**settings, "format": form.suffix}, about or {}
         self.earlier = self.earlier_failures = 0
         self._records = self.parts = 0
@@ -109,21 +111,23 @@ class PartedOutput(Generic[Row]):
         """Return the parts that are there, by the numbers of their chunks."""
         folder, manifest = self._folder, _read_manifest(self._folder)
         names = part_names(folder.names())
+        if (manifest is None and names) or (manifest is not None and "clipcli" not in manifest):
+            what = "are parts without a" if manifest is None else "is another program's"
+            raise OutputError(f"{folder.name}: there {what} {MANIFEST} in it; name another folder")
         if overwrite:
             for name in names:
                 folder.remove(name)
             names = []
-        elif manifest is not None or names:
+        elif manifest is not None:
             if not resume:
                 kept = "whole results are" if (manifest or {}).get("state") == "complete" else "an interrupted run is"
                 raise OutputError(
                     f"{folder.name}: {kept} kept there; go on with --resume, or start anew with --overwrite"
                 )
-            if manifest is None:
-                raise OutputError(f"{folder.name}: there are parts without {MANIFEST}; start anew with --overwrite")
             compare_settings(folder.name, manifest.get("settings", {}), self._settings)
-        self._is_new = not names
-        self._write_manifest("running")
+        self._is_new, self._is_told = not names, bool(names) and (manifest or {}).get("state") == "complete"
+        if not self._is_told:
+            self._write_manifest("running")
         return {int(match[1]): match for name in names if (match := _PART.fullmatch(name))}
 
     def rest(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -168,7 +172,8 @@ class PartedOutput(Generic[Row]):
                 yield from piece.rows
             if gathered:
                 raise OutputError(f"{self._folder.name}: {len(gathered)} parts are not whole; {self.how_to_go_on()}")
-            self._write_manifest("complete")
+            if not self._is_told:
+                self._write_manifest("complete")
         except BaseException:
             if self._is_new and not self.parts:  # there is nothing to go on from
                 self._folder.remove(MANIFEST)
@@ -185,6 +190,7 @@ class PartedOutput(Generic[Row]):
             except OutputError as problem:
                 raise OutputError(f"{problem}; {self.how_to_go_on()}") from None
             self.parts += 1
+            self._is_told = False  # a manifest of before tells of fewer parts
         self._records += len(rows)
         for kind in failures:
             self._failures[kind] = self._failures.get(kind, 0) + 1

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError
-from clipcli.parts import part_names
+from clipcli.parts import is_complete_folder, part_names
+from clipcli.places import folder_at
 from clipcli.textfiles import tsv_cell, unguarded
 from clipcli.zeroshot import Score
 
@@ -47,7 +49,7 @@ class ReadRecord:
     model: str = field(default="", compare=False)
 
 
-def read_results(file: Path) -> Iterator[ReadRecord]:
+def read_results(file: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[ReadRecord]:
     """Read a results file record by record, or the parts of a folder; the suffix tells the format.
 
     Raises
@@ -57,13 +59,20 @@ def read_results(file: Path) -> Iterator[ReadRecord]:
         parts.
     """
     if file.is_dir():
-        parts = part_names(path.name for path in file.iterdir())
+        folder = folder_at(str(file))
+        parts = part_names(folder.names())
         if not parts:
             raise InputError(f"{file}: a folder without parts of results; name a results file")
+        if not is_complete_folder(folder):
+            warn(f"{file}: not all of its parts are there; go on with --resume")
         for part in parts:
             yield from read_results(file / part)
         return
+    if re.match(r"\w+:/", file.as_posix()):
+        raise InputError(f"{file}: results are read from files and folders on disk, not from URLs; copy them first")
     reader = _READERS.get(file.suffix.lower())
+    if reader is None and not file.suffix and not file.exists():
+        raise InputError(f"{file}: no such file or folder")
     if reader is None:
         raise InputError(f"{file}: unknown format {file.suffix!r}; choose one of {', '.join(_READERS)}")
     number = 0

@@ -13,9 +13,11 @@ from typing import Any
 from clipcli.errors import ImageError, InputError
 from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit
 from clipcli.parquet import pyarrow_or_error
+from clipcli.records import printable
 from clipcli.remote import is_remote, open_url, within
+from clipcli.textfiles import one_line
 
-__all__ = ["Columns", "RowGroup", "is_parquet", "rows_of"]
+__all__ = ["Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
 
 _BATCH_ROWS = 64  # pictures that are in memory at once
 
@@ -37,6 +39,10 @@ class Columns:
     image: str | None = None
 
 
+class DamagedTableError(InputError):
+    """A Parquet file that cannot be read."""
+
+
 def is_parquet(name: str) -> bool:
     """Tell by its name whether a file is a Parquet table."""
     return name.lower().endswith(".parquet")
@@ -50,6 +56,8 @@ def rows_of(table: str, columns: Columns) -> Iterator[Unit]:
     InputError
         If it is no table, or lacks a column.
     """
+    if not is_remote(table) and Path(table).is_dir():
+        raise InputError(f"{table}: is a folder; with --path-column or --image-column, name tables")
     if is_parquet(table):
         with _parquet(table) as file:
             if columns.path is not None and columns.image is None:
@@ -98,7 +106,10 @@ def _text(table: str) -> Iterator[io.TextIOBase]:
 
 def _check_column(table: str, column: str, known: Any) -> None:
     if column not in known:
-        raise InputError(f"{table}: no column {column!r}; it has: {', '.join(known) or 'none'}")
+        names = one_line(printable(", ".join(known) or "none"))
+        raise InputError(
+            f"{table}: no column {column!r}; it has: {names if len(names) <= 300 else names[:300] + '...'}"
+        )
 
 
 # --- Parquet ------------------------------------------------------------------------------------------------
@@ -113,11 +124,13 @@ def _parquet(table: str) -> Iterator[Any]:
             yield arrow.parquet.ParquetFile(opened)
     except (ImageError, arrow.ArrowException, OSError) as problem:
         reason = getattr(problem, "strerror", None) or " ".join(str(problem).split())
-        raise InputError(f"{table}: {reason}") from None
+        raise DamagedTableError(f"{table}: {reason}") from None
 
 
 def _paths(table: str, file: Any, column: str) -> Iterator[Input]:
     _check_column(table, column, file.schema_arrow.names)
+    if _is_binary(file.schema_arrow.field(column).type):
+        raise InputError(f"{table}: the column {column!r} holds pictures, not paths; name it with --image-column")
     number = 0
     for batch in file.iter_batches(columns=[column]):
         for value in batch.column(0).to_pylist():
@@ -191,7 +204,8 @@ class RowGroup:
     def _picture(self, row: int, values: dict[str, Any]) -> Input:
         held = values[str(self.columns.image)]
         data, beside = (held.get("bytes"), held.get("path")) if isinstance(held, dict) else (held, None)
-        name = str(values[self.columns.path]) if self.columns.path else f"{self.table}/{beside or row}"
+        given = values[self.columns.path] if self.columns.path else None
+        name = f"{self.table}/{beside or row}" if given is None else str(given)
         if data is None:
             return BadInput(name, ImageError("empty", "no bytes in this row"))
         return MemberInput(name, data)

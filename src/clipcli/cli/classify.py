@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.destination import Destination, Format, is_folder
+from clipcli.cli.destination import Destination, Format, check_output_name, is_folder
 from clipcli.cli.engines import begin_parts, into_parts, open_engine
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
@@ -107,6 +107,7 @@ def classify(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
+    check_output_name(output, resume=resume, overwrite=overwrite)
     if output is not None and not is_folder(output):
         from clipcli.files import check_writable
 

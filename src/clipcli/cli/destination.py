@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clipcli.errors import OutputError
 
-__all__ = ["Destination", "Format", "is_folder"]
+__all__ = ["Destination", "Format", "check_output_name", "is_folder"]
 
 
 class Format(str, Enum):
@@ -27,6 +27,18 @@ class Format(str, Enum):
 def is_folder(output: str | None) -> bool:
     """Tell whether parts in a folder are asked for: a name that ends with a slash, or a URL."""
     return output is not None and (output.endswith(("/", os.sep)) or "://" in output)
+
+
+def check_output_name(output: str | None, *, resume: bool, overwrite: bool) -> None:
+    """Raise :class:`OutputError` for a name that nothing can be written to, or wishes that exclude each other."""
+    from clipcli.remote import is_remote
+
+    if resume and overwrite:
+        raise OutputError("--resume and --overwrite exclude each other")
+    if output is not None and "://" in output and not is_remote(output):
+        raise OutputError(f"{output}: no place that can be written; name a folder, or s3://, gs:// or az://")
+    if output is not None and not is_folder(output) and Path(output).is_dir():
+        raise OutputError(f"{output}: is a folder; end its name with / to write parts in it, or name a file in it")
 
 
 @dataclass(frozen=True)
@@ -85,14 +97,9 @@ class Destination:
         return self.output is not None and not special and self.form.value in RESUMABLE
 
     def is_complete(self) -> bool:
-        """Tell whether there is nothing to resume, because all is there."""
-        if not self.resume or self.output is None:
+        """Tell whether there is nothing to resume, because the file is whole; what is in a folder takes looking."""
+        if not self.resume or self.output is None or self.in_parts:
             return False
-        if self.in_parts:
-            from clipcli.parts import is_complete_folder
-            from clipcli.places import folder_at
-
-            return is_complete_folder(folder_at(self.output))
         from clipcli.results import is_complete
 
         return is_complete(self.file)

@@ -62,8 +62,13 @@ def into_parts(engine: Engine[Row], source: Source, output: PartedOutput[Row], s
     from clipcli.work import in_chunks
 
     chunks = output.rest(in_chunks(discover_units(source, warn), size))
+    worked = False
     try:
-        yield from output.write(engine.pieces(chunks))
+        for row in output.write(engine.pieces(chunks)):
+            worked = True
+            yield row
+        if output.earlier and not worked:
+            warn(f"{output.name}: complete already, nothing was left to do")
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted: {output.how_to_go_on()}") from None
     except (ClusterError, InputError) as problem:

@@ -173,7 +173,7 @@ def _from_results(
     from clipcli.reading import read_results
     from clipcli.truth import match_records, read_truth
 
-    matched = match_records(read_results(results), read_truth(truth, messages.warn), messages.warn)
+    matched = match_records(read_results(results, messages.warn), read_truth(truth, messages.warn), messages.warn)
     for record, _ in matched:
         if record.error is not None:
             failed(record.path, record.error)

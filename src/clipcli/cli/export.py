@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.destination import is_folder
+from clipcli.cli.destination import check_output_name, is_folder
 from clipcli.cli.engines import begin_parts, into_parts, open_engine
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
@@ -151,10 +151,8 @@ def export_images(
     from clipcli.inputs import Source
 
     encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
+    check_output_name(output, resume=resume, overwrite=overwrite)
     suffix = _check_output(output, form, [*inputs, pretrained], in_parts_only=resume or overwrite)
-    if resume and _is_complete(output):
-        messages.warn(f"{output}: complete already, nothing to do; leave --resume out to make it anew")
-        return
     embedder = Embedder(
         model, pretrained=pretrained, device=device, precision=precision, engine=encoder_engine,
         batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
@@ -188,13 +186,6 @@ def _check_output(
     check_suffix(Path(output))
     check_writable(Path(output), inputs)
     return None
-
-
-def _is_complete(folder: str) -> bool:
-    from clipcli.parts import is_complete_folder
-    from clipcli.places import folder_at
-
-    return is_complete_folder(folder_at(folder))
 
 
 def _rows(embedder: Embedder, items: Iterable[Input], even_batches: bool) -> Iterator[ImageRow]:

@@ -270,6 +270,8 @@ def cluster_or_none(
     """
     where, _, encoder = engine.partition("+")
     if where != "ray":
+        if engine not in ("torch", "openvino"):
+            raise ModelError(f"--engine {engine}: choose one of torch, openvino, ray, ray+openvino")
         return engine, None
     if encoder not in ("", "torch", "openvino"):
         raise ModelError(f"--engine {engine}: choose one of ray, ray+openvino")

@@ -57,7 +57,7 @@ def report(
     from clipcli.thumbnails import make_thumbnails
 
     check_writable(output, [results])
-    records = list(read_results(results))
+    records = list(read_results(results, messages.warn))
     if not records:
         raise InputError(f"{results}: no results in it")
     missing = 0

@@ -66,7 +66,7 @@ def _sort(results: Path, into: Path, action: str, root: Path, *, dry_run: bool, 
     from clipcli.sorting import carry_out, plan
     from clipcli.writers import tsv_line
 
-    for _ in read_results(results):  # a damaged record is found before anything is placed
+    for _ in read_results(results, messages.warn):  # a damaged record is found before anything is placed
         pass
     placements = plan(read_results(results), into, root)
     counts: Counter[str] = Counter()

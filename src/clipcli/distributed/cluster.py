@@ -120,10 +120,12 @@ def connected(options: RayOptions) -> Iterator[Any]:
                 num_cpus=None if address else max(os.cpu_count() or 1, options.actors[0] if options.actors else 1),
             )
     except Exception as problem:  # noqa: BLE001 - Ray raises errors of many kinds here
+        if address == "auto":
+            raise ClusterError(
+                "--ray-address auto: no Ray runs on this machine; begin it with 'ray start', or leave the option out"
+            ) from None
         where = f"--ray-address {address}: no cluster can be joined" if address else "Ray cannot be started here"
-        hint = (
-            "; if it asks for a token, set RAY_AUTH_MODE=token and Ray's token" if address and address != "auto" else ""
-        )
+        hint = "; if it asks for a token, set RAY_AUTH_MODE=token and Ray's token" if address else ""
         raise ClusterError(f"{where} ({_first_line(problem)}){hint}") from None
     # What Ray has to say of lost machines it would print to stdout, where the records go; there is no public way
     # to keep it from that.
@@ -136,9 +138,11 @@ def connected(options: RayOptions) -> Iterator[Any]:
 
 def _check_answers(address: str) -> None:
     """See whether anybody listens there; Ray itself would wait for minutes."""
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal():
+    if address in ("auto", "local"):
         return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ClusterError(f"--ray-address {address}: give HOST:PORT, or auto on a machine of the cluster")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except OSError as problem:
