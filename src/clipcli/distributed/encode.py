@@ -91,7 +91,6 @@ class Encode:
 
     def __init__(self, options: EncoderOptions, facts: EncoderFacts, finish: ray.ObjectRef[Finish]) -> None:
         self._facts = facts
-        self._finish: Finish = ray.get(finish)
         embedder = options.open(facts.precision.removeprefix("openvino-"))
         self._encoder = embedder.image_encoder
         fingerprint = embedder.image_fingerprint()
@@ -100,6 +99,7 @@ class Encode:
                 f"{embedder.source.title}: a machine of the cluster ({platform.node()}) holds other weights "
                 f"({fingerprint[:8]}, not {facts.fingerprint[:8]}); give all of them the same"
             )
+        self._finish: Finish = ray.get(finish)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Encode one batch."""
