@@ -20,7 +20,7 @@ from typing import BinaryIO, TypeVar
 from clipcli.archives import Archive, is_archive
 from clipcli.errors import ImageError, InputError
 from clipcli.images import has_image_suffix, looks_like_image, read_signature
-from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit, is_input
+from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit, inputs_of
 from clipcli.remote import glob_url, is_folder_url, is_remote, list_url
 from clipcli.tables import Columns, DamagedTableError, is_parquet, rows_of
 from clipcli.walk import walk
@@ -82,21 +82,13 @@ def discover(source: Source, warn: Warn = lambda _: None) -> Iterator[Input]:
         If a pattern matches nothing, which is found out first of all; a table lacks the column; or there is
         no image in any folder or archive. A single empty one among others is only warned of.
     """
-    expanded = ((name, _inputs_of(units)) for name, units in _expanded(source, _all_matches(source)))
+    expanded = ((name, inputs_of(units)) for name, units in _expanded(source, _all_matches(source)))
     yield from _counted(expanded, warn)
 
 
 def discover_units(source: Source, warn: Warn = lambda _: None) -> Iterator[Unit]:
     """Yield what :func:`discover` does, but leave archives and tables of pictures for others to read."""
     yield from _counted(_expanded(source, _all_matches(source)), warn)
-
-
-def _inputs_of(units: Iterable[Unit]) -> Iterator[Input]:
-    for unit in units:
-        if is_input(unit):
-            yield unit
-        else:
-            yield from unit.inputs()  # type: ignore[union-attr]
 
 
 def _all_matches(source: Source) -> dict[str, list[str]]:
@@ -197,13 +189,7 @@ def _of_path(name: str) -> Iterator[Unit]:
     try:
         mode = os.stat(name).st_mode  # noqa: PTH116 - also of names that are no valid text
     except (OSError, ValueError):
-        scheme = _UNKNOWN_URL.match(name)
-        problem = (
-            ImageError("unsupported", f"{scheme[0]} is no place that can be read; s3, gs, az, http and https are")
-            if scheme
-            else None
-        )
-        yield BadInput(name, problem) if problem else _file(name, name)
+        yield _file(name, name)
         return
     if stat.S_ISDIR(mode):
         yield from _in_folder(name)
@@ -239,6 +225,9 @@ def _of_url(url: str) -> Iterator[Unit]:
 def _file(name: str, path: str) -> Input:
     if "\0" in path:
         return BadInput(name, ImageError("not_found", "no file can have NUL in its name"))
+    if scheme := _UNKNOWN_URL.match(path):
+        told = f"{scheme[0]} is no place that can be read; s3, gs, az, http and https are"
+        return BadInput(name, ImageError("unsupported", told))
     return FileInput(name, path)
 
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeGuard
 
 from clipcli.errors import ImageError
 
-__all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Shard", "Unit", "absolute", "is_input", "name_of"]
+__all__ = [
+    "BadInput",
+    "FileInput",
+    "Input",
+    "MemberInput",
+    "Shard",
+    "Unit",
+    "absolute",
+    "inputs_of",
+    "is_input",
+    "name_of",
+]
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,15 @@ Unit = Input | Shard
 def is_input(unit: object) -> TypeGuard[Input]:
     """Tell a single input from a shard, or from anything else."""
     return isinstance(unit, FileInput | MemberInput | BadInput)
+
+
+def inputs_of(units: Iterable[Unit]) -> Iterator[Input]:
+    """Yield single inputs one by one: what is in a shard comes in its place."""
+    for unit in units:
+        if is_input(unit):
+            yield unit
+        else:
+            yield from unit.inputs()  # type: ignore[union-attr]
 
 
 def absolute(unit: Any) -> Any:

@@ -26,16 +26,17 @@ def check_part_suffix(folder: str, suffix: str | None) -> str:
     OutputError
         If parts have no such form, or it needs an extra.
     """
-    if suffix == "parquet":
-        pyarrow_or_error()
     if suffix is not None and suffix not in PART_SUFFIXES:
         raise OutputError(f"{folder}: a folder holds parts in {' or '.join(PART_SUFFIXES)}, not {suffix}; see --format")
-    if suffix is None:
-        try:
-            pyarrow_or_error()
-        except OutputError:
+    if suffix == "jsonl":
+        return suffix
+    try:
+        pyarrow_or_error()
+    except OutputError:
+        if suffix is None:
             return "jsonl"
-    return suffix or "parquet"
+        raise
+    return "parquet"
 
 
 def _parquet_bytes(table: Any) -> bytes:

@@ -120,7 +120,7 @@ class PartedOutput(Generic[Row]):
             names = []
         elif manifest is not None:
             if not resume:
-                kept = "whole results are" if (manifest or {}).get("state") == "complete" else "an interrupted run is"
+                kept = "whole results are" if manifest.get("state") == "complete" else "an interrupted run is"
                 raise OutputError(
                     f"{folder.name}: {kept} kept there; go on with --resume, or start anew with --overwrite"
                 )

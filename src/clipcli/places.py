@@ -16,12 +16,7 @@ from clipcli.remote import attempted, filesystem, is_remote, path_in, reason_of
 
 _MANY = 1 << 30  # bytes, more than any file here has
 
-__all__ = ["Folder", "folder_at", "is_folder_name"]
-
-
-def is_folder_name(name: str) -> bool:
-    """Tell whether an output is meant to be a folder: its name ends with a slash, or is a URL."""
-    return name.endswith(("/", os.sep)) or is_remote(name)
+__all__ = ["Folder", "folder_at"]
 
 
 class Folder(Protocol):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
-from clipcli.items import Input, Unit, is_input
+from clipcli.items import Input, Unit, inputs_of, is_input
 
 __all__ = ["Chunk", "EncoderFacts", "Engine", "Gathered", "InTurn", "Piece", "in_chunks", "in_order"]
 
@@ -49,11 +49,7 @@ class Chunk:
 
     def inputs(self) -> Iterator[Input]:
         """Yield what is in it, one by one."""
-        for unit in self.units:
-            if is_input(unit):
-                yield unit
-            else:
-                yield from unit.inputs()  # type: ignore[union-attr]
+        return inputs_of(self.units)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.destination import Destination, Format, check_output_name, is_folder
-from clipcli.cli.engines import begin_parts, into_parts, open_engine
+from clipcli.cli.engines import begin_parts, into_parts, open_engine, take_all
 from clipcli.cli.messages import Messages
-from clipcli.cli.progress import with_progress
 from clipcli.errors import InputError, Interrupted, LabelError
 
 if TYPE_CHECKING:
@@ -195,25 +194,18 @@ class _Run:
 
     def carry_out(self, part_size: int, *, show: bool) -> tuple[int, int]:
         """Classify and write; return how many images there were and how many of them failed."""
-        from clipcli.inputs import count_files
-        from clipcli.records import Failure, printable
+        from clipcli.records import Failure
+
+        def failure(result: Result) -> tuple[str, str] | None:
+            return (result.path, result.message) if isinstance(result, Failure) else None
 
         kept, written = self._written(part_size, show=show)
-        to_people, source = self.destination.is_for_people(), self.source
+        if not self.destination.is_for_people():
+            return take_all(written, failure, self.source, self.messages, kept)
         done = failed = 0
-        shown = written
-        if not to_people:
-            shown = with_progress(
-                written, lambda: count_files(source), self.messages, kept, lambda result: isinstance(result, Failure)
-            )
-        for result in shown:
+        for result in written:  # what they see tells of failures by itself
             done += 1
-            if isinstance(result, Failure):
-                failed += 1
-                if not to_people:
-                    self.messages.error(f"{printable(result.path)}: {result.message}")
-        if kept is not None:
-            return done + kept.earlier, failed + kept.earlier_failures
+            failed += isinstance(result, Failure)
         return done, failed
 
     def _written(

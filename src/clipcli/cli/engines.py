@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from clipcli.cli.messages import Messages
+from clipcli.cli.progress import Kept, with_progress
 from clipcli.errors import ClusterError, InputError, Interrupted
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from clipcli.parts import PartedOutput, PartForm
     from clipcli.work import Engine
 
-__all__ = ["begin_parts", "into_parts", "open_engine"]
+__all__ = ["begin_parts", "into_parts", "open_engine", "take_all"]
 
 Row = TypeVar("Row")
 
@@ -75,3 +77,34 @@ def into_parts(engine: Engine[Row], source: Source, output: PartedOutput[Row], s
         if not output.parts:
             raise
         raise type(problem)(f"{problem}; {output.how_to_go_on()}") from None
+
+
+def take_all(
+    rows: Iterator[Row], failure: Callable[[Row], tuple[str, str] | None], source: Source, messages: Messages,
+    kept: Kept | None,
+) -> tuple[int, int]:  # fmt: skip
+    """Take all rows, under a progress bar, and tell of failures as they come.
+
+    Parameters
+    ----------
+    failure
+        Returns the input and the message of a row that is one.
+    kept
+        What knows of an earlier run.
+
+    Returns
+    -------
+    How many there are with those of the earlier run, and how many of them are failures.
+    """
+    from clipcli.inputs import count_files
+    from clipcli.records import printable
+
+    done = failed = 0
+    for row in with_progress(
+        rows, lambda: count_files(source), messages, kept, lambda row: failure(row) is not None
+    ):  # fmt: skip
+        done += 1
+        if (told := failure(row)) is not None:
+            failed += 1
+            messages.error(f"{printable(told[0])}: {told[1]}")
+    return (done + kept.earlier, failed + kept.earlier_failures) if kept else (done, failed)

@@ -13,9 +13,8 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.destination import check_output_name, is_folder
-from clipcli.cli.engines import begin_parts, into_parts, open_engine
+from clipcli.cli.engines import begin_parts, into_parts, open_engine, take_all
 from clipcli.cli.messages import Messages
-from clipcli.cli.progress import with_progress
 from clipcli.errors import ImageError, OutputError
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ def export_images(
     ) as working:
         run = _Run(embedder, working, source, output, dtype.value, messages)
         rows, kept = run.into_folder(suffix, part_size, resume, overwrite) if suffix else (run.into_file(), None)
-        done, failed = _counted(rows, source, messages, kept)
+        done, failed = take_all(rows, _failure, source, messages, kept)
     messages.detail(f"wrote {done - failed} image embeddings to {output}")
     if failed:
         messages.warn(f"{failed} of {done} images failed")
@@ -234,21 +233,5 @@ class _Run:
         return self.embedder.facts(), fingerprint
 
 
-def _counted(
-    rows: Iterator[ImageRow], source: Source, messages: Messages, kept: PartedOutput[ImageRow] | None
-) -> tuple[int, int]:
-    """Take all rows and tell of failures; return how many there are, and how many of them are failures."""
-    from clipcli.inputs import count_files
-    from clipcli.records import printable
-
-    done = failed = 0
-    for row in with_progress(rows, lambda: count_files(source), messages, kept, _is_failure):
-        done += 1
-        if isinstance(row.vector, ImageError):
-            failed += 1
-            messages.error(f"{printable(row.path)}: {row.vector}")
-    return (done + kept.earlier, failed + kept.earlier_failures) if kept else (done, failed)
-
-
-def _is_failure(row: ImageRow) -> bool:
-    return isinstance(row.vector, ImageError)
+def _failure(row: ImageRow) -> tuple[str, str] | None:
+    return (row.path, str(row.vector)) if isinstance(row.vector, ImageError) else None

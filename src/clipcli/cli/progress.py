@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from clipcli.cli.messages import Messages
 
-__all__ = ["with_progress"]
+__all__ = ["Kept", "with_progress"]
 
 Item = TypeVar("Item")
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clipcli.errors import ImageError
-from clipcli.items import BadInput, FileInput, Input, Unit, absolute, is_input
+from clipcli.items import BadInput, FileInput, Input, Unit, absolute, inputs_of
 from clipcli.work import Chunk
 
 __all__ = ["Batch", "Portion", "Rows", "portions_of"]
@@ -34,14 +34,9 @@ class Portion:
     first: int
     units: tuple[Unit, ...]
 
-    @property
-    def is_shard(self) -> bool:
-        """Whether it takes reading to know how many inputs are in it."""
-        return not all(map(is_input, self.units))
-
     def inputs(self) -> Iterator[Input]:
         """Yield what is in it, one by one."""
-        return Chunk(0, self.units).inputs()
+        return inputs_of(self.units)
 
     def packed(self) -> pa.Table:
         """Return a table of one row that Ray carries."""
