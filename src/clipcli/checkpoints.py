@@ -7,6 +7,9 @@ import pickletools
 import zipfile
 from pathlib import Path
 
+from clipcli.tensor_archive import pickle_in
+from clipcli.tensor_pickle import MOST_BYTES, NotTensorsError
+
 __all__ = ["OPENAI_BUFFERS", "has_openai_buffers", "is_torchscript", "looks_like_openai", "tensor_names"]
 
 OPENAI_BUFFERS = frozenset({"input_resolution", "context_length", "vocab_size"})
@@ -20,7 +23,7 @@ def is_torchscript(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.split("/")[1:2] == ["code"] for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return False
 
 
@@ -51,10 +54,12 @@ def tensor_names(path: Path) -> frozenset[str]:
         if path.suffix == ".safetensors":
             return frozenset(_safetensors_header(path)) - {"__metadata__"}
         with zipfile.ZipFile(path) as archive:
-            pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-            opcodes = pickletools.genops(archive.read(pickles[0])) if pickles else ()
+            listed = pickle_in(archive)
+            if listed is None or listed.file_size > MOST_BYTES:
+                return frozenset()
+            opcodes = pickletools.genops(archive.read(listed))
             return frozenset(argument for _, argument, _ in opcodes if isinstance(argument, str))
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, NotImplementedError, RecursionError, zipfile.BadZipFile, NotTensorsError):
         return frozenset()
 
 

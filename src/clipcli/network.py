@@ -5,28 +5,31 @@ All that is needed is on disk by the time this is called; the network is not use
 
 from __future__ import annotations
 
+import json
 import logging
-import pickle
+import tempfile
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from clipcli._torchvision import import_open_clip
-from clipcli.checkpoints import OPENAI_BUFFERS, has_openai_buffers, is_torchscript
+from clipcli.checkpoints import OPENAI_BUFFERS, is_torchscript
 from clipcli.errors import CheckpointError, ModelError
-from clipcli.hub import network_forbidden
+from clipcli.hub import cached_file, network_forbidden
+from clipcli.hub_tokenizer import check_text_model, load_tokenizer
 from clipcli.preprocess import Preprocessing
-from clipcli.sources import ModelSource
+from clipcli.sources import CONFIG_NAME, ModelSource
+from clipcli.state_dicts import check_arrays, read_state_dict
 
 __all__ = ["DTYPES", "learned_scale", "load_network", "new_network", "quiet_libraries"]
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """torch's names of the precisions."""
 
+_BIG_VISION = (".npz", ".npy")
+_OWN_SETTINGS = ("clean", "reduction_mask")  # of open_clip's built-in tokenizer
 _RANDOM_INITS = ("normal", "uniform", "trunc_normal", "kaiming", "xavier", "orthogonal", "sparse")
 
 
@@ -54,11 +57,12 @@ def load_network(source: ModelSource, image_precision: str = "fp32") -> tuple[An
     """
     open_clip = import_open_clip()
     with quiet_libraries(), network_forbidden():
+        weights = _read_weights(source)  # first: a file that is refused costs nothing
         with _no_random_weights():
             network = _build(open_clip, source)
+        _check_size(network, source)
         _lower_precision(network.visual, image_precision)
-        with _mapped_checkpoints(source.checkpoint):
-            _load_weights(open_clip, network, source)
+        _load_weights(open_clip, network, source, weights)
         return network.eval(), _preprocessing(network, source), _tokenizer(open_clip, source)
 
 
@@ -119,29 +123,26 @@ def _lower_precision(image_encoder: Any, precision: str) -> None:
             module.float()
 
 
-@contextmanager
-def _mapped_checkpoints(path: Path) -> Iterator[None]:
-    """Let torch map a checkpoint into memory rather than read it whole, where torch and the file allow it."""
-    try:
-        config: Any = import_module("torch.utils.serialization").config
-    except ImportError:  # torch < 2.6
-        yield
-        return
-    with config.patch("load.mmap", zipfile.is_zipfile(path)):
-        yield
-
-
 def _build(open_clip: Any, source: ModelSource) -> Any:
-    try:
-        return open_clip.create_model(
-            source.architecture,
-            load_weights=False,
-            force_quick_gelu=source.quick_gelu,
-            force_preprocess_cfg=source.preprocess,
-            pretrained_text=False,
-        )
-    except Exception as problem:
-        raise ModelError(f"{source.title}: open_clip cannot build it ({_one_line(problem)})") from problem
+    """Let open_clip build the architecture, from settings that were checked and from those alone."""
+    text = source.config["text_cfg"]
+    if text.get("hf_model_name"):
+        check_text_model(text["hf_model_name"], cached_file(text["hf_model_name"], "config.json"), source.title)
+    with tempfile.TemporaryDirectory(prefix="clipcli-") as folder:
+        config = {"model_cfg": source.config, "preprocess_cfg": source.preprocess}
+        (Path(folder) / CONFIG_NAME).write_text(json.dumps(config), encoding="utf-8")
+        try:
+            return open_clip.create_model(
+                f"local-dir:{folder}" if source.architecture.startswith("local-dir:") else source.architecture,
+                load_weights=False,
+                force_quick_gelu=source.quick_gelu,
+                force_preprocess_cfg=source.preprocess,
+                pretrained_text=False,
+            )
+        except MemoryError:
+            raise
+        except Exception as problem:
+            raise ModelError(f"{source.title}: open_clip cannot build it ({_one_line(problem)})") from problem
 
 
 def _preprocessing(network: Any, source: ModelSource) -> Preprocessing:
@@ -151,49 +152,63 @@ def _preprocessing(network: Any, source: ModelSource) -> Preprocessing:
         raise ModelError(f"{source.title}: its preprocessing cannot be used: {source.preprocess}") from problem
 
 
-def _load_weights(open_clip: Any, network: Any, source: ModelSource) -> None:
+def _read_weights(source: ModelSource) -> dict[str, Any] | None:
+    """Read the weights; ``None`` for those of big_vision, which open_clip reads by itself."""
     path = source.checkpoint
     try:
-        if is_torchscript(path) or has_openai_buffers(path):
-            _load_openai(open_clip, network, path)
-        else:
-            open_clip.load_checkpoint(network, str(path), strict=True, weights_only=True)
-    except pickle.UnpicklingError as problem:
-        reason = "it would run code when loaded" if "GLOBAL" in str(problem) else "it is no checkpoint"
-        raise CheckpointError(
-            f"{path}: refused, {reason}; safe formats are .safetensors and plain state dicts"
-        ) from None
-    except (
-        RuntimeError,
-        KeyError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        EOFError,
-        StopIteration,
-    ) as problem:
+        if path.suffix not in _BIG_VISION:
+            return read_state_dict(path)
+        check_arrays(path)
+    except OSError as problem:
+        raise CheckpointError(f"{path}: {problem.strerror or _one_line(problem)}") from None
+    return None
+
+
+def _load_weights(open_clip: Any, network: Any, source: ModelSource, weights: dict[str, Any] | None) -> None:
+    path = source.checkpoint
+    try:
+        if weights is None:
+            open_clip.load_checkpoint(network, str(path), strict=True)
+            return
+        own = _for_network(weights, network, archived=is_torchscript(path))
+        with _read_already(open_clip, own):
+            open_clip.load_checkpoint(network, str(path), strict=True)
+    except (RuntimeError, KeyError, AttributeError, TypeError, ValueError, EOFError, StopIteration) as problem:
         raise CheckpointError(_misfit(path.name, source, problem)) from None
     except OSError as problem:
         raise CheckpointError(f"{path}: {problem.strerror or _one_line(problem)}") from None
-    except Exception as problem:  # SafetensorError derives from Exception alone
-        raise CheckpointError(f"{path}: damaged ({_one_line(problem)})") from problem
 
 
-def _load_openai(open_clip: Any, network: Any, path: Path) -> None:
-    """Load weights with the buffers that OpenAI stored beside them and that no network has.
+def _check_size(network: Any, source: ModelSource) -> None:
+    """Refuse a network that its weights cannot fill, before its memory is touched."""
+    needed, size = sum(tensor.numel() for tensor in network.parameters()), source.checkpoint.stat().st_size
+    if source.checkpoint.suffix not in _BIG_VISION and needed > size:  # a number takes a byte at least
+        raise CheckpointError(
+            f"{source.checkpoint.name}: these weights are of another architecture than {source.architecture} "
+            f"(tensors missing: {needed:,} numbers are needed, the file has {size:,} bytes)"
+        )
 
-    Published as a TorchScript archive, which cannot carry Python code.
+
+def _for_network(weights: dict[str, Any], network: Any, *, archived: bool) -> dict[str, Any]:
+    """Leave out what was stored beside the weights and is not one of the network's own tensors.
+
+    OpenAI's buffers; and in a TorchScript archive, the buffers that other forms do not save.
     """
-    import torch
+    computed = {name for name, _ in network.named_buffers()} if archived else set()
+    extra = (OPENAI_BUFFERS | computed) - set(network.state_dict())
+    return {name: tensor for name, tensor in weights.items() if name not in extra}
 
-    if is_torchscript(path):
-        weights = torch.jit.load(str(path), map_location="cpu").state_dict()
-    else:
-        weights = open_clip.factory.load_state_dict(str(path), weights_only=True)
-    weights = {name: tensor for name, tensor in weights.items() if name not in OPENAI_BUFFERS}
-    if not hasattr(network, "positional_embedding"):
-        weights = open_clip.model.convert_to_custom_text_state_dict(weights)
-    network.load_state_dict(weights, strict=True)
+
+@contextmanager
+def _read_already(open_clip: Any, weights: dict[str, Any]) -> Iterator[None]:
+    """Give open_clip's loader, which converts and resizes weights, tensors in place of what is in a file."""
+    module = open_clip.factory
+    before = module.load_state_dict
+    module.load_state_dict = lambda *_, **__: weights
+    try:
+        yield
+    finally:
+        module.load_state_dict = before
 
 
 def _misfit(file_name: str, source: ModelSource, problem: Exception) -> str:
@@ -215,23 +230,10 @@ def _misfit(file_name: str, source: ModelSource, problem: Exception) -> str:
 def _tokenizer(open_clip: Any, source: ModelSource) -> Any:
     """Make the tokenizer that the config names, from local files only."""
     text = source.config["text_cfg"]
-    settings = dict(text.get("tokenizer_kwargs") or {})
-    context_length = text.get("context_length", 77)
-    if source.tokenizer_folder is None:
-        return open_clip.tokenizer.SimpleTokenizer(context_length=context_length, **settings)
-    if "siglip" in str(text.get("hf_tokenizer_name")).lower():
-        settings.setdefault("clean", "canonicalize")  # SigLIP was trained on lower case without punctuation
-    try:
-        return open_clip.tokenizer.HFTokenizer(
-            str(source.tokenizer_folder),
-            context_length=context_length,
-            tokenizer_mode=text.get("tokenizer_mode"),
-            **settings,
-        )
-    except ImportError:
-        raise ModelError(f"{source.title}: its tokenizer needs an extra: pip install 'clipcli[siglip]'") from None
-    except Exception as problem:
-        raise ModelError(f"{source.title}: its tokenizer cannot be loaded ({_one_line(problem)})") from problem
+    if source.tokenizer_folder is not None:
+        return load_tokenizer(open_clip, source.tokenizer_folder, text, source.title)
+    settings = {key: value for key, value in (text.get("tokenizer_kwargs") or {}).items() if key in _OWN_SETTINGS}
+    return open_clip.tokenizer.SimpleTokenizer(context_length=text.get("context_length", 77), **settings)
 
 
 def _one_line(problem: BaseException) -> str:

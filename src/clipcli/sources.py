@@ -19,11 +19,13 @@ from clipcli import catalogue
 from clipcli.checkpoints import looks_like_openai
 from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, ModelNotFoundError
 from clipcli.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
+from clipcli.model_config import read_model_config
 from clipcli.textfiles import near_matches
 
 __all__ = [
     "AUTO_MODEL",
     "AUTO_PRETRAINED",
+    "CONFIG_NAME",
     "POCKET_FOLDER",
     "TINY_FOLDER",
     "ModelSource",
@@ -36,12 +38,12 @@ AUTO_MODEL, AUTO_PRETRAINED = "ViT-B-32-256", "datacomp_s34b_b86k"
 POCKET_FOLDER = Path(__file__).resolve().parent / "pocket"
 TINY_FOLDER = POCKET_FOLDER.parent / "training" / "tiny"
 
-_CONFIG_NAME = "open_clip_config.json"
+CONFIG_NAME = "open_clip_config.json"
 _LOCAL, _HUB = "local-dir:", "hf-hub:"
 _DECODING = 2  # to be raised when pictures are decoded in another way, so that old embeddings are not used
 _TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
-    "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
 )  # fmt: skip
 
 Warn = Callable[[str], None]
@@ -163,7 +165,7 @@ def untrained_model(name: str, *, offline: bool = False) -> ModelSource:
     """
     folder = TINY_FOLDER if name == "tiny" else Path(name.removeprefix(_LOCAL))
     if name == "tiny" or (name not in catalogue.architecture_names() and folder.is_dir()):
-        config = _read_config(folder / _CONFIG_NAME)
+        config = read_model_config(folder / CONFIG_NAME)
         model, preprocess, architecture = config["model_cfg"], config.get("preprocess_cfg", {}), f"{_LOCAL}{folder}"
     else:
         model, preprocess, architecture = catalogue.architecture(name), catalogue.usual_preprocess(name), name
@@ -171,7 +173,7 @@ def untrained_model(name: str, *, offline: bool = False) -> ModelSource:
     has_tokenizer = bool(_hub_tokenizer_name(model)) and (folder / "tokenizer.json").is_file()
     return ModelSource(
         name=name, pretrained=None, architecture=architecture, config=model, preprocess=preprocess,
-        checkpoint=folder / _CONFIG_NAME, quick_gelu=bool(model.get("quick_gelu")),
+        checkpoint=folder / CONFIG_NAME, quick_gelu=bool(model.get("quick_gelu")),
         tokenizer_folder=folder if has_tokenizer else _hub_tokenizer(model, name, offline),
     )  # fmt: skip
 
@@ -207,10 +209,10 @@ def _resolve_auto(offline: bool, warn: Warn) -> ModelSource:
 
 
 def _from_folder(folder: Path, name: str) -> ModelSource:
-    config_path = folder / _CONFIG_NAME
+    config_path = folder / CONFIG_NAME
     if not folder.is_dir():
         raise ModelNotFoundError(f"{name}: no such folder")
-    config = _read_config(config_path)
+    config = read_model_config(config_path)
     checkpoint = _weights_in(folder)
     if checkpoint is None:
         raise CheckpointError(f"{folder}: no weights in it ({WEIGHT_NAMES[0]})")
@@ -238,26 +240,10 @@ def _weights_in(folder: Path) -> Path | None:
     return others[0] if others else None
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise CheckpointError(f"{path.parent}: no {path.name} in it; not an open_clip model folder") from None
-    except (OSError, ValueError) as problem:
-        raise CheckpointError(f"{path}: cannot be read as JSON ({problem})") from None
-    model = config.get("model_cfg") if isinstance(config, dict) else None
-    kinds = {"embed_dim": int, "vision_cfg": dict, "text_cfg": dict}
-    if not isinstance(model, dict) or not all(isinstance(model.get(key), kind) for key, kind in kinds.items()):
-        raise CheckpointError(f"{path}: lacks model_cfg with embed_dim, vision_cfg and text_cfg")
-    if not isinstance(config.get("preprocess_cfg", {}), dict):
-        raise CheckpointError(f"{path}: its preprocess_cfg is no object")
-    return dict(config)
-
-
 def _from_hub(name: str, offline: bool) -> ModelSource:
     repository = name[len(_HUB) :]
-    config_path = fetch_file(repository, [_CONFIG_NAME], offline=offline, what=name)
-    config = _read_config(config_path)
+    config_path = fetch_file(repository, [CONFIG_NAME], offline=offline, what=name)
+    config = read_model_config(config_path)
     checkpoint = fetch_file(repository, list(WEIGHT_NAMES), offline=offline, what=name)
     folder = _hub_tokenizer(config["model_cfg"], name, offline)
     return ModelSource(
@@ -321,8 +307,8 @@ def _from_file(name: str, config: dict[str, Any], path: Path, offline: bool) -> 
     preprocess = catalogue.usual_preprocess(name)
     quick_gelu = bool(config.get("quick_gelu"))
     notes: tuple[str, ...] = ()
-    if (path.parent / _CONFIG_NAME).is_file():
-        beside = _read_config(path.parent / _CONFIG_NAME)
+    if (path.parent / CONFIG_NAME).is_file():
+        beside = read_model_config(path.parent / CONFIG_NAME)
         preprocess = {**preprocess, **beside.get("preprocess_cfg", {})}
         quick_gelu = quick_gelu or bool(beside["model_cfg"].get("quick_gelu"))
     elif not quick_gelu and "timm_model_name" not in config["vision_cfg"] and looks_like_openai(path):
