@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,7 +183,10 @@ def test_pocket_knows_what_the_photographs_show(photos: dict[str, Path]) -> None
     ("labels", "reason"),
     [
         ("cat", "must be a list of texts or a Path"),
-        (["cat", " "], "a label is empty"),
+        (["cat", " "], "label 2: the label is empty"),
+        (["cat", "\ud800"], "not valid Unicode"),
+        ([Label("cat", prompts=("",))], "one of its prompts is empty"),
+        (["cat", 3], "expected a text or a Label, not int"),
         (["cat", "dog", " cat"], "'cat' stands twice"),
         ([], "no labels"),
         (None, "either labels or text_embeddings"),
@@ -197,6 +201,31 @@ def test_labels_that_cannot_be_used_are_refused(labels: object, reason: str, tin
 def test_a_number_of_nothing_is_refused(name: str, tiny_clip: Path) -> None:
     with pytest.raises(InputError, match=f"{name} must be 1 or more, not 0"):
         Classifier(f"local-dir:{tiny_clip}", ["cat"], cache=False, **{name: 0})
+
+
+@pytest.mark.parametrize("given", ["labels", "text_embeddings"])
+def test_a_single_label_is_warned_of_once(given: str, tiny_clip: Path, tmp_path: Path, photos: dict[str, Path]) -> None:
+    warnings: list[str] = []
+    labels: dict[str, Any] = {"labels": ["cat"]}
+    if given == "text_embeddings":
+        classes = Classifier(str(tiny_clip), ["cat"], device="cpu", cache=False).classes
+        save_class_embeddings(classes, tmp_path / "classes.npz")
+        labels = {"text_embeddings": tmp_path / "classes.npz"}
+    classifier = Classifier(str(tiny_clip), **labels, device="cpu", cache=False, warn=warnings.append)
+    for _ in range(2):
+        assert [result.top[0].probability for result in classifier.classify(photos["cat"])] == [1.0]
+    assert [warning for warning in warnings if "a single label cannot be told from anything" in warning] == warnings
+    assert len(warnings) == 1
+
+
+def test_a_single_label_of_a_sigmoid_model_has_a_probability_of_its_own(
+    tiny_siglip: Path, photos: dict[str, Path]
+) -> None:
+    warnings: list[str] = []
+    classifier = Classifier(str(tiny_siglip), ["cat"], device="cpu", cache=False, warn=warnings.append)
+    (result,) = classifier.classify(photos["cat"])
+    assert result.top[0].probability < 0.5
+    assert warnings == []
 
 
 def test_a_path_of_labels_is_read(tiny_clip: Path, tmp_path: Path) -> None:

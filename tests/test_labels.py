@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.errors import LabelError
+from clipcli.label import check_labels
 from clipcli.labels import Label, load_labels, parse_csv, parse_json, parse_text, prompts_for, read_labels
-from clipcli.prompts import Template
+from clipcli.prompts import Template, has_placeholder
 
 ANY_TEXT = st.text(st.characters(codec=None))  # with lone surrogates, as JSON and the command line can bring them
 TRIMMED = st.text(min_size=1).map(str.strip).filter(bool)
@@ -82,7 +83,7 @@ def test_a_table_with_a_label_column_alone_is_enough() -> None:
 
 
 def test_prompt_and_group_are_read_by_the_names_of_their_columns() -> None:
-    table = "Group, note, LABEL, Prompt\npets, x, cat, a cat asleep\n"
+    table = "Group, #note, LABEL, Prompt\npets, x, cat, a cat asleep\n"
     assert parse_csv(table) == [Label("cat", prompts=("a cat asleep",), group="pets")]
 
 
@@ -110,6 +111,14 @@ def test_rows_without_any_text_are_skipped() -> None:
         ("", "must name a column 'label'"),
         ("name\ncat\n", "must name a column 'label' (it has: name)"),
         ("label,label\ncat,dog\n", "names the column 'label' twice"),
+        ("label,promt\ncat,a cat\n", "cannot use column 'promt' (did you mean prompt?"),
+        ("label,Prompts\ncat,a cat\n", "cannot use column 'prompts' (did you mean prompt?"),
+        ("lable,label\ncat,dog\n", "cannot use column 'lable' (did you mean label?"),
+        ("label,grup\ncat,pets\n", "cannot use column 'grup' (did you mean group?"),
+        ("label,synonyms\ncat,tabby\n", "cannot use column 'synonyms' (known: label, prompt, group, folder"),
+        ("label,\ncat,a cat\n", "line 2: 'a cat' is in a column without a name"),
+        ("label,prompt\ncat,a photo of a {lable}\n", "line 2: only {} or {label} may stand in braces"),
+        ("label,prompt\ncat,a {label} and a {label}\n", "line 2: 2 places for the label"),
         ("label\n", "no labels in it"),
         ("label,prompt\n,a cat\n", "line 2: the label is empty"),
         ("label\ncat\ndog\ncat\n", "'cat' stands twice: line 2 and line 4"),
@@ -127,7 +136,17 @@ def test_a_table_that_cannot_be_meant_is_refused(table: str, complaint: str) -> 
     assert complaint in str(caught.value)
 
 
-@given(st.lists(st.tuples(TRIMMED, TRIMMED, TRIMMED), min_size=1, unique_by=lambda row: row[0]))
+def test_an_empty_column_without_a_name_does_no_harm() -> None:
+    assert parse_csv("label,prompt,\ncat,a cat,\n") == [Label("cat", prompts=("a cat",))]
+
+
+@given(
+    st.lists(
+        st.tuples(TRIMMED, TRIMMED.filter(lambda text: not has_placeholder(text)), TRIMMED),
+        min_size=1,
+        unique_by=lambda row: row[0],
+    )
+)
 def test_every_label_prompt_and_group_survives_a_table(rows: list[tuple[str, str, str]]) -> None:
     text = io.StringIO()
     csv.writer(text).writerows([("label", "prompt", "group"), *rows])
@@ -174,6 +193,8 @@ def test_an_object_says_which_are_names_and_which_are_prompts() -> None:
         ('{"cat": ["kitten", ""]}', "'cat': expected a list of texts, none of them empty"),
         ('{"cat": {"name": ["kitten"]}}', "unknown key 'name'"),
         ('{"cat": {"group": 3}}', "its group must be text"),
+        ('{"cat": {"prompt": "a cat", "prompts": ["a tabby"]}}', "has both 'prompt' and 'prompts'"),
+        ('{"cat": ["a photo of a {labl}"]}', "entry 1: only {} or {label} may stand in braces"),
         ('["\\ud800"]', "is not valid Unicode text"),
         ('{"cat": {"prompts": ["\\udfff"]}}', "is not valid Unicode text"),
         ("[" * 100_000, "nested too deeply"),
@@ -318,3 +339,71 @@ def test_names_and_whole_prompts_make_one_ensemble() -> None:
 def test_a_prompt_that_comes_about_twice_counts_once() -> None:
     label = Label("cat", ("tabby", "tabby"), ("tabby", "a cat"))
     assert prompts_for(label, [PLAIN]) == ["tabby", "a cat"]
+
+
+def test_a_prompt_of_ones_own_with_a_place_for_the_label_is_filled() -> None:
+    (cat,) = parse_csv("label,prompt\ncat,a blurry photo of a/an {label}\n")
+    assert prompts_for(cat, [OF_A]) == ["a blurry photo of a cat"]
+    (owl,) = parse_json('{"owl": {"names": ["eagle owl", "barn owl"], "prompts": ["a {} at night"]}}')
+    assert prompts_for(owl, [PLAIN]) == ["eagle owl", "barn owl", "a eagle owl at night", "a barn owl at night"]
+
+
+def test_a_short_text_with_a_place_for_the_label_is_a_prompt_and_no_name() -> None:
+    (cat,) = parse_json('{"cat": ["my {label}", "tabby"]}')
+    assert cat == Label("cat", names=("tabby",), prompts=("my {label}",))
+    assert prompts_for(cat, [OF_A]) == ["a photo of a tabby", "my tabby"]
+
+
+def test_braces_around_more_than_a_word_are_part_of_a_prompt() -> None:
+    (label,) = parse_csv('label,prompt\nset,"the set {1, 2}"\n')
+    assert prompts_for(label, [OF_A]) == ["the set {1, 2}"]
+
+
+# --- one rule for all sources -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"),
+    [
+        ([], "no labels"),
+        (["cat", " "], "label 2: the label is empty"),
+        (["cat", "dog", "cat "], "'cat' stands twice: label 1 and label 3"),
+        ([Label("cat"), "cat"], "'cat' stands twice: label 1 and label 2"),
+        ([Label(" ")], "label 1: the label is empty"),
+        (["\ud800"], "is not valid Unicode text"),
+        ([Label("cat", names=("\udfff",))], "is not valid Unicode text"),
+        ([Label("cat", prompts=("a cat", ""))], "one of its prompts is empty"),
+        ([Label("cat", names=(" ",))], "one of its names is empty"),
+        ([Label("cat", prompts=("a {lable}",))], "only {} or {label} may stand in braces"),
+        ([Label("cat", names="kitten")], "its names must be a list of texts, not str"),
+        ([Label("cat", prompts={"a cat"})], "its prompts must be a list of texts, not set"),
+        ([Label("cat", names=(3,))], "one of its names must be text, not int"),
+        ([Label("cat", group=3)], "its group must be text, not int"),
+        ([Label("cat", folder=" ")], "its folder is empty"),
+        ([Label(None)], "the label must be text, not NoneType"),
+        (["cat", 3], "label 2: expected a text or a Label, not int"),
+        ([None], "label 1: expected a text or a Label, not NoneType"),
+        ([b"cat"], "label 1: expected a text or a Label, not bytes"),
+    ],
+)
+def test_labels_given_in_python_obey_the_same_rules(labels: list[object], complaint: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        check_labels(labels)
+    assert complaint in str(caught.value)
+
+
+@given(st.lists(ANY_TEXT))
+def test_python_accepts_exactly_the_labels_that_the_command_line_accepts(texts: list[str]) -> None:
+    outcomes = []
+    for read in (check_labels, lambda given: load_labels(None, given)):
+        try:
+            outcomes.append(names(read(texts)))
+        except LabelError:
+            outcomes.append(["refused"])
+    assert outcomes[0] == outcomes[1]
+
+
+@given(st.lists(TRIMMED, min_size=1, unique=True))
+def test_labels_that_were_checked_pass_again_unchanged(texts: list[str]) -> None:
+    labels = check_labels([f" {text}\n" for text in texts])
+    assert check_labels(labels) == labels

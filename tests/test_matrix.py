@@ -32,7 +32,7 @@ def test_texts_are_used_as_they_stand_and_may_stand_twice(tmp_path: Path) -> Non
     (tmp_path / "t.txt").write_text("# captions\ncat\n\n\\#1 dog\ncat\n", "utf-8")
     texts = read_texts(tmp_path / "t.txt")
     assert texts == ["cat", "#1 dog", "cat"]
-    assert [prompts_for(label, resolve_templates([], [])) for label in texts_as_labels(texts, [])] == [
+    assert [prompts_for(label, resolve_templates(["{label}"], [])) for label in texts_as_labels(texts)] == [
         ["cat"],
         ["#1 dog"],
         ["cat"],
@@ -41,8 +41,8 @@ def test_texts_are_used_as_they_stand_and_may_stand_twice(tmp_path: Path) -> Non
 
 def test_texts_can_be_filled_into_templates() -> None:
     templates = resolve_templates(["a {label}.", "the {label}."], [])
-    (label,) = texts_as_labels(["cat"], templates)
-    assert label.prompts == ("a cat.", "the cat.")
+    (label,) = texts_as_labels(["cat"])
+    assert prompts_for(label, templates) == ["a cat.", "the cat."]
 
 
 def test_a_file_without_texts_is_refused(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def numbers(done: Done) -> np.ndarray:
 
 def test_each_cell_is_the_cosine_of_an_image_and_a_text(ran: dict[str, Done], photos: dict[str, Path]) -> None:
     assert ran["pairs"].stdout.splitlines()[0] == "\t".join(["path", *TEXTS])
-    classifier = Classifier("pocket", texts_as_labels(TEXTS, []), cache=False)
+    classifier = Classifier("pocket", texts_as_labels(TEXTS), templates=["{label}"], cache=False)
     files = [photos["cat"], photos["coffee"], photos["rocket"]]
     vectors = np.stack([vector for block in classifier.embed(files) for _, vector in block])
     assert numbers(ran["pairs"]) == pytest.approx(vectors @ classifier.class_embeddings.T, abs=2e-4)

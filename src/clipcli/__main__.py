@@ -10,6 +10,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
         sys.exit(130)
+    except (ImportError, MemoryError) as problem:
+        lines = str(problem).strip().splitlines() or ["not enough memory"]
+        sys.stderr.write(f"error: cannot start: {lines[0]} (reinstall clipcli with pip)\n")
+        sys.exit(2)
     run()
 
 

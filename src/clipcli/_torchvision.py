@@ -21,27 +21,50 @@ _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _declared: list[Any] = []  # a torch Library undoes its declarations when it is collected
 
 
+def import_torch() -> ModuleType:
+    """Import and return ``torch``.
+
+    Raises
+    ------
+    ModelError
+        If that fails, whatever a broken installation raises.
+    """
+    return _import("torch")
+
+
 def import_open_clip() -> ModuleType:
     """Import and return ``open_clip``, declaring torchvision's missing operators where needed.
 
     Raises
     ------
     ModelError
-        If torchvision and torch do not fit each other in some other way.
+        If it cannot be imported, or torchvision and torch do not fit each other in some other way.
     """
     if "torchvision" not in sys.modules:
         _import_torchvision()
-    return importlib.import_module("open_clip")
+    return _import("open_clip", "open_clip_torch")
+
+
+def _import(name: str, package: str = "") -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except MemoryError:
+        raise
+    except Exception as problem:
+        lines = str(problem).strip().splitlines()
+        reason = lines[0][:300] if lines else type(problem).__name__
+        raise ModelError(f"cannot import {name}: {reason} (reinstall it: pip install {package or name})") from problem
 
 
 def _import_torchvision() -> None:
-    import torch
-
+    torch = import_torch()
     for _ in range(8):
         try:
             importlib.import_module("torchvision")
             return
-        except RuntimeError as problem:
+        except MemoryError:
+            raise
+        except Exception as problem:
             missing = _MISSING.search(str(problem))
             if missing is None:
                 raise ModelError(f"torchvision does not work with torch {torch.__version__}: {problem}") from None

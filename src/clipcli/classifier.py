@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from clipcli.embedder import Embedder, check_count
 from clipcli.embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.errors import EmbeddingFileError, LabelError
-from clipcli.labels import Label, load_labels
+from clipcli.label import Label, check_labels
+from clipcli.labels import load_labels
 from clipcli.prompts import Template, resolve_templates
 from clipcli.ranking import Ranker
 from clipcli.records import Result
@@ -109,6 +110,7 @@ class Classifier(Embedder):
         self._text_embeddings = text_embeddings
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
         self.text_statistics: TextStatistics | None = None
+        self._warned = False
 
     def settings(self, precision: str | None = None, fingerprint: str | None = None) -> dict[str, Any]:
         """Return all that decides what the results of a run say, by names that people know.
@@ -200,13 +202,24 @@ class Classifier(Embedder):
         InputError
             If a folder holds no images.
         """
-        _ = self.classes  # first, so that a mistake in the labels is found before an image is read
+        self.warn_of_single_label()  # first, so that a mistake in the labels is found before an image is read
         for block in self.embed(images, even_batches=even_batches):
             yield from self.ranker().results(block)
+
+    def warn_of_single_label(self) -> None:
+        """Warn, once, if there is a single label: its softmax is one for whatever image."""
+        classes = self.classes
+        if len(classes.labels) == 1 and classes.facts.logit_bias is None and not self._warned:
+            self._warned = True
+            self._warn(
+                f"{classes.labels[0]!r} is the only label: a single label cannot be told from anything, so its "
+                "probability is always 1 (add other labels, or judge by the similarity)"
+            )
 
     def ranker(self, precision: str | None = None) -> Ranker:
         """Return what turns embeddings into results, of this model's precision or another's."""
         source = self.source
+        self.warn_of_single_label()
         return Ranker(
             self.classes, self.top_k, self.thresholds, source.name, source.pretrained, precision or self.precision
         )
@@ -217,13 +230,4 @@ def _as_labels(labels: Iterable[str | Label] | Path) -> list[Label]:
         return load_labels(labels)
     if isinstance(labels, str):
         raise LabelError("labels must be a list of texts or a Path, not one text")
-    given = [label if isinstance(label, Label) else Label(label.strip()) for label in labels]
-    names = [label.name for label in given]
-    if not all(names):
-        raise LabelError("a label is empty")
-    double = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    if double is not None:
-        raise LabelError(f"the label {double!r} stands twice")
-    if not given:
-        raise LabelError("no labels")
-    return given
+    return check_labels(labels)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import ModelError
+from clipcli.memory import is_out_of_memory
 from clipcli.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ class ImageEncoder:
         ------
         ModelError
             If not even one image fits into the device's memory.
+        MemoryError
+            If this machine's memory is too small for the batch.
         """
         import torch
 
@@ -159,6 +162,10 @@ class ImageEncoder:
                 self._largest_batch = size // 2
                 torch.cuda.empty_cache()
                 continue
+            except RuntimeError as problem:
+                if not is_out_of_memory(problem):
+                    raise
+                raise MemoryError(f"not enough memory for a batch of {size} images") from None
             pixels = pixels[len(part) :]
         return np.concatenate(rows)
 

@@ -1,8 +1,8 @@
 """Label files: plain text, CSV/TSV and JSON, parsed into :class:`Label` values.
 
 The class a photo may get is a label. A label is filled into the prompt templates under its own name,
-or under the names given for it; it may also bring whole prompts of its own, used as they stand. All its
-prompts make one ensemble. A label may belong to a group, a coarser class.
+or under the names given for it; it may also bring whole prompts of its own. All its prompts make one
+ensemble. A label may belong to a group, a coarser class.
 """
 
 from __future__ import annotations
@@ -11,51 +11,20 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clipcli.errors import LabelError
-from clipcli.prompts import Template
-from clipcli.textfiles import is_unicode, numbered_lines, read_text
+from clipcli.label import Label, check_label, check_labels, prompts_for
+from clipcli.prompts import has_placeholder
+from clipcli.textfiles import near_matches, numbered_lines, read_text
 
 __all__ = ["Label", "load_labels", "parse_csv", "parse_json", "parse_text", "prompts_for", "read_labels"]
 
 _CSV_COLUMNS = ("label", "prompt", "group", "folder")
 _PROMPT_WORDS = 5
-
-
-@dataclass(frozen=True)
-class Label:
-    """One class.
-
-    Parameters
-    ----------
-    name
-        What the class is called in results.
-    names
-        What the templates are filled with; the name itself unless synonyms were given.
-    prompts
-        Whole prompts, used as they stand.
-    group
-        The coarser class it belongs to, if any.
-    folder
-        What the ground truth of an evaluation calls it, where that is not its name.
-    """
-
-    name: str
-    names: tuple[str, ...] = ()
-    prompts: tuple[str, ...] = ()
-    group: str | None = None
-    folder: str | None = None
-
-
-def prompts_for(label: Label, templates: Sequence[Template]) -> list[str]:
-    """Return the label's prompts in a fixed order, without repeats: the members of its ensemble."""
-    names = label.names or (() if label.prompts else (label.name,))
-    filled = [template.fill(name) for name in names for template in templates]
-    return list(dict.fromkeys([*filled, *label.prompts]))
 
 
 @dataclass
@@ -97,18 +66,15 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
     Raises
     ------
     LabelError
-        If the header lacks ``label`` or names a column twice, a row lacks its label or has more cells
-        than the header, a row stands twice, a quote is not closed, or one label is put in two groups.
+        If the header lacks ``label``, names a column twice or one that is not known (a name that begins with
+        ``#`` makes a comment of its column), a row lacks its label or has more cells than the header, a row
+        stands twice, a quote is not closed, or one label is put in two groups.
     """
     lines = io.StringIO(text.lstrip("\ufeff"), newline="")
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
-        if "label" not in header:
-            raise LabelError(f"{where}: the first row must name a column 'label' (it has: {', '.join(header)})")
-        for column in _CSV_COLUMNS:
-            if header.count(column) > 1:
-                raise LabelError(f"{where}: the first row names the column {column!r} twice")
+        _check_header(header, where)
         entries: dict[str, _Entry] = {}
         for row in reader:
             if any(cell.strip() for cell in row[len(header) :]):
@@ -118,10 +84,25 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
                 )
             if any(cell.strip() for cell in row):
                 cells = {name: cell.strip() for name, cell in zip(header, row, strict=False)}
+                if cells.get(""):
+                    raise LabelError(f"{where}: line {reader.line_num}: {cells['']!r} is in a column without a name")
                 _add_row(entries, cells, where, reader.line_num)
     except csv.Error as problem:
         raise LabelError(f"{where}: line {reader.line_num}: {problem} (is a quote not closed?)") from None
     return _checked(list(entries.values()), where)
+
+
+def _check_header(header: list[str], where: str) -> None:
+    if "label" not in header:
+        raise LabelError(f"{where}: the first row must name a column 'label' (it has: {', '.join(header)})")
+    for column in header:
+        if column not in ("", *_CSV_COLUMNS) and not column.startswith("#"):
+            raise LabelError(
+                f"{where}: cannot use column {column!r} ({near_matches(column, _CSV_COLUMNS)}; remove it, or begin "
+                "its name with # to make it a comment)"
+            )
+        if column in _CSV_COLUMNS and header.count(column) > 1:
+            raise LabelError(f"{where}: the first row names the column {column!r} twice")
 
 
 def _add_row(entries: dict[str, _Entry], cells: dict[str, str], where: str, line: int) -> None:
@@ -148,8 +129,8 @@ def parse_json(text: str, where: str = "labels") -> list[Label]:
 
     Either a list of labels (strings, or objects with ``label`` and optionally ``names``, ``prompts``,
     ``group``, ``folder``), or an object from each label to a list of names or prompts, or to such an object. In a
-    plain list, an entry of five or more words, or one that ends like a sentence, is taken as a whole
-    prompt; a shorter one as a name to fill into the templates.
+    plain list, an entry of five or more words, one that ends like a sentence, or one with ``{label}`` in it
+    is taken as a whole prompt; any other as a name to fill into the templates.
 
     Raises
     ------
@@ -207,6 +188,8 @@ def _object_item(name: str, value: object, where: str, position: str) -> _Entry:
             raise LabelError(
                 f"{where}: {name!r}: unknown key {unknown[0]!r}; names, prompts, group and folder are known"
             )
+        if "prompt" in value and "prompts" in value:
+            raise LabelError(f"{where}: {name!r}: has both 'prompt' and 'prompts'; keep one of them")
         entry.names = _strings(value.get("names", []), where, f"names of {name!r}")
         entry.prompts = _strings(value.get("prompts", value.get("prompt", [])), where, f"prompts of {name!r}")
         entry.group, entry.folder = (_optional_text(value, key, where, name) for key in ("group", "folder"))
@@ -229,23 +212,13 @@ def _strings(value: object, where: str, what: str) -> list[str]:
 
 
 def _reads_as_prompt(text: str) -> bool:
-    return len(text.split()) >= _PROMPT_WORDS or bool(re.search(r"[.!?]$", text))
+    return len(text.split()) >= _PROMPT_WORDS or bool(re.search(r"[.!?]$", text)) or has_placeholder(text)
 
 
 def _checked(entries: list[_Entry], where: str) -> list[Label]:
     if not entries:
         raise LabelError(f"{where}: no labels in it; write one a line")
-    first: dict[str, str] = {}
-    for entry in entries:
-        if not entry.name:
-            raise LabelError(f"{where}: {entry.where}: the label is empty")
-        if entry.name in first:
-            raise LabelError(f"{where}: {entry.name!r} stands twice: {first[entry.name]} and {entry.where}")
-        first[entry.name] = entry.where
-        for text in (entry.name, *entry.names, *entry.prompts, entry.group or "", entry.folder or ""):
-            if not is_unicode(text):
-                raise LabelError(f"{where}: {entry.where}: {text!r} is not valid Unicode text")
-    return [entry.freeze() for entry in entries]
+    return check_labels([entry.freeze() for entry in entries], where, [entry.where for entry in entries])
 
 
 def read_labels(path: Path) -> list[Label]:
@@ -270,15 +243,11 @@ def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
     labels = read_labels(path) if path is not None else []
     known = {label.name for label in labels}
     for text in extra:
-        name = text.strip()
-        if not name:
-            raise LabelError("--label: the label is empty")
-        if not is_unicode(name):
-            raise LabelError(f"--label {name!r} is not valid Unicode text")
-        if name in known:
-            raise LabelError(f"--label {name!r} stands twice" + (f", or is in {path} already" if path else ""))
-        known.add(name)
-        labels.append(Label(name))
+        label = check_label(Label(text), "--label")
+        if label.name in known:
+            raise LabelError(f"--label {label.name!r} stands twice" + (f", or is in {path} already" if path else ""))
+        known.add(label.name)
+        labels.append(label)
     if not labels:
         raise LabelError("no labels: name a file with --labels, or labels with -l cat -l dog")
     return labels

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from clipcli.errors import LabelError, OutputError
 from clipcli.files import replacing
 from clipcli.labels import Label
-from clipcli.prompts import Template
 from clipcli.records import printable, written
 from clipcli.textfiles import csv_line, guarded, numbered_lines, read_text
 from clipcli.writers import tsv_line
@@ -53,12 +52,9 @@ def read_texts(file: Path) -> list[str]:
     return [line[1:] if line.startswith("\\#") else line for line in lines]
 
 
-def texts_as_labels(texts: Sequence[str], templates: Sequence[Template]) -> list[Label]:
-    """Return a label for each text, with the text itself, or each template filled with it, as its prompts."""
-    return [
-        Label(str(number), prompts=tuple(template.fill(text) for template in templates) or (text,))
-        for number, text in enumerate(texts)
-    ]
+def texts_as_labels(texts: Sequence[str]) -> list[Label]:
+    """Return a label for each text, which fills the templates with it; texts may stand twice, labels may not."""
+    return [Label(str(number), names=(text,)) for number, text in enumerate(texts)]
 
 
 def check_suffix(file: Path) -> None:

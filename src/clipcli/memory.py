@@ -34,3 +34,13 @@ def keep_freed_memory() -> None:
         libc.mallopt(_MMAP_THRESHOLD, _LARGE)
         libc.mallopt(_TRIM_THRESHOLD, _LARGE)
         libc.mallopt(_ARENA_MAX, 1)
+
+
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "can't start new thread", "not enough memory", "Cannot allocate memory")
+
+
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Tell whether an error says that memory ran out: torch and the threads of Python raise no ``MemoryError``."""
+    if isinstance(problem, MemoryError):
+        return True
+    return isinstance(problem, RuntimeError) and any(mark in str(problem) for mark in _OUT_OF_MEMORY)

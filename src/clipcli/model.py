@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from clipcli._torchvision import import_torch
 from clipcli.encoders import ImageEncoder, TextEncoder
 from clipcli.errors import ModelError
 from clipcli.memory import keep_freed_memory
@@ -61,9 +62,9 @@ def choose_device(wish: str) -> str:
     Raises
     ------
     ModelError
-        If the device named is not on this machine.
+        If the device named is not on this machine, or torch cannot be imported.
     """
-    import torch
+    torch = import_torch()
 
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     mps = torch.backends.mps.is_available()

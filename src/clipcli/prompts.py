@@ -21,6 +21,7 @@ __all__ = [
     "article_for",
     "builtin_set_names",
     "builtin_set_path",
+    "has_placeholder",
     "load_templates",
     "parse_template",
     "parse_template_file",
@@ -30,6 +31,7 @@ __all__ = [
 DEFAULT_TEMPLATE = "a photo of a/an {label}"
 
 _PLACE = re.compile(r"\{(?:label)?\}")
+_PLACEHOLDER = re.compile(r"\{\s*\w*\s*\}")
 _ARTICLE_PLACE = re.compile(r"\b([aA])/an (?=(\S+))")
 _OWN_DETERMINER = re.compile(r"(?:a|an|the|some|my|your|his|her|its|our|their|this|that|these|those)\s", re.IGNORECASE)
 
@@ -87,6 +89,11 @@ def _is_spelled_out(token: str) -> bool:
     if len(token) == 1:
         return token.isascii() and token.isalpha()
     return bool(re.fullmatch(r"[A-Z]{2,4}s?", token)) and not re.fullmatch(r"[A-Z]*[AEIOU][A-Z]*[AEIOU][A-Z]*s?", token)
+
+
+def has_placeholder(text: str) -> bool:
+    """Tell whether a text is meant to be filled: whether there is a word, or nothing, in braces."""
+    return bool(_PLACEHOLDER.search(text))
 
 
 def parse_template(text: str, where: str = "template") -> Template:

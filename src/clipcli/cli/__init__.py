@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
+from clipcli.cli.breakdown import breakdown
 from clipcli.cli.messages import Messages
 from clipcli.errors import ClipcliError
 
@@ -114,6 +115,13 @@ def run(arguments: list[str]) -> int:
     except OSError as problem:
         reason = problem.strerror or str(problem)
         messages.error(f"{problem.filename}: {reason}" if problem.filename else f"cannot go on: {reason}")
+        _forget_stdout()
+        return EXIT_USAGE
+    except Exception as problem:
+        reason = breakdown(problem)
+        if reason is None:
+            raise
+        messages.error(reason)
         _forget_stdout()
         return EXIT_USAGE
 

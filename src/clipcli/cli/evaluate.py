@@ -202,6 +202,7 @@ def _from_images(
     evaluations: list[Evaluation] = []
     classifiers = [Classifier(name, labels, pretrained=pretrained, **shared) for name, pretrained in models]
     for number, classifier in enumerate(classifiers):
+        classifier.warn_of_single_label()
         images = _embedded(classifier, labelled, failed if not number else lambda *_: None, messages)
         title = classifier.source.title
         first = len(evaluations)

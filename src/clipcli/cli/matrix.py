@@ -85,16 +85,15 @@ def matrix(
     from clipcli.classifier import Classifier
     from clipcli.inputs import Source
     from clipcli.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
-    from clipcli.prompts import resolve_templates
 
     texts = [*(read_texts(texts_file) if texts_file is not None else ()), *(text or ())]
     if not texts or not all(each.strip() for each in texts):
         raise LabelError("no texts, or an empty one: name a file with --texts, or texts with -x TEXT")
-    templates = resolve_templates(template, []) if template else []
     classifier = Classifier(
-        model, texts_as_labels(texts, templates), pretrained=pretrained, device=device, precision=precision,
-        engine=engine, batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
-        cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
+        model, texts_as_labels(texts), templates=template or ("{label}",), pretrained=pretrained, device=device,
+        precision=precision, engine=engine, batch_size=batch_size, workers=workers,
+        cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,
+        warn=messages.warn,
     )  # fmt: skip
     source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column)
     files, cosines, failed = _similarities(classifier, source, messages)

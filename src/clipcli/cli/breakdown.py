@@ -1,0 +1,39 @@
+"""What to say where the machine gives out: too little memory, or a library that cannot be imported."""
+
+from __future__ import annotations
+
+from clipcli.memory import is_out_of_memory
+
+__all__ = ["breakdown"]
+
+_REMEDY = "reinstall it with pip, in the environment that clipcli runs in"
+
+
+def breakdown(problem: BaseException) -> str | None:
+    """Return one line about an error that is not clipcli's, or ``None`` where it may be.
+
+    Parameters
+    ----------
+    problem
+        As it was caught, with its traceback.
+    """
+    if is_out_of_memory(problem):
+        return "cannot go on: not enough memory (use a smaller --batch-size, fewer --workers, or a smaller model)"
+    name = _imported(problem)
+    if name is None:
+        return None
+    lines = str(problem).strip().splitlines()
+    return f"cannot import {name}: {lines[0][:300] if lines else type(problem).__name__} ({_REMEDY})"
+
+
+def _imported(problem: BaseException) -> str | None:
+    """Return the library whose import failed, if one did: its module was still being run."""
+    trace = problem.__traceback__
+    while trace is not None:
+        frame, trace = trace.tb_frame, trace.tb_next
+        package = str(frame.f_globals.get("__name__", "")).split(".")[0]
+        if frame.f_code.co_name == "<module>" and package not in ("clipcli", "__main__", ""):
+            return package
+    if isinstance(problem, ImportError):
+        return (problem.name or "a library").split(".")[0]
+    return None

@@ -1,0 +1,147 @@
+"""One class: its name, what the prompt templates are filled with, and the rules that every set of them obeys.
+
+The rules are the same wherever labels come from: a file, ``--label``, or Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clipcli.errors import LabelError, TemplateError
+from clipcli.prompts import Template, has_placeholder, parse_template
+from clipcli.textfiles import is_unicode
+
+__all__ = ["Label", "check_label", "check_labels", "prompts_for"]
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class.
+
+    Parameters
+    ----------
+    name
+        What the class is called in results.
+    names
+        What the templates are filled with; the name itself unless synonyms were given.
+    prompts
+        Whole prompts. One with ``{label}`` in it is filled like a template, all others are used as they are.
+    group
+        The coarser class it belongs to, if any.
+    folder
+        What the ground truth of an evaluation calls it, where that is not its name.
+    """
+
+    name: str
+    names: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    group: str | None = None
+    folder: str | None = None
+
+
+def prompts_for(label: Label, templates: Sequence[Template]) -> list[str]:
+    """Return the label's prompts in a fixed order, without repeats: the members of its ensemble."""
+    names = label.names or (() if label.prompts else (label.name,))
+    filled = [template.fill(name) for name in names for template in templates]
+    own = [text for prompt in label.prompts for text in _own_prompts(prompt, label.names or (label.name,))]
+    return list(dict.fromkeys([*filled, *own]))
+
+
+def _own_prompts(prompt: str, names: Iterable[str]) -> list[str]:
+    if not has_placeholder(prompt):
+        return [prompt]
+    return [parse_template(prompt, "prompt").fill(name) for name in names]
+
+
+def check_labels(labels: Iterable[Any], where: str = "labels", places: Sequence[str] | None = None) -> list[Label]:
+    """Check a set of labels.
+
+    Parameters
+    ----------
+    labels
+        Texts or :class:`Label` values.
+    where
+        What to call the set in an error.
+    places
+        What to call each of the labels in an error; ``label 1`` and so on where left out.
+
+    Returns
+    -------
+    The labels, without white space around their texts.
+
+    Raises
+    ------
+    LabelError
+        If there are none, two have one name, or one breaks a rule of :func:`check_label`.
+    """
+    given = list(labels)
+    if not given:
+        raise LabelError(f"{where}: no labels")
+    places = places or [f"label {number}" for number in range(1, len(given) + 1)]
+    first: dict[str, str] = {}
+    checked = []
+    for label, place in zip(given, places, strict=True):
+        checked.append(check_label(label, f"{where}: {place}"))
+        name = checked[-1].name
+        if name in first:
+            raise LabelError(f"{where}: {name!r} stands twice: {first[name]} and {place}")
+        first[name] = place
+    return checked
+
+
+def check_label(label: Any, where: str) -> Label:
+    """Check one label.
+
+    Parameters
+    ----------
+    label
+        A text or a :class:`Label`.
+    where
+        What to call it in an error.
+
+    Returns
+    -------
+    The label, without white space around its texts; an empty group or folder is none.
+
+    Raises
+    ------
+    LabelError
+        If a text is missing, empty or not valid Unicode, or a prompt of its own is not a valid template.
+    """
+    if isinstance(label, str):
+        label = Label(label)
+    if not isinstance(label, Label):
+        raise LabelError(f"{where}: expected a text or a Label, not {type(label).__name__}")
+    name = _text(label.name, where, "the label")
+    names, prompts = (
+        tuple(_text(each, where, f"one of its {field}") for each in _list(getattr(label, field), where, field))
+        for field in ("names", "prompts")
+    )
+    for prompt in filter(has_placeholder, prompts):
+        try:
+            parse_template(prompt, where)
+        except TemplateError as problem:
+            raise LabelError(str(problem)) from None
+    group, folder = (
+        _text(value, where, f"its {field}") if (value := getattr(label, field)) not in (None, "") else None
+        for field in ("group", "folder")
+    )
+    return Label(name, names, prompts, group, folder)
+
+
+def _list(value: Any, where: str, field: str) -> Sequence[Any]:
+    if not isinstance(value, tuple | list):
+        raise LabelError(f"{where}: its {field} must be a list of texts, not {type(value).__name__}")
+    return value
+
+
+def _text(value: Any, where: str, what: str) -> str:
+    if not isinstance(value, str):
+        raise LabelError(f"{where}: {what} must be text, not {type(value).__name__}")
+    if not value.strip():
+        raise LabelError(f"{where}: {what} is empty")
+    if not is_unicode(value):
+        raise LabelError(f"{where}: {value!r} is not valid Unicode text")
+    return value.strip()
