@@ -67,7 +67,8 @@ def _import_torchvision() -> None:
         except Exception as problem:
             missing = _MISSING.search(str(problem))
             if missing is None:
-                raise ModelError(f"torchvision does not work with torch {torch.__version__}: {problem}") from None
+                line = " ".join(str(problem).split())[:300]
+                raise ModelError(f"torchvision does not work with torch {torch.__version__}: {line}") from problem
             for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
                 del sys.modules[name]
             library = torch.library.Library("torchvision", "FRAGMENT")

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
-from clipcli.cli.breakdown import breakdown
 from clipcli.cli.messages import Messages
 from clipcli.errors import ClipcliError
 
@@ -118,10 +117,12 @@ def run(arguments: list[str]) -> int:
         _forget_stdout()
         return EXIT_USAGE
     except Exception as problem:
-        reason = breakdown(problem)
-        if reason is None:
+        from clipcli.cli.breakdown import breakdown
+
+        line = breakdown(problem)
+        if line is None:
             raise
-        messages.error(reason)
+        messages.error(line)
         _forget_stdout()
         return EXIT_USAGE
 

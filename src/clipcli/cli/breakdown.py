@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from clipcli.memory import is_out_of_memory
 
 __all__ = ["breakdown"]
@@ -34,6 +36,8 @@ def _imported(problem: BaseException) -> str | None:
         package = str(frame.f_globals.get("__name__", "")).split(".")[0]
         if frame.f_code.co_name == "<module>" and package not in ("clipcli", "__main__", ""):
             return package
+    if isinstance(problem, SyntaxError) and problem.filename:  # a damaged file, which did not get so far
+        return Path(problem.filename).parent.name
     if isinstance(problem, ImportError):
         return (problem.name or "a library").split(".")[0]
     return None
