@@ -535,3 +535,41 @@ def test_a_plain_pickle_that_names_code_is_refused_wherever_it_lies(tmp_path: Pa
     with pytest.raises(CheckpointError, match="would run code"):
         read_state_dict(path)
     assert not (tmp_path / "created").exists()
+
+
+# --- networks that do not fit their settings ---------------------------------------------------------
+
+
+def opened(folder: Path) -> Any:
+    return open_model(resolve_model(f"local-dir:{folder}", offline=True), "cpu", "fp32")
+
+
+def test_images_of_a_size_that_the_network_does_not_take_are_one_line(tmp_path: Path) -> None:
+    import numpy as np
+
+    model = opened(save_model_folder(tmp_path, TINY_CLIP, size=64))
+    with pytest.raises(ModelError, match="the model's settings do not fit its images"):
+        model.image_encoder.encode([np.zeros((64, 64, 3), np.uint8)])
+
+
+def test_tokens_that_the_network_does_not_know_are_one_line(tmp_path: Path) -> None:
+    small = {**TINY_CLIP, "text_cfg": {**TINY_CLIP["text_cfg"], "vocab_size": 600}}
+    model = opened(save_model_folder(tmp_path, small))
+    with pytest.raises(ModelError, match="the model's settings do not fit its tokens"):
+        model.text_encoder.encode(["a photo of a cat"])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("name", ["logit_scale", "visual.proj", "text_projection"])
+def test_weights_that_are_no_numbers_are_never_answers(name: str, value: float, tmp_path: Path) -> None:
+    import numpy as np
+    from safetensors.torch import load_file, save_file
+
+    folder = save_model_folder(tmp_path, TINY_CLIP)
+    weights = load_file(folder / "open_clip_model.safetensors")
+    weights[name].fill_(value if name == "logit_scale" else value * 1e9)
+    save_file(weights, folder / "open_clip_model.safetensors")
+    with pytest.raises(ModelError, match=r"not a finite number|is not a number"):
+        model = opened(folder)
+        model.text_encoder.encode(["a cat"])
+        model.image_encoder.encode([np.full((32, 32, 3), 200, np.uint8)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,21 @@ def test_the_longest_side_fits_and_the_rest_is_filled(filling: int) -> None:
 @pytest.mark.parametrize(
     "change",
     [{"resize_mode": "stretch"}, {"interpolation": "nearest"}, {"mode": "L"}, {"size": 0}, {"size": "big"},
-     {"mean": (0.5, 0.5)}, {"std": (0.5, 0.0, 0.5)}, {"mean": None}],
+     {"mean": (0.5, 0.5)}, {"std": (0.5, 0.0, 0.5)}, {"mean": None}, {"size": 10**9}, {"size": True},
+     {"mean": (0.5, 0.5, float("nan"))}, {"std": (0.5, 0.5, float("inf"))}, {"fill_color": 300}],
 )  # fmt: skip
 def test_what_no_encoder_can_be_fed_with_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)):
         Preprocessing.from_config({**CONFIG, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"height": 10**9}, {"width": 224.0}, {"std": [0.5, 0.5, -1.0]}, {"mean": (0.5, "x", 0.5)}, {"fill": -1},
+     {"resize_mode": "../x"}, {"interpolation": "nearest"}],
+)  # fmt: skip
+def test_fields_read_from_elsewhere_obey_the_same_rules(change: dict[str, Any]) -> None:
+    fields = asdict(Preprocessing.from_config(CONFIG))
+    assert Preprocessing(**fields) == Preprocessing.from_config(CONFIG)
+    with pytest.raises((ValueError, TypeError)):
+        Preprocessing(**{**fields, **change})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class TextEncoder:
         lengths = self._tower.lengths(tokens) if self._tower else torch.full((len(prompts),), tokens.shape[1])
         order = torch.argsort(lengths, stable=True)
         rows: NDArray[np.float32] | None = None
-        with torch.inference_mode():
+        with _explained("its tokens"), torch.inference_mode():
             for start in range(0, len(prompts), _TEXT_BATCH):
                 chosen = order[start : start + _TEXT_BATCH]
                 batch = tokens[chosen, : int(lengths[chosen].max())].to(self._device)
@@ -144,7 +145,8 @@ class ImageEncoder:
         Raises
         ------
         ModelError
-            If not even one image fits into the device's memory.
+            If not even one image fits into the device's memory, the network does not take such images, or what
+            it computes is not a number.
         MemoryError
             If this machine's memory is too small for the batch.
         """
@@ -162,17 +164,13 @@ class ImageEncoder:
                 self._largest_batch = size // 2
                 torch.cuda.empty_cache()
                 continue
-            except RuntimeError as problem:
-                if not is_out_of_memory(problem):
-                    raise
-                raise MemoryError(f"not enough memory for a batch of {size} images") from None
             pixels = pixels[len(part) :]
         return np.concatenate(rows)
 
     def _encode_batch(self, pixels: Sequence[NDArray[np.uint8]], size: int) -> FloatArray:
         import torch
 
-        with torch.inference_mode():
+        with _explained("its images"), torch.inference_mode():
             batch = torch.zeros((size, *pixels[0].shape), dtype=torch.uint8, pin_memory=self._device.startswith("cuda"))
             np.stack(pixels, out=batch[: len(pixels)].numpy())
             return _unit_rows(self.network.encode_image(self._normalised(batch)))[: len(pixels)]
@@ -197,4 +195,24 @@ def _unit_rows(features: torch.Tensor) -> FloatArray:
 
     unit = torch.nn.functional.normalize(features.float(), dim=-1)
     rows: FloatArray = unit.cpu().numpy()
+    if not np.isfinite(rows).all():
+        raise ModelError(
+            "cannot embed: the model computes what is not a number (damaged weights? try --precision fp32)"
+        )
     return rows
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn what torch raises where a network does not fit its settings into one line."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError, AssertionError, ValueError) as problem:
+        if is_out_of_memory(problem):
+            raise MemoryError(str(problem).splitlines()[0]) from None
+        lines = str(problem).strip().splitlines() or [type(problem).__name__]
+        raise ModelError(f"cannot embed: the model's settings do not fit {what} ({lines[0][:200]})") from problem

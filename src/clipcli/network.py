@@ -11,6 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,19 @@ def load_network(source: ModelSource, image_precision: str = "fp32") -> tuple[An
 
 
 def learned_scale(network: Any) -> tuple[float, float | None]:
-    """Return a network's logit scale (the factor, not its logarithm), and the bias of a sigmoid model."""
+    """Return a network's logit scale (the factor, not its logarithm), and the bias of a sigmoid model.
+
+    Raises
+    ------
+    CheckpointError
+        If they are not finite numbers.
+    """
     bias = getattr(network, "logit_bias", None)
     scale = float(network.logit_scale.detach().float().exp())
-    return scale, None if bias is None else float(bias.detach().float())
+    offset = None if bias is None else float(bias.detach().float())
+    if not isfinite(scale) or not isfinite(offset or 0.0):
+        raise CheckpointError("cannot use these weights: the logit scale or bias is not a finite number")
+    return scale, offset
 
 
 def new_network(source: ModelSource, seed: int) -> tuple[Any, Preprocessing, Any]:

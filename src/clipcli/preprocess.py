@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from clipcli.model_config import LARGEST_SIDE
 
 __all__ = ["Preprocessing"]
 
@@ -51,6 +53,26 @@ class Preprocessing:
     resize_mode: str = "shortest"
     fill: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what no encoder can be fed with, wherever it was read.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a field is of another type, or has a value that it cannot have.
+        """
+        if not all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in (self.height, self.width)):
+            raise ValueError("size")
+        for values in (self.mean, self.std):
+            if len(values) != 3 or not all(isinstance(value, float) and isfinite(value) for value in values):
+                raise ValueError("mean or std")
+        if min(self.std) <= 0.0:
+            raise ValueError("std")
+        if self.resize_mode not in _RESIZE_MODES or self.interpolation not in _FILTERS:
+            raise ValueError("resize_mode or interpolation")
+        if type(self.fill) is not int or not 0 <= self.fill <= 255:
+            raise ValueError("fill")
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Preprocessing:
         """Read open_clip's ``preprocess_cfg``.
@@ -62,17 +84,12 @@ class Preprocessing:
         """
         size = config["size"]
         height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[-1]))
-        mean, std = (
-            tuple(float(value) for value in values)
-            for values in (_by_channel(config["mean"]), _by_channel(config["std"]))
-        )
+        mean, std = _by_channel(config["mean"]), _by_channel(config["std"])
         mode = config.get("resize_mode") or "shortest"
         interpolation = config.get("interpolation") or "bicubic"
         interpolation = "bicubic" if interpolation == "random" else interpolation  # random in training only
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0.0 or min(height, width) < 1:
-            raise ValueError("size, mean or std")
-        if mode not in _RESIZE_MODES or interpolation not in _FILTERS or config.get("mode", "RGB") != "RGB":
-            raise ValueError("resize_mode, interpolation or mode")
+        if config.get("mode", "RGB") != "RGB":
+            raise ValueError("mode")
         if mode == "shortest" and height != width:
             interpolation = "bicubic"  # what open_clip does there, whatever the config says
         return cls(height, width, mean, std, interpolation, mode, int(config.get("fill_color") or 0))
@@ -148,5 +165,6 @@ def _window(whole: int, wanted: int) -> tuple[int, int, int]:
     return first, first + wanted, 0
 
 
-def _by_channel(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else (value,) * 3
+def _by_channel(value: Any) -> tuple[float, float, float]:
+    red, green, blue = value if isinstance(value, list | tuple) else (value,) * 3
+    return float(red), float(green), float(blue)

@@ -25,7 +25,7 @@ def finish(
     listener: Listener,
 ) -> Outcome:
     """Write the model with the best weights, mixed with the start's where that was asked for."""
-    weights = folder.load_best()
+    weights = folder.load_best(start.network)
     measures = _measured(training, best_epoch)
     share = plan.settings.interpolate
     if share != 1.0:

@@ -16,6 +16,7 @@ from clipcli.memory import keep_freed_memory
 from clipcli.training.data import TrainingData
 from clipcli.training.interruption import Interruption
 from clipcli.training.objective import GroupedLoss, TwoTowers
+from clipcli.training.restore import restore
 from clipcli.training.result import plain_weights
 from clipcli.training.settings import Settings
 from clipcli.training.start import Start
@@ -114,10 +115,8 @@ class Training:
         loaded = self._folder.load_checkpoint()
         if loaded is not None:
             self._progress, states = loaded
-            self._network.load_state_dict(states["network"])
-            self._optimizer.load_state_dict(states["optimizer"])
-            if self._scaler is not None:
-                self._scaler.load_state_dict(states["scaler"])
+            path = self._folder.file("checkpoint.pt")
+            restore(self._network, self._optimizer, self._scaler, states, path)
         return self._progress
 
     def fit(self) -> Progress:

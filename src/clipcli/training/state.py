@@ -26,7 +26,10 @@ from filelock import FileLock, Timeout
 
 from clipcli.errors import InputError, OutputError
 from clipcli.files import replacing
+from clipcli.state_dicts import read_state_dict
 from clipcli.training.pairs import LeftOut
+from clipcli.training.records import check_left_out, check_metrics, check_progress, check_settings, check_summary
+from clipcli.training.restore import check_weights, read_states
 
 __all__ = ["MetricsFile", "Progress", "TrainingFolder"]
 
@@ -147,9 +150,9 @@ class TrainingFolder:
         """
         try:
             value = json.loads(self.file(name).read_bytes())
-        except (OSError, ValueError) as problem:
+        except (OSError, ValueError, RecursionError) as problem:
             raise InputError(f"{self.file(name)}: cannot be read ({problem})") from None
-        return dict(value)
+        return {"settings.json": check_settings, "summary.json": check_summary}[name](value, self.file(name))
 
     def write_left_out(self, rows: Sequence[LeftOut]) -> None:
         """Record the pairs that cannot be used."""
@@ -161,8 +164,9 @@ class TrainingFolder:
         """Read what :meth:`write_left_out` recorded."""
         try:
             with self.file("left_out.jsonl").open(encoding="utf-8") as file:
-                return [LeftOut(**json.loads(line)) for line in file]
-        except (OSError, ValueError, TypeError) as problem:
+                rows = [check_left_out(json.loads(line), self.file("left_out.jsonl")) for line in file]
+                return [LeftOut(**row) for row in rows]
+        except (OSError, ValueError, RecursionError) as problem:
             raise InputError(f"{self.file('left_out.jsonl')}: cannot be read ({problem})") from None
 
     def save_checkpoint(self, progress: Progress, states: dict[str, Any]) -> None:
@@ -174,16 +178,11 @@ class TrainingFolder:
 
     def load_checkpoint(self) -> tuple[Progress, dict[str, Any]] | None:
         """Return the state of an earlier run, without running code in it; ``None`` where it had not got so far."""
-        import torch
-
         path = self.file("checkpoint.pt")
         if not path.is_file():
             return None
-        try:
-            states = torch.load(path, map_location="cpu", weights_only=True)
-            progress = Progress(**states.pop("progress"))
-        except Exception as problem:  # noqa: BLE001 - a damaged archive or pickle raises anything
-            raise InputError(f"{path}: damaged, the run cannot go on ({problem.__class__.__name__})") from None
+        states = read_states(path)
+        progress = Progress(**check_progress(states.pop("progress", None), path))
         progress.best = tuple(progress.best)
         return progress, states
 
@@ -194,11 +193,20 @@ class TrainingFolder:
         with replacing(self.file("best.safetensors")) as temporary:
             save_file(weights, temporary)
 
-    def load_best(self) -> dict[str, Any]:
-        """Return what :meth:`save_best` kept."""
-        from safetensors.torch import load_file
+    def load_best(self, network: Any) -> dict[str, Any]:
+        """Return what :meth:`save_best` kept.
 
-        weights: dict[str, Any] = load_file(self.file("best.safetensors"))
+        Raises
+        ------
+        InputError, CheckpointError
+            If it is damaged, or not of this network.
+        """
+        path = self.file("best.safetensors")
+        try:
+            weights = read_state_dict(path)
+        except OSError as problem:
+            raise InputError(f"cannot read {path}: {problem.strerror or problem}") from None
+        check_weights(weights, network, path)
         return weights
 
     def drop_state(self) -> None:
@@ -238,6 +246,7 @@ class MetricsFile:
         with self._path.open(encoding="utf-8") as file:
             for line in file:
                 try:
-                    yield json.loads(line)
-                except ValueError:
+                    row = json.loads(line)
+                except (ValueError, RecursionError):
                     return
+                yield check_metrics(row, self._path)
