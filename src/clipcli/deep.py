@@ -11,7 +11,8 @@ Which number is black and which is white:
 - **Floating point**: 0 to 1, -1 to 1, 0 to 255 or 0 to 65535, whichever the samples keep to and use at least a
   sixteenth (or a quarter of the integer ranges) of; else the range that they use.
 
-"The range that they use" is that between the 0.5th and 99.5th percentile. Samples that are NaN, infinite, beyond
+"The range that they use" is that between the 0.5th and 99.5th percentile, or between the lowest and highest sample
+where these lie no further out than a quarter of it. Samples that are NaN, infinite, beyond
 1e30, declared to be no data (GDAL's tag), or customary for no data (-9999, -32768 ...) and further below all others
 than those lie apart, count for no range and get the picture's median tone.
 """
@@ -231,12 +232,12 @@ def choose_range(samples: Samples, bits: int) -> tuple[float, float]:
     if samples.dtype.kind == "f":
         return _range_of_floats(samples, low, high)
     if samples.dtype.kind == "i":
-        return _range_of_signed(low, high, bits)
+        return _range_of_signed(low, high, bits) or _stretched(samples, low, high)
     full = 2.0**bits - 1.0
     if high > full / 4 or bits not in (16, 32) or (bits == 16 and not (samples % 257).any()):
         return 0.0, full
     depth = _smallest_depth(high)
-    return (0.0, min(depth, full)) if depth else (low, high)
+    return (0.0, min(depth, full)) if depth else _stretched(samples, low, high)
 
 
 def _used(samples: Samples) -> tuple[float, float]:
@@ -248,18 +249,25 @@ def _used(samples: Samples) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def _stretched(samples: Samples, low: float, high: float) -> tuple[float, float]:
+    """Extend a range to the lowest and highest sample, except where these are outliers."""
+    reach = (high - low) / 4
+    lowest, highest = float(samples.min()), float(samples.max())
+    return (lowest if low - lowest <= reach else low), (highest if highest - high <= reach else high)
+
+
 def _smallest_depth(high: float) -> float | None:
     return next((2.0**bits - 1.0 for bits in _DEPTHS if high < 2**bits), None)
 
 
-def _range_of_signed(low: float, high: float, bits: int) -> tuple[float, float]:
+def _range_of_signed(low: float, high: float, bits: int) -> tuple[float, float] | None:
     half = 2.0 ** (bits - 1)
     if low >= 0:
         if high > half / 4 and bits > 16:
             return 0.0, half - 1
         depth = _smallest_depth(high)
-        return (0.0, min(depth, half - 1)) if depth else (low, high)
-    return (-half, half - 1) if low <= -half / 2 and high >= half / 2 else (low, high)
+        return (0.0, min(depth, half - 1)) if depth else None
+    return (-half, half - 1) if low <= -half / 2 and high >= half / 2 else None
 
 
 def _range_of_floats(samples: Samples, low: float, high: float) -> tuple[float, float]:
@@ -273,7 +281,7 @@ def _range_of_floats(samples: Samples, low: float, high: float) -> tuple[float, 
         return 0.0, 255.0
     if low >= -4096 and 16384 < high <= 72000:
         return 0.0, 65535.0
-    return low, high
+    return _stretched(samples, low, high)
 
 
 def _scaled(samples: Samples, black: float, white: float) -> NDArray[np.float32]:

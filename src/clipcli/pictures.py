@@ -20,7 +20,8 @@ from clipcli.formats import open_formats
 from clipcli.netpbm import deep_netpbm
 from clipcli.rgb import WHOLE_PIXELS, is_deep, to_rgb
 from clipcli.tiff import Directory, Photometric, Tag, is_tiff
-from clipcli.tiff_samples import Layout, deep_tiff, layout_of
+from clipcli.tiff_layout import Layout, can_decompress, layout_of
+from clipcli.tiff_samples import deep_tiff
 
 __all__ = ["MAX_PIXELS", "MAX_PYTHON_PIXELS", "Resized", "decode", "too_large"]
 
@@ -153,9 +154,11 @@ def _is_plain(directory: Directory) -> bool:
     channels = directory.number(Tag.SAMPLES, 1)
     bits = set(directory.numbers(Tag.BITS, (1,))[:channels])
     formats = set(directory.numbers(Tag.SAMPLE_FORMAT, (1,))[:channels])
-    if directory.number(Tag.PHOTOMETRIC, 1) == Photometric.PALETTE:
-        return False
-    return formats <= {1, 4} and bits in ({8}, {1})
+    premultiplied = 1 in directory.numbers(Tag.EXTRA_SAMPLES)  # Pillow divides by opacity, also where it is zero
+    if premultiplied or directory.number(Tag.PHOTOMETRIC, 1) == Photometric.PALETTE:
+        return not can_decompress(directory)
+    apart = directory.number(Tag.PLANAR, 1) == 2 and channels > 1 and can_decompress(directory)
+    return formats <= {1, 4} and bits in ({8}, {1}) and not apart
 
 
 def _segment_bytes(layout: Layout) -> int:

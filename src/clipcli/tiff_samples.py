@@ -8,7 +8,6 @@ size that is known, so that no file can make it write more.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -18,102 +17,12 @@ from PIL import Image
 from clipcli.deep import DeepPicture, Samples
 from clipcli.errors import ImageError
 from clipcli.tiff import Directory, Photometric, Tag
+from clipcli.tiff_layout import Layout
 
-__all__ = ["Layout", "deep_tiff", "layout_of"]
+__all__ = ["deep_tiff"]
 
-_DECOMPRESSED = {1, 5, 8, 32773, 32946, 34925, 50000}  # none, LZW, Deflate, PackBits, LZMA, Zstandard
-_KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}
 _MOST_SEGMENTS = 1 << 17  # compressed strips or tiles; each costs some 0.1 ms
 _ALPHA = {1: True, 2: False}  # of ExtraSamples: whether colours were multiplied by it
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the samples of a picture are stored.
-
-    Parameters
-    ----------
-    directory
-        Where that is described.
-    width, height, channels
-        Of the picture.
-    bits, kind
-        Of a sample; the kind is NumPy's: ``u``, ``i`` or ``f``.
-    tile
-        Width and height of a strip or tile.
-    apart
-        Whether each channel is stored by itself.
-    """
-
-    directory: Directory
-    width: int
-    height: int
-    channels: int
-    bits: int
-    kind: str
-    tile: tuple[int, int]
-    apart: bool
-
-    @property
-    def segment_bytes(self) -> int:
-        """Size of a decompressed strip or tile, as it is stored."""
-        return self.row_bytes * self.tile[1]
-
-    @property
-    def row_bytes(self) -> int:
-        """Size of a row of a strip or tile, as it is stored; rows begin at whole bytes."""
-        return -(-self.tile[0] * self.channels_together * self.bits // 8)
-
-    @property
-    def channels_together(self) -> int:
-        """How many channels a strip or tile holds."""
-        return 1 if self.apart else self.channels
-
-    @property
-    def is_compressed(self) -> bool:
-        """Whether a strip or tile can only be read as a whole."""
-        plain = self.directory.number(Tag.COMPRESSION, 1) == 1 and self.directory.number(Tag.FILL_ORDER, 1) == 1
-        return not plain or self.directory.number(Tag.PREDICTOR, 1) != 1
-
-    @property
-    def sample_bytes(self) -> int:
-        """Size of a sample once it is unpacked."""
-        return self.bits // 8 if self.bits in (8, 16, 32, 64) else 1 if self.bits < 8 else 2
-
-
-def layout_of(directory: Directory) -> Layout:
-    """Return how a picture is stored.
-
-    Raises
-    ------
-    ImageError
-        If it is damaged or of a kind that cannot be read.
-    """
-    width, height = directory.size
-    channels = directory.number(Tag.SAMPLES, 1)
-    depths = set(directory.numbers(Tag.BITS, (1,))[:channels])
-    formats = set(directory.numbers(Tag.SAMPLE_FORMAT, (1,))[:channels])
-    if min(width, height, channels) < 1 or channels > 1024:
-        raise ImageError("unreadable", f"damaged image ({width} x {height} pixels of {channels} samples)")
-    bits, form = depths.pop(), formats.pop()
-    fits = bits in ((8, 16, 32, 64) if form in (1, 2, 4) else (16, 32, 64)) or (form in (1, 4) and 1 <= bits <= 16)
-    if depths or formats or form not in _KINDS or not fits:
-        raise ImageError("unsupported", f"TIFF with samples of {bits} bits, format {form}; convert it to 8 or 16 bits")
-    compression, predictor = directory.number(Tag.COMPRESSION, 1), directory.number(Tag.PREDICTOR, 1)
-    if compression not in _DECOMPRESSED:
-        remedy = f"TIFF of {bits}-bit samples with compression {compression}; save it with LZW, Deflate or none"
-        raise ImageError("unsupported", remedy)
-    if compression == 1:
-        predictor = 1
-    if predictor not in (1, 2, 3) or (predictor == 2 and bits not in (8, 16, 32, 64)):
-        raise ImageError("unsupported", f"TIFF of {bits}-bit samples with predictor {predictor}")
-    tile = (directory.number(Tag.TILE_WIDTH, 0), directory.number(Tag.TILE_HEIGHT, 0))
-    if Tag.TILE_OFFSETS not in directory.tags:
-        tile = (width, min(height, directory.number(Tag.ROWS_PER_STRIP, height)))
-    if min(tile) < 1 or max(tile) > 1 << 24:
-        raise ImageError("unreadable", "damaged image (strips or tiles without a size)")
-    apart = directory.number(Tag.PLANAR, 1) == 2 and channels > 1
-    return Layout(directory, width, height, channels, bits, _KINDS[form], tile, apart)
 
 
 def deep_tiff(data: bytes, layout: Layout) -> DeepPicture:
@@ -127,6 +36,9 @@ def deep_tiff(data: bytes, layout: Layout) -> DeepPicture:
     directory = layout.directory
     photometric = directory.number(Tag.PHOTOMETRIC, Photometric.BLACK_IS_ZERO)
     colours = 3 if photometric == Photometric.RGB else 1
+    if photometric == Photometric.CMYK and layout.channels >= 4 and (layout.kind, layout.bits) in (("u", 8), ("u", 16)):
+        inks = _Inks(_Reader(data, layout), layout.bits)
+        return DeepPicture(layout.width, layout.height, inks.rows, 8, 3, rows=_rows_together(layout))
     grey = (Photometric.WHITE_IS_ZERO, Photometric.BLACK_IS_ZERO, Photometric.MASK)
     if photometric not in (*grey, Photometric.RGB, Photometric.PALETTE) or layout.channels < colours:
         meaning = f"photometric interpretation {photometric}, {layout.channels} samples of {layout.bits} bits"
@@ -134,7 +46,7 @@ def deep_tiff(data: bytes, layout: Layout) -> DeepPicture:
     extra = directory.numbers(Tag.EXTRA_SAMPLES)[: layout.channels - colours]
     alpha = next((colours + place for place, kind in enumerate(extra) if kind in _ALPHA), None)
     reader = _Reader(data, layout)
-    rows = layout.tile[1] if layout.is_compressed or layout.tile[0] != layout.width else 1
+    rows = _rows_together(layout)
     if photometric == Photometric.PALETTE:
         return DeepPicture(layout.width, layout.height, _Palette(reader, directory).rows, 8, 3, rows=rows)
     return DeepPicture(
@@ -142,6 +54,11 @@ def deep_tiff(data: bytes, layout: Layout) -> DeepPicture:
         premultiplied=alpha is not None and _ALPHA[extra[alpha - colours]],
         nodata=_nodata(directory), inverted=photometric == Photometric.WHITE_IS_ZERO, rows=rows,
     )  # fmt: skip
+
+
+def _rows_together(layout: Layout) -> int:
+    """Return how many rows have to be read at once, if none is to be decompressed twice."""
+    return layout.tile[1] if layout.is_compressed or layout.tile[0] != layout.width else 1
 
 
 def _nodata(directory: Directory) -> float | None:
@@ -220,6 +137,18 @@ class _Palette:
         chosen = self._reader.rows(top, bottom)[:, :, 0]
         found: NDArray[np.uint8] = self._table[np.minimum(chosen, len(self._table) - 1)]
         return found
+
+
+class _Inks:
+    """Reads colours in place of the inks that print them."""
+
+    def __init__(self, reader: _Reader, bits: int) -> None:
+        self._reader, self._bits = reader, bits
+
+    def rows(self, top: int, bottom: int) -> NDArray[np.uint8]:
+        """Return some rows: (rows, width, 3)."""
+        inks = self._reader.rows(top, bottom)[:, :, :4] >> (self._bits - 8)
+        return np.asarray(Image.fromarray(inks.astype(np.uint8), "CMYK").convert("RGB"))
 
 
 def _sample_type(layout: Layout) -> np.dtype[np.generic]:
