@@ -175,8 +175,9 @@ def test_floats_are_scaled_from_the_range_they_use(low: float, high: float) -> N
     assert colour_of(Image.fromarray(opened)) == pytest.approx((128, 128, 128), abs=1)
 
 
-def test_floats_that_are_no_numbers_are_black() -> None:
-    assert colour_of(open_image(encoded(Image.fromarray(np.full((4, 4), np.nan, np.float32)), "TIFF"))) == (0, 0, 0)
+def test_a_picture_without_a_single_number_is_refused() -> None:
+    error = refusal(encoded(Image.fromarray(np.full((4, 4), np.nan, np.float32)), "TIFF"))
+    assert (error.kind, "no valid samples" in str(error)) == ("unreadable", True)
 
 
 # --- orientation ----------------------------------------------------------------------------------------

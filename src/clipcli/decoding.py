@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import ImageError
-from clipcli.images import open_image, read_file
+from clipcli.images import decoded_image, read_file
 from clipcli.items import BadInput, Input, MemberInput
 from clipcli.preprocess import Preprocessing
 from clipcli.remote import is_remote, read_url
@@ -40,6 +40,7 @@ def pixels_of(data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
         If it is no readable image.
     """
     try:
-        return preprocessing.pixels(open_image(data, preprocessing.resized))
+        with decoded_image(data, preprocessing.resized) as image:
+            return preprocessing.pixels(image)
     except MemoryError:
         raise ImageError("too_large", "not enough memory to prepare it") from None

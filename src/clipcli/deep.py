@@ -1,0 +1,293 @@
+"""Pictures of more than 8 bits a sample, or of numbers that are no light at all, reduced to 8-bit RGB.
+
+Which number is black and which is white:
+
+- **Unsigned integers** of N bits: 0 to 2^N - 1, as they are declared. Only where N is the size of a container, 16 or
+  32, and 99.5 % of the samples lie within the lowest quarter, the picture holds fewer bits than declared (a camera's
+  12 bits in a file of 16); white is then the smallest 2^n - 1 for n of 8, 10, 12, 14 and 16 that holds them. Samples
+  of 16 bits that are all multiples of 257 were made from 8 bits and are left as they are.
+- **Signed integers** without negative samples: as unsigned ones, of the smallest fitting n. With negative ones: the
+  whole range of the type where the samples use half of it, else the range that they use.
+- **Floating point**: 0 to 1, -1 to 1, 0 to 255 or 0 to 65535, whichever the samples keep to and use at least a
+  sixteenth (or a quarter of the integer ranges) of; else the range that they use.
+
+"The range that they use" is that between the 0.5th and 99.5th percentile, or between the lowest and highest sample
+where these lie no further out than a quarter of it. Samples that are NaN, infinite, beyond
+1e30, declared to be no data (GDAL's tag), or customary for no data (-9999, -32768 ...) and further below all others
+than those lie apart, count for no range and get the picture's median tone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from clipcli.errors import ImageError
+
+__all__ = ["DeepPicture", "choose_range", "deep_to_rgb", "picture_of"]
+
+Samples = NDArray[Any]
+
+_SHARE = 0.5  # per cent of the samples at either end that count for no range
+_SAMPLED = 1 << 20  # pixels that the range is chosen from
+_BANDS_SAMPLED = 64
+_BAND = 1 << 20  # pixels that are converted at once
+_DEPTHS = (8, 10, 12, 14, 16)
+_BEYOND = 1e30  # what is beyond that is no measurement: 3.4e38, 1e36 and their like mean "no data"
+_CUSTOMARY = (-9999.0, -99999.0, -999999.0, -999.0, -32768.0, -32767.0, -2147483648.0)
+
+
+@dataclass(frozen=True)
+class DeepPicture:
+    """A picture whose samples are read in bands.
+
+    Parameters
+    ----------
+    width, height
+        In pixels.
+    read
+        Returns the rows from one to another (exclusive): (rows, width, channels), of whatever type.
+    bits
+        Bits per sample, as declared.
+    colours
+        1 for grey, 3 for RGB: the first channels.
+    alpha
+        The channel that holds opacity, or ``None``.
+    premultiplied
+        Whether colours were multiplied by opacity.
+    key
+        The colour that is transparent, one sample per colour.
+    nodata
+        The sample that means "no data".
+    inverted
+        Whether 0 is white.
+    white
+        The sample that is white, where it is declared, rather than just how many bits a sample has.
+    rows
+        Bands begin at multiples of this.
+    """
+
+    width: int
+    height: int
+    read: Callable[[int, int], Samples]
+    bits: int
+    colours: int = 1
+    alpha: int | None = None
+    premultiplied: bool = False
+    key: tuple[int, ...] | None = None
+    nodata: float | None = None
+    inverted: bool = False
+    white: float | None = None
+    rows: int = 1
+
+    def bands(self) -> Iterator[tuple[int, int]]:
+        """Yield the first and last row (exclusive) of bands of about a million pixels, from top to bottom."""
+        step = max(1, _BAND // (max(1, self.width) * self.rows)) * self.rows
+        for top in range(0, self.height, step):
+            yield top, min(top + step, self.height)
+
+
+def picture_of(image: Image.Image, key: tuple[int, ...] | None = None) -> DeepPicture:
+    """Return a grey Pillow image of mode I;16, I or F as a deep picture."""
+    scaled = image.format == "PPM" and image.mode == "I"  # by Pillow, from the file's white to 65535
+    bits = 16 if scaled or image.mode.startswith("I;16") else 32
+
+    def read(top: int, bottom: int) -> Samples:
+        samples = np.asarray(image.crop((0, top, image.width, bottom)))[:, :, None]
+        return samples.clip(0, 65535).astype(np.uint16) if scaled else samples
+
+    return DeepPicture(image.width, image.height, read, bits, key=key)
+
+
+def deep_to_rgb(picture: DeepPicture, factor: int = 1) -> Image.Image:
+    """Return an 8-bit RGB image, transparency on white; every side is divided by ``factor``.
+
+    Raises
+    ------
+    ImageError
+        If no sample is valid.
+    """
+    sampled = _sample(picture)
+    has_alpha = picture.alpha is not None and _shows_anything(picture, sampled)
+    opaque = _alpha_limit(picture, sampled) if has_alpha else 0.0
+    shown = sampled[:, : picture.colours]
+    visible = _is_visible(picture, sampled, has_alpha=has_alpha)
+    nodata = (picture.nodata, _undeclared_nodata(shown[visible]))
+    valid = visible & _is_valid(shown, nodata).all(axis=1)
+    if not valid.any():
+        if visible.any():
+            raise ImageError("unreadable", "has no valid samples: all are NaN, infinite or marked as no data")
+        return Image.new("RGB", (-(-picture.width // factor), -(-picture.height // factor)), "white")
+    black, white = (0.0, picture.white) if picture.white else choose_range(shown[valid], picture.bits)
+    if picture.inverted:
+        black, white = white, black
+    middle = np.median(_scaled(shown[valid], black, white), axis=0)
+
+    def converted(band: Samples) -> NDArray[np.uint8]:
+        colours = band[:, :, : picture.colours]
+        levels = _scaled(colours, black, white)
+        levels = np.where(_is_valid(colours, nodata), levels, middle.astype(np.float32))
+        if has_alpha and picture.alpha is not None:
+            cover = _scaled(band[:, :, picture.alpha :][:, :, :1], 0.0, opaque) / np.float32(255.0)
+            levels = (levels if picture.premultiplied else levels * cover) + (1 - cover) * np.float32(255.0)
+        elif picture.key is not None:
+            levels[(colours == np.array(picture.key)).all(axis=2)] = 255.0
+        rounded: NDArray[np.uint8] = (levels + np.float32(0.5)).clip(0, 255).astype(np.uint8)
+        return rounded
+
+    return _assembled(picture, converted, factor)
+
+
+def _assembled(picture: DeepPicture, convert: Callable[[Samples], NDArray[np.uint8]], factor: int) -> Image.Image:
+    """Put converted bands together, each reduced before the next is read."""
+    size = (-(-picture.width // factor), -(-picture.height // factor))
+    whole = Image.new("RGB", size)
+    rest = np.empty((0, picture.width, picture.colours), np.uint8)
+    done = 0
+    for top, bottom in picture.bands():
+        rest = np.concatenate([rest, convert(picture.read(top, bottom))])
+        count = len(rest) if bottom == picture.height else len(rest) // factor * factor
+        if count:
+            ready, rest = rest[:count], rest[count:]
+            band = Image.fromarray(ready[:, :, 0] if picture.colours == 1 else ready)
+            whole.paste((band.reduce(factor) if factor > 1 else band).convert("RGB"), (0, done))
+            done += -(-count // factor)
+    return whole
+
+
+def _sample(picture: DeepPicture) -> Samples:
+    """Return about a million pixels from all over a picture: (N, channels)."""
+    bands = list(picture.bands())
+    bands = bands[:: -(-len(bands) // _BANDS_SAMPLED)]
+    step = max(1, round((picture.width * sum(bottom - top for top, bottom in bands) / _SAMPLED) ** 0.5))
+    parts = [picture.read(top, bottom)[::step, ::step] for top, bottom in bands]
+    return np.concatenate([part.reshape(-1, part.shape[2]) for part in parts])
+
+
+def _shows_anything(picture: DeepPicture, sampled: Samples) -> bool:
+    """Tell whether the alpha channel is more than zero anywhere; one that hides everything is none."""
+    alpha = picture.alpha
+    return bool(sampled[:, alpha].any()) or any(picture.read(*band)[:, :, alpha].any() for band in picture.bands())
+
+
+def _alpha_limit(picture: DeepPicture, sampled: Samples) -> float:
+    """Return the number that means opaque."""
+    top = float(np.nan_to_num(sampled[:, picture.alpha].astype(np.float64)).max(initial=0.0))
+    if sampled.dtype.kind == "f":
+        return 1.0 if top <= 1.0 else 255.0 if top <= 255.0 else 65535.0
+    full = 2.0**picture.bits - 1.0 if sampled.dtype.kind == "u" else 2.0 ** (picture.bits - 1) - 1.0
+    return full if top > full / 4 else _smallest_depth(top) or full
+
+
+def _is_visible(picture: DeepPicture, sampled: Samples, *, has_alpha: bool) -> NDArray[np.bool_]:
+    """Tell of each pixel whether it shows: (N,). What colour a transparent one has means nothing."""
+    if has_alpha:
+        return np.asarray(sampled[:, picture.alpha] > 0)
+    if picture.key is not None:
+        return np.asarray((sampled[:, : picture.colours] != np.array(picture.key)).any(axis=1))
+    return np.ones(len(sampled), np.bool_)
+
+
+def _is_valid(samples: Samples, nodata: tuple[float | None, ...]) -> NDArray[np.bool_]:
+    valid = np.ones(samples.shape, np.bool_)
+    if samples.dtype.kind == "f":
+        valid &= np.isfinite(samples)
+        valid &= np.abs(samples.astype(np.float64)) < _BEYOND
+    for value in nodata:
+        if value is not None:
+            with np.errstate(over="ignore"):  # a number that the samples cannot have
+                valid &= samples != (samples.dtype.type(value) if samples.dtype.kind == "f" else value)
+    return valid
+
+
+def _undeclared_nodata(samples: Samples) -> float | None:
+    """Return the lowest sample if it is customary for no data and far below all the others."""
+    if samples.dtype.kind == "u":
+        return None
+    finite = samples[_is_valid(samples, ())]
+    lowest = float(finite.min()) if finite.size else 0.0
+    if lowest not in _CUSTOMARY:
+        return None
+    others = finite[finite != lowest]
+    low, high = (float(others.min()), float(others.max())) if others.size else (0.0, 0.0)
+    return lowest if low < high and low - lowest > high - low else None
+
+
+def choose_range(samples: Samples, bits: int) -> tuple[float, float]:
+    """Return the numbers that are black and white, chosen as the module says.
+
+    Parameters
+    ----------
+    samples
+        Valid samples, at least one; of whatever shape.
+    bits
+        Bits per sample, as declared.
+    """
+    low, high = _used(samples)
+    if samples.dtype.kind == "f":
+        return _range_of_floats(samples, low, high)
+    if samples.dtype.kind == "i":
+        return _range_of_signed(low, high, bits) or _stretched(samples, low, high)
+    full = 2.0**bits - 1.0
+    if high > full / 4 or bits not in (16, 32) or (bits == 16 and not (samples % 257).any()):
+        return 0.0, full
+    depth = _smallest_depth(high)
+    return (0.0, min(depth, full)) if depth else _stretched(samples, low, high)
+
+
+def _used(samples: Samples) -> tuple[float, float]:
+    """Return the 0.5th and 99.5th percentile, or lowest and highest sample where nearly all are the same."""
+    exact = samples.astype(np.float32) if samples.dtype == np.float16 else samples
+    low, high = np.percentile(exact, (_SHARE, 100 - _SHARE))
+    if low == high:
+        low, high = samples.min(), samples.max()
+    return float(low), float(high)
+
+
+def _stretched(samples: Samples, low: float, high: float) -> tuple[float, float]:
+    """Extend a range to the lowest and highest sample, except where these are outliers."""
+    reach = (high - low) / 4
+    lowest, highest = float(samples.min()), float(samples.max())
+    return (lowest if low - lowest <= reach else low), (highest if highest - high <= reach else high)
+
+
+def _smallest_depth(high: float) -> float | None:
+    return next((2.0**bits - 1.0 for bits in _DEPTHS if high < 2**bits), None)
+
+
+def _range_of_signed(low: float, high: float, bits: int) -> tuple[float, float] | None:
+    half = 2.0 ** (bits - 1)
+    if low >= 0:
+        if high > half / 4 and bits > 16:
+            return 0.0, half - 1
+        depth = _smallest_depth(high)
+        return (0.0, min(depth, half - 1)) if depth else None
+    return (-half, half - 1) if low <= -half / 2 and high >= half / 2 else None
+
+
+def _range_of_floats(samples: Samples, low: float, high: float) -> tuple[float, float]:
+    if low >= -0.25 and 1 / 16 < high <= 1.25:
+        return 0.0, 1.0
+    if -1.25 <= low < -0.25 and 0.25 < high <= 1.25:
+        return -1.0, 1.0
+    if low >= 0 and high <= 65535 and not (samples % 1).any():  # integers in the clothes of floats
+        return choose_range(samples.clip(0, 65535).astype(np.uint16), 16)
+    if low >= -16 and 64 < high <= 280:
+        return 0.0, 255.0
+    if low >= -4096 and 16384 < high <= 72000:
+        return 0.0, 65535.0
+    return _stretched(samples, low, high)
+
+
+def _scaled(samples: Samples, black: float, white: float) -> NDArray[np.float32]:
+    """Return levels from 0 to 255; what is no number becomes 0."""
+    kind = np.float64 if samples.dtype.itemsize >= 4 else np.float32
+    levels = samples.astype(kind)
+    levels -= kind(black)
+    levels *= kind(255.0 / (white - black)) if white != black else kind(0.0)
+    return np.nan_to_num(levels, copy=False, nan=0.0).clip(0.0, 255.0).astype(np.float32)

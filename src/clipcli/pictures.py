@@ -1,0 +1,266 @@
+"""From the bytes of a file to an upright RGB picture, in bounded memory and time."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from functools import cache
+from io import BytesIO
+
+from PIL import Image, _imaging
+
+from clipcli import png
+from clipcli.budget import DECODING_BYTES, decoding
+from clipcli.containers import check_scans, embedded_png, merged_psd, picture_in_tiff, without_metadata
+from clipcli.deep import DeepPicture, deep_to_rgb
+from clipcli.errors import ImageError
+from clipcli.formats import open_formats
+from clipcli.netpbm import deep_netpbm
+from clipcli.rgb import WHOLE_PIXELS, is_deep, to_rgb
+from clipcli.tiff import Directory, Photometric, Tag, is_tiff
+from clipcli.tiff_layout import Layout, can_decompress, layout_of
+from clipcli.tiff_samples import deep_tiff
+
+__all__ = ["MAX_PIXELS", "MAX_PYTHON_PIXELS", "Resized", "decode", "too_large"]
+
+MAX_PIXELS = 178_956_970
+"""Most pixels an image may have: Pillow's own bound against decompression bombs (half a GiB of RGB)."""
+
+MAX_PYTHON_PIXELS = 1 << 22
+"""Most pixels where Pillow's decoder is written in Python, which takes some microseconds for each."""
+
+Resized = Callable[[int, int], tuple[int, int]]
+
+_SPARE = 2  # a picture is decoded or reduced to no less than this many times the size it will be resized to
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TURNS_ON_ITS_SIDE = frozenset(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+_PILLOW_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # of a pixel, by mode; else 4
+# What a decoder needs besides, measured: whole planes of wavelets, of YUV, or a second canvas.
+_DECODER_BYTES = {"JPEG2000": 24, "AVIF": 12, "HEIF": 12, "WEBP": 8, "TIFF": 8, "ICNS": 24, "ICO": 8}
+_PROGRESSIVE_BYTES = 6  # coefficients of all colours, which are kept until the last scan
+
+
+def decode(data: bytes, resized: Resized | None, claims: ExitStack) -> Image.Image:
+    """Decode one picture.
+
+    Parameters
+    ----------
+    data
+        The encoded bytes.
+    resized
+        As for :func:`clipcli.images.open_image`.
+    claims
+        Gets the claim on the memory that the picture takes; close it when the picture is not needed any more.
+
+    Raises
+    ------
+    ImageError
+        If it is too large or of a kind that is refused.
+    Exception
+        Anything, from a decoder, if it is damaged.
+    """
+    _silence()
+    if data.startswith(png.SIGNATURE):
+        return _decode_png(data, resized, claims)
+    if is_tiff(data):
+        return _decode_tiff(data, resized, claims)
+    if data.startswith(b"\0\0\1\0") and (inner := embedded_png(data)):
+        return _decode_png(inner, resized, claims)
+    if (deep := deep_netpbm(data)) is not None:
+        return _finish_deep(deep, None, resized, claims, len(data))
+    has_alpha = True
+    if data.startswith(b"8BPS"):
+        data, has_alpha = merged_psd(data)
+    if data.startswith(b"\xff\xd8\xff"):
+        check_scans(data)
+    with _open(data) as image:
+        return _finish(image, resized, claims, len(data), has_alpha=has_alpha)
+
+
+@cache
+def _silence() -> None:
+    """Keep libtiff and Pillow from writing lines of their own to stderr; what matters they raise too."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    with suppress(OSError, AttributeError):  # a libtiff that is linked in: Pillow has muted its warnings at least
+        library = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            handler = getattr(library, name)
+            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            handler(None)
+
+
+def _open(data: bytes, form: str | None = None) -> Image.Image:
+    """Open a picture, without its metadata if it cannot be opened with them."""
+    formats = open_formats() if form is None else (form,)
+    try:
+        return Image.open(BytesIO(data), formats=formats)
+    except Image.DecompressionBombError:
+        raise
+    except Exception:
+        pixels = without_metadata(data)
+        if pixels is None or pixels == data:
+            raise
+        return Image.open(BytesIO(pixels), formats=formats)
+
+
+def _decode_png(data: bytes, resized: Resized | None, claims: ExitStack) -> Image.Image:
+    parts = png.read_png(data)
+    with png.open_png(parts, lambda encoded: _open(encoded, "PNG")) as image:
+        _check_pixels(image)
+        copies = 2 if parts.bits == 16 and parts.colour else 1
+        _claim(claims, image, len(data), copies=copies, needed=resized)
+        image.load()
+        png.set_key(image, parts)
+        turn = _turn_of(image)
+        deep = png.deep_png(image, parts)
+        factor = _factor(image.size, turn, resized)
+        return _turned(to_rgb(image, factor) if deep is None else deep_to_rgb(deep, factor), turn)
+
+
+def _decode_tiff(data: bytes, resized: Resized | None, claims: ExitStack) -> Image.Image:
+    picture, directory, first = picture_in_tiff(data)
+    turn = _TURNS.get(first.number(Tag.ORIENTATION, 1))
+    if directory is None:
+        check_scans(picture)
+        with _open(picture, None) as image:
+            own = image.getexif().get(_ORIENTATION_TAG)
+            return _turned(_finish(image, resized, claims, len(data)), turn if own is None else None)
+    if not _is_plain(directory):
+        layout = layout_of(directory)
+        return _finish_deep(deep_tiff(picture, layout), turn, resized, claims, len(data), _segment_bytes(layout))
+    try:
+        opened = _open(picture, "TIFF")
+    except (OSError, SyntaxError, KeyError, ValueError):  # of more channels, or other ones, than Pillow knows
+        layout = layout_of(directory)
+        return _finish_deep(deep_tiff(picture, layout), turn, resized, claims, len(data), _segment_bytes(layout))
+    with opened as image:
+        found = _finish(image, resized, claims, len(data))
+        return found if Tag.ORIENTATION in directory.tags else _turned(found, turn)
+
+
+def _is_plain(directory: Directory) -> bool:
+    """Tell whether Pillow decodes a TIFF rightly: 8 bits a sample or bilevel."""
+    channels = directory.number(Tag.SAMPLES, 1)
+    bits = set(directory.numbers(Tag.BITS, (1,))[:channels])
+    formats = set(directory.numbers(Tag.SAMPLE_FORMAT, (1,))[:channels])
+    premultiplied = 1 in directory.numbers(Tag.EXTRA_SAMPLES)  # Pillow divides by opacity, also where it is zero
+    if premultiplied or directory.number(Tag.PHOTOMETRIC, 1) == Photometric.PALETTE:
+        return not can_decompress(directory)
+    apart = directory.number(Tag.PLANAR, 1) == 2 and channels > 1 and can_decompress(directory)
+    return formats <= {1, 4} and bits in ({8}, {1}) and not apart
+
+
+def _segment_bytes(layout: Layout) -> int:
+    """Return what decompressing a strip or tile takes: its bytes, twice, and its samples, twice."""
+    across = -(-layout.width // layout.tile[0])
+    planes = layout.channels if layout.apart else 1
+    unpacked = layout.tile[0] * layout.tile[1] * layout.channels_together * layout.sample_bytes
+    if not layout.is_compressed:
+        return 0
+    return 2 * layout.segment_bytes + unpacked * (2 + across * planes)
+
+
+def _finish(
+    image: Image.Image, resized: Resized | None, claims: ExitStack, encoded: int, *, has_alpha: bool = True
+) -> Image.Image:
+    """Load an opened picture and return it as upright RGB."""
+    _check_pixels(image)
+    whole = image.size
+    if resized is not None and image.format in ("JPEG", "MPO"):
+        _decode_smaller(image, resized)
+    progressive = _PROGRESSIVE_BYTES * whole[0] * whole[1] if image.info.get("progressive") else 0
+    _claim(claims, image, encoded + progressive, needed=resized)
+    image.load()
+    turn = _turn_of(image)
+    shown = image if has_alpha or image.mode != "RGBA" else image.convert("RGB")
+    return _turned(to_rgb(shown, _factor(image.size, turn, resized)), turn)
+
+
+def _finish_deep(
+    picture: DeepPicture, turn: Image.Transpose | None, resized: Resized | None, claims: ExitStack, encoded: int,
+    besides: int = 0,
+) -> Image.Image:  # fmt: skip
+    """Convert a picture whose samples are read here, and return it as upright RGB."""
+    size = (picture.width, picture.height)
+    if size[0] * size[1] > MAX_PIXELS:
+        raise too_large(f"{size[0]} x {size[1]} pixels")
+    factor = _factor(size, turn, resized)
+    _claim_bytes(claims, encoded + besides + 4 * size[0] * size[1] // factor**2)
+    return _turned(deep_to_rgb(picture, factor), turn)
+
+
+def _check_pixels(image: Image.Image) -> None:
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise too_large(f"{image.width} x {image.height} pixels")
+    slow = [tile[0] for tile in getattr(image, "tile", ()) if tile[0] in Image.DECODERS]
+    if slow and pixels > MAX_PYTHON_PIXELS:
+        limit = f"over the limit of {MAX_PYTHON_PIXELS / 1e6:.0f} megapixels for {image.format} of this kind"
+        raise ImageError("too_large", f"{image.width} x {image.height} pixels, {limit}; not decoded")
+
+
+def too_large(size: str) -> ImageError:
+    """Return the error for a picture over :data:`MAX_PIXELS`."""
+    return ImageError("too_large", f"{size}, over the limit of {MAX_PIXELS / 1e6:.0f} megapixels; not decoded")
+
+
+def _claim(
+    claims: ExitStack, image: Image.Image, besides: int, *, copies: int = 1, needed: Resized | None = None
+) -> None:
+    """Wait until there is memory for a picture, as its decoder and its conversion to RGB need it."""
+    pixels = image.width * image.height
+    each = copies * _PILLOW_BYTES.get(image.mode, 4) + _DECODER_BYTES.get(image.format or "", 0)
+    is_copied = image.mode != "RGB" or "transparency" in image.info or copies > 1
+    reduced = _factor(image.size, None, needed) ** 2
+    _claim_bytes(claims, besides + each * pixels + (4 * pixels // reduced if is_copied or is_deep(image) else 0))
+
+
+def _claim_bytes(claims: ExitStack, size: int) -> None:
+    if size > DECODING_BYTES:
+        needs = f"needs {size / 2**30:.1f} GiB of memory to decode, over the limit of {DECODING_BYTES / 2**30:.1f} GiB"
+        raise ImageError("too_large", f"{needs}; not decoded")
+    claims.enter_context(decoding.claim(size))
+
+
+def _needed(size: tuple[int, int], turn: Image.Transpose | None, resized: Resized) -> tuple[int, int]:
+    """Return what a picture that will be turned is resized to, before that turn."""
+    on_its_side = turn in _TURNS_ON_ITS_SIDE
+    needed = resized(*(reversed(size) if on_its_side else size))
+    return (needed[1], needed[0]) if on_its_side else needed
+
+
+def _factor(size: tuple[int, int], turn: Image.Transpose | None, resized: Resized | None) -> int:
+    """Return by how much a very large picture is reduced, so that no second one of its size is needed."""
+    if resized is None or size[0] * size[1] <= WHOLE_PIXELS:
+        return 1
+    width, height = _needed(size, turn, resized)
+    return max(1, min(size[0] // (_SPARE * max(1, width)), size[1] // (_SPARE * max(1, height))))
+
+
+def _decode_smaller(image: Image.Image, resized: Resized) -> None:
+    """Let the JPEG decoder scale the picture down where it will be made much smaller anyway."""
+    width, height = _needed(image.size, _turn_of(image), resized)
+    image.draft(None, (width * _SPARE, height * _SPARE))
+
+
+def _turn_of(image: Image.Image) -> Image.Transpose | None:
+    """Return how the EXIF orientation says to turn; EXIF that cannot be read turns nothing."""
+    try:
+        return _TURNS.get(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # noqa: BLE001 - broken EXIF must not cost the picture
+        return None
+
+
+def _turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    return image if turn is None else image.transpose(turn)
