@@ -2,15 +2,19 @@
 
 import sys
 
+from clipcli.signals import exit_code, stopped
+
 
 def main() -> None:
     """Run the command line; an interruption while it is still being imported ends as quietly as a later one."""
     try:
-        from clipcli.cli import main as run
+        with stopped():
+            from clipcli.cli import main as run
+
+            run()
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
-        sys.exit(130)
-    run()
+        sys.exit(exit_code())
 
 
 if __name__ == "__main__":

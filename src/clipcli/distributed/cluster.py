@@ -15,6 +15,7 @@ from typing import Any
 from clipcli import errors
 from clipcli.errors import ClipcliError, ClusterError
 from clipcli.memory import ENVIRONMENT
+from clipcli.signals import preserved
 
 __all__ = ["ActorPlan", "RayOptions", "connected", "told"]
 
@@ -108,7 +109,7 @@ def connected(options: RayOptions) -> Iterator[Any]:
     except ImportError:
         raise ClusterError("--engine ray needs an extra: pip install 'clipcli[ray]'") from None
     try:
-        with warnings.catch_warnings(), _stderr_closed():
+        with warnings.catch_warnings(), _stderr_closed(), preserved():
             warnings.simplefilter("ignore")
             ray.init(
                 address or "local",
