@@ -179,18 +179,7 @@ class Database:
 
     def shrink(self) -> bool:
         """Give the space of deleted rows back to the disk; return whether no other process prevented it."""
-
-        def vacuum(connection: sqlite3.Connection) -> bool:
-            connection.commit()
-            try:
-                connection.execute("VACUUM")
-                return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except sqlite3.OperationalError as problem:
-                if _is_locked(problem):
-                    return False
-                raise
-
-        return self.run(vacuum, True) if self._connection is not None else True
+        return self.run(_vacuum, True) if self._connection is not None else True
 
 
 def chunked(keys: Sequence[bytes]) -> Iterator[tuple[Sequence[bytes], str]]:
@@ -261,11 +250,19 @@ def _renew(connection: sqlite3.Connection, schema: Schema) -> None:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {schema.version}")
     if connection.execute("PRAGMA freelist_count").fetchone()[0]:
-        try:
-            connection.execute("VACUUM")
-        except sqlite3.OperationalError as problem:
-            if not _is_locked(problem):
-                raise
+        _vacuum(connection)
+
+
+def _vacuum(connection: sqlite3.Connection) -> bool:
+    """Make the file as small as its rows allow; return whether no other process prevented it."""
+    connection.commit()
+    try:
+        connection.execute("VACUUM")
+        return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError as problem:
+        if _is_locked(problem):
+            return False
+        raise
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection, patience: float) -> None:

@@ -201,7 +201,7 @@ CacheSize = Annotated[
     str,
     typer.Option(
         "--cache-size", metavar="SIZE", envvar="CLIPCLI_CACHE_SIZE", rich_help_panel=_RUNNING,
-        help="Most that the cache may take, such as 500MB (10^6) or 500MiB (2^20); over it the oldest entries are dropped.",
+        help="Limit of the cache, such as 500MB (10^6) or 500MiB (2^20); over it, the oldest entries are dropped.",
     ),
 ]  # fmt: skip
 Inputs = Annotated[
