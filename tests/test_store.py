@@ -433,6 +433,12 @@ def test_a_vector_of_another_size_than_the_model_s_is_never_used(tmp_path: Path)
     assert kept(store, "cat") == []
 
 
+def test_facts_of_another_size_than_the_model_s_are_never_used(tmp_path: Path) -> None:
+    keep(EmbeddingStore(tmp_path), "cat")
+    store = EmbeddingStore(tmp_path, dim=16)
+    assert (store.model_facts("one"), kept(store, "cat")) == (None, [])
+
+
 def test_a_note_that_was_changed_is_found_and_never_used(tmp_path: Path) -> None:
     store = EmbeddingStore(tmp_path)
     store.keep_note("precision", "bf16")

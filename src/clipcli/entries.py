@@ -68,8 +68,8 @@ def read_note(connection: sqlite3.Connection, name: str) -> str | None:
     return value if checksum == seal("note", name, value).hex() else None
 
 
-def facts_of(connection: sqlite3.Connection, fingerprint: str) -> ModelFacts | None:
-    """Return the facts of a model, or ``None`` if there are none that are sound."""
+def facts_of(connection: sqlite3.Connection, fingerprint: str, dim: int | None = None) -> ModelFacts | None:
+    """Return the facts of a model, or ``None`` if there are none that are sound and have ``dim`` dimensions."""
     row = connection.execute("SELECT facts, checksum FROM models WHERE fingerprint = ?", (fingerprint,)).fetchone()
     if row is None or row[1] is None or row[1] != model_seal(fingerprint, row[0]):
         return None
@@ -77,7 +77,7 @@ def facts_of(connection: sqlite3.Connection, fingerprint: str) -> ModelFacts | N
         facts = ModelFacts(**json.loads(row[0]))
     except (TypeError, ValueError, RecursionError):
         return None
-    return facts if _is_plausible(facts) else None
+    return facts if _is_plausible(facts) and dim in (None, facts.dim) else None
 
 
 def _is_plausible(facts: ModelFacts) -> bool:

@@ -78,14 +78,17 @@ class EmbeddingStore:
         Called with one line when something is set aside or the cache is given up.
     limit
         Bytes over which :meth:`trim` drops image embeddings.
+    dim
+        The only number of dimensions that the model's vectors can have, where it is known; others are not used.
     options
         Of :class:`~clipcli.database.Database`: ``patience``, ``create`` and ``strict``.
     """
 
     def __init__(
-        self, folder: Path | None, warn: Warn = lambda _: None, limit: int = DEFAULT_LIMIT, **options: Any
-    ) -> None:
-        self._limit = limit
+        self, folder: Path | None, warn: Warn = lambda _: None, limit: int = DEFAULT_LIMIT,
+        *, dim: int | None = None, **options: Any,
+    ) -> None:  # fmt: skip
+        self._limit, self._dim = limit, dim
         self._hashes: dict[FileStamp, bytes] = {}
         self.is_shrunk = True
         self._database = Database(folder / _FILE_NAME if folder else None, entries.SCHEMA, warn, **options)
@@ -115,7 +118,7 @@ class EmbeddingStore:
 
     def model_facts(self, fingerprint: str) -> ModelFacts | None:
         """Return what is known of a model, or ``None``."""
-        return self._database.run(lambda connection: entries.facts_of(connection, fingerprint), None)
+        return self._database.run(lambda connection: entries.facts_of(connection, fingerprint, self._dim), None)
 
     def note(self, name: str) -> str | None:
         """Return what was noted under a name, or ``None``."""
@@ -136,7 +139,7 @@ class EmbeddingStore:
 
         def look_up(connection: sqlite3.Connection) -> dict[bytes, FloatArray]:
             found: dict[bytes, FloatArray] = {}
-            facts = entries.facts_of(connection, fingerprint) if keys else None
+            facts = entries.facts_of(connection, fingerprint, self._dim) if keys else None
             for chunk, marks in chunked(keys) if facts else ():
                 rows = connection.execute(
                     "SELECT content, dim, vector, checksum FROM vectors WHERE kind = ?"  # noqa: S608
