@@ -101,6 +101,7 @@ def connected(options: RayOptions) -> Iterator[Any]:
         ("RAY_USAGE_STATS_ENABLED", "0"),  # nothing is sent home
         ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"),
         ("RAY_DATA_DISABLE_PROGRESS_BARS", "1"),
+        ("RAY_ENABLE_AUTO_CONNECT", "0"),  # else a thread that outlives an interrupted run would start another Ray
     ):
         os.environ.setdefault(name, value)
     try:
