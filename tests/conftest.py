@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,12 @@ def photos() -> dict[str, Path]:
         "temple": images / "china.jpg",
         "flower": images / "flower.jpg",
     }
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the clock ahead, so that files that were written just now count as written some time ago."""
+    monkeypatch.setattr("clipcli.stamps.time_ns", lambda: time.time_ns() + 10_000_000_000)
 
 
 def clean_environment(folder: Path) -> dict[str, str]:

@@ -15,9 +15,11 @@ from PIL import Image
 
 from clipcli import Classifier, Embedder
 from clipcli.errors import ModelError
+from clipcli.graphs import clear_graphs
 from clipcli.model import open_model
-from clipcli.openvino_engine import OpenVinoImageEncoder, clear_graphs, convert, keep_graph, read_graph
+from clipcli.openvino_engine import OpenVinoImageEncoder, convert, keep_graph, read_graph
 from clipcli.sources import resolve_model
+from clipcli.store import EmbeddingStore
 from conftest import TINY_CLIP, Run, clean_environment, save_model_folder
 
 pytest.importorskip("openvino")
@@ -94,7 +96,7 @@ def test_a_graph_is_kept_and_read_again(tiny_clip: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("file", ["encoder.xml", "encoder.bin", "manifest.json"])
-@pytest.mark.parametrize("damage", ["missing", "cut off", "garbage"])
+@pytest.mark.parametrize("damage", ["missing", "cut off", "garbage", "one bit"])
 def test_a_damaged_graph_is_made_again(file: str, damage: str, tiny_clip: Path, tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     Image.frombytes("RGB", (32, 32), np.random.default_rng(0).bytes(3072)).save(picture)
@@ -112,6 +114,11 @@ def test_a_damaged_graph_is_made_again(file: str, damage: str, tiny_clip: Path, 
         path.unlink()
     elif damage == "cut off":
         path.write_bytes(content[: len(content) // 2])
+    elif damage == "one bit":
+        middle = len(content) // 2
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+        (problem,) = EmbeddingStore(tmp_path / "cache").check()
+        assert problem == f"converted encoder {path.parent.name[:12]}: does not match its checksum"
     else:
         path.write_bytes(b"\0garbage")
     again, loaded = run()
@@ -119,6 +126,51 @@ def test_a_damaged_graph_is_made_again(file: str, damage: str, tiny_clip: Path, 
     assert loaded
     assert path.stat().st_size == len(content) or file == "encoder.xml"  # its names are numbered anew
     assert run()[1] is False
+
+
+def fake_graph(cache: Path, name: str, size: int, used: int) -> Path:
+    """Write files of the names and size of a graph, last used at a time."""
+    folder = cache / "engines" / name
+    folder.mkdir(parents=True)
+    for part in ("encoder.xml", "encoder.bin", "manifest.json"):
+        (folder / part).write_bytes(bytes(size // 3))
+    os.utime(folder, (used, used))
+    return folder
+
+
+def test_graphs_count_in_the_limit_and_those_used_longest_ago_are_dropped(tmp_path: Path) -> None:
+    folders = [fake_graph(tmp_path, name, 300_000, used) for name, used in (("old", 2), ("oldest", 1), ("new", 3))]
+    store = EmbeddingStore(tmp_path, limit=1_300_000)
+    info = store.info()
+    assert info is not None
+    assert (info.graphs, info.size > 900_000) == (3, True)
+    store.trim()
+    assert [folder.exists() for folder in folders] == [True, False, True]
+    EmbeddingStore(tmp_path, limit=100_000).trim()
+    assert not any(folder.exists() for folder in folders)
+
+
+def test_clearing_leaves_what_is_not_a_graph(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "encoder.xml").touch()
+    cache = tmp_path / "cache"
+    fake_graph(cache, "one", 30, 1)
+    (cache / "engines" / "link").symlink_to(tmp_path / "mine")
+    (cache / "engines" / "notes").mkdir()
+    (cache / "engines" / "notes" / "mine.txt").touch()
+    assert clear_graphs(cache) == 1
+    assert sorted(path.name for path in (cache / "engines").iterdir()) == ["link", "notes"]
+    assert (tmp_path / "mine" / "encoder.xml").exists()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "engines").symlink_to(cache / "engines")
+    assert clear_graphs(tmp_path / "other") == 0
+
+
+def test_a_kept_graph_is_closed_to_other_users(tiny_clip: Path, tmp_path: Path) -> None:
+    keep_graph(convert(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32")), tmp_path / "engines" / "one")
+    paths = [tmp_path / "engines", *(tmp_path / "engines").rglob("*")]
+    assert len(paths) == 5
+    assert all(path.stat().st_mode & 0o077 == 0 for path in paths)
 
 
 def test_a_cache_that_cannot_be_written_to_is_no_error(tiny_clip: Path, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import sqlite3
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clipcli.archives import Archive
 from clipcli.errors import ImageError
 from clipcli.inputs import BadInput, FileInput, MemberInput
+from clipcli.items import inputs_of
 from clipcli.pipeline import Cached, ImageStatistics, Plan, embed_images
 from clipcli.store import EmbeddingStore, ModelFacts
 from clipcli.zeroshot import normalise
@@ -253,6 +257,7 @@ def test_a_changed_file_is_encoded_again(tmp_path: Path, cached: Cached, encoder
     np.testing.assert_allclose(vector, expected(5), atol=1e-6)
 
 
+@pytest.mark.usefixtures("later")
 def test_an_unchanged_file_is_not_read_again(
     tmp_path: Path, cached: Cached, encoder: MeanColour, opened: Opened
 ) -> None:
@@ -263,6 +268,7 @@ def test_an_unchanged_file_is_not_read_again(
     assert opened.paths == [item.path]
 
 
+@pytest.mark.usefixtures("later")
 def test_a_file_that_changes_while_it_is_read_is_read_again_the_next_time(
     tmp_path: Path, cached: Cached, encoder: MeanColour, opened: Opened
 ) -> None:
@@ -274,6 +280,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_the_next_time(
     assert opened.paths == [item.path] * 2
 
 
+@pytest.mark.usefixtures("later")
 def test_a_file_found_under_another_name_is_not_read_again(
     tmp_path: Path, cached: Cached, encoder: MeanColour, opened: Opened
 ) -> None:
@@ -285,6 +292,136 @@ def test_a_file_found_under_another_name_is_not_read_again(
     for _ in range(3):
         run([FileInput("copy.png", str(copy))], cached, encoder)
     assert opened.paths == [str(copy)]
+
+
+def same_size(folder: Path, *numbers: int) -> list[FileInput]:
+    """Write pictures that differ and whose files have the same size and times."""
+    items = []
+    for number in numbers:
+        path = folder / f"{number}.bmp"
+        Image.new("RGB", (4, 4), colour(number)).save(path)
+        os.utime(path, ns=(10**18, 10**18))
+        items.append(FileInput(path.name, str(path)))
+    assert len({Path(item.path).stat().st_size for item in items}) == 1
+    return items
+
+
+def rename_in_a_circle(one: Path, other: Path) -> None:
+    aside = one.with_name("aside")
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+
+
+def exchange_contents(one: Path, other: Path) -> None:
+    contents = one.read_bytes(), other.read_bytes()
+    for path, content in zip((other, one), contents, strict=True):
+        path.write_bytes(content)
+        os.utime(path, ns=(10**18, 10**18))
+
+
+def exchange_by_copies(one: Path, other: Path) -> None:
+    """As rsync does: a temporary file with the times of the original takes the place of the old one."""
+    for path, content in ((one, other.read_bytes()), (other, one.read_bytes())):
+        new = path.with_name(f".{path.name}.new")
+        new.write_bytes(content)
+        os.utime(new, ns=(10**18, 10**18))
+        new.replace(path)
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("exchange", [rename_in_a_circle, exchange_contents, exchange_by_copies])
+def test_two_files_of_one_size_and_time_that_change_places_are_told_apart(
+    exchange: Callable[[Path, Path], None], tmp_path: Path, cached: Cached, encoder: MeanColour
+) -> None:
+    items = same_size(tmp_path, 1, 2)
+    run(items, cached, encoder)
+    exchange(Path(items[0].path), Path(items[1].path))
+    vectors = [vector for _, vector in run(items, cached, encoder)]
+    np.testing.assert_allclose(vectors, [expected(2), expected(1)], atol=1e-6)
+    assert encoder.batches == [(2, 0)]  # the contents are known
+
+
+@pytest.mark.usefixtures("later")
+def test_archives_of_one_size_and_time_that_change_places_are_told_apart(
+    tmp_path: Path, cached: Cached, encoder: MeanColour
+) -> None:
+    archives = []
+    for item in same_size(tmp_path, 1, 2):
+        archives.append(tmp_path / f"{item.name}.tar")
+        with tarfile.open(archives[-1], "w") as archive:
+            archive.add(item.path, "a.bmp")
+    units = [Archive(path.name, str(path)) for path in archives]
+    run(inputs_of(units), cached, encoder)
+    exchange_by_copies(*archives)
+    vectors = [vector for _, vector in run(inputs_of(units), cached, encoder)]
+    np.testing.assert_allclose(vectors, [expected(2), expected(1)], atol=1e-6)
+
+
+def test_a_file_that_was_written_just_now_is_hashed_again(
+    tmp_path: Path, cached: Cached, encoder: MeanColour, opened: Opened
+) -> None:
+    (item,) = pictures(tmp_path, 1)
+    opened.paths.clear()
+    for _ in range(3):
+        run([item], cached, encoder)
+    assert (opened.paths, encoder.batches) == ([item.path] * 3, [(1, 0)])
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("change", ["link", "move", "touch", "mode"])
+def test_a_file_whose_stamp_changed_but_not_its_bytes_needs_no_encoder(
+    change: str, tmp_path: Path, cached: Cached, encoder: MeanColour
+) -> None:
+    (item,) = pictures(tmp_path, 1)
+    first = run([item], cached, encoder)
+    path = Path(item.path)
+    if change == "link":
+        (tmp_path / "link.png").hardlink_to(path)
+    elif change == "move":
+        item = FileInput("moved.png", str(path.rename(tmp_path / "moved.png")))
+    elif change == "touch":
+        path.touch()
+    else:
+        path.chmod(0o600)
+    again = [pair for block in embed_images([item], cached, lambda: pytest.fail("opened"), PLAN) for pair in block]
+    np.testing.assert_array_equal(again[0][1], first[0][1])
+
+
+@pytest.mark.usefixtures("later")
+def test_a_local_file_does_not_answer_for_an_object_in_a_store(
+    tmp_path: Path, cached: Cached, encoder: MeanColour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s3:").mkdir()
+    (item,) = pictures(tmp_path / "s3:", 1)
+    run([item], cached, encoder)
+    assert cached.look_up([item])[0] is not None
+    assert cached.look_up([FileInput("s3://000.png", "s3://000.png")]) == [None]
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("half", [False, True])
+def test_a_damaged_embedding_is_made_again_and_the_cache_mended(
+    half: bool, tmp_path: Path, encoder: MeanColour
+) -> None:
+    items = pictures(tmp_path, 5)
+    first = run(items, cache_in(tmp_path / "cache", half=half), encoder)
+    change_vectors(tmp_path / "cache", lambda vector: -vector)
+    again = run(items, cache_in(tmp_path / "cache", half=half), encoder)
+    np.testing.assert_array_equal([vector for _, vector in again], [vector for _, vector in first])
+    assert sum(size for size, _ in encoder.batches) == 10
+    assert EmbeddingStore(tmp_path / "cache").check() == []
+
+
+def change_vectors(folder: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Change all vectors behind the store's back; they keep their length."""
+    connection = sqlite3.connect(folder / "embeddings-v1.sqlite")
+    with connection:
+        for number, dim, blob in connection.execute("SELECT id, dim, vector FROM vectors").fetchall():
+            vector = np.frombuffer(blob, "<f2" if len(blob) == 2 * dim else "<f4")
+            connection.execute("UPDATE vectors SET vector = ? WHERE id = ?", (change(vector).tobytes(), number))
+    connection.close()
 
 
 def test_images_are_counted_as_cached_by_name_or_content_as_encoded_or_not_at_all(

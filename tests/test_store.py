@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clipcli.store import EmbeddingStore, ModelFacts, content_key
+from clipcli.errors import CacheError
+from clipcli.seals import hash_file
+from clipcli.store import EmbeddingStore, ModelFacts, content_key, default_folder
 
 FACTS = ModelFacts("ViT-B-32", "openai", 8, 100.0, None)
 SIGMOID = ModelFacts("pocket", None, 8, 10.0, -10.0)
@@ -174,13 +177,50 @@ def test_a_file_is_hashed_by_its_bytes(tmp_path: Path) -> None:
     assert EmbeddingStore(tmp_path).file_sha256(file) == sha256(b"x" * 3_000_000)
 
 
-def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """List the files that are hashed."""
+    paths: list[Path] = []
+
+    def note_and_hash(path: Path) -> bytes:
+        paths.append(path)
+        return hash_file(path)
+
+    monkeypatch.setattr("clipcli.store.hash_file", note_and_hash)
+    return paths
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("folder", ["cache", None])
+def test_an_unchanged_file_is_not_read_again(folder: str | None, read: list[Path], tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"one")
+    store = EmbeddingStore(tmp_path / folder if folder else None)
+    assert [store.file_sha256(file) for _ in range(3)] == [sha256(b"one")] * 3
+    assert read == [file]
+
+
+@pytest.mark.parametrize("folder", ["cache", None])
+def test_a_file_that_was_written_just_now_is_read_again(folder: str | None, tmp_path: Path) -> None:
+    file, times = tmp_path / "weights", (10**18, 10**18)
+    store = EmbeddingStore(tmp_path / folder if folder else None)
+    for content in (b"one", b"two", b"six"):  # all perhaps within one tick of the clock
+        file.write_bytes(content)
+        os.utime(file, ns=times)
+        assert store.file_sha256(file) == sha256(content)
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("column", ["sha256", "stamp", "checksum"])
+def test_a_damaged_hash_of_a_file_is_found_by_the_check_and_never_used(column: str, tmp_path: Path) -> None:
     file = tmp_path / "weights"
     file.write_bytes(b"one")
     store = EmbeddingStore(tmp_path)
     store.file_sha256(file)
-    change(tmp_path, "UPDATE files SET sha256 = X'cafe'")
-    assert store.file_sha256(file) == "cafe"
+    change(tmp_path, f"UPDATE files SET {column} = X'cafe'")  # noqa: S608
+    assert store.check() == [f"hash of file {str(file)[-60:]}: does not match its checksum"]
+    assert store.file_sha256(file) == sha256(b"one")
+    assert store.check() == []
 
 
 def test_a_file_of_another_size_is_read_again(tmp_path: Path) -> None:
@@ -297,6 +337,367 @@ def test_a_corrupted_vector_is_found_by_the_check_and_never_used(blob: bytes, pr
     change(tmp_path, "UPDATE vectors SET vector = ? WHERE content = ?", blob, content_key("cat"))
     assert store.check() == [f"text vector {content_key('cat').hex()[:12]}: {problem}"]
     assert kept(store, "cat", "dog") == ["dog"]
+
+
+def flipped(blob: bytes, bit: int = 77) -> bytes:
+    changed = bytearray(blob)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+DAMAGED_VECTORS: dict[str, Callable[[bytes], bytes]] = {
+    "one bit": flipped,
+    "rotated": lambda blob: blob[4:] + blob[:4],
+    "mirrored": lambda blob: np.frombuffer(blob, "<f4")[::-1].tobytes(),
+    "negated": lambda blob: (-np.frombuffer(blob, "<f4")).tobytes(),
+    "of another text": lambda _: vector_of("owl").tobytes(),
+    "as halves": lambda blob: np.frombuffer(blob, "<f4").astype("<f2").tobytes(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED_VECTORS.values(), ids=list(DAMAGED_VECTORS))
+def test_a_damaged_vector_of_the_right_length_is_found_never_used_and_replaced(
+    damage: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    store = EmbeddingStore(tmp_path)
+    keep(store, "cat", "dog")
+    blob = damage(vector_of("cat").tobytes())
+    change(tmp_path, "UPDATE vectors SET vector = ? WHERE content = ?", blob, content_key("cat"))
+    assert store.check() == [f"text vector {content_key('cat').hex()[:12]}: does not match its checksum"]
+    assert kept(store, "cat", "dog") == ["dog"]
+    keep(store, "cat")
+    assert kept(store, "cat", "dog") == ["cat", "dog"]
+    assert store.check() == []
+
+
+MOVED_ROWS = {
+    "to another text": "UPDATE vectors SET content = X'00' WHERE content = (SELECT MIN(content) FROM vectors)",
+    "to another kind": "UPDATE vectors SET kind = 'image'",
+    "to another model": "UPDATE vectors SET model = (SELECT id FROM models WHERE fingerprint = 'two')",
+    "to another type": "UPDATE vectors SET vector = 'text'",
+    "to no dimensions": "UPDATE vectors SET dim = -8",
+    "without a checksum": "UPDATE vectors SET checksum = NULL",
+    "to another fingerprint": "UPDATE models SET fingerprint = 'three' WHERE fingerprint = 'one'",
+}
+
+
+@pytest.mark.parametrize("statement", MOVED_ROWS.values(), ids=list(MOVED_ROWS))
+def test_a_vector_that_moved_to_another_key_is_found_and_never_used(statement: str, tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    keep(store, "cat", "dog")
+    store.remember_model("two", FACTS)
+    change(tmp_path, statement)
+    for kind in ("text", "image"):
+        for fingerprint in ("one", "two", "three"):
+            found = store.get_many(kind, fingerprint, [content_key("cat"), content_key("dog"), b"\0"])
+            for key, vector in found.items():
+                assert (kind, fingerprint) == ("text", "one")
+                assert key in {content_key(text) for text in ("cat", "dog") if (vector == vector_of(text)).all()}
+    assert store.check() != []
+
+
+DAMAGED_FACTS = [
+    '{"name": "m", "pretrained": null, "dim": 8, "logit_scale": 101.0, "logit_bias": null}',
+    '{"name": 1, "pretrained": null, "dim": -1, "logit_scale": "x", "logit_bias": []}',
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("facts", DAMAGED_FACTS, ids=["other scale", "other types", "nested"])
+def test_facts_of_a_model_that_were_changed_are_found_and_never_used(facts: str, tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    keep(store, "cat")
+    change(tmp_path, "UPDATE models SET facts = ?", facts)
+    assert store.check() == ["model one: does not match its checksum"]
+    assert store.model_facts("one") is None
+    assert kept(store, "cat") == []
+    assert store.info() is not None
+
+
+@pytest.mark.parametrize(
+    "values", [{"dim": -1}, {"dim": 8.0}, {"logit_scale": float("nan")}, {"logit_bias": "x"}, {"name": 3}]
+)
+def test_facts_that_no_model_can_have_are_never_used_whatever_their_checksum(
+    values: dict[str, object], tmp_path: Path
+) -> None:
+    store = EmbeddingStore(tmp_path)
+    keep(store, "cat", facts=replace(FACTS, **values))  # type: ignore[arg-type]
+    assert store.model_facts("one") is None
+    assert kept(store, "cat") == []
+
+
+def test_a_vector_of_another_size_than_the_model_s_is_never_used(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.remember_model("one", FACTS)
+    store.put_many("text", "one", {content_key("cat"): np.array([0.6, 0.8], np.float32)})
+    assert kept(store, "cat") == []
+
+
+def test_facts_of_another_size_than_the_model_s_are_never_used(tmp_path: Path) -> None:
+    keep(EmbeddingStore(tmp_path), "cat")
+    store = EmbeddingStore(tmp_path, dim=16)
+    assert (store.model_facts("one"), kept(store, "cat")) == (None, [])
+
+
+def test_a_note_that_was_changed_is_found_and_never_used(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.keep_note("precision", "bf16")
+    assert store.note("precision") == "bf16"
+    change(tmp_path, "UPDATE notes SET value = replace(value, 'bf', 'fp')")
+    assert store.check() == ["note precision: does not match its checksum"]
+    assert store.note("precision") is None
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"\x1b[31m"], ids=["no UTF-8", "escapes"])
+def test_text_that_was_damaged_is_a_miss_and_shown_safely(text: bytes, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    store = EmbeddingStore(tmp_path, warnings.append)
+    keep(store, "cat")
+    store.keep_note("precision", "bf16")
+    for column in ("models SET facts", "notes SET value", "vectors SET kind", "notes SET name"):
+        change(tmp_path, f"UPDATE {column} = CAST(? AS TEXT)", text)
+    assert (store.model_facts("one"), store.note("precision"), kept(store, "cat"), warnings) == (None, None, [], [])
+    assert all(problem.isprintable() for problem in store.check())
+    keep(store, "cat")
+    assert kept(store, "cat") == ["cat"]
+
+
+# --- files from others, and from older versions -----------------------------------------------------
+
+
+FIRST_VERSION = """
+CREATE TABLE models (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, facts TEXT NOT NULL);
+CREATE TABLE vectors (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, model INTEGER NOT NULL, content BLOB NOT NULL,
+    dim INTEGER NOT NULL, vector BLOB NOT NULL, UNIQUE (kind, model, content)
+);
+CREATE TABLE files (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, stamp TEXT NOT NULL, sha256 BLOB NOT NULL);
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+def made_of(folder: Path, script: str) -> Path:
+    """Make a file of SQL in the place of the cache."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "embeddings-v1.sqlite"
+    connection = sqlite3.connect(file)
+    connection.executescript(script)
+    connection.close()
+    return file
+
+
+def test_vectors_of_a_version_without_checksums_are_dropped_and_their_space_is_free(tmp_path: Path) -> None:
+    insert = (
+        "INSERT INTO vectors VALUES (1, 'text', 1, X'00', 8, zeroblob(3000000)); INSERT INTO notes VALUES ('a', 'b');"
+    )
+    file = made_of(tmp_path, FIRST_VERSION + insert)
+    warnings: list[str] = []
+    store = EmbeddingStore(tmp_path, warnings.append)
+    info = store.info()
+    assert info is not None
+    assert (info.entries, store.note("a"), warnings) == ([], None, [])
+    assert file.stat().st_size < 1_000_000
+    keep(store, "cat")
+    assert kept(store, "cat") == ["cat"]
+    assert store.check() == []
+
+
+def test_an_older_version_can_share_the_file(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.keep_note("precision", "bf16")
+    keep(store, "cat")
+    change(tmp_path, "INSERT OR REPLACE INTO notes VALUES ('precision', 'fp32')")
+    insert = "INSERT INTO vectors (kind, model, content, dim, vector) SELECT 'text', id, ?, 8, ? FROM models"
+    change(tmp_path, insert, content_key("dog"), vector_of("owl").tobytes())
+    assert store.note("precision") == "bf16"
+    assert kept(store, "cat", "dog") == ["cat"]
+
+
+def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    file = made_of(tmp_path, "CREATE TABLE other (id); PRAGMA user_version = 3")
+    before = file.read_bytes()
+    warnings: list[str] = []
+    EmbeddingStore(tmp_path, warnings.append)
+    (warning,) = warnings
+    assert "made by a newer version of clipcli" in warning
+    assert file.read_bytes() == before
+
+
+FOREIGN = {
+    "a trigger": "CREATE TRIGGER t AFTER INSERT ON vectors BEGIN DELETE FROM models; END",
+    "a view": "DROP TABLE notes; CREATE VIEW notes AS SELECT 'a' AS name, 'b' AS value",
+    "another table": "CREATE TABLE mine (id)",
+    "an index": "CREATE INDEX i ON vectors (abs(dim))",
+    "a column more": "ALTER TABLE vectors ADD COLUMN more",
+    "a column less": "ALTER TABLE vectors DROP COLUMN checksum",
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "script"),
+    [
+        pytest.param(first, script, id=f"{name}, {'first' if first else 'this'} version")
+        for name, script in FOREIGN.items()
+        for first in (True, False)
+        if not (first and "COLUMN" in script)  # all tables of that version are replaced
+    ],
+)
+def test_a_file_with_a_schema_of_others_is_set_aside(first: bool, script: str, tmp_path: Path) -> None:
+    if first:
+        made_of(tmp_path, FIRST_VERSION)
+    else:
+        EmbeddingStore(tmp_path).close()
+    file = made_of(tmp_path, script)
+    warnings: list[str] = []
+    store = EmbeddingStore(tmp_path, warnings.append)
+    keep(store, "cat")
+    assert kept(store, "cat") == ["cat"]
+    assert len(warnings) == 1
+    assert "set aside as" in warnings[0]
+    assert [path for path in tmp_path.glob("*.damaged-*") if path != file]
+
+
+def make_link(path: Path) -> None:
+    (path.parent / "victim").write_bytes(b"")
+    path.symlink_to("victim")
+
+
+SPECIAL: dict[str, Callable[[Path], object]] = {
+    "a pipe": lambda path: os.mkfifo(path),
+    "a link": make_link,
+    "a dangling link": lambda path: path.symlink_to("nowhere"),
+    "a folder": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("make", SPECIAL.values(), ids=list(SPECIAL))
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+def test_a_link_or_pipe_in_the_place_of_the_file_is_refused_in_one_line(
+    suffix: str, make: Callable[[Path], object], tmp_path: Path
+) -> None:
+    make(tmp_path / f"embeddings-v1.sqlite{suffix}")
+    warnings: list[str] = []
+    store = EmbeddingStore(tmp_path, warnings.append)
+    keep(store, "cat")
+    assert (kept(store, "cat"), len(warnings)) == ([], 1)
+    assert "a symbolic link" in warnings[0] or "not a regular file" in warnings[0]
+    assert not (tmp_path / "nowhere").exists()
+    assert not (tmp_path / "victim").exists() or (tmp_path / "victim").read_bytes() == b""
+    with pytest.raises(CacheError, match=r"a symbolic link|not a regular file"):
+        EmbeddingStore(tmp_path, strict=True)
+
+
+# --- whose it is ------------------------------------------------------------------------------------
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o7777 for path in (folder, *folder.iterdir())}
+
+
+@pytest.mark.parametrize("before", ["nothing", "open", "first version"])
+def test_the_cache_is_closed_to_other_users(before: str, tmp_path: Path) -> None:
+    folder = tmp_path / "parent" / "cache"
+    if before != "nothing":
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)
+    if before == "first version":
+        made_of(folder, FIRST_VERSION).chmod(0o644)
+        (folder / "engines").mkdir(0o755)
+        (folder / "embeddings-v1.damaged-1.sqlite").touch(0o644)
+    store = EmbeddingStore(folder)
+    keep(store, "cat")
+    found = modes(folder)
+    assert {"cache", "embeddings-v1.sqlite", "embeddings-v1.sqlite-wal", "embeddings-v1.sqlite-shm"} <= found.keys()
+    assert all(mode & 0o077 == 0 for mode in found.values())
+
+
+def test_a_folder_that_holds_other_things_keeps_its_mode_and_theirs(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "photo.jpg").touch(0o644)
+    store = EmbeddingStore(tmp_path)
+    keep(store, "cat")
+    found = modes(tmp_path)
+    assert (found.pop(tmp_path.name), found.pop("photo.jpg")) == (0o755, 0o644)
+    assert set(found.values()) == {0o600}
+
+
+@pytest.mark.parametrize("mode", [0o2775, 0o1777])
+def test_a_shared_folder_keeps_its_mode(mode: int, tmp_path: Path) -> None:
+    tmp_path.chmod(mode)
+    keep(EmbeddingStore(tmp_path), "cat")
+    assert tmp_path.stat().st_mode & 0o7777 == mode
+
+
+def test_what_a_link_in_the_cache_folder_leads_to_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir(0o755)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "engines").symlink_to(tmp_path / "mine")
+    keep(EmbeddingStore(tmp_path / "cache"), "cat")
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o755
+
+
+def test_the_variable_names_the_folder_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPCLI_CACHE_DIR", str(tmp_path / "mine"))
+    assert default_folder() == tmp_path / "mine"
+    monkeypatch.setenv("CLIPCLI_CACHE_DIR", "")
+    assert default_folder().name == "clipcli"
+
+
+# --- only looking, and a cache that is in use -------------------------------------------------------
+
+
+def test_a_look_at_a_cache_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path / "cache", create=False, strict=True)
+    info = store.info()
+    assert info is not None
+    assert (info.entries, info.size, store.check(), store.clear()) == ([], 0, [], 0)
+    assert not list(tmp_path.iterdir())
+
+
+LOCKS = {"for reading and writing": "BEGIN EXCLUSIVE", "for writing": "BEGIN IMMEDIATE"}
+
+
+@pytest.mark.parametrize("lock", LOCKS.values(), ids=list(LOCKS))
+def test_a_cache_that_another_process_has_locked_is_not_cleared_and_that_is_an_error(lock: str, tmp_path: Path) -> None:
+    keep(EmbeddingStore(tmp_path), "cat")
+    other = sqlite3.connect(file_of(tmp_path), isolation_level=None)
+    other.execute(lock)
+    store = EmbeddingStore(tmp_path, create=False, strict=True, patience=0.1)
+    with pytest.raises(CacheError, match=r"cannot use the cache .*: locked by another process \(try again"):
+        store.clear()
+    other.execute("ROLLBACK")
+    assert kept(EmbeddingStore(tmp_path), "cat") == ["cat"]
+
+
+def test_a_cache_that_is_locked_while_it_is_opened_is_an_error_too(tmp_path: Path) -> None:
+    made_of(tmp_path, FIRST_VERSION)  # not in WAL mode, where readers are kept out
+    other = sqlite3.connect(file_of(tmp_path), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(CacheError, match="locked by another process"):
+        EmbeddingStore(tmp_path, create=False, strict=True, patience=0.1)
+    warnings: list[str] = []
+    assert EmbeddingStore(tmp_path, warnings.append, patience=0.1).get_many("text", "one", [b""]) == {}
+    (warning,) = warnings
+    assert "locked by another process" in warning
+
+
+def test_clearing_while_another_process_reads_removes_everything(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path, patience=0.1)
+    keep(store, *(f"label {number}" for number in range(2000)))
+    reader = sqlite3.connect(file_of(tmp_path), isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM vectors").fetchone()
+    assert (store.clear(), store.is_shrunk) == (2000, False)
+    assert kept(store, "label 1") == []
+
+
+def test_clearing_removes_the_damaged_files_that_were_set_aside(tmp_path: Path) -> None:
+    EmbeddingStore(tmp_path).close()
+    file_of(tmp_path).write_bytes(b"no database at all" * 100)
+    store = EmbeddingStore(tmp_path)
+    assert list(tmp_path.glob("*.damaged-*"))
+    store.clear()
+    assert not list(tmp_path.glob("*.damaged-*"))
 
 
 def test_the_check_of_a_damaged_file_says_so(tmp_path: Path) -> None:

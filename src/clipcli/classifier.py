@@ -63,7 +63,8 @@ class Classifier(Embedder):
     thresholds
         When to answer ``unknown``.
     cache
-        ``False`` keeps nothing on disk; a path keeps it there rather than in the user's cache folder.
+        ``False`` keeps nothing on disk; a path keeps it there; ``True`` keeps it in the folder that the variable
+        ``CLIPCLI_CACHE_DIR`` names, else in the user's cache folder.
     cache_limit
         Bytes that the cache may take before the oldest image embeddings are dropped.
     offline

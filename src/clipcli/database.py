@@ -1,24 +1,54 @@
 """One SQLite file that several processes share and whose faults are never fatal.
 
-A damaged file is set aside and a new one begun. Where the folder cannot be written, or the disk is full,
-the work goes on without the file, and that is said once.
+A file that is damaged, or that holds other tables, views or triggers than ours, is set aside and a new one is
+made. Where the folder cannot be written, or the disk is full, the work continues without the file, with one
+warning.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["Database"]
+from clipcli.errors import CacheError
+from clipcli.private import make_private, private_file, refuse_special
 
-_BUSY_SECONDS = 30.0
+__all__ = ["Database", "Schema", "chunked", "used_bytes"]
+
+_PATIENCE = 10.0
+_COMPANIONS = ("-wal", "-shm", "-journal")
+_LOOKUP_CHUNK = 500
+_LIMIT_LENGTH, _CONFIG_DEFENSIVE = 0, 1010  # SQLite's numbers; the module names them since Python 3.12
+_LONGEST_VALUE = 64 << 20  # bytes; a file from others may hold values that fill the memory
 
 Result = TypeVar("Result")
 Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The tables of a file.
+
+    Parameters
+    ----------
+    version
+        Stored as SQLite's ``user_version``. Tables of an older version are dropped: a cache can be filled again.
+    tables
+        The statement that makes each table, by the table's name.
+    """
+
+    version: int
+    tables: Mapping[str, str]
+
+
+class _Unusable(Exception):  # noqa: N818 - never leaves this module
+    """The file cannot be used, and must not be set aside either."""
 
 
 class Database:
@@ -27,17 +57,27 @@ class Database:
     Parameters
     ----------
     path
-        The file; its folder is made if missing. ``None`` keeps nothing.
+        The file; its folder is made if missing, for this user alone. ``None`` keeps nothing.
     schema
-        SQL that makes the tables where they are missing.
+        The tables; another version's are replaced.
     warn
         Called with one line when the file is set aside or given up.
+    patience
+        Seconds to wait where another process has locked the file.
+    create
+        Make the file if it is missing; else, work on a missing file gets its stand-in.
+    strict
+        Raise :class:`CacheError` where the file would be given up.
     """
 
-    def __init__(self, path: Path | None, schema: str, warn: Warn) -> None:
+    def __init__(
+        self, path: Path | None, schema: Schema, warn: Warn,
+        *, patience: float = _PATIENCE, create: bool = True, strict: bool = False,
+    ) -> None:  # fmt: skip
         self.path = path
         self.damage: list[str] = []
         self._schema, self._warn = schema, warn
+        self._patience, self._create, self._strict = patience, create, strict
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.RLock()
         self.run(lambda _: None, None)
@@ -49,17 +89,25 @@ class Database:
         self._connection, self.path = None, None
 
     def run(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
-        """Run ``work``; set a damaged file aside and try once more, give the file up on other faults."""
+        """Run ``work``; set a damaged file aside and try once more, give the file up on other faults.
+
+        Raises
+        ------
+        CacheError
+            Only where ``strict`` is set.
+        """
         with self._lock:
             for attempt in (1, 2):
                 if self.path is None:
                     break
                 try:
+                    if self._connection is None and not (self._create or os.path.lexists(self.path)):
+                        break
                     connection = self._connection or self._connect(self.path)
                     with connection:
                         return work(connection)
-                except sqlite3.OperationalError as problem:
-                    self._give_up(str(problem))
+                except (sqlite3.OperationalError, sqlite3.ProgrammingError, _Unusable) as problem:
+                    self._give_up(_reason(problem))
                 except sqlite3.DatabaseError:
                     self._set_aside(self.path, last=attempt == 2)
                 except OSError as problem:
@@ -67,12 +115,20 @@ class Database:
             return otherwise
 
     def _connect(self, path: Path) -> sqlite3.Connection:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
+        if self._create:
+            make_private(path.parent)
+        for part in _parts(path):
+            refuse_special(part)
+        if self._create:
+            private_file(path)
+        connection = sqlite3.connect(path, timeout=self._patience, check_same_thread=False)
         try:
-            _use_write_ahead_log(connection)
+            _harden(connection)
+            if not _is_current(connection, self._schema):
+                _use_write_ahead_log(connection, self._patience)
+                _renew(connection, self._schema)
+            _use_write_ahead_log(connection, self._patience)
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(self._schema)
         except BaseException:
             connection.close()
             raise
@@ -80,8 +136,11 @@ class Database:
         return connection
 
     def _give_up(self, reason: str) -> None:
-        self._warn(f"going on without a cache: {self.path}: {reason}")
+        path = self.path
         self.close()
+        if self._strict:
+            raise CacheError(f"cannot use the cache {path}: {reason}")
+        self._warn(f"going on without a cache: {path}: {reason}")
 
     def _set_aside(self, path: Path, *, last: bool) -> None:
         if self._connection is not None:
@@ -90,7 +149,7 @@ class Database:
         aside = path.with_name(f"{path.stem}.damaged-{time.time_ns()}.sqlite")
         try:
             path.rename(aside)
-            for suffix in ("-wal", "-shm"):
+            for suffix in _COMPANIONS:
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
         except FileNotFoundError:
             pass  # another process set it aside first
@@ -101,35 +160,127 @@ class Database:
         if last:
             self._give_up("damaged again at once")
         else:
-            self._warn(f"{self.damage[-1]}, a new one begun")
+            self._warn(self.damage[-1] + (", a new one begun" if self._create else ""))
+
+    def remove_set_aside(self) -> int:
+        """Delete the damaged files that were set aside, and return how many there were."""
+        if self.path is None:
+            return 0
+        files = list(self.path.parent.glob(f"{self.path.stem}.damaged-*.sqlite"))
+        for file in files:
+            file.unlink(missing_ok=True)
+        return len(files)
 
     def size(self) -> int:
         """Return the bytes on disk, with what is not yet merged into the file itself."""
         if self.path is None:
             return 0
-        parts = [self.path, *(self.path.with_name(self.path.name + suffix) for suffix in ("-wal", "-shm"))]
-        return sum(part.stat().st_size for part in parts if part.exists())
+        return sum(part.stat().st_size for part in _parts(self.path) if part.exists())
 
-    def shrink(self) -> None:
-        """Give the space of deleted rows back to the disk."""
-
-        def vacuum(connection: sqlite3.Connection) -> None:
-            connection.commit()
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-        if self._connection is not None:
-            self.run(vacuum, None)
+    def shrink(self) -> bool:
+        """Give the space of deleted rows back to the disk; return whether no other process prevented it."""
+        return self.run(_vacuum, True) if self._connection is not None else True
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+def chunked(keys: Sequence[bytes]) -> Iterator[tuple[Sequence[bytes], str]]:
+    """Split keys into as many as one query takes, each part with its placeholders."""
+    for start in range(0, len(keys), _LOOKUP_CHUNK):
+        chunk = keys[start : start + _LOOKUP_CHUNK]
+        yield chunk, ",".join("?" * len(chunk))
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes that rows and indices take, without the pages that deleted ones left empty."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _parts(path: Path) -> list[Path]:
+    return [path, *(path.with_name(path.name + suffix) for suffix in _COMPANIONS)]
+
+
+def _harden(connection: sqlite3.Connection) -> None:
+    """Take nothing for granted that a file from others may hold: functions in its schema, odd pages, odd text."""
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    # Bytes that are not UTF-8 fail a checksum later; here they would raise an error that is not about damage.
+    connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    if hasattr(connection, "setlimit"):  # since Python 3.11
+        connection.setlimit(_LIMIT_LENGTH, _LONGEST_VALUE)
+    if hasattr(connection, "setconfig"):  # since Python 3.12
+        connection.setconfig(_CONFIG_DEFENSIVE, True)
+
+
+def _is_current(connection: sqlite3.Connection, schema: Schema) -> bool:
+    """Tell a file with exactly our tables from an empty or older one.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        If it holds anything else.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    if version > schema.version:
+        raise _Unusable("it was made by a newer version of clipcli (update clipcli, or choose another --cache-dir)")
+    if version == schema.version:
+        if {(kind, name, _words(sql)) for kind, name, sql in rows} == {
+            ("table", name, _words(sql)) for name, sql in schema.tables.items()
+        }:
+            return True
+    elif all(name in schema.tables and _words(sql).startswith("CREATE TABLE") for _, name, sql in rows):
+        return False
+    raise sqlite3.DatabaseError("not the tables of a cache")
+
+
+def _words(sql: object) -> str:
+    return " ".join(str(sql).split())
+
+
+def _renew(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Replace the tables of an older version, which had no checksums, by empty ones."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if _is_current(connection, schema):
+            return  # another process was faster
+        for name, statement in schema.tables.items():
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {schema.version}")
+    if connection.execute("PRAGMA freelist_count").fetchone()[0]:
+        _vacuum(connection)
+
+
+def _vacuum(connection: sqlite3.Connection) -> bool:
+    """Make the file as small as its rows allow; return whether no other process prevented it."""
+    connection.commit()
+    try:
+        connection.execute("VACUUM")
+        return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError as problem:
+        if _is_locked(problem):
+            return False
+        raise
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, patience: float) -> None:
     """Switch to WAL; SQLite does not wait by itself where another process does so at the same moment."""
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + patience
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as problem:
-            if "locked" not in str(problem) or time.monotonic() > deadline:
+            if not _is_locked(problem) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def _is_locked(problem: BaseException) -> bool:
+    return "locked" in str(problem) or "busy" in str(problem)
+
+
+def _reason(problem: BaseException) -> str:
+    return "locked by another process (try again when that has finished)" if _is_locked(problem) else str(problem)

@@ -52,7 +52,8 @@ class Embedder:
     batch_size, workers
         Images a batch; decoding threads. Chosen for the machine where not given.
     cache
-        ``False`` keeps nothing on disk; a path keeps it there rather than in the user's cache folder.
+        ``False`` keeps nothing on disk; a path keeps it there; ``True`` keeps it in the folder that the variable
+        ``CLIPCLI_CACHE_DIR`` names, else in the user's cache folder.
     cache_limit
         Bytes that the cache may take before the oldest image embeddings are dropped.
     offline
@@ -90,6 +91,7 @@ class Embedder:
         check_engine(engine, device)
         check_count("batch_size", batch_size)
         check_count("workers", workers)
+        check_count("cache_limit", cache_limit)
         self._warn = warn
         self._device, self._precision, self._engine = device, precision, engine
         self._batch_size, self._workers = batch_size, workers
@@ -98,7 +100,7 @@ class Embedder:
         self.source: ModelSource = resolve_model(model, pretrained, offline=offline, warn=warn)
         for note in self.source.notes:
             warn(note)
-        self._store = EmbeddingStore(folder, warn, cache_limit)
+        self._store = EmbeddingStore(folder, warn, cache_limit, dim=int(self.source.config["embed_dim"]))
         self.options: dict[str, Any] = {
             # not "auto" again: elsewhere that might come to another model
             "model": self.source.name if model == "auto" else model,

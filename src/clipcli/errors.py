@@ -14,10 +14,10 @@ r"""Every error that clipcli raises on purpose, and the exit code each one ends 
     ├── OutputError               2   the output cannot be written
     ├── CacheError                2   `clipcli cache` cannot do what was asked
     ├── ClusterError              2   Ray cannot be started or reached, or gave up
-    ├── Interrupted             130   stopped by the user; says what is kept and how to go on
+    ├── Interrupted       128+signal  stopped by Ctrl-C (130), SIGTERM (143) or SIGHUP (129); says what is kept
     └── ImageError                1   one input that is no readable image; recorded, the run goes on
 
-Exit code 0 means all done, 1 means done but some inputs failed, 130 means interrupted.
+Exit code 0 means all done, 1 means done but some inputs failed, 128 + signal means interrupted (130 by Ctrl-C).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class ClusterError(ClipcliError):
 class Interrupted(ClipcliError):  # noqa: N818 - no error of anybody's
     """The user stopped the run; what was done is kept."""
 
-    exit_code = 130
+    exit_code = 130  # of Ctrl-C; the command line exits with 128 + the signal
 
 
 class ImageError(ClipcliError):

@@ -7,13 +7,10 @@ graph and needs neither torch nor open_clip for its images, which saves most of 
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import ModelError
+from clipcli.graphs import GRAPH, graph_place, read_manifest, save_graph_files
 from clipcli.model import Model
 from clipcli.preprocess import Preprocessing
 from clipcli.zeroshot import normalise
@@ -29,7 +27,6 @@ from clipcli.zeroshot import normalise
 __all__ = [
     "Graph",
     "OpenVinoImageEncoder",
-    "clear_graphs",
     "convert",
     "graph_folder",
     "keep_graph",
@@ -37,8 +34,7 @@ __all__ = [
     "read_graph",
 ]
 
-_FOLDER, _GRAPH, _WEIGHTS, _MANIFEST = "engines", "encoder.xml", "encoder.bin", "manifest.json"
-_FORM = 1  # to be raised when graphs are made in another way
+_FORM = 2  # to be raised when graphs are made in another way
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
@@ -154,47 +150,28 @@ def _with_normalisation(openvino: Any, graph: Any, preprocessing: Preprocessing)
 def graph_folder(cache: Path, fingerprint: str) -> Path:
     """Return where the graph of a model is kept: by what it was made from, and by what."""
     identity = f"{fingerprint} {_FORM} {_openvino().__version__}"
-    return cache / _FOLDER / hashlib.sha256(identity.encode()).hexdigest()[:32]
+    return graph_place(cache, hashlib.sha256(identity.encode()).hexdigest()[:32])
 
 
 def read_graph(folder: Path) -> Graph | None:
-    """Read a graph that was kept; ``None`` if there is none that is whole."""
+    """Read a graph that was kept; ``None`` if there is none whose files match their checksum."""
     try:
-        manifest = json.loads((folder / _MANIFEST).read_bytes())
-        sizes = {name: (folder / name).stat().st_size for name in (_GRAPH, _WEIGHTS)}
-        if sizes != manifest["sizes"]:
+        about = read_manifest(folder)
+        if about is None:
             return None
-        fields = manifest["preprocessing"]
-        preprocessing = Preprocessing(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
-        return Graph(_openvino().Core().read_model(folder / _GRAPH), preprocessing)
+        preprocessing = Preprocessing(**{**about, "mean": tuple(about["mean"]), "std": tuple(about["std"])})
+        return Graph(_openvino().Core().read_model(folder / GRAPH), preprocessing)
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         return None
 
 
 def keep_graph(graph: Graph, folder: Path) -> None:
     """Keep a graph; whole or not at all. A disk that is full or write-protected is no error."""
-    with suppress(OSError, RuntimeError):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix="new-", dir=folder.parent))
-        try:
-            _openvino().save_model(graph.model, new / _GRAPH, compress_to_fp16=False)
-            sizes = {name: (new / name).stat().st_size for name in (_GRAPH, _WEIGHTS)}
-            manifest = {"preprocessing": asdict(graph.preprocessing), "sizes": sizes}
-            (new / _MANIFEST).write_text(json.dumps(manifest), "utf-8")
-            shutil.rmtree(folder, ignore_errors=True)  # a damaged one
-            new.rename(folder)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
 
+    def write(path: Path) -> None:
+        _openvino().save_model(graph.model, path, compress_to_fp16=False)
 
-def clear_graphs(cache: Path) -> int:
-    """Forget all graphs in a cache folder; return how many."""
-    folders = [folder for folder in (cache / _FOLDER).glob("*") if folder.is_dir()]
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):
-        (cache / _FOLDER).rmdir()
-    return len(folders)
+    save_graph_files(folder, asdict(graph.preprocessing), write)
 
 
 class OpenVinoImageEncoder:

@@ -6,7 +6,6 @@ error that kept it from having one. An error is a value that flows on beside its
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,11 +19,13 @@ from numpy.typing import NDArray
 
 from clipcli.decoding import pixels_of, read_input
 from clipcli.errors import ImageError
+from clipcli.image_cache import Cached, ImageStatistics, as_kept, stamp_of_input
 from clipcli.images import to_rgb
 from clipcli.items import BadInput, FileInput, is_input
+from clipcli.on_demand import OnDemand
 from clipcli.preprocess import Preprocessing
-from clipcli.store import EmbeddingStore, FileStamp, content_key
-from clipcli.zeroshot import normalise
+from clipcli.stamps import FileStamp
+from clipcli.store import content_key
 
 __all__ = ["Block", "Cached", "Encoder", "ImageStatistics", "Plan", "as_kept", "embed_images"]
 
@@ -71,63 +72,6 @@ class Plan:
     even_batches: bool = False
 
 
-@dataclass
-class ImageStatistics:
-    """How many images' embeddings came from the cache so far, and how many had to be encoded."""
-
-    cached: int = 0
-    encoded: int = 0
-
-
-class Cached:
-    """The image embeddings of one model in the store."""
-
-    def __init__(
-        self, store: EmbeddingStore, fingerprint: str, *, half: bool, statistics: ImageStatistics | None = None
-    ) -> None:
-        self._store, self._fingerprint, self._half = store, fingerprint, half
-        self.statistics = statistics or ImageStatistics()
-
-    def use(self, fingerprint: str, *, half: bool) -> None:
-        """Go on with the embeddings of another precision: the model, once loaded, came to another than noted."""
-        self._fingerprint, self._half = fingerprint, half
-
-    def look_up(self, items: Sequence[Any]) -> list[FloatArray | None]:
-        """Return what is known of unchanged files, without reading them; in bulk."""
-        if self._store.path is None:
-            return [None] * len(items)
-        stamps = [_stamp(item.path) if isinstance(item, FileInput) else None for item in items]
-        contents = self._store.contents_of([stamp for stamp in stamps if stamp])
-        vectors = self._known(list(set(contents.values())))
-        return [vectors.get(contents.get(stamp, b"")) if stamp else None for stamp in stamps]
-
-    def find(self, content: bytes) -> FloatArray | None:
-        """Return what is known of some bytes under whatever name they stood before."""
-        return self._known([content]).get(content)
-
-    def _known(self, contents: list[bytes]) -> dict[bytes, FloatArray]:
-        known = self._store.get_many("image", self._fingerprint, contents)
-        if not self._half or not known:
-            return known
-        return dict(zip(known, normalise(np.stack(list(known.values()))), strict=True))
-
-    def keep(self, fresh: dict[bytes, FloatArray], files: dict[FileStamp, bytes]) -> None:
-        """Keep new embeddings, and which file has which content."""
-        if fresh:
-            self._store.put_many("image", self._fingerprint, fresh, half=self._half)
-        if files:
-            self._store.remember_contents(files)
-
-    def as_kept(self, vectors: FloatArray) -> FloatArray:
-        """Round embeddings to what the cache gives back, so that a cached run yields the same digits."""
-        return as_kept(vectors, half=self._half)
-
-
-def as_kept(vectors: FloatArray, *, half: bool) -> FloatArray:
-    """Round embeddings to what the cache gives back: numbers of two bytes where the encoder is no preciser."""
-    return normalise(vectors.astype(np.float16).astype(np.float32)) if half else vectors
-
-
 @dataclass(frozen=True)
 class _Ready:
     """An input that was read: pixels that wait to be encoded, or the embedding that was found."""
@@ -157,12 +101,11 @@ def embed_images(
     Blocks of ``(item, vector)`` in the order of the items; the vector is (D,) float32 of length one, or
     the :class:`ImageError` that took its place.
     """
-    encoder: Encoder | None = None
+    encoder = OnDemand(open_encoder)
     may_decode = threading.Event()
     may_decode.set()
 
     def prepare(item: Item) -> _Ready | ImageError:
-        assert encoder is not None  # noqa: S101 - opened before the first task is handed out
         return _prepared(item, cached, encoder, may_decode)
 
     executor = ThreadPoolExecutor(plan.workers, thread_name_prefix="decode")
@@ -174,16 +117,17 @@ def embed_images(
             if vector is not None:
                 queue.append((item, vector))
             else:
-                encoder = encoder or open_encoder()
                 queue.append((item, executor.submit(prepare, item)))
+                encoder.open_if_wanted()
                 waiting += 1
             while waiting > plan.batch_size + plan.workers or len(queue) > _LONGEST_QUEUE:
                 waiting -= isinstance(queue[0][1], Future)
-                yield from batch.add(*_settled(queue.popleft()), encoder)
+                yield from batch.add(*_settled(queue.popleft(), encoder), encoder.thing)
         while queue:
-            yield from batch.add(*_settled(queue.popleft()), encoder)
-        yield from batch.flush(encoder)
+            yield from batch.add(*_settled(queue.popleft(), encoder), encoder.thing)
+        yield from batch.flush(encoder.thing)
     finally:
+        encoder.give_up()
         may_decode.set()
         executor.shutdown(wait=False, cancel_futures=True)
 
@@ -210,40 +154,35 @@ def _is_in_memory(item: Any) -> bool:
 
 
 def _settled(
-    entry: tuple[Item, FloatArray | Future[_Ready | ImageError]],
+    entry: tuple[Item, FloatArray | Future[_Ready | ImageError]], encoder: OnDemand[Encoder]
 ) -> tuple[Item, FloatArray | _Ready | ImageError]:
     item, found = entry
-    return item, found.result() if isinstance(found, Future) else found
+    return item, encoder.result_of(found) if isinstance(found, Future) else found
 
 
-def _prepared(item: Any, cached: Cached, encoder: Encoder, may_decode: threading.Event) -> _Ready | ImageError:
+def _prepared(
+    item: Any, cached: Cached, encoder: OnDemand[Encoder], may_decode: threading.Event
+) -> _Ready | ImageError:
     """Read, hash and decode one input; on a worker thread. Reading goes on while decoding has to wait."""
     try:
         if not is_input(item):
+            preprocessing = encoder.wait().preprocessing
             may_decode.wait()
-            return _Ready(b"", None, encoder.preprocessing.pixels(to_rgb(item)))
-        path = item.path if isinstance(item, FileInput) else None
-        before = _stamp(path) if path else None
+            return _Ready(b"", None, preprocessing.pixels(to_rgb(item)))
+        before = stamp_of_input(item)
         data = read_input(item)
-        stamp = before if path and before == _stamp(path) else None  # else changed while it was read
+        stamp = before if before == stamp_of_input(item) else None  # else changed while it was read
         content = content_key(data)
         known = cached.find(content)
         if known is not None:
             return _Ready(content, stamp, vector=known)
+        preprocessing = encoder.wait().preprocessing
         may_decode.wait()
-        return _Ready(content, stamp, pixels_of(data, encoder.preprocessing))
+        return _Ready(content, stamp, pixels_of(data, preprocessing))
     except ImageError as error:
         return error
     except MemoryError:
         return ImageError("too_large", "not enough memory to prepare it")
-
-
-def _stamp(path: str) -> FileStamp | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError):
-        return None
-    return FileStamp(os.fsencode(os.path.abspath(path)), f"{status.st_size}:{status.st_mtime_ns}")  # noqa: PTH100
 
 
 class _Batch:

@@ -12,7 +12,8 @@ import typer
 
 from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
 from clipcli.cli.messages import Messages
-from clipcli.errors import ClipcliError
+from clipcli.errors import ClipcliError, Interrupted
+from clipcli.signals import exit_code, stopped
 
 __all__ = ["build_app", "main", "run"]
 
@@ -50,7 +51,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(
         name="clipcli",
         help="Classify images among labels that you name. No training needed.",
-        epilog="Exit codes: 0 all done, 1 some inputs failed, 2 nothing done, 130 interrupted.",
+        epilog="Exit codes: 0 all done, 1 some inputs failed, 2 nothing done, 130 interrupted (128 + signal).",
         no_args_is_help=True,
         add_completion=first,
         add_help_option=first,
@@ -87,14 +88,15 @@ def run(arguments: list[str]) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell programmers is no news for people
     try:
-        outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
-        sys.stdout.flush()
+        with stopped():
+            outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
+            sys.stdout.flush()
         if outcome == EXIT_INTERRUPTED:  # some versions of Typer return the code, others raise
             raise KeyboardInterrupt
         return outcome if isinstance(outcome, int) else 0
     except ClipcliError as error:
         messages.error(str(error))
-        return error.exit_code
+        return exit_code() if isinstance(error, Interrupted) else error.exit_code
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(error.format_message(), err=True)
@@ -104,7 +106,7 @@ def run(arguments: list[str]) -> int:
         return EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
         messages.error("interrupted")
-        return EXIT_INTERRUPTED
+        return exit_code()
     except BrokenPipeError:
         return _reader_left()
     except SystemExit as stop:

@@ -18,49 +18,60 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+_PATIENCE = 2.0  # seconds
+
 app = typer.Typer(help="Look after the cache of embeddings.", no_args_is_help=True, rich_markup_mode=None)
 
 
-def _open(cache_dir: Path | None) -> EmbeddingStore:
+def _open(cache_dir: Path | None) -> tuple[EmbeddingStore, Messages]:
+    """Open a cache that exists, for a look or to clear it; nothing is created, and a locked one is not waited for."""
     from clipcli.store import EmbeddingStore, default_folder
 
-    told: list[str] = []
-    store = EmbeddingStore(cache_dir or default_folder(), told.append)
-    if store.path is None:
-        reason = told[-1].removeprefix("going on without a cache: ") if told else "no cache folder"
-        raise CacheError(f"{reason}; name a usable folder with --cache-dir")
-    for line in told:
-        Messages().warn(line)
-    return store
+    messages, folder = Messages(), cache_dir or default_folder()
+    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not above.is_dir():
+        raise CacheError(
+            f"cannot use the cache {folder}: {above} is not a folder (choose another one with --cache-dir)"
+        )
+    store = EmbeddingStore(folder, messages.warn, patience=_PATIENCE, create=False, strict=True)
+    return store, messages
 
 
 @app.command("info")
 def show_info(cache_dir: options.CacheDir = None) -> None:
     """Show where it is and what it holds."""
-    info = _open(cache_dir).info()
+    info = _open(cache_dir)[0].info()
     if info is None:
         raise CacheError("the cache cannot be read")
     typer.echo(f"{info.path}\t{info.size:,} bytes")
-    print_table(("model", "kind", "embeddings"), [(name, kind, str(count)) for name, kind, count in info.entries])
+    rows = [(name, kind, str(count)) for name, kind, count in info.entries]
+    if info.graphs:
+        rows.append(("OpenVINO", "converted encoder", str(info.graphs)))
+    print_table(("model", "kind", "embeddings"), rows)
 
 
 @app.command("clear")
 def clear(cache_dir: options.CacheDir = None) -> None:
     """Forget all embeddings and converted encoders. They are made again when next needed."""
-    from clipcli.openvino_engine import clear_graphs
+    from clipcli.graphs import clear_graphs
 
-    store = _open(cache_dir)
+    store, messages = _open(cache_dir)
+    embeddings = store.clear()  # first: where another process has locked it, nothing is removed
     graphs = clear_graphs(store.path.parent) if store.path else 0
     converted = f", {graphs} converted encoder{'s' if graphs != 1 else ''} too" if graphs else ""
-    typer.echo(f"{store.clear()} embeddings removed{converted}")
+    typer.echo(f"{embeddings} embeddings removed{converted}")
+    if not store.is_shrunk:
+        messages.warn(f"{store.path}: not made smaller yet, as another process is using it")
 
 
 @app.command("check")
 def check(cache_dir: options.CacheDir = None) -> None:
     """Report what is damaged. Reads the whole cache; exit code 1 if anything is wrong."""
-    problems = _open(cache_dir).check()
+    store, messages = _open(cache_dir)
+    problems = store.check()
     for problem in problems:
         typer.echo(problem)
     if problems:
+        messages.warn("damaged entries are not used, and are made again when next needed")
         raise typer.Exit(1)
     typer.echo("the cache is sound")

@@ -47,6 +47,7 @@ __all__ = [
     "cluster_or_none",
 ]
 
+_LEAST_CACHE = 1_000_000
 _LABELS, _MODEL, _RUNNING, _INPUTS, _RAY = "Labels and prompts", "Model", "Running", "Inputs", "Cluster"
 
 
@@ -200,7 +201,7 @@ CacheSize = Annotated[
     str,
     typer.Option(
         "--cache-size", metavar="SIZE", envvar="CLIPCLI_CACHE_SIZE", rich_help_panel=_RUNNING,
-        help="Most that the cache may take, such as 500MB; over it the oldest images' embeddings are dropped.",
+        help="Limit of the cache, such as 500MB (10^6) or 500MiB (2^20); over it, the oldest entries are dropped.",
     ),
 ]  # fmt: skip
 Inputs = Annotated[
@@ -245,17 +246,21 @@ def cache_setting(cache_dir: Path | None, no_cache: bool) -> bool | Path:
 
 
 def bytes_in(size: str) -> int:
-    """Turn ``500MB`` or ``4GB`` into bytes.
+    """Turn a size into bytes: ``500MB`` is 500 * 10**6, ``500MiB`` is 500 * 2**20.
 
     Raises
     ------
     CacheError
-        If it is no size.
+        If it is not a size, or too small for a cache.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", size, re.IGNORECASE)
+    found = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*(?:([KMGT])(i?)B?|B)?\s*", size, re.IGNORECASE)
     if not found:
-        raise CacheError(f"--cache-size {size!r}: not a size; write it like 500MB or 4GB")
-    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+        raise CacheError(f"cannot read --cache-size {size!r}: not a size (write it like 500MB, 500MiB or 4GB)")
+    base = 1024 if found[3] else 1000
+    count = int(float(found[1]) * base ** " KMGT".index((found[2] or " ").upper()))
+    if count < _LEAST_CACHE:
+        raise CacheError(f"cannot use --cache-size {size!r}: less than 1MB (turn the cache off with --no-cache)")
+    return count
 
 
 def cluster_or_none(

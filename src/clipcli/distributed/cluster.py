@@ -15,6 +15,7 @@ from typing import Any
 from clipcli import errors
 from clipcli.errors import ClipcliError, ClusterError
 from clipcli.memory import ENVIRONMENT
+from clipcli.signals import preserved
 
 __all__ = ["ActorPlan", "RayOptions", "connected", "told"]
 
@@ -100,6 +101,7 @@ def connected(options: RayOptions) -> Iterator[Any]:
         ("RAY_USAGE_STATS_ENABLED", "0"),  # nothing is sent home
         ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"),
         ("RAY_DATA_DISABLE_PROGRESS_BARS", "1"),
+        ("RAY_ENABLE_AUTO_CONNECT", "0"),  # else a thread that outlives an interrupted run would start another Ray
     ):
         os.environ.setdefault(name, value)
     try:
@@ -108,7 +110,7 @@ def connected(options: RayOptions) -> Iterator[Any]:
     except ImportError:
         raise ClusterError("--engine ray needs an extra: pip install 'clipcli[ray]'") from None
     try:
-        with warnings.catch_warnings(), _stderr_closed():
+        with warnings.catch_warnings(), _stderr_closed(), preserved():
             warnings.simplefilter("ignore")
             ray.init(
                 address or "local",

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from clipcli.errors import ImageError, InputError
 from clipcli.images import open_image
 from clipcli.preprocess import Preprocessing
+from clipcli.signals import POLITE
 from clipcli.training.pairs import Example
 
 __all__ = ["Batches", "PairDataset", "TrainingData", "group_of", "make_data", "open_example"]
@@ -200,5 +201,6 @@ def make_data(dataset: PairDataset, batches: Batches, parts: int, workers: int, 
 
 
 def _prepare_worker(_worker: int) -> None:
-    """Leave Ctrl-C to the process that trains."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave Ctrl-C, and what else stops a run, to the process that trains."""
+    for number in (signal.SIGINT, *POLITE):  # the main process stops its workers
+        signal.signal(number, signal.SIG_IGN)

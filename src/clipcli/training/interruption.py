@@ -1,13 +1,14 @@
-"""Stopping where nothing is lost: Ctrl-C and SIGTERM are noted, and obeyed between two steps."""
+"""Stopping where nothing is lost: Ctrl-C, SIGTERM and SIGHUP are noted, and obeyed between two steps."""
 
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+from clipcli.signals import POLITE, handled, note
 
 __all__ = ["Interruption"]
 
@@ -21,16 +22,9 @@ class Interruption:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Note both signals while the block runs; outside of steps, and for the second time, they act at once."""
-        if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        """Note the signals while the block runs; outside of steps, and at a second Ctrl-C, they act at once."""
+        with handled(self._note, [signal.SIGINT, *POLITE]):
             yield
-            return
-        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @contextmanager
     def stepping(self) -> Iterator[None]:
@@ -41,7 +35,11 @@ class Interruption:
         finally:
             self._stepping = False
 
-    def _note(self, _number: int, _frame: FrameType | None) -> Any:
-        if self.asked or not self._stepping:
-            raise KeyboardInterrupt
+    def _note(self, number: int, _frame: FrameType | None) -> Any:
+        again = self.asked
+        if again and number in POLITE:  # the end of a session often sends several
+            return
         self.asked = True
+        note(number)
+        if again or not self._stepping:
+            raise KeyboardInterrupt

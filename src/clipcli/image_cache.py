@@ -1,0 +1,82 @@
+"""The image embeddings of one model in the cache, by unchanged file or by content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipcli.items import FileInput
+from clipcli.remote import is_remote
+from clipcli.stamps import FileStamp, stamp_of
+from clipcli.store import EmbeddingStore
+from clipcli.zeroshot import normalise
+
+__all__ = ["Cached", "ImageStatistics", "as_kept", "stamp_of_input"]
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass
+class ImageStatistics:
+    """How many images' embeddings came from the cache so far, and how many had to be encoded."""
+
+    cached: int = 0
+    encoded: int = 0
+
+
+class Cached:
+    """The image embeddings of one model in the store."""
+
+    def __init__(
+        self, store: EmbeddingStore, fingerprint: str, *, half: bool, statistics: ImageStatistics | None = None
+    ) -> None:
+        self._store, self._fingerprint, self._half = store, fingerprint, half
+        self.statistics = statistics or ImageStatistics()
+
+    def use(self, fingerprint: str, *, half: bool) -> None:
+        """Go on with the embeddings of another precision: the model, once loaded, came to another than noted."""
+        self._fingerprint, self._half = fingerprint, half
+
+    def look_up(self, items: Sequence[Any]) -> list[FloatArray | None]:
+        """Return what is known of unchanged files, without reading them; in bulk."""
+        if self._store.path is None:
+            return [None] * len(items)
+        stamps = [stamp_of_input(item) for item in items]
+        contents = self._store.contents_of([stamp for stamp in stamps if stamp])
+        vectors = self._known(list(set(contents.values())))
+        return [vectors.get(contents.get(stamp, b"")) if stamp else None for stamp in stamps]
+
+    def find(self, content: bytes) -> FloatArray | None:
+        """Return what is known of some bytes under whatever name they stood before."""
+        return self._known([content]).get(content)
+
+    def _known(self, contents: list[bytes]) -> dict[bytes, FloatArray]:
+        known = self._store.get_many("image", self._fingerprint, contents)
+        if not self._half or not known:
+            return known
+        return dict(zip(known, normalise(np.stack(list(known.values()))), strict=True))
+
+    def keep(self, fresh: dict[bytes, FloatArray], files: dict[FileStamp, bytes]) -> None:
+        """Keep new embeddings, and which file has which content."""
+        if fresh:
+            self._store.put_many("image", self._fingerprint, fresh, half=self._half)
+        if files:
+            self._store.remember_contents(files)
+
+    def as_kept(self, vectors: FloatArray) -> FloatArray:
+        """Round embeddings to what the cache gives back, so that a cached run yields the same digits."""
+        return as_kept(vectors, half=self._half)
+
+
+def as_kept(vectors: FloatArray, *, half: bool) -> FloatArray:
+    """Round embeddings to what the cache gives back: numbers of two bytes where the encoder is no preciser."""
+    return normalise(vectors.astype(np.float16).astype(np.float32)) if half else vectors
+
+
+def stamp_of_input(item: Any) -> FileStamp | None:
+    """Return the stamp of a file on disk; a member, a picture or an object in a store has none."""
+    return stamp_of(item.path) if isinstance(item, FileInput) and not is_remote(item.path) else None
