@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from clipcli.errors import ClipcliError
 
 __all__ = [
     "csv_line",
+    "escape_controls",
     "guarded",
     "is_unicode",
     "near_matches",
@@ -88,8 +90,27 @@ def tsv_cell(cell: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Show control characters rather than send them to the terminal."""
-    return "".join(character if _is_shown(character) else repr(character)[1:-1] for character in text)
+    """Show control characters, line ends among them, rather than send them to the terminal."""
+    return escape_controls(text)
+
+
+def escape_controls(text: str, keep: str = "") -> str:
+    r"""Replace what a terminal would obey rather than show: control, format and bidirectional characters.
+
+    Above ASCII the escapes are those of JSON (``\u009b``), so JSON stays JSON; the others are Python's (``\x1b``).
+
+    Parameters
+    ----------
+    keep
+        Control characters to leave as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each in keep or _is_shown(each) else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    return repr(character)[1:-1] if character < " " else json.dumps(character)[1:-1]
 
 
 def _is_shown(character: str) -> bool:

@@ -13,6 +13,7 @@ import typer
 from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
 from clipcli.cli.messages import Messages
 from clipcli.errors import ClipcliError
+from clipcli.terminal import guarded_streams
 
 __all__ = ["build_app", "main", "run"]
 
@@ -79,6 +80,7 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+@guarded_streams()
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; every expected error ends as one line on stderr."""
     _replace_closed_streams()
