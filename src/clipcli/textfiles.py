@@ -18,6 +18,7 @@ __all__ = [
     "escape_controls",
     "guarded",
     "is_unicode",
+    "name_key",
     "near_matches",
     "numbered_lines",
     "one_line",
@@ -116,6 +117,11 @@ def _escaped(character: str) -> str:
 def _is_shown(character: str) -> bool:
     """Tell whether a character is safe on a terminal: also wide spaces, and what joins letters or emoji."""
     return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
+
+
+def name_key(name: str) -> str:
+    """Return what a name is compared by: systems compose letters such as é in different ways (Unicode NFC)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def near_matches(name: str, known: Iterable[str], limit: int = 3) -> str:
