@@ -18,7 +18,7 @@ from typing import Any
 
 from clipcli.errors import LabelError
 from clipcli.prompts import Template
-from clipcli.textfiles import is_unicode, numbered_lines, read_text
+from clipcli.textfiles import is_unicode, name_key, numbered_lines, read_text
 
 __all__ = ["Label", "load_labels", "parse_csv", "parse_json", "parse_text", "prompts_for", "read_labels"]
 
@@ -128,13 +128,15 @@ def _add_row(entries: dict[str, _Entry], cells: dict[str, str], where: str, line
     name, prompt, group, folder = (cells.get(column, "") for column in _CSV_COLUMNS)
     if not name:
         raise LabelError(f"{where}: line {line}: the label is empty")
-    known = entries.get(name)
+    known = entries.get(name_key(name))
     if known is None:
-        entries[name] = _Entry(name, f"line {line}", [], [prompt] if prompt else [], group or None, folder or None)
+        entries[name_key(name)] = _Entry(
+            name, f"line {line}", [], [prompt] if prompt else [], group or None, folder or None
+        )
         return
     if not prompt or not known.prompts or prompt in known.prompts:
         raise LabelError(f"{where}: {name!r} stands twice: {known.where} and line {line}")
-    if group and known.group and group != known.group:
+    if group and known.group and name_key(group) != name_key(known.group):
         raise LabelError(
             f"{where}: {name!r} is in two groups: {known.group!r} ({known.where}) and {group!r} (line {line})"
         )
@@ -175,8 +177,8 @@ def parse_json(text: str, where: str = "labels") -> list[Label]:
 def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for index, (key, value) in enumerate(pairs, 1):
-        if key in result:
-            first = list(result).index(key) + 1
+        if name_key(key) in map(name_key, result):
+            first = list(map(name_key, result)).index(name_key(key)) + 1
             raise LabelError(f"{key!r} stands twice: entry {first} and entry {index}")
         result[key] = value
     return result
@@ -239,9 +241,9 @@ def _checked(entries: list[_Entry], where: str) -> list[Label]:
     for entry in entries:
         if not entry.name:
             raise LabelError(f"{where}: {entry.where}: the label is empty")
-        if entry.name in first:
-            raise LabelError(f"{where}: {entry.name!r} stands twice: {first[entry.name]} and {entry.where}")
-        first[entry.name] = entry.where
+        if (key := name_key(entry.name)) in first:
+            raise LabelError(f"{where}: {entry.name!r} stands twice: {first[key]} and {entry.where}")
+        first[key] = entry.where
         for text in (entry.name, *entry.names, *entry.prompts, entry.group or "", entry.folder or ""):
             if not is_unicode(text):
                 raise LabelError(f"{where}: {entry.where}: {text!r} is not valid Unicode text")
@@ -268,16 +270,16 @@ def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
         If there are none at all, or a ``--label`` is empty or stands twice.
     """
     labels = read_labels(path) if path is not None else []
-    known = {label.name for label in labels}
+    known = {name_key(label.name) for label in labels}
     for text in extra:
         name = text.strip()
         if not name:
             raise LabelError("--label: the label is empty")
         if not is_unicode(name):
             raise LabelError(f"--label {name!r} is not valid Unicode text")
-        if name in known:
+        if name_key(name) in known:
             raise LabelError(f"--label {name!r} stands twice" + (f", or is in {path} already" if path else ""))
-        known.add(name)
+        known.add(name_key(name))
         labels.append(Label(name))
     if not labels:
         raise LabelError("no labels: name a file with --labels, or labels with -l cat -l dog")

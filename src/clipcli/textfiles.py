@@ -8,7 +8,7 @@ import io
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from clipcli.errors import ClipcliError
@@ -70,11 +70,19 @@ def csv_line(cells: Iterable[object]) -> str:
 
 
 _JOINERS = "\u200c\u200d"  # they join letters of some scripts, and emoji
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# A formula begins with one of four signs, which East Asian editions also take at full width; some programs skip
+# white space and invisible characters before it. A tab or line end at the start may begin a cell of its own.
+_FORMULA = re.compile(
+    "'*(?:[\\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])"
+)
 
 
 def guarded(text: str) -> str:
-    """Put an apostrophe before text that a spreadsheet would take for a formula; :func:`unguarded` undoes it."""
+    """Put an apostrophe before text that a spreadsheet would take for a formula; :func:`unguarded` undoes it.
+
+    Text that has such an apostrophe already gets another one, so that ``unguarded(guarded(text)) == text`` for any
+    text. The page of ``clipcli report`` does the same in its ``cell``.
+    """
     return f"'{text}" if _FORMULA.match(text) else text
 
 
@@ -92,26 +100,26 @@ def tsv_cell(cell: str) -> str:
 
 def one_line(text: str) -> str:
     """Show control characters, line ends among them, rather than send them to the terminal."""
-    return escape_controls(text)
+    return _escape(text, "", repr)
 
 
 def escape_controls(text: str, keep: str = "") -> str:
-    r"""Replace what a terminal would obey rather than show: control, format and bidirectional characters.
+    """Replace what a terminal would obey rather than show: control, format and bidirectional characters.
 
-    Above ASCII the escapes are those of JSON (``\u009b``), so JSON stays JSON; the others are Python's (``\x1b``).
+    The escapes are those of JSON, so JSON stays JSON.
 
     Parameters
     ----------
     keep
         Control characters to leave as they are.
     """
+    return _escape(text, keep, json.dumps)
+
+
+def _escape(text: str, keep: str, quote: Callable[[str], str]) -> str:
     if text.isprintable():
         return text
-    return "".join(each if each in keep or _is_shown(each) else _escaped(each) for each in text)
-
-
-def _escaped(character: str) -> str:
-    return repr(character)[1:-1] if character < " " else json.dumps(character)[1:-1]
+    return "".join(each if each in keep or _is_shown(each) else quote(each)[1:-1] for each in text)
 
 
 def _is_shown(character: str) -> bool:
