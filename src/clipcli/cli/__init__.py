@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
+from clipcli.cli.command import Command
 from clipcli.cli.messages import Messages
 from clipcli.errors import ClipcliError
 from clipcli.terminal import guarded_streams
@@ -68,6 +69,9 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     app.command("train")(train.train)
     for name, group in (("export", export), ("models", models), ("prompts", prompts), ("cache", cache)):
         app.add_typer(group.app, name=name, add_help_option=second)
+    for each in (app, export.app, models.app, prompts.app, cache.app):
+        for command in each.registered_commands:
+            command.cls = Command
     return app
 
 
