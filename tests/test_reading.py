@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import tempfile
 from pathlib import Path
 
 import pyarrow
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from clipcli.errors import InputError
 from clipcli.reading import ReadRecord, read_results
 from clipcli.records import Failure, Prediction, Result, printable
+from clipcli.report import page_data
 from clipcli.results import ResultFile
 from clipcli.writers import Layout, write_results
 from clipcli.zeroshot import UNKNOWN, Score
@@ -112,14 +115,26 @@ def test_more_columns_than_needed_do_no_harm(tmp_path: Path) -> None:
         ("r.jsonl", '{"label": "x", "probability": 1}\n', "no 'path'"),
         ("r.jsonl", '{"path": "a", "label": "x"}\n', "no 'probability'"),
         ("r.jsonl", '{"path": "a", "label": "x", "probability": "much"}\n', "record 1"),
-        ("r.jsonl", '{"path": 3, "label": "x", "probability": 1}\n', "no text"),
+        ("r.jsonl", '{"path": 3, "label": "x", "probability": 1}\n', "not text"),
         ("r.jsonl", '{"path": "a", "label": 3, "probability": 1}\n', "neither a label nor an error"),
         ("r.jsonl", '{"path": "a", "label": null, "probability": 1}\n', "neither a label nor an error"),
         ("r.jsonl", '{"path": "a", "error": "text"}\n', "record 1"),
-        ("r.jsonl", '{"path": "a", "error": {"message": 3}}\n', "no text"),
+        ("r.jsonl", '{"path": "a", "error": {"message": 3}}\n', "not text"),
         ("r.jsonl", "[1]\n", "not an object"),
         ("r.jsonl", "3\n", "not an object"),
         ("r.jsonl", "[" * 100_000 + "\n", "record 1"),
+        ("r.jsonl", '{"path": "\\ud800", "label": "x", "probability": 1}\n', "not text"),
+        ("r.jsonl", '{"path": "a", "label": "\\ud800", "probability": 1}\n', "not text"),
+        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "group": ["g"]}\n', "group that is not text"),
+        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "group": {"g": 1}}\n', "group that is not text"),
+        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "model": [1]}\n', "model that is not text"),
+        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "top": {"a": 1}}\n', "not a list"),
+        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "top": [3]}\n', "record 1"),
+        (
+            "r.jsonl",
+            '{"path": "a", "label": "x", "probability": 1, "top": [{"label": 3, "probability": 1, "similarity": 1}]}\n',
+            "a label that is not text",
+        ),
         ("r.json", '{"path": "a"}', "not a list"),
         ("r.json", "[3]", "not an object"),
         ("r.json", "", "record 1"),
@@ -135,6 +150,40 @@ def test_what_is_no_result_is_refused_by_its_number(name: str, text: str, told: 
     (tmp_path / name).write_text(text, "utf-8")
     assert refusal(tmp_path / name).startswith(f"{tmp_path / name}: ")
     assert told in refusal(tmp_path / name)
+
+
+NO_NUMBERS = ["NaN", "Infinity", "-Infinity", "1e300", "-1e300", "1" + "0" * 400, "1" * 5000, "true", "null", "[1]",
+              "{}", '"nan"', '"inf"', '"x"', '"1_000"', "1.1", "-1.1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS)
+def test_what_is_no_probability_or_similarity_is_refused(number: str, tmp_path: Path) -> None:
+    file = tmp_path / "r.jsonl"
+    top = '{"path": "a", "label": "x", "probability": 1, "top": [{"label": "x", "probability": %s, "similarity": %s}]}'
+    for record in (
+        f'{{"path": "a", "label": "x", "probability": {number}}}', top % (number, "1"), top % ("1", number)
+    ):  # fmt: skip
+        file.write_text(record, "utf-8")
+        assert "record 1: not a result of clipcli classify" in refusal(file)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()), lambda each: st.lists(each)
+    | st.dictionaries(st.sampled_from(["label", "probability", "similarity", "message", "type"]), each),
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(["path", "label", "probability", "top", "group", "error", "model"]), JSON))
+def test_any_json_is_read_or_refused_in_one_line(values: dict[str, object]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "r.jsonl"
+        file.write_text(json.dumps(values), "utf-8")
+        try:
+            (record,) = read_results(file)
+        except InputError as problem:
+            assert "\n" not in str(problem)
+        else:
+            json.dumps(page_data([record]), allow_nan=False)
 
 
 @pytest.mark.parametrize("form", FORMS)

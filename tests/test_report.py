@@ -79,6 +79,14 @@ def test_any_text_stays_data(path: str, label: str) -> None:
     assert row[0] == path + hostile
 
 
+def test_no_name_becomes_a_link_or_an_attribute(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [record("javascript:alert(1)", 'x" onclick="alert(2)')], title='"><a href="javascript:x">')
+    without_data = re.sub(r'id="data">.*?</script>', "", page, flags=re.DOTALL)
+    assert "javascript:alert" not in without_data
+    assert "onclick=" not in without_data
+    assert "<a " not in without_data
+
+
 def _pieces(records: list[ReadRecord], title: str) -> str:
     import tempfile
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +84,8 @@ def test_a_folder_name_is_one_valid_path_component_that_no_other_label_has(label
         assert name == name.strip(" .")
         assert len(name.encode()) <= 200
         assert is_valid_filename(name, platform="universal")
-    folded = [unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()) for name in names.values()]
-    assert len(set(folded)) == len(labels)
+    folded = {unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()) for name in names.values()}
+    assert len(folded) == len({unicodedata.normalize("NFC", label) for label in labels})
 
 
 @pytest.mark.parametrize("label", ["cat", "a cup of coffee", "кошка", "猫", "it's #1 (really)", "a,b;c=d", "a.b"])
@@ -322,13 +326,17 @@ def test_a_moved_photograph_does_not_go_back_over_another(tmp_path: Path) -> Non
     assert (tmp_path / "a.png").read_bytes() == b"another"
 
 
-def test_a_moved_photograph_that_was_changed_goes_back_as_it_is(tmp_path: Path) -> None:
-    make(tmp_path, "sub/a.png")
-    place(tmp_path, [record("sub/a.png")], "move")
-    (tmp_path / "sub").rmdir()
-    (tmp_path / "sorted/cat/a.png").write_bytes(b"retouched")
-    taken_back(tmp_path)
-    assert (tmp_path / "sub/a.png").read_bytes() == b"retouched"
+def test_a_moved_photograph_that_was_changed_is_left_until_it_is_as_it_was(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")], "move")
+    moved = tmp_path / "sorted/cat/a.png"
+    before = moved.stat()
+    moved.write_bytes(b"retouched")
+    assert taken_back(tmp_path) == {"cat/a.png": "it was changed"}
+    assert not (tmp_path / "a.png").exists()
+    moved.write_bytes(b"a.png")
+    os.utime(moved, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert taken_back(tmp_path) == {"cat/a.png": None}
 
 
 def test_where_nothing_was_sorted_there_is_nothing_to_undo(tmp_path: Path) -> None:
@@ -460,6 +468,268 @@ def test_a_full_disk_leaves_no_half_photograph(tmp_path: Path) -> None:
     assert sorted_files(tmp_path) == {"cat/small.png": "small.png"}
 
 
+# --- hostile logs: a sorted folder may come from others -----------------------------------------------------
+
+
+@dataclass
+class Trap:
+    """A sorted folder whose log an attacker can write, and a victim's folder outside it."""
+
+    root: Path
+
+    @property
+    def log(self) -> Path:
+        return self.root / "sorted" / LOG_NAME
+
+    def entries(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_bytes().split(b"\n") if line]
+
+    def write(self, *entries: object) -> None:
+        """Write a log in place, as whoever may write the folder can; it keeps its inode."""
+        self.log.write_text("".join(f"{json.dumps(each)}\n" for each in entries), "utf-8")
+
+    def rewrite(self, **changes: Any) -> None:
+        self.write(*({**each, **changes} for each in self.entries()))
+
+
+@pytest.fixture(params=ACTIONS)
+def trap(request: pytest.FixtureRequest, tmp_path: Path) -> Trap:
+    make(tmp_path, "a.png", "victim/f", "victim/a.png")
+    place(tmp_path, [record("a.png")], request.param)
+    return Trap(tmp_path)
+
+
+OUTSIDE = [
+    "../victim/f", "cat/../../victim/f", "/etc/passwd", "{root}/victim/f", "cat/../a.png", "..", ".", "", "cat", "cat/",
+    "cat/.", "/cat/a.png", "cat//a.png", "./a.png", "cat/sub/a.png", "cat/\0", "cat/\ud800", LOG_NAME, f"./{LOG_NAME}",
+]  # fmt: skip
+NO_ORIGIN = [
+    "",
+    "a.png",
+    "../a.png",
+    "{root}/victim/../b.png",
+    "{root}//b.png",
+    "{root}/b\0",
+    "/",
+    "/\ud800",
+    "~/b.png",
+]
+WRONG = [None, True, 1, -1, 1.5, float("nan"), float("inf"), 10**30, "", "1", [], {}, ["a"], {"a": 1}]
+FIELDS = ["action", "from", "to", "size", "mtime_ns", "inode", "log"]
+
+
+def assert_refused(trap: Trap) -> None:
+    before = tree(trap.root)
+    with pytest.raises(InputError, match="damaged"):
+        taken_back(trap.root)
+    assert tree(trap.root) == before
+
+
+@pytest.mark.parametrize("to", OUTSIDE)
+def test_an_entry_that_leads_out_of_the_folder_is_refused(to: str, trap: Trap) -> None:
+    trap.rewrite(to=to.format(root=trap.root))
+    assert_refused(trap)
+
+
+@pytest.mark.parametrize("source", NO_ORIGIN)
+def test_an_entry_without_an_absolute_origin_is_refused(source: str, trap: Trap) -> None:
+    trap.rewrite(**{"from": source.format(root=trap.root)})
+    assert_refused(trap)
+
+
+@pytest.mark.parametrize("value", WRONG, ids=repr)
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_of_the_wrong_type_is_refused_or_does_no_harm(field: str, value: Any, trap: Trap) -> None:
+    before = tree(trap.root / "victim")
+    trap.rewrite(**{field: value})
+    may_be = (isinstance(value, int) and field in ("size", "mtime_ns", "inode", "log")) or (
+        value is None and field in ("inode", "log")
+    )
+    if may_be and not isinstance(value, bool) and value != 10**30:
+        taken_back(trap.root)
+    else:
+        assert_refused(trap)
+    assert tree(trap.root / "victim") == before
+
+
+@pytest.mark.parametrize("field", ["action", "from", "to", "size", "mtime_ns"])
+def test_an_entry_that_lacks_a_field_is_refused(field: str, trap: Trap) -> None:
+    trap.write(*({name: value for name, value in each.items() if name != field} for each in trap.entries()))
+    assert_refused(trap)
+
+
+@pytest.mark.parametrize("line", [b"[]", b"1", b"null", b'"x"', b"x", b"[" * 50_000, b"1" * 5000, b"\xff", b'{"a": 1}',
+                                  b'{"action": "' + b"x" * 70_000])  # fmt: skip
+def test_a_line_that_is_no_entry_is_refused(line: bytes, trap: Trap) -> None:
+    with trap.log.open("ab") as log:
+        log.write(b"\n" + line + b"\n")
+    assert_refused(trap)
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_for_a_log_are_refused_or_do_nothing(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("any")
+    make(root, "sorted/cat/a.png")
+    (root / "sorted" / LOG_NAME).write_bytes(data)
+    with suppress(InputError):
+        taken_back(root)
+    assert (root / "sorted/cat/a.png").exists()
+
+
+def test_a_file_is_not_planted_where_it_never_was(tmp_path: Path) -> None:
+    make(tmp_path, "sorted/cat/evil", "home/known")
+    status = (tmp_path / "sorted/cat/evil").stat()
+    trap = Trap(tmp_path)
+    entry = {"action": "move", "from": f"{tmp_path}/home/.profile", "to": "cat/evil", "size": status.st_size,
+             "mtime_ns": status.st_mtime_ns}  # fmt: skip
+    for more in ({}, {"inode": status.st_ino}, {"inode": status.st_ino, "log": 1}, {"inode": 1, "log": 1}):
+        trap.write({**entry, **more})
+        ((_, problem),) = undo(tmp_path / "sorted")
+        assert "does not prove" in str(problem)
+    trap.write({**entry, "from": f"{tmp_path}/home/new/folder/.profile"})
+    list(undo(tmp_path / "sorted", tmp_path))
+    assert sorted(tree(tmp_path / "home")) == ["known"]
+    assert not (tmp_path / "home/new").exists()
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])
+def test_a_log_that_others_may_write_moves_nothing_back(mode: int, tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")], "move")
+    (tmp_path / "sorted" / LOG_NAME).chmod(mode)
+    assert "--root" in str(taken_back(tmp_path)["cat/a.png"])
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_a_log_is_for_its_owner_alone(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")])
+    assert (tmp_path / "sorted" / LOG_NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_sorted_folder_that_was_copied_moves_back_only_into_a_folder_that_is_named(tmp_path: Path) -> None:
+    make(tmp_path, "photos/a.png")
+    place(tmp_path, [record("photos/a.png")], "move")
+    shutil.copytree(tmp_path / "sorted", tmp_path / "copied")
+    copied = tmp_path / "copied"
+    assert "does not prove" in str(next(undo(copied))[1])
+    assert "is not in" in str(next(undo(copied, tmp_path / "copied"))[1])
+    assert [problem for _, problem in undo(copied, tmp_path / "photos")] == [None]
+    assert (tmp_path / "photos/a.png").read_text() == "photos/a.png"
+
+
+def test_no_folder_is_made_to_move_a_file_back(tmp_path: Path) -> None:
+    make(tmp_path, "sub/a.png")
+    place(tmp_path, [record("sub/a.png")], "move")
+    (tmp_path / "sub").rmdir()
+    assert taken_back(tmp_path) == {"cat/a.png": f"its folder {tmp_path}/sub is gone"}
+    (tmp_path / "sub").mkdir()
+    assert taken_back(tmp_path) == {"cat/a.png": None}
+
+
+def test_an_origin_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
+    make(tmp_path, "sub/a.png", "victim/f")
+    place(tmp_path, [record("sub/a.png")], "move")
+    (tmp_path / "sub").rmdir()
+    (tmp_path / "sub").symlink_to("victim")
+    assert "leads elsewhere" in str(taken_back(tmp_path)["cat/a.png"])
+    assert sorted(tree(tmp_path / "victim")) == ["f"]
+
+
+def test_photographs_reached_through_a_link_go_back_to_where_they_were(tmp_path: Path) -> None:
+    make(tmp_path, "store/a.png")
+    (tmp_path / "photos").symlink_to("store")
+    before = tree(tmp_path)
+    place(tmp_path, [record("photos/a.png")], "move")
+    assert taken_back(tmp_path) == {"cat/a.png": None}
+    assert tree(tmp_path) == before
+
+
+def test_a_labels_folder_that_became_a_link_is_not_followed(trap: Trap) -> None:
+    shutil.rmtree(trap.root / "sorted/cat")
+    (trap.root / "sorted/cat").symlink_to(trap.root / "victim")
+    before = tree(trap.root / "victim")
+    assert "is a link" in str(taken_back(trap.root)["cat/a.png"])
+    assert tree(trap.root / "victim") == before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_another_thing_in_the_place_of_an_image_is_left_at_once(kind: str, trap: Trap) -> None:
+    placed = trap.root / "sorted/cat/a.png"
+    placed.unlink()
+    (trap.root / "a.png").write_bytes(b"a.png")
+    if kind == "pipe":
+        os.mkfifo(placed)
+    elif kind == "link":
+        placed.symlink_to(trap.root / "victim/a.png")
+    else:
+        placed.mkdir()
+    before = tree(trap.root / "victim")
+    assert taken_back(trap.root)["cat/a.png"] is not None
+    assert os.path.lexists(placed)
+    assert tree(trap.root / "victim") == before
+
+
+def _log_instead(log: Path, kind: str) -> None:
+    kept = log.rename(log.parent.parent / "real.jsonl") if log.exists() else None
+    if kind == "pipe":
+        os.mkfifo(log)
+    elif kind == "folder":
+        log.mkdir()
+    else:
+        log.symlink_to(kept or "nowhere")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_a_log_that_is_no_regular_file_is_neither_read_nor_written(kind: str, trap: Trap) -> None:
+    _log_instead(trap.log, kind)
+    before = tree(trap.root)
+    with pytest.raises(InputError, match="cannot undo"):
+        taken_back(trap.root)
+    with pytest.raises(OutputError, match="cannot write"):
+        place(trap.root, [record("victim/f")])
+    assert tree(trap.root) == before
+
+
+def test_a_log_with_a_second_name_is_not_written(trap: Trap) -> None:
+    (trap.root / "second").hardlink_to(trap.log)
+    with pytest.raises(OutputError, match="second name"):
+        place(trap.root, [record("victim/f")])
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_an_entry_that_is_repeated_is_taken_back_once(times: int, trap: Trap) -> None:
+    trap.write(*trap.entries() * times)
+    assert taken_back(trap.root) == {"cat/a.png": None}
+    assert (trap.root / "a.png").read_bytes() == b"a.png"
+
+
+def test_an_entry_for_a_place_that_is_taken_twice_overwrites_nothing(trap: Trap) -> None:
+    (entry,) = trap.entries()
+    trap.write(entry, {**entry, "from": str(trap.root / "victim/f")}, {**entry, "from": str(trap.root / "victim/g")})
+    list(undo(trap.root / "sorted"))
+    assert (trap.root / "victim/f").read_bytes() == b"victim/f"
+
+
+def test_a_log_of_an_earlier_version_moves_back_into_a_folder_that_is_named(trap: Trap) -> None:
+    trap.write(
+        *({name: each[name] for name in ("action", "from", "to", "size", "mtime_ns")} for each in trap.entries())
+    )
+    assert [problem for _, problem in undo(trap.root / "sorted", trap.root)] == [None]
+    assert (trap.root / "a.png").read_bytes() == b"a.png"
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_label_has_one_folder_however_its_letters_are_composed(form: Any, tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    (tmp_path / "sorted" / unicodedata.normalize(form, "café")).mkdir(parents=True)
+    place(tmp_path, [record("a.png", "caf\u00e9"), record("b.png", "cafe\u0301")])
+    assert sorted(sorted_files(tmp_path).values()) == ["a.png", "b.png"]
+    assert [each.name for each in (tmp_path / "sorted").iterdir() if each.is_dir()] == [
+        unicodedata.normalize(form, "café")
+    ]
+
+
 # --- the command --------------------------------------------------------------------------------------------
 
 
@@ -544,6 +814,22 @@ def test_a_damaged_results_file_is_refused_before_anything_is_placed(tmp_path: P
     done = run("sort", "r.jsonl", "--into", "sorted")
     assert (done.returncode, (tmp_path / "sorted").exists()) == (2, False)
     assert "record 2" in done.stderr
+
+
+def test_the_command_moves_back_into_a_folder_that_is_named(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "photos/a.png")
+    place(tmp_path, [record("photos/a.png")], "move")
+    shutil.copytree(tmp_path / "sorted", tmp_path / "copied")
+    left = run("sort", "--undo", "copied")
+    assert (left.returncode, left.stderr.count("\n"), "--root DIR" in left.stderr) == (1, 1, True)
+    assert run("sort", "--undo", "copied", "--root", "photos").stdout == "1 taken back\n"
+
+
+def test_results_in_a_pipe_are_refused_and_not_waited_for(tmp_path: Path, run: Run) -> None:
+    os.mkfifo(tmp_path / "r.jsonl")
+    done = run("sort", "r.jsonl", "--into", "sorted")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "pipe" in done.stderr
 
 
 REFUSED: list[tuple[tuple[str, ...], str]] = [

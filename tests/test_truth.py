@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clipcli.errors import ClipcliError, InputError, LabelError
+from clipcli.evaluate import evaluate_records
 from clipcli.inputs import FileInput
-from clipcli.labels import Label, parse_csv, parse_json
+from clipcli.labels import Label, load_labels, parse_csv, parse_json, parse_text
+from clipcli.prompts import resolve_templates
 from clipcli.reading import ReadRecord
+from clipcli.report import page_data
+from clipcli.training.data import group_of
+from clipcli.training.pairs import Example, ImageFile
+from clipcli.training.plan import Captions
 from clipcli.truth import LabelledImage, classes_of, indices_of, match_records, read_truth
+from clipcli.zeroshot import Score, group_probabilities
 
 
 @pytest.fixture
@@ -116,6 +125,105 @@ def test_a_label_file_can_give_folders_better_names() -> None:
 def test_a_class_that_is_no_label_is_named_with_the_nearest() -> None:
     with pytest.raises(LabelError, match=r"'cats' \(did you mean cat"):
         indices_of(["dog", "cats"], [Label("cat"), Label("dog")])
+
+
+# --- names whose letters are composed in different ways: é is one character, or e and an accent --------------
+
+ONE, TWO = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(("folder", "label"), [(ONE, TWO), (TWO, ONE)])
+def test_a_class_folder_meets_its_label(folder: str, label: str, tmp_path: Path, photos: dict[str, Path]) -> None:
+    (tmp_path / folder).mkdir()
+    shutil.copy(photos["coffee"], tmp_path / folder)
+    labelled = read_truth(tmp_path)
+    assert indices_of([each.label for each in labelled], [Label("x"), Label(label)]) == [1]
+    assert indices_of([each.label for each in labelled], [Label("x"), Label("bar", folder=label)]) == [1]
+
+
+def test_two_spellings_of_a_class_are_one_class(tmp_path: Path, photos: dict[str, Path]) -> None:
+    for folder in (ONE, TWO):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        shutil.copy(photos["coffee"], tmp_path / folder / f"{len(folder)}.png")
+    labelled = read_truth(tmp_path)
+    assert len(classes_of(labelled)) == 1
+    assert set(indices_of([each.label for each in labelled], [Label(name) for name in classes_of(labelled)])) == {0}
+
+
+def test_a_table_may_spell_a_label_in_two_ways(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"path,label\na.png,{ONE}\na.png,{TWO}\n", "utf-8")
+    assert [each.label for each in read_truth(tmp_path / "t.csv")] == [ONE]
+
+
+@pytest.mark.parametrize(("path", "said"), [(ONE, TWO), (TWO, ONE)])
+def test_results_meet_a_truth_whose_paths_are_spelt_in_another_way(path: str, said: str) -> None:
+    truth = [LabelledImage(FileInput(f"{said}.png", f"{said}.png"), "cat")]
+    assert [text for _, text in match_records([ReadRecord(f"{path}.png", "cat", 0.9, None)], truth)] == ["cat"]
+
+
+def test_a_path_that_two_files_could_be_meets_neither_by_its_spelling() -> None:
+    three = "\u1e69"  # s with a dot above and one below, which can be spelt in three ways
+    truth = [
+        LabelledImage(FileInput(name, name), label)
+        for name, label in (("\u1e63\u0307", "cat"), ("s\u0323\u0307", "dog"))
+    ]
+    assert [text for _, text in match_records([ReadRecord("\u1e63\u0307", "x", 0.9, None)], truth)] == ["cat"]
+    with pytest.raises(InputError, match="no path of the results"):
+        match_records([ReadRecord(three, "x", 0.9, None)], truth)
+
+
+def test_two_labels_with_one_folder_are_refused() -> None:
+    with pytest.raises(LabelError, match="'bar' and 'shop' have the same folder"):
+        indices_of([ONE], [Label("bar", folder=ONE), Label("shop", folder=TWO)])
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [(parse_text, f"{ONE}\n{TWO}\n"), (parse_csv, f"label\n{ONE}\n{TWO}\n"), (parse_json, f'["{ONE}", "{TWO}"]'),
+     (parse_json, f'{{"{ONE}": [], "{TWO}": []}}')],
+)  # fmt: skip
+def test_a_label_in_two_spellings_stands_twice(read: Callable[[str], list[Label]], text: str) -> None:
+    with pytest.raises(LabelError, match="stands twice"):
+        read(text)
+
+
+def test_two_spellings_of_a_label_bring_prompts_to_one_ensemble_and_one_group() -> None:
+    (label,) = parse_csv(f"label,prompt,group\n{ONE},one,{ONE}\n{TWO},two,{TWO}\n")
+    assert (label.name, label.prompts, label.group) == (ONE, ("one", "two"), ONE)
+
+
+def test_a_label_of_the_command_line_is_compared_with_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "l.txt").write_text(ONE, "utf-8")
+    with pytest.raises(LabelError, match="stands twice"):
+        load_labels(tmp_path / "l.txt", [TWO])
+
+
+def test_two_spellings_of_a_group_are_one_group() -> None:
+    assert group_probabilities([ONE, TWO, "x"], np.array([0.5, 0.25, 0.25])) == {ONE: 0.75, "x": 0.25}
+
+
+def test_results_and_their_truth_are_compared_whatever_the_spelling() -> None:
+    others = [Score(name, 0.1, 0.1) for name in "abcdef"]
+    records = [
+        (ReadRecord("1", ONE, 0.9, None, (Score(ONE, 0.9, 0.3), *others[1:5])), TWO),
+        (ReadRecord("2", "a", 0.5, None, (*others[:4], Score(TWO, 0.1, 0.1))), ONE),
+    ]
+    found = evaluate_records("r", records)
+    assert found.labels.count(ONE) == 1
+    assert TWO not in found.labels
+    assert (found.top1.value, found.top5 and found.top5.value) == (0.5, 1.0)
+
+
+def test_the_page_of_a_report_has_one_label_for_two_spellings() -> None:
+    data = page_data([ReadRecord("1", ONE, 0.9, None, group=TWO), ReadRecord("2", TWO, 0.9, None, group=ONE)])
+    assert (data["labels"], data["groups"]) == ([ONE], [TWO])
+
+
+def test_pairs_of_two_spellings_of_a_class_are_one_class() -> None:
+    examples = [Example(name, ImageFile(f"{name}.png"), name, (), name) for name in (ONE, TWO)]
+    captions = Captions.of(examples, [], resolve_templates(["a photo of a {label}"], []))
+    assert (len(captions.labels), set(captions.places.values())) == (1, {0})
+    assert group_of(examples[0], "") == group_of(examples[1], "")
 
 
 # --- results ----------------------------------------------------------------------------------------

@@ -193,12 +193,21 @@ def test_numbers_come_back_to_six_digits(probability: float, similarity: float) 
     assert (float(row["probability"]), float(row["similarity"])) == (record["probability"], record["similarity"])
 
 
-@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫"
+LEADS = ("", "\n", "\r\n", "\t", "\r", " ", "\u3000", "\ufeff", "\u200b", "\x00", " \n\t")
+FORMULAS = [lead + sign + "1" for sign in SIGNS for lead in LEADS]
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "@SUM(A1)", "\n", "\ttext", "\rtext", "\ntext", *FORMULAS])
 def test_no_text_in_csv_passes_for_a_formula(text: str) -> None:
     table = written([Prediction(text, text, (Score(text, 0.5, -0.2),), "m"), Failure(text, "empty", text)], "csv", 1)
     for row in list(csv.reader(io.StringIO(table, newline="")))[1:]:
         numbers = [cell for cell in row if re.fullmatch(r"-?\d+\.\d+", cell)]
-        assert not [cell for cell in row if cell[:1] in "=+-@\t\r" and cell and cell not in numbers]
+        cells = [cell for cell in row if cell and cell not in numbers]
+        assert not [
+            cell for cell in cells if cell[0] in "\t\r\n" or cell.lstrip("\ufeff\u200b\0\t\r\n \u3000")[:1] in SIGNS
+        ]
+        assert sum(unguarded(cell) == text for cell in cells) in (1, 2)
 
 
 @given(TEXTS)

@@ -33,6 +33,7 @@ from clipcli.metrics import (
     mean_per_class_interval,
 )
 from clipcli.reading import ReadRecord
+from clipcli.textfiles import name_key
 from clipcli.truth import LabelledImage, indices_of
 from clipcli.zeroshot import UNKNOWN, cosine_similarities, probabilities
 
@@ -175,16 +176,18 @@ def evaluate_records(
     said = [text for _, text in good]
     if labels is not None:
         said = [labels[place].name for place in indices_of(said, labels)]
-    seen = {score.label for record, _ in good for score in record.top} | {str(record.label) for record, _ in good}
-    names = sorted((seen | set(said)) - {UNKNOWN}) + [UNKNOWN] * (UNKNOWN in seen | set(said))
-    places = {text: place for place, text in enumerate(names)}
-    truth = np.asarray([places[text] for text in said], dtype=np.intp)
-    predicted = np.asarray([places[str(record.label)] for record, _ in good], dtype=np.intp)
+    predictions = [str(record.label) for record, _ in good]
+    every = [*predictions, *(score.label for record, _ in good for score in record.top), *said]
+    spelt = {name_key(text): text for text in reversed(every)}  # the results' own spelling goes first
+    names = sorted(set(spelt.values()) - {UNKNOWN}) + [UNKNOWN] * (UNKNOWN in spelt)
+    places = {name_key(text): place for place, text in enumerate(names)}
+    truth = np.asarray([places[name_key(text)] for text in said], dtype=np.intp)
+    predicted = np.asarray([places[name_key(text)] for text in predictions], dtype=np.intp)
     probability = np.asarray([record.probability for record, _ in good], dtype=np.float64)
     hits5 = None
     if all(len(record.top) >= _WITHIN for record, _ in good) and len(names) > _WITHIN:
-        firsts = [[score.label for score in record.top[:_WITHIN]] for record, _ in good]
-        hits5 = np.asarray([text in first for text, first in zip(said, firsts, strict=True)])
+        firsts = [[places[name_key(score.label)] for score in record.top[:_WITHIN]] for record, _ in good]
+        hits5 = np.asarray([place in first for place, first in zip(truth, firsts, strict=True)])
     calibration = Calibration(expected_calibration_error(probability, predicted == truth))
     paths = tuple(record.path for record, _ in good)
     return _evaluation(name, names, paths, truth, predicted, probability, hits5, calibration)

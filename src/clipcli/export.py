@@ -23,7 +23,7 @@ from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.files import replacing
 from clipcli.parquet import pyarrow_or_error
 from clipcli.store import ModelFacts
-from clipcli.textfiles import csv_line
+from clipcli.textfiles import csv_line, guarded, unguarded
 
 __all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "save_class_embeddings"]
 
@@ -203,7 +203,7 @@ def _write_csv(classes: ClassEmbeddings, path: Path) -> None:
         dimensions = [f"e{index}" for index in range(classes.vectors.shape[1])]
         file.write(csv_line([*_ROWS, *_SHARED, *dimensions]))
         for row in _rows(classes):
-            own = (row["label"], row["group"] or "", json.dumps(row["prompts"], ensure_ascii=False))
+            own = (guarded(row["label"]), guarded(row["group"] or ""), json.dumps(row["prompts"], ensure_ascii=False))
             shared = (row["clipcli"], row["fingerprint"], json.dumps(row["model"]))
             file.write(csv_line([*own, *shared, *row["embedding"]]))
 
@@ -214,8 +214,8 @@ def _read_csv(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
         table = list(csv.DictReader(file))
     rows = [
         {
-            "label": row["label"],
-            "group": row["group"] or None,
+            "label": unguarded(row["label"]),
+            "group": unguarded(row["group"]) or None,
             "prompts": json.loads(row["prompts"]),
             "fingerprint": row["fingerprint"],
             "model": json.loads(row["model"]),

@@ -11,7 +11,7 @@ from typing import Any
 
 from clipcli.errors import LabelError, TemplateError
 from clipcli.prompts import Template, has_placeholder, parse_template
-from clipcli.textfiles import is_unicode
+from clipcli.textfiles import is_unicode, name_key
 
 __all__ = ["Label", "check_label", "check_labels", "prompts_for"]
 
@@ -85,9 +85,9 @@ def check_labels(labels: Iterable[Any], where: str = "labels", places: Sequence[
     for label, place in zip(given, places, strict=True):
         checked.append(check_label(label, f"{where}: {place}"))
         name = checked[-1].name
-        if name in first:
-            raise LabelError(f"{where}: {name!r} stands twice: {first[name]} and {place}")
-        first[name] = place
+        if (key := name_key(name)) in first:
+            raise LabelError(f"{where}: {name!r} stands twice: {first[key]} and {place}")
+        first[key] = place
     return checked
 
 

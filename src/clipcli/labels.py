@@ -19,7 +19,7 @@ from typing import Any
 from clipcli.errors import LabelError
 from clipcli.label import Label, check_label, check_labels, prompts_for
 from clipcli.prompts import has_placeholder
-from clipcli.textfiles import near_matches, numbered_lines, read_text
+from clipcli.textfiles import name_key, near_matches, numbered_lines, read_text
 
 __all__ = ["Label", "load_labels", "parse_csv", "parse_json", "parse_text", "prompts_for", "read_labels"]
 
@@ -109,13 +109,15 @@ def _add_row(entries: dict[str, _Entry], cells: dict[str, str], where: str, line
     name, prompt, group, folder = (cells.get(column, "") for column in _CSV_COLUMNS)
     if not name:
         raise LabelError(f"{where}: line {line}: the label is empty")
-    known = entries.get(name)
+    known = entries.get(name_key(name))
     if known is None:
-        entries[name] = _Entry(name, f"line {line}", [], [prompt] if prompt else [], group or None, folder or None)
+        entries[name_key(name)] = _Entry(
+            name, f"line {line}", [], [prompt] if prompt else [], group or None, folder or None
+        )
         return
     if not prompt or not known.prompts or prompt in known.prompts:
         raise LabelError(f"{where}: {name!r} stands twice: {known.where} and line {line}")
-    if group and known.group and group != known.group:
+    if group and known.group and name_key(group) != name_key(known.group):
         raise LabelError(
             f"{where}: {name!r} is in two groups: {known.group!r} ({known.where}) and {group!r} (line {line})"
         )
@@ -156,8 +158,8 @@ def parse_json(text: str, where: str = "labels") -> list[Label]:
 def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for index, (key, value) in enumerate(pairs, 1):
-        if key in result:
-            first = list(result).index(key) + 1
+        if name_key(key) in map(name_key, result):
+            first = list(map(name_key, result)).index(name_key(key)) + 1
             raise LabelError(f"{key!r} stands twice: entry {first} and entry {index}")
         result[key] = value
     return result
@@ -241,12 +243,12 @@ def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
         If there are none at all, or a ``--label`` is empty or stands twice.
     """
     labels = read_labels(path) if path is not None else []
-    known = {label.name for label in labels}
+    known = {name_key(label.name) for label in labels}
     for text in extra:
         label = check_label(Label(text), "--label")
-        if label.name in known:
+        if name_key(label.name) in known:
             raise LabelError(f"--label {label.name!r} stands twice" + (f", or is in {path} already" if path else ""))
-        known.add(label.name)
+        known.add(name_key(label.name))
         labels.append(label)
     if not labels:
         raise LabelError("no labels: name a file with --labels, or labels with -l cat -l dog")

@@ -13,10 +13,13 @@ from typing import Any
 from clipcli.errors import InputError
 from clipcli.parts import is_complete_folder, part_names
 from clipcli.places import folder_at
-from clipcli.textfiles import tsv_cell, unguarded
+from clipcli.textfiles import is_unicode, tsv_cell, unguarded
 from clipcli.zeroshot import Score
 
 __all__ = ["ReadRecord", "read_results"]
+
+_LONGEST_NUMBER = 40  # characters
+_ROUNDING = 1e-3  # how far a score may be beyond its bounds
 
 
 @dataclass(frozen=True)
@@ -94,15 +97,30 @@ def _record(values: Any) -> ReadRecord:
         raise TypeError("not an object")
     path, label = values["path"], values.get("label")
     error = values["error"]["message"] if "error" in values else values.get("error_message") or None
-    if not isinstance(path, str) or not isinstance(error or "", str):
-        raise TypeError("a path or message that is no text")
+    if not all(isinstance(text, str) and is_unicode(text) for text in (path, error or "")):
+        raise TypeError("a path or message that is not text")
     if error is not None:
         return ReadRecord(path, None, None, error)
     if not isinstance(label, str) or not label:
         raise TypeError("neither a label nor an error")
-    group = values.get("group") or None
-    model = " ".join(str(values[name]) for name in ("model", "pretrained", "precision") if values.get(name))
-    return ReadRecord(path, label, float(values["probability"]), None, _ranking(values), group, model)
+    _, group, *model = (_text(values, name) for name in ("label", "group", "model", "pretrained", "precision"))
+    probability = _number(values["probability"], "probability", 0.0)
+    return ReadRecord(path, label, probability, None, _ranking(values), group, " ".join(filter(None, model)))
+
+
+def _text(values: dict[str, Any], name: str) -> str | None:
+    text = values.get(name) or None
+    if text is not None and not (isinstance(text, str) and is_unicode(text)):
+        raise TypeError(f"a {name} that is not text")
+    return text
+
+
+def _number(value: Any, name: str, least: float) -> float:
+    """Return a probability or similarity; what rounding may add is allowed for."""
+    number = float("nan") if isinstance(value, bool) or len(str(value)) > _LONGEST_NUMBER else float(value)
+    if not least - _ROUNDING <= number <= 1.0 + _ROUNDING:
+        raise ValueError(f"{name} {str(value)[:20]!r} is not a number from {least:g} to 1")
+    return number
 
 
 def _ranking(values: dict[str, Any]) -> tuple[Score, ...]:
@@ -111,16 +129,22 @@ def _ranking(values: dict[str, Any]) -> tuple[Score, ...]:
     A flat record that says ``unknown`` doesn't tell which label came first; that stands as ``unknown`` too.
     """
     if "top" in values:
-        return tuple(
-            Score(str(each["label"]), float(each["probability"]), float(each["similarity"])) for each in values["top"]
-        )
+        if not isinstance(values["top"], list):
+            raise TypeError("a 'top' that is not a list")
+        return tuple(_score(each["label"], each["probability"], each["similarity"]) for each in values["top"])
     ranks = ["", *(f"_{rank}" for rank in range(2, sum(name.startswith("label") for name in values) + 1))]
     columns = [tuple(values.get(f"{name}{rank}") for name in ("label", "probability", "similarity")) for rank in ranks]
     return tuple(
-        Score(str(label), float(probability), float(similarity))
+        _score(label, probability, similarity)
         for label, probability, similarity in columns
         if label and probability not in (None, "") and similarity not in (None, "")
     )
+
+
+def _score(label: Any, probability: Any, similarity: Any) -> Score:
+    if not (isinstance(label, str) and is_unicode(label)):
+        raise TypeError("a label that is not text")
+    return Score(label, _number(probability, "probability", 0.0), _number(similarity, "similarity", -1.0))
 
 
 def _jsonl(file: Path) -> Iterator[Any]:

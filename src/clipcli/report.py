@@ -17,6 +17,7 @@ from typing import Any
 
 from clipcli.reading import ReadRecord
 from clipcli.records import written
+from clipcli.textfiles import name_key
 
 __all__ = ["CHUNK", "page_data", "write_page"]
 
@@ -32,8 +33,7 @@ def page_data(records: Sequence[ReadRecord]) -> dict[str, Any]:
     A record is ``[path, label, probability, [label, probability, similarity, …], group]``, or
     ``[path, message]`` where the input failed.
     """
-    labels: dict[str, int] = {}
-    groups: dict[str, int] = {}
+    labels, groups = _Numbered(), _Numbered()
     rows: list[list[Any]] = []
     for record in records:
         if record.label is None:
@@ -41,13 +41,28 @@ def page_data(records: Sequence[ReadRecord]) -> dict[str, Any]:
             continue
         ranking: list[float] = []
         for score in record.top:
-            place = labels.setdefault(score.label, len(labels))
+            place = labels.number(score.label)
             ranking += [place, written(score.probability), written(score.similarity)]
-        group = groups.setdefault(record.group, len(groups)) if record.group else -1
-        label = labels.setdefault(record.label, len(labels))
+        group = groups.number(record.group) if record.group else -1
+        label = labels.number(record.label)
         rows.append([record.path, label, written(record.probability or 0.0), ranking, group])
     models = dict.fromkeys(record.model for record in records if record.model)
-    return {"labels": list(labels), "groups": list(groups), "models": list(models), "chunk": CHUNK, "records": rows}
+    return {"labels": labels.names, "groups": groups.names, "models": list(models), "chunk": CHUNK, "records": rows}
+
+
+class _Numbered:
+    """Numbers names in the order they come; those that differ only in how letters are composed are one."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, name: str) -> int:
+        """Return the number of a name."""
+        number = self._numbers.setdefault(name_key(name), len(self.names))
+        if number == len(self.names):
+            self.names.append(name)
+        return number
 
 
 def write_page(records: Sequence[ReadRecord], thumbnails: Iterable[str], file: Path, title: str) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from clipcli.errors import ClipcliError
 
 __all__ = [
     "csv_line",
+    "escape_controls",
     "guarded",
     "is_unicode",
+    "name_key",
     "near_matches",
     "numbered_lines",
     "one_line",
@@ -67,11 +70,19 @@ def csv_line(cells: Iterable[object]) -> str:
 
 
 _JOINERS = "\u200c\u200d"  # they join letters of some scripts, and emoji
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# A formula begins with one of four signs, which East Asian editions also take at full width; some programs skip
+# white space and invisible characters before it. A tab or line end at the start may begin a cell of its own.
+_FORMULA = re.compile(
+    "'*(?:[\\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])"
+)
 
 
 def guarded(text: str) -> str:
-    """Put an apostrophe before text that a spreadsheet would take for a formula; :func:`unguarded` undoes it."""
+    """Put an apostrophe before text that a spreadsheet would take for a formula; :func:`unguarded` undoes it.
+
+    Text that has such an apostrophe already gets another one, so that ``unguarded(guarded(text)) == text`` for any
+    text. The page of ``clipcli report`` does the same in its ``cell``.
+    """
     return f"'{text}" if _FORMULA.match(text) else text
 
 
@@ -88,13 +99,37 @@ def tsv_cell(cell: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Show control characters rather than send them to the terminal."""
-    return "".join(character if _is_shown(character) else repr(character)[1:-1] for character in text)
+    """Show control characters, line ends among them, rather than send them to the terminal."""
+    return _escape(text, "", repr)
+
+
+def escape_controls(text: str, keep: str = "") -> str:
+    """Replace what a terminal would obey rather than show: control, format and bidirectional characters.
+
+    The escapes are those of JSON, so JSON stays JSON.
+
+    Parameters
+    ----------
+    keep
+        Control characters to leave as they are.
+    """
+    return _escape(text, keep, json.dumps)
+
+
+def _escape(text: str, keep: str, quote: Callable[[str], str]) -> str:
+    if text.isprintable():
+        return text
+    return "".join(each if each in keep or _is_shown(each) else quote(each)[1:-1] for each in text)
 
 
 def _is_shown(character: str) -> bool:
     """Tell whether a character is safe on a terminal: also wide spaces, and what joins letters or emoji."""
     return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
+
+
+def name_key(name: str) -> str:
+    """Return what a name is compared by: systems compose letters such as é in different ways (Unicode NFC)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def near_matches(name: str, known: Iterable[str], limit: int = 3) -> str:

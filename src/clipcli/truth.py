@@ -12,9 +12,9 @@ from clipcli.errors import InputError, LabelError
 from clipcli.inputs import BadInput, FileInput, Input, Source, discover
 from clipcli.labels import Label
 from clipcli.reading import ReadRecord
-from clipcli.textfiles import near_matches, tsv_cell, unguarded
+from clipcli.textfiles import name_key, near_matches, tsv_cell, unguarded
 
-__all__ = ["LabelledImage", "beside", "classes_of", "indices_of", "match_records", "read_truth"]
+__all__ = ["LabelledImage", "beside", "classes_of", "distinct_names", "indices_of", "match_records", "read_truth"]
 
 Warn = Callable[[str], None]
 
@@ -84,7 +84,7 @@ def _from_table(table: Path) -> list[LabelledImage]:
                 name, label = row.get("path") or "", (row.get("label") or "").strip()
                 if not name or not label:
                     raise InputError(f"{table}: line {number}: no {'label' if name else 'path'} in it")
-                if said.setdefault(name, label) != label:
+                if name_key(said.setdefault(name, label)) != name_key(label):
                     raise InputError(f"{table}: line {number}: {name} is {label!r} here and {said[name]!r} before")
     except OSError as problem:
         raise InputError(f"{table}: {problem.strerror or problem}") from None
@@ -114,7 +114,12 @@ def _table_rows(table: Path, file: Iterable[str]) -> Iterable[tuple[int, dict[st
 
 def classes_of(labelled: Iterable[LabelledImage]) -> list[str]:
     """Return the classes that occur, in the order of names."""
-    return sorted({each.label for each in labelled})
+    return distinct_names(each.label for each in labelled)
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """Return names in order, each once: names that differ only in how letters are composed are one."""
+    return sorted({name_key(name): name for name in sorted(set(names), reverse=True)}.values())
 
 
 def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
@@ -123,18 +128,25 @@ def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
     Raises
     ------
     LabelError
-        If a name belongs to no label.
+        If a name belongs to no label, or two labels have one folder.
     """
-    places = {label.name: place for place, label in enumerate(labels)}
-    places |= {label.folder: place for place, label in enumerate(labels) if label.folder}
-    missing = sorted(set(names) - places.keys())
+    folders: dict[str, int] = {}
+    for place, label in enumerate(labels):
+        other = folders.setdefault(name_key(label.folder), place) if label.folder else place
+        if other != place:
+            raise LabelError(
+                f"cannot match {label.folder!r}: {labels[other].name!r} and {label.name!r} have the same folder "
+                "(give each label a folder of its own)"
+            )
+    places = {name_key(label.name): place for place, label in enumerate(labels)} | folders
+    missing = sorted(name for name in set(names) if name_key(name) not in places)
     if missing:
         shown = ", ".join(map(repr, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         raise LabelError(
             f"the ground truth has classes that are no labels: {shown} ({near_matches(missing[0], places)}); "
             "add them to the label file, or name them in its 'folder' column"
         )
-    return [places[name] for name in names]
+    return [places[name_key(name)] for name in names]
 
 
 def match_records(
@@ -152,9 +164,10 @@ def match_records(
         if not isinstance(each.image, BadInput):
             known[each.image.name] = each.label
             known[_absolute(each.image.path if isinstance(each.image, FileInput) else each.image.name)] = each.label
+    composed = _by_key(known)
     matched, without = [], 0
     for record in records:
-        label = known.get(record.path) or known.get(_absolute(record.path))
+        label = known.get(record.path) or known.get(_absolute(record.path)) or composed.get(name_key(record.path))
         if label is None:
             without += 1
         else:
@@ -164,6 +177,15 @@ def match_records(
     if without:
         warn(f"{without} of {without + len(matched)} results are of images without ground truth, and are left out")
     return matched
+
+
+def _by_key(known: dict[str, str]) -> dict[str, str | None]:
+    """Return labels by paths whose letters are composed in one way; ``None`` where that leaves two to choose from."""
+    found: dict[str, str | None] = {}
+    for path, label in known.items():
+        key = name_key(path)
+        found[key] = label if key not in found or name_key(found[key] or "") == name_key(label) else None
+    return found
 
 
 def _absolute(path: str) -> str:

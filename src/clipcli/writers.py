@@ -116,9 +116,9 @@ def _tsv(file: TextIO, layout: Layout) -> Writer:
 
 
 def _table(file: TextIO, _: Layout) -> Writer:
-    from rich.console import Console
+    from clipcli.terminal import console as open_console
 
-    console = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console = open_console(file)
 
     def write(result: Result) -> None:
         from rich.text import Text

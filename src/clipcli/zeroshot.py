@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.textfiles import name_key
+
 __all__ = [
     "UNKNOWN",
     "Ranking",
@@ -181,7 +183,9 @@ def group_probabilities(groups: Sequence[str | None], probability: ScoreArray) -
     For sigmoid models, whose labels don't share one unit of probability, the sum is capped at one.
     """
     sums: dict[str, float] = {}
+    spelt: dict[str, str] = {}  # groups that differ only in how letters are composed are one
     for group, value in zip(groups, probability, strict=True):
         if group is not None:
-            sums[group] = sums.get(group, 0.0) + float(value)
+            name = spelt.setdefault(name_key(group), group)
+            sums[name] = sums.get(name, 0.0) + float(value)
     return {group: min(total, 1.0) for group, total in sorted(sums.items(), key=lambda item: -item[1])}

@@ -11,9 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
+from clipcli.cli.command import Command
 from clipcli.cli.messages import Messages
 from clipcli.errors import ClipcliError, Interrupted
 from clipcli.signals import exit_code, stopped
+from clipcli.terminal import guarded_streams
 
 __all__ = ["build_app", "main", "run"]
 
@@ -68,6 +70,9 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     app.command("train")(train.train)
     for name, group in (("export", export), ("models", models), ("prompts", prompts), ("cache", cache)):
         app.add_typer(group.app, name=name, add_help_option=second)
+    for each in (app, export.app, models.app, prompts.app, cache.app):
+        for command in each.registered_commands:
+            command.cls = Command
     return app
 
 
@@ -80,6 +85,7 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+@guarded_streams()
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; every expected error ends as one line on stderr."""
     _replace_closed_streams()

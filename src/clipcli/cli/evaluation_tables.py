@@ -58,9 +58,9 @@ def _figures(
 
 def print_tables(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult], failures: int) -> None:
     """Print what people ask first: how good, which differences count, which classes and which mistakes."""
-    from rich.console import Console
+    from clipcli.terminal import console as open_console
 
-    console = Console(highlight=False)
+    console = open_console()
     first = evaluations[0]
     supported = sum(report.support > 0 for report in first.classes)
     failed = f", {failures} failed" if failures else ""

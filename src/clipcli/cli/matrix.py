@@ -195,15 +195,15 @@ def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
 
 def _print_table(made: Matrix) -> None:
     """Print a coloured table, as wide as the terminal has room for."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from clipcli.cli.colours import style_between
     from clipcli.records import printable
+    from clipcli.terminal import console as open_console
     from clipcli.textfiles import one_line
 
-    console = Console(highlight=False)
+    console = open_console()
     room = max(1, (console.width - _NAME - 2) // (_CELL + 1))
     shown = made.texts[:room]
     for number, text in enumerate(shown, start=1):

@@ -32,12 +32,14 @@ class Messages:
             self._say("", text)
 
     def _say(self, kind: str, text: str) -> None:
+        from clipcli.terminal import styled
         from clipcli.textfiles import one_line
 
         line = one_line(text)
         head = f"{kind}: " if kind else ""
         if self._coloured:
-            sys.stderr.write(f"{_COLOURS[kind]}{head}\x1b[0m{line}\n" if kind else f"{_COLOURS[kind]}{line}\x1b[0m\n")
+            stderr = styled(sys.stderr)
+            stderr.write(f"{_COLOURS[kind]}{head}\x1b[0m{line}\n" if kind else f"{_COLOURS[kind]}{line}\x1b[0m\n")
         else:
             sys.stderr.write(f"{head}{line}\n")
         sys.stderr.flush()

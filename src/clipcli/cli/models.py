@@ -131,11 +131,13 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for row in (header, *rows):
             typer.echo("\t".join(row))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from clipcli.terminal import console
+    from clipcli.textfiles import one_line
+
     table = Table(*header, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*map(Text, row))
-    Console(highlight=False).print(table)
+        table.add_row(*(Text(one_line(cell)) for cell in row))
+    console().print(table)

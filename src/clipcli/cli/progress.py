@@ -37,9 +37,10 @@ def with_progress(
     if messages.quiet or not sys.stderr.isatty():
         yield from items
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
     from rich.text import Text
+
+    from clipcli.terminal import console
 
     class RateColumn(ProgressColumn):
         def render(self, task: Task) -> Text:
@@ -53,7 +54,7 @@ def with_progress(
             return Text(f"{failures:,} failed" if failures else "", style="red")
 
     columns = (BarColumn(), MofNCompleteColumn(), RateColumn(), FailuresColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(sys.stderr), transient=True, redirect_stdout=False) as progress:
         task = progress.add_task("images", total=None, failures=0)
         threading.Thread(target=lambda: progress.update(task, total=count()), daemon=True).start()
         failures = 0

@@ -37,9 +37,9 @@ def can_show(form: str, messages: Messages) -> bool:
 
     if find_spec("textual_image") is None:
         raise OutputError("--show needs an extra: pip install 'clipcli[show]'")
-    from rich.console import Console
+    from clipcli.terminal import console
 
-    if os.environ.get("NO_COLOR") or Console().color_system is None:
+    if os.environ.get("NO_COLOR") or console().color_system is None:
         messages.warn("colours are switched off, or unknown to this terminal: no photographs are shown")
         return False
     return True
@@ -51,12 +51,13 @@ def show_results(results: Iterable[Result]) -> Iterator[Result]:
     textual-image asks the terminal whether it knows Sixel or Kitty's graphics, and else draws half blocks.
     """
     logging.getLogger("textual_image").setLevel(logging.ERROR)  # a terminal that doesn't answer is no news
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
     from textual_image.renderable import Image
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    from clipcli.terminal import console as open_console
+
+    console = open_console()
     for result in results:
         console.print(Text(one_line(printable(result.path)) or "image", style="bold", overflow="fold"))
         if isinstance(result, Failure):

@@ -30,7 +30,8 @@ def sort(
     move: Annotated[bool, typer.Option("--move", help="Move the files.")] = False,
     root: Annotated[
         Path | None,
-        typer.Option("--root", metavar="DIR", help="What the paths in RESULTS are relative to. [default: this folder]"),
+        typer.Option("--root", metavar="DIR", help="What the paths in RESULTS are relative to (default: this folder); "
+                            "with --undo, the folder that moved files may go back into."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only list what would be done.")] = False,
     undo: Annotated[
@@ -51,7 +52,7 @@ def sort(
             raise InputError("--undo DIR stands alone; leave out RESULTS and --into")
         if dry_run:
             raise InputError("--undo does not go with --dry-run: it takes back at once")
-        _undo(undo, messages)
+        _undo(undo, root, messages)
         return
     if results is None or into is None:
         raise InputError("name a results file, and a folder with --into DIR (see clipcli sort --help)")
@@ -66,6 +67,10 @@ def _sort(results: Path, into: Path, action: str, root: Path, *, dry_run: bool, 
     from clipcli.sorting import carry_out, plan
     from clipcli.writers import tsv_line
 
+    if results.exists() and not (results.is_file() or results.is_dir()):
+        raise InputError(
+            f"cannot read {results}: it is a pipe or device (save the results to a file: they are read twice)"
+        )
     for _ in read_results(results, messages.warn):  # a damaged record is found before anything is placed
         pass
     placements = plan(read_results(results), into, root)
@@ -87,11 +92,11 @@ def _sort(results: Path, into: Path, action: str, root: Path, *, dry_run: bool, 
         raise typer.Exit(1)
 
 
-def _undo(folder: Path, messages: Messages) -> None:
-    from clipcli.sorting import undo
+def _undo(folder: Path, root: Path | None, messages: Messages) -> None:
+    from clipcli.sort_undo import undo
 
     back = left = 0
-    for path, problem in undo(folder):
+    for path, problem in undo(folder, root):
         if problem is None:
             back += 1
         else:

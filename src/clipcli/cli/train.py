@@ -178,11 +178,12 @@ class _Listener:
         self._messages = messages
         self._progress: Any = None
         if not messages.quiet and sys.stderr.isatty():
-            from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+            from clipcli.terminal import console
+
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-            self._progress = Progress(*columns, console=Console(stderr=True, highlight=False), transient=True)
+            self._progress = Progress(*columns, console=console(sys.stderr), transient=True)
             self._task = self._progress.add_task("", total=None)
             self._progress.start()
 

@@ -20,6 +20,9 @@ const records = data.records.map(([path, label, probability, ranking, group], in
 const checked = new Map(); // index of a record -> the label that somebody gave it
 
 const shownLabel = (record) => checked.get(record.index) ?? record.label;
+// Names are compared by their composed letters: systems write é in different ways.
+const key = (name) => name.normalize("NFC");
+const spelt = new Map(data.labels.map((label) => [key(label), label]));
 const percent = (value) => `${(100 * value).toFixed(1)}%`;
 
 // Thumbnails stand in blocks after this script, so that the page is there before they are read.
@@ -67,7 +70,7 @@ function bounds() {
 
 function choose() {
   const [least, most] = bounds();
-  const words = byId("search").value.toLowerCase(), label = byId("label").value, group = byId("group").value;
+  const words = key(byId("search").value.toLowerCase()), label = byId("label").value, group = byId("group").value;
   const isKind = kinds[byId("kind").value], whole = least === 0 && most === 1;
   const before = visible[current];
   visible = records.filter((record) =>
@@ -75,7 +78,7 @@ function choose() {
     && (whole || (!record.failed && record.probability >= least && record.probability <= most))
     && (!label || shownLabel(record) === label)
     && (!group || record.group === group)
-    && (!words || record.path.toLowerCase().includes(words)));
+    && (!words || key(record.path.toLowerCase()).includes(words)));
   const heading = byId("heading").value, order = orders[byId("order").value];
   const headed = heading === "group" ? (record) => record.group : shownLabel;
   visible.sort(heading
@@ -284,8 +287,8 @@ function show() {
 }
 
 function check(label) {
-  const text = label.trim();
-  if (!text) return;
+  if (!label.trim()) return;
+  const text = spelt.get(key(label.trim())) ?? label.trim();
   checked.set(visible[current].index, text);
   changed();
 }
@@ -317,7 +320,7 @@ detail.addEventListener("close", () => { choose(); grid.focus({ preventScroll: t
 
 function cell(text) {
   // A spreadsheet takes such text for a formula; clipcli takes the apostrophe off again.
-  const guarded = /^'*[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const guarded = /^'*[\s\u0000-\u001f\u0085\u200b-\u200f\u2060\ufeff]*[=+\-@＝＋－＠﹦﹢﹣﹫]|^'*[\t\r\n]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
 }
 
@@ -346,9 +349,9 @@ function options(select, names, counts) {
   }));
 }
 
-function tally(key) {
+function tally(of) {
   const counts = new Map();
-  for (const record of records) counts.set(key(record), (counts.get(key(record)) ?? 0) + 1);
+  for (const record of records) counts.set(of(record), (counts.get(of(record)) ?? 0) + 1);
   return counts;
 }
 

@@ -22,6 +22,7 @@ from clipcli.errors import ImageError, InputError
 from clipcli.images import open_image
 from clipcli.preprocess import Preprocessing
 from clipcli.signals import POLITE
+from clipcli.textfiles import name_key
 from clipcli.training.pairs import Example
 
 __all__ = ["Batches", "PairDataset", "TrainingData", "group_of", "make_data", "open_example"]
@@ -85,7 +86,7 @@ def open_example(example: Example, preprocessing: Preprocessing) -> Image.Image:
 def group_of(example: Example, caption: str) -> int:
     """Return a number that pairs share which say the same: of one class, or with one caption."""
     label = example.label if not example.captions else None
-    text = f"label {label}" if label is not None else f"caption {' '.join(caption.lower().split())}"
+    text = f"label {name_key(label)}" if label is not None else f"caption {' '.join(caption.lower().split())}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 

@@ -20,7 +20,7 @@ from clipcli.archives import StrictHeader
 from clipcli.errors import InputError
 from clipcli.images import has_image_suffix
 from clipcli.records import printable
-from clipcli.textfiles import is_unicode, tsv_cell, unguarded
+from clipcli.textfiles import is_unicode, name_key, tsv_cell, unguarded
 from clipcli.truth import beside
 from clipcli.walk import walk
 
@@ -133,7 +133,7 @@ def read_pairs(sources: Iterable[str]) -> Pairs:
 def _merge(found: Pairs, place: int, other: Example) -> None:
     """Add a further row's caption to its image; rows that contradict each other are left out."""
     known = found.examples[place]
-    if known.label != other.label:
+    if name_key(known.label or "") != name_key(other.label or ""):
         reason = f"labelled {other.label!r} here and {known.label!r} in {known.where}"
         found.left_out.append(LeftOut(other.where, other.name, reason))
         return

@@ -15,11 +15,12 @@ from clipcli.errors import ImageError, InputError
 from clipcli.images import open_image
 from clipcli.labels import Label, prompts_for
 from clipcli.prompts import Template
+from clipcli.textfiles import name_key
 from clipcli.training.data import group_of
 from clipcli.training.pairs import Example, LeftOut
 from clipcli.training.settings import MIN_PAIRS
 from clipcli.training.validation import HeldOut
-from clipcli.truth import indices_of
+from clipcli.truth import distinct_names, indices_of
 
 __all__ = ["MOST_HELD_OUT", "Captions", "check_images", "digest_of", "hold_out", "settle", "split"]
 
@@ -76,7 +77,7 @@ class Captions:
             If an example's label is none of those named.
         """
         names = sorted({example.label for example in examples if example.label is not None})
-        labels = tuple(labels) if labels and names else tuple(Label(name) for name in names)
+        labels = tuple(labels) if labels and names else tuple(Label(name) for name in distinct_names(names))
         places = dict(zip(names, indices_of(names, labels), strict=True))
         prompts = {name: tuple(prompts_for(labels[place], templates)) for name, place in places.items()}
         return cls(prompts, labels, places)
@@ -95,7 +96,7 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
         return list(examples), []
     by_class: dict[str | None, list[int]] = defaultdict(list)
     for place, example in enumerate(examples):
-        by_class[example.label].append(place)
+        by_class[None if example.label is None else name_key(example.label)].append(place)
     share = min(share, MOST_HELD_OUT / len(examples))
     held: set[int] = set()
     for label, places in by_class.items():

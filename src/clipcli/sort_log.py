@@ -1,0 +1,232 @@
+"""The log of ``clipcli sort``: one JSON object per line for each image, written before the image is placed.
+
+A folder may come from others, and its log with it. So a log is read as hostile: every line is checked before
+anything is touched, an entry can only name a file in a folder of the sorted folder, and the log tells by its own
+inode whether it is where it was written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from clipcli.errors import InputError, OutputError
+
+__all__ = ["LOG_NAME", "Entry", "SortLog", "open_log", "read_log"]
+
+LOG_NAME = ".clipcli-sort.jsonl"
+_BEGINNING = b'{"action": "'
+_LONGEST_LINE = 1 << 16  # bytes: two of the longest paths there are, with every character escaped
+_LONGEST_LOG = 1 << 30  # bytes, some four million images
+# A link is not followed, and a pipe that nobody writes to does not keep us waiting. Windows has neither flag.
+_SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image that was placed, or was about to be.
+
+    Parameters
+    ----------
+    action
+        ``copy``, ``link`` or ``move``.
+    source
+        Where the image was: an absolute path whose folder has no links in its name.
+    folder, name
+        Where it went: a folder of the sorted folder, and the name in it.
+    size, mtime_ns, inode
+        Of the original before it was placed, in bytes and nanoseconds; of the copy where an image was moved to
+        another disk. ``inode`` is ``None`` in the logs of earlier versions.
+    log_inode
+        The log's own inode, by which a log that was copied or packed is known.
+    """
+
+    action: str
+    source: Path
+    folder: str
+    name: str
+    size: int
+    mtime_ns: int
+    inode: int | None
+    log_inode: int | None
+
+    @classmethod
+    def of(cls, action: str, source: Path, target: Path, status: os.stat_result, log_inode: int) -> Entry:
+        """Describe an image that goes from ``source`` to ``target``."""
+        origin = source.parent.resolve() / source.name
+        where = (target.parent.name, target.name)
+        return cls(action, origin, *where, status.st_size, status.st_mtime_ns, status.st_ino, log_inode)
+
+    def as_line(self) -> bytes:
+        """Return the log's line; it begins with a newline, in case a full disk cut off the line before."""
+        values = {
+            "action": self.action,
+            "from": str(self.source),
+            "to": f"{self.folder}/{self.name}",
+            "size": self.size,
+            "mtime_ns": self.mtime_ns,
+            "inode": self.inode,
+            "log": self.log_inode,
+        }
+        return b"\n" + json.dumps(values).encode()
+
+    @classmethod
+    def parse(cls, line: bytes) -> Entry:
+        """Read one line.
+
+        Raises
+        ------
+        ValueError
+            If it is not JSON of that shape, or names a place that no entry can have.
+        """
+        values = json.loads(line)
+        if not isinstance(values, dict):
+            raise ValueError("not an object")
+        action, source, to = (_text(values, name) for name in ("action", "from", "to"))
+        if action not in ("copy", "link", "move"):
+            raise ValueError(f"unknown action {action!r}")
+        if not os.path.isabs(source) or os.path.normpath(source) != source or not os.path.basename(source):  # noqa: PTH117, PTH119
+            raise ValueError(f"'from' is not an absolute path: {source!r}")
+        folder, separator, name = to.partition("/")
+        if not separator or not _is_component(folder) or not _is_component(name):
+            raise ValueError(f"'to' is not a file in one of the folders: {to!r}")
+        numbers = (_number(values, key) for key in ("size", "mtime_ns"))
+        inodes = (_number(values, key) if values.get(key) is not None else None for key in ("inode", "log"))
+        return cls(action, Path(source), folder, name, *numbers, *inodes)
+
+
+def _text(values: dict[str, Any], name: str) -> str:
+    text = values.get(name)
+    if not isinstance(text, str) or "\0" in text:
+        raise ValueError(f"{name!r} is not text")
+    os.fsencode(text)  # UnicodeEncodeError is a ValueError
+    return text
+
+
+def _number(values: dict[str, Any], name: str) -> int:
+    number = values.get(name)
+    if type(number) is not int or not -(2**63) <= number < 2**64:
+        raise ValueError(f"{name!r} is not a number of 64 bits")
+    return number
+
+
+def _is_component(name: str) -> bool:
+    return name not in ("", ".", "..") and not set(name) & {"/", os.sep} and not os.path.splitdrive(name)[0]
+
+
+def open_log(into: Path) -> BinaryIO:
+    """Open a folder's log to add entries; readable and writable by its owner only.
+
+    Raises
+    ------
+    OutputError
+        If the log is a link, has a second name or is not a regular file, or the folder cannot be written.
+    """
+    log = into / LOG_NAME
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        opened = _open_regular(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    except _NotRegularError as problem:
+        raise OutputError(f"cannot write {log}: {problem} (remove it, or sort into another folder)") from None
+    except OSError as problem:
+        raise OutputError(f"{into}: cannot be written ({problem.strerror or problem})") from None
+    if os.fstat(opened).st_nlink > 1:
+        os.close(opened)
+        raise OutputError(f"cannot write {log}: it has a second name (remove it, or sort into another folder)")
+    return os.fdopen(opened, "ab")
+
+
+class _NotRegularError(OSError):
+    """A file is a link, a folder, a pipe or a device."""
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    """Open a regular file; nothing else is followed, waited for or changed."""
+    try:
+        opened = os.open(path, flags | _SAFE, 0o600)
+    except OSError:
+        if path.is_symlink():
+            raise _NotRegularError("it is a link") from None
+        if os.path.lexists(path) and not path.is_file():
+            raise _NotRegularError("it is not a regular file") from None
+        raise
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise _NotRegularError("it is not a regular file")
+    return opened
+
+
+@dataclass(frozen=True)
+class SortLog:
+    """What a log says.
+
+    Parameters
+    ----------
+    entries
+        In the order they were written, each once.
+    is_own
+        Whether this user's clipcli wrote it where it is: the user owns it, nobody else may write it, and every
+        entry names the log's inode. A log that was copied, unpacked or written by others is not.
+    """
+
+    entries: list[Entry]
+    is_own: bool
+
+
+def read_log(into: Path) -> SortLog:
+    """Read a folder's log and check all of it.
+
+    A line that a kill or a full disk cut off belongs to an image that was never placed, and is left out.
+
+    Raises
+    ------
+    InputError
+        If there is no log, it is a link or not a regular file, or a line of it is damaged.
+    """
+    log = into / LOG_NAME
+    try:
+        opened = _open_regular(log, os.O_RDONLY)
+    except _NotRegularError as problem:
+        raise InputError(f"cannot undo {into}: its log {LOG_NAME} cannot be used: {problem}") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{into}: nothing to undo, there is no {LOG_NAME} in it") from None
+    except OSError as problem:
+        raise InputError(f"cannot read {log}: {problem.strerror or problem}") from None
+    with os.fdopen(opened, "rb") as file:
+        status = os.fstat(opened)
+        if status.st_size > _LONGEST_LOG:
+            raise InputError(f"cannot undo {into}: {LOG_NAME} is too large to be a log of clipcli sort")
+        entries = list(dict.fromkeys(_entries(log, file)))
+    own = all(entry.log_inode == status.st_ino for entry in entries) and _is_private(status)
+    return SortLog(entries, own)
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Tell whether only this user can have written a file; where a system knows no users, that is not known."""
+    return not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
+
+
+def _entries(log: Path, file: IO[bytes]) -> Iterator[Entry]:
+    number = whole = torn = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        number += 1
+        if not (text := line.strip()):
+            continue
+        try:
+            if len(line) > _LONGEST_LINE:
+                raise ValueError("too long")
+            yield Entry.parse(text)
+            whole += 1
+        except (ValueError, RecursionError) as problem:
+            if len(line) <= _LONGEST_LINE and not text.endswith(b"}") and text[:12] == _BEGINNING[: len(text)]:
+                torn += 1
+                continue
+            reason = " ".join(str(problem).split())[:120]
+            raise InputError(f"cannot undo: {log} is damaged: line {number}: {reason} (nothing was touched)") from None
+    if torn and not whole:
+        raise InputError(f"cannot undo: {log} is damaged: it has no whole line (nothing was touched)")
