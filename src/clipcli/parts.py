@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from clipcli._version import __version__
 from clipcli.errors import OutputError
 from clipcli.places import Folder
-from clipcli.results import compare_settings
+from clipcli.run_record import compare_settings
 from clipcli.work import Chunk, Gathered, Piece
 
 __all__ = ["MANIFEST", "PartForm", "PartedOutput", "is_complete_folder", "part_names"]

@@ -116,9 +116,6 @@ def classify(
         from clipcli.cli.show import can_show
 
         show = can_show(destination.form.value, messages)
-    if destination.is_complete():
-        messages.warn(f"{output}: complete already, nothing to do; leave --resume out to make it anew")
-        return
     if not all(inputs):
         raise InputError("an INPUT is empty; name an image file or a folder")
     if (path_column or image_column) is not None and "-" in inputs:
@@ -260,22 +257,27 @@ class _Run:
         return ResultFile(self.destination.file, self._layout(), self._settings(), resume=resume, overwrite=overwrite)
 
     def _at_once(self, items: Iterable[Input]) -> Iterator[Result]:
-        """Write a file that appears at the end or not at all."""
+        """Write a file that appears at the end or not at all, with the record of the run beside it."""
         from clipcli.files import replacing
+        from clipcli.locks import locked
+        from clipcli.records import Failure
+        from clipcli.run_record import RunRecord
         from clipcli.writers import write_results
 
-        with (
-            replacing(self.destination.file) as temporary,
-            temporary.open("w", encoding="utf-8", newline="") as opened,
-        ):
-            yield from write_results(self.engine.rows(items), opened, self._layout())
+        target, records, failures = self.destination.file, 0, 0
+        with locked(target), replacing(target) as temporary:
+            with temporary.open("w", encoding="utf-8", newline="") as opened:
+                for result in write_results(self.engine.rows(items), opened, self._layout()):
+                    records, failures = records + 1, failures + isinstance(result, Failure)
+                    yield result
+            if temporary != target:  # not a pipe or device
+                RunRecord.sign(temporary, self._settings(), records, failures).write(target)
 
     def _into_file(self, items: Iterable[Input], kept: ResultFile) -> Iterator[Result]:
         """Write a file whose records are kept as they come, and go on with an interrupted one."""
-        from clipcli.results import skip_done
-
-        rest = skip_done(items, kept.done(), self.destination.file)
         try:
-            yield from kept.write(self.engine.rows(rest, even_batches=True))
+            yield from kept.write(self.engine.rows(kept.rest(items), even_batches=True))
+            if kept.is_complete:
+                self.messages.warn(f"{self.destination.output}: complete already, nothing was left to do")
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted: {kept.how_to_go_on()}") from None

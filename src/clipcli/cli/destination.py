@@ -96,14 +96,6 @@ class Destination:
         special = self.output is not None and self.file.exists() and not self.file.is_file()
         return self.output is not None and not special and self.form.value in RESUMABLE
 
-    def is_complete(self) -> bool:
-        """Tell whether there is nothing to resume, because the file is whole; what is in a folder takes looking."""
-        if not self.resume or self.output is None or self.in_parts:
-            return False
-        from clipcli.results import is_complete
-
-        return is_complete(self.file)
-
     def is_for_people(self) -> bool:
         """Tell whether tables go to a terminal."""
         return self.output is None and self.form is Format.table and sys.stdout.isatty()
