@@ -345,7 +345,7 @@ def test_too_few_pairs_are_a_clear_error(lines: list[str], message: str, tmp_pat
     ("arguments", "message"),
     [
         (["p", "-o", "x", "--from-scratch", "nonesuch"], "nonesuch"),
-        (["p", "-o", "x", "--from-scratch", "vit", "--model", "pocket"], "--from-scratch begins with random weights"),
+        (["p", "-o", "x", "--from-scratch", "vit", "--model", "pocket"], "--model only works without --from-scratch"),
         (["p", "-o", "x", "--from-scratch", "vit", "--validation", "1.5"], "a share is from 0 to below 1"),
         (["p", "-o", "x", "--precision", "fp16", "--from-scratch", "vit"], "--precision fp16 trains on a GPU alone"),
         (["p", "-o", "x", "--resume"], "no training run in it to go on with"),

@@ -50,7 +50,7 @@ class OutputLock:
 
 @contextmanager
 def locked(*outputs: Path | None) -> Iterator[None]:
-    """Hold the locks of files while they are written; pipes and devices need none.
+    """Hold the locks of files and folders while they are written; pipes and devices need none.
 
     Raises
     ------
@@ -59,7 +59,8 @@ def locked(*outputs: Path | None) -> Iterator[None]:
     """
     with ExitStack() as held:
         for output in outputs:
-            if output is not None and (output.is_file() or not output.exists()):
-                lock = OutputLock(output, output.with_name(output.name + ".partial.lock"))
+            if output is not None and (output.is_dir() or output.is_file() or not output.exists()):
+                in_folder, beside = output / ".clipcli.lock", output.with_name(output.name + ".partial.lock")
+                lock = OutputLock(output, in_folder if output.is_dir() else beside)
                 held.callback(lock.release)
         yield

@@ -27,11 +27,12 @@ from clipcli.records import Failure, Result, printable
 from clipcli.run_record import RunRecord, compare_settings
 from clipcli.writers import Layout
 
-__all__ = ["RESUMABLE", "ResultFile"]
+__all__ = ["RESUMABLE", "ResultFile", "check_file"]
 
 RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
 """The formats that an interrupted run can be taken up in."""
 
+_DAMAGED = "{}: damaged; start anew with --overwrite"
 Item = TypeVar("Item", bound=Input)
 
 
@@ -77,6 +78,27 @@ class _Places:
     @property
     def settings(self) -> Path:
         return self.target.with_name(self.target.name + ".partial.json")
+
+
+def check_file(target: Path, *, resume: bool, overwrite: bool) -> RunRecord | None:
+    """Check that a run may begin, or continue, in a file; and return the record of a complete run to resume.
+
+    Raises
+    ------
+    OutputError
+        If there is an interrupted run and neither is set, or it is not known what a complete one was made with.
+    """
+    places = _Places(target)
+    if overwrite:
+        return None
+    if not places.settings.exists():
+        return RunRecord.read(target) if resume and target.exists() else None
+    if not resume:
+        raise OutputError(
+            f"{target}: an interrupted run is kept in {places.partial.name}; "
+            "go on with --resume, or start anew with --overwrite"
+        )
+    return None
 
 
 class ResultFile:
@@ -139,16 +161,11 @@ class ResultFile:
 
     def _begin(self, *, resume: bool, overwrite: bool) -> None:
         places = self._places
+        record = check_file(places.target, resume=resume, overwrite=overwrite)
         if places.settings.exists() and not overwrite:
-            if not resume:
-                raise OutputError(
-                    f"{places.target}: an interrupted run is kept in {places.partial.name}; "
-                    "go on with --resume, or start anew with --overwrite"
-                )
             self._compare(places.settings)
             return
-        if resume and not overwrite and places.target.exists():
-            record = RunRecord.read(places.target)
+        if record is not None:
             compare_settings(places.target, record.settings, self._settings, "the complete run")
             self.is_complete = True
             return
@@ -161,7 +178,7 @@ class ResultFile:
         try:
             before: dict[str, Any] = dict(json.loads(kept_in.read_text("utf-8")))
         except (TypeError, ValueError):
-            raise _damaged(kept_in) from None
+            raise OutputError(_DAMAGED.format(kept_in)) from None
         compare_settings(self._places.target, before, self._settings)
 
     def done(self) -> Iterator[str]:
@@ -179,7 +196,7 @@ class ResultFile:
                 self.earlier_failures += failed
                 yield name
         except (LookupError, OSError, TypeError, ValueError, csv.Error):
-            raise _damaged(places.target if self.is_complete else places.partial) from None
+            raise OutputError(_DAMAGED.format(places.target if self.is_complete else places.partial)) from None
 
     def rest(self, items: Iterable[Item]) -> Iterator[Item]:
         """Leave out the inputs that have their records already; they must come in the same order as before.
@@ -265,10 +282,6 @@ class ResultFile:
             return "no record was written yet"
         records = f"{count:,} record{'' if count == 1 else 's'}"
         return f"{records} kept in {self._places.partial}; go on with --resume"
-
-
-def _damaged(file: Path) -> OutputError:
-    return OutputError(f"{file}: damaged; start anew with --overwrite")
 
 
 def _remove(partial: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
 from clipcli.cli.messages import Messages
+from clipcli.cli.requirements import CheckedCommand
 from clipcli.errors import ClipcliError
 
 __all__ = ["build_app", "main", "run"]
@@ -59,12 +60,12 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_global_options)
-    app.command("classify")(classify.classify)
-    app.command("sort")(sort.sort)
-    app.command("evaluate")(evaluate.evaluate)
-    app.command("matrix")(matrix.matrix)
-    app.command("report")(report.report)
-    app.command("train")(train.train)
+    commands = (
+        ("classify", classify.classify), ("sort", sort.sort), ("evaluate", evaluate.evaluate),
+        ("matrix", matrix.matrix), ("report", report.report), ("train", train.train),
+    )  # fmt: skip
+    for name, command in commands:
+        app.command(name, cls=CheckedCommand)(command)
     for name, group in (("export", export), ("models", models), ("prompts", prompts), ("cache", cache)):
         app.add_typer(group.app, name=name, add_help_option=second)
     return app

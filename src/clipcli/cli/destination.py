@@ -79,6 +79,18 @@ class Destination:
         if self.resume and not self.in_parts and not self.is_resumable():
             raise OutputError(f"{self.output}: --resume works with jsonl, csv, tsv and parquet files")
 
+    def check_earlier(self) -> None:
+        """Raise :class:`OutputError` if an earlier run is kept there, and this may not continue or replace it."""
+        if self.in_parts:
+            from clipcli.parts import check_folder
+            from clipcli.places import folder_at
+
+            check_folder(folder_at(str(self.output)), resume=self.resume, overwrite=self.overwrite)
+        elif self.is_resumable():
+            from clipcli.results import check_file
+
+            check_file(self.file, resume=self.resume, overwrite=self.overwrite)
+
     @property
     def in_parts(self) -> bool:
         """Whether it is a folder of parts."""

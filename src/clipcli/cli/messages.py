@@ -26,6 +26,11 @@ class Messages:
         if not self.quiet:
             self._say("warning", text)
 
+    def note(self, text: str) -> None:
+        """Say what came of the work, beside the data on stdout."""
+        if not self.quiet:
+            self._write(f"{text}\n")
+
     def detail(self, text: str) -> None:
         """Say what is being done, for those who asked with ``-v``."""
         if self.verbose and not self.quiet:
@@ -37,7 +42,14 @@ class Messages:
         line = one_line(text)
         head = f"{kind}: " if kind else ""
         if self._coloured:
-            sys.stderr.write(f"{_COLOURS[kind]}{head}\x1b[0m{line}\n" if kind else f"{_COLOURS[kind]}{line}\x1b[0m\n")
+            self._write(f"{_COLOURS[kind]}{head}\x1b[0m{line}\n" if kind else f"{_COLOURS[kind]}{line}\x1b[0m\n")
         else:
-            sys.stderr.write(f"{head}{line}\n")
-        sys.stderr.flush()
+            self._write(f"{head}{line}\n")
+
+    def _write(self, text: str) -> None:
+        """Write to stderr; when its reader has left, the work goes on, and ends as it would have."""
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except BrokenPipeError:
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

@@ -208,9 +208,8 @@ def _join(device: str) -> Place:
 
 def _print_outcome(outcome: Outcome, output: Path, messages: Messages) -> None:
     """Say what was saved, on stderr, and where, on stdout."""
-    if not messages.quiet:
-        for name, values in outcome.measures:
-            typer.echo(f"{name:>16}  {measures_line(values)}", err=True)
-        if outcome.measures and not outcome.best_epoch:
-            messages.warn("no epoch was better than the start, whose weights are saved")
+    for name, values in outcome.measures:
+        messages.note(f"{name:>16}  {measures_line(values)}")
+    if outcome.measures and not outcome.best_epoch:
+        messages.warn("no epoch was better than the start, whose weights are saved")
     typer.echo(f"local-dir:{output}")

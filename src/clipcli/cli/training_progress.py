@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from clipcli.cli.messages import Messages
 
 if TYPE_CHECKING:
@@ -84,7 +82,7 @@ class TrainingProgress:
             if self._progress is not None:
                 self._progress.console.print(one_line(text), markup=False, soft_wrap=True)
             else:
-                typer.echo(one_line(text), err=True)
+                self._messages.note(one_line(text))
 
     def _show(self, text: str, done: int, total: int) -> None:
         if self._progress is not None:
