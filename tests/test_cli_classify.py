@@ -274,9 +274,7 @@ def test_verbose_says_what_came_from_the_cache_and_what_the_model_is(runs: dict[
 
 
 def test_quiet_says_nothing_but_errors(run: Run, photos: dict[str, Path]) -> None:
-    done = run(
-        "classify", photos["cat"], "gone.png", "-l", "cat", "-l", "dog", "--quiet", "-v"
-    )  # --model auto would warn
+    done = run("classify", photos["cat"], "gone.png", "-l", "cat", "-l", "dog", "--quiet")  # --model auto would warn
     assert lines_of(done.stderr) == ["error: gone.png: no such file"]
     assert (done.returncode, len(lines_of(done.stdout))) == (1, 3)
 

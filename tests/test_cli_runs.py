@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
+from clipcli.locks import locked
 from conftest import RunHere, lines_of
 
 LABELS = ("-l", "cat", "-l", "cup of coffee")
@@ -109,3 +112,132 @@ def test_the_record_beside_results_says_what_they_were_made_with(
     assert (record["records"], record["failures"]) == (3, 1)
     assert record["settings"]["labels"] == ["cat", "cup of coffee"]
     assert record["settings"]["model"] == model[1]
+
+
+# --- where results cannot go --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def results(tmp_path: Path, photos: dict[str, Path]) -> Path:
+    """A results file, and a folder with a folder for each class."""
+    for name in ("cat", "coffee"):
+        (tmp_path / "classes" / name).mkdir(parents=True)
+        shutil.copy(photos[name], tmp_path / "classes" / name / f"{name}.png")
+    file = tmp_path / "results.csv"
+    lines = (f"{photos[name]},{name},0.9,0.3,pocket,,fp32,,\n" for name in ("cat", "coffee"))
+    header = "path,label,probability,similarity,model,pretrained,precision,error_type,error_message\n"
+    file.write_text(header + "".join(lines), "utf-8")
+    return file
+
+
+WRITERS = {
+    "classify jsonl": ("classify", "classes", *LABELS, "-o", "OUT.jsonl"),
+    "classify json": ("classify", "classes", *LABELS, "-o", "OUT.json"),
+    "classify parquet": ("classify", "classes", *LABELS, "-o", "OUT.parquet"),
+    "export text npy": ("export", "text", *LABELS, "-o", "OUT.npy"),
+    "export text safetensors": ("export", "text", *LABELS, "-o", "OUT.safetensors"),
+    "export text csv": ("export", "text", *LABELS, "-o", "OUT.csv"),
+    "export images npy": ("export", "images", "classes", "-o", "OUT.npy"),
+    "export images npz": ("export", "images", "classes", "-o", "OUT.npz"),
+    "export images parquet": ("export", "images", "classes", "-o", "OUT.parquet"),
+    "export images jsonl": ("export", "images", "classes", "-o", "OUT.jsonl"),
+    "matrix csv": ("matrix", "classes", "-x", "a cat", "-x", "coffee", "-o", "OUT.csv"),
+    "matrix npz": ("matrix", "classes", "-x", "a cat", "-x", "coffee", "-o", "OUT.npz"),
+    "matrix plot": ("matrix", "classes", "-x", "a cat", "-x", "coffee", "--plot", "OUT.png"),
+    "evaluate json": ("evaluate", "classes", "--json", "OUT.json"),
+    "report": ("report", "results.csv", "-o", "OUT.html"),
+}
+_NO_MODEL = ("report",)
+
+
+def writing(name: str, model: tuple[str, str], place: str = "") -> tuple[object, ...]:
+    """The command line of a writer; ``place`` replaces OUT."""
+    line = [part.replace("OUT", place or "out") for part in WRITERS[name]]
+    return (*line, *(() if name in _NO_MODEL else model))
+
+
+def outcome(line: tuple[object, ...]) -> Path:
+    """Where a command line writes."""
+    return Path(next(part for part in map(str, line) if Path(part).stem == "out"))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_ends_with_one_line_that_names_the_file(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing(name, model)
+    (tmp_path / outcome(line)).symlink_to("/dev/full")
+    (done,) = run_here(line)
+    errors = [told for told in lines_of(done.stderr) if told.startswith("error")]
+    assert (done.returncode, len(errors)) == (2, 1), done.stderr
+    assert str(outcome(line)) in errors[0]
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_folder_in_place_of_the_file_is_refused_and_left_alone(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing(name, model)
+    (tmp_path / outcome(line)).mkdir()
+    (done,) = run_here(line)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert f"{outcome(line)}: is a folder" in done.stderr
+    assert list((tmp_path / outcome(line)).iterdir()) == []
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_folder_that_does_not_exist_is_named(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str]
+) -> None:
+    line = writing(name, model, "nowhere/out")
+    (done,) = run_here(line)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert "nowhere/out" in done.stderr
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_two_runs_never_write_one_file(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing(name, model)
+    with locked(tmp_path / outcome(line)):
+        (refused,) = run_here(line)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"{outcome(line)}: another run is writing it at this moment" in refused.stderr
+    assert not list(tmp_path.glob("*.lock"))
+
+
+@pytest.mark.parametrize("folder", ["--plots", "-o"])
+def test_two_runs_never_write_one_folder(
+    folder: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "both").mkdir()
+    if folder == "--plots":
+        line: tuple[object, ...] = ("evaluate", "classes", *model, "--plots", "both")
+    else:
+        line = ("classify", "classes", *LABELS, *model, "-o", "both/")
+    with locked(tmp_path / "both"):
+        (refused,) = run_here(line)
+    assert refused.returncode == 2
+    assert "both: another run is writing it at this moment" in refused.stderr
+
+
+PIPED = ("classify jsonl", "classify json", "export text csv", "export images jsonl", "matrix csv", "report")
+
+
+@pytest.mark.parametrize("name", PIPED)
+def test_a_named_pipe_is_written_to_and_stays_one(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing(name, model)
+    pipe = tmp_path / outcome(line)
+    os.mkfifo(pipe)
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    (done,) = run_here(line)
+    reader.join(60)
+    assert done.returncode == 0, done.stderr
+    assert len(found[0]) > 100
+    assert pipe.is_fifo()

@@ -71,11 +71,14 @@ class Destination:
         if self.resume and self.output is None:
             raise OutputError("--resume needs a file to go on with: name it with -o FILE")
         if self.form is Format.parquet:
+            from clipcli.files import is_special
             from clipcli.parquet import pyarrow_or_error
 
             pyarrow_or_error()
             if self.output is None:
                 raise OutputError("Parquet cannot be written to a pipe: name a file with -o FILE")
+            if not self.in_parts and is_special(self.file):
+                raise OutputError(f"cannot write {self.output}: Parquet needs a file, not a pipe or device")
         if self.resume and not self.in_parts and not self.is_resumable():
             raise OutputError(f"{self.output}: --resume works with jsonl, csv, tsv and parquet files")
 

@@ -16,7 +16,7 @@ from clipcli.cli.destination import check_output_name, is_folder
 from clipcli.cli.engines import begin_parts, begun, into_parts, open_engine, take_all
 from clipcli.cli.messages import Messages
 from clipcli.cli.requirements import CheckedCommand
-from clipcli.errors import ImageError
+from clipcli.errors import ImageError, OutputError
 
 if TYPE_CHECKING:
     from clipcli.embedder import Embedder
@@ -194,7 +194,7 @@ def _check_output(
 ) -> str | None:
     """Return the form of the parts where it is a folder; ``None`` where it is a file that can be written."""
     from clipcli.export import check_suffix
-    from clipcli.files import check_writable
+    from clipcli.files import check_writable, is_special
     from clipcli.part_forms import check_part_suffix
     from clipcli.parts import check_folder
     from clipcli.places import folder_at
@@ -205,6 +205,9 @@ def _check_output(
         return suffix
     check_suffix(Path(output))
     check_writable(Path(output), inputs)
+    suffix = Path(output).suffix.lower()
+    if is_special(Path(output)) and suffix not in (".csv", ".jsonl"):
+        raise OutputError(f"cannot write {output}: {suffix} needs a file, not a pipe or device (use .csv or .jsonl)")
     return None
 
 
