@@ -274,9 +274,7 @@ def test_verbose_says_what_came_from_the_cache_and_what_the_model_is(runs: dict[
 
 
 def test_quiet_says_nothing_but_errors(run: Run, photos: dict[str, Path]) -> None:
-    done = run(
-        "classify", photos["cat"], "gone.png", "-l", "cat", "-l", "dog", "--quiet", "-v"
-    )  # --model auto would warn
+    done = run("classify", photos["cat"], "gone.png", "-l", "cat", "-l", "dog", "--quiet")  # --model auto would warn
     assert lines_of(done.stderr) == ["error: gone.png: no such file"]
     assert (done.returncode, len(lines_of(done.stdout))) == (1, 3)
 
@@ -291,8 +289,9 @@ def test_output_goes_to_the_file_and_its_suffix_chooses_the_format(grouped: tupl
     assert [row["label"] for row in rows] == ["cat", "rocket", "cup of coffee"]
 
 
-def test_nothing_but_the_output_is_left_in_its_folder(grouped: tuple[Done, Path]) -> None:
-    assert sorted(path.name for path in grouped[1].parent.iterdir()) == ["labels.csv", "results.csv"]
+def test_nothing_but_the_output_and_its_record_is_left_in_its_folder(grouped: tuple[Done, Path]) -> None:
+    names = sorted(path.name for path in grouped[1].parent.iterdir())
+    assert names == ["labels.csv", "results.csv", "results.csv.run.json"]
 
 
 def test_top_k_says_how_many_labels_are_listed(grouped: tuple[Done, Path]) -> None:

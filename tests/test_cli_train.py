@@ -203,6 +203,34 @@ def test_ctrl_c_keeps_every_step_and_says_how_to_go_on(place: Path, uninterrupte
     assert rows(place / "stopped") == rows(uninterrupted)
 
 
+def test_a_run_killed_before_its_first_checkpoint_measures_each_epoch_once(place: Path) -> None:
+    shutil.copytree(place / "first", place / "early")
+    training = place / "early" / "training"
+    for name in ("summary.json", "loss.png", "../open_clip_model.safetensors"):
+        (training / name).unlink()  # as it is in the first epoch, after the start was measured and some steps done
+    log = training / "metrics.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:4]) + '{"step": 5, "ep')
+    done = command(place)("train", "-o", "early", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert rows(place / "early") == rows(place / "first")
+
+
+def test_a_finished_run_is_not_taken_for_one_with_other_settings_or_pairs(place: Path) -> None:
+    for change in (("--lr", "0.5"), ("--epochs", "3"), ("--from-scratch", "tiny"), ("colours/red",)):
+        done = command(place)("train", "-o", "first", "--resume", *change)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "this run was begun with" in done.stderr
+
+
+def test_an_earlier_model_outlives_a_command_that_cannot_be_carried_out(place: Path) -> None:
+    shutil.copytree(place / "first", place / "kept")
+    before = weights(place / "kept")
+    for mistake in (("colours", "--from-scratch", "nonesuch"), ("gone.csv",), ("colours", "-L", "gone.txt")):
+        done = command(place)("train", *mistake, "-o", "kept", "--force")
+        assert done.returncode == 2, done.stderr
+        assert weights(place / "kept").keys() == before.keys()
+
+
 def test_going_on_with_other_data_or_settings_is_refused(place: Path) -> None:
     process = start(place, "colours", "-o", "changed", *SCRATCH, *LONG)
     wait_for_steps(process, place / "changed", 5)
@@ -290,6 +318,8 @@ def test_bad_pairs_are_reported_with_their_line_and_the_rest_is_trained_on(place
     left_out = [json.loads(line) for line in (tmp_path / "out/training/left_out.jsonl").read_text().splitlines()]
     assert sorted(row["where"] for row in left_out if not row["used"]) == [f"pairs.csv:{line}" for line in (2, 3, 4)]
     assert "Traceback" not in done.stderr
+    again = command(tmp_path)("train", "-o", "out", "--resume")
+    assert (again.returncode, again.stdout) == (1, "local-dir:out\n"), again.stderr
 
 
 @pytest.mark.parametrize(
@@ -315,7 +345,7 @@ def test_too_few_pairs_are_a_clear_error(lines: list[str], message: str, tmp_pat
     ("arguments", "message"),
     [
         (["p", "-o", "x", "--from-scratch", "nonesuch"], "nonesuch"),
-        (["p", "-o", "x", "--from-scratch", "vit", "--model", "pocket"], "--from-scratch begins with random weights"),
+        (["p", "-o", "x", "--from-scratch", "vit", "--model", "pocket"], "--model only works without --from-scratch"),
         (["p", "-o", "x", "--from-scratch", "vit", "--validation", "1.5"], "a share is from 0 to below 1"),
         (["p", "-o", "x", "--precision", "fp16", "--from-scratch", "vit"], "--precision fp16 trains on a GPU alone"),
         (["p", "-o", "x", "--resume"], "no training run in it to go on with"),

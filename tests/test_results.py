@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -19,7 +21,7 @@ from clipcli.errors import ModelError, OutputError
 from clipcli.inputs import FileInput
 from clipcli.reading import read_results
 from clipcli.records import Failure, Prediction, Result, printable
-from clipcli.results import RESUMABLE, ResultFile, skip_done
+from clipcli.results import RESUMABLE, ResultFile
 from clipcli.writers import Layout
 from clipcli.zeroshot import Score
 
@@ -50,7 +52,7 @@ def open_file(target: Path, settings: dict[str, Any] = SETTINGS, **options: bool
 def run(target: Path, names: Sequence[str], stop_after: int | None = None, **options: Any) -> list[str]:
     """Do what ``classify`` does; return the names that were worked on."""
     file = open_file(target, **options)
-    rest = skip_done((FileInput(name, name) for name in names), file.done(), target)
+    rest = file.rest(FileInput(name, name) for name in names)
     worked: list[str] = []
 
     def results() -> Iterator[Result]:
@@ -107,9 +109,9 @@ def test_a_record_for_each_input_is_read_back_in_order(form: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("form", RESUMABLE)
-def test_nothing_but_the_file_is_left(form: str, tmp_path: Path) -> None:
+def test_nothing_but_the_file_and_its_record_is_left(form: str, tmp_path: Path) -> None:
     run(tmp_path / f"r.{form}", HARD)
-    assert left_in(tmp_path) == [f"r.{form}"]
+    assert left_in(tmp_path) == [f"r.{form}", f"r.{form}.run.json"]
 
 
 @pytest.mark.parametrize("form", RESUMABLE)
@@ -148,7 +150,8 @@ def test_a_link_stays_and_leads_to_the_results(form: str, tmp_path: Path) -> Non
     run(tmp_path / f"r.{form}", HARD)
     assert (tmp_path / f"r.{form}").is_symlink()
     assert content(tmp_path / f"r.{form}") == whole(tmp_path, form, HARD)
-    assert left_in(tmp_path) == sorted(["elsewhere", f"r.{form}", f"whole.{form}"])
+    names = {name.removesuffix(".run.json") for name in left_in(tmp_path)}
+    assert names == {"elsewhere", f"r.{form}", f"whole.{form}"}
 
 
 @pytest.mark.parametrize("form", RESUMABLE)
@@ -289,7 +292,7 @@ def test_a_part_that_was_never_finished_is_no_part(tmp_path: Path) -> None:
     interrupted(target, HARD, 3)
     (partial_of(target) / ".clipcli-x.parquet").write_bytes(b"half")
     run(target, HARD, resume=True)
-    assert left_in(tmp_path) == ["r.parquet"]
+    assert left_in(tmp_path) == ["r.parquet", "r.parquet.run.json"]
 
 
 @pytest.mark.parametrize("form", RESUMABLE)
@@ -301,7 +304,85 @@ def test_a_run_cut_off_between_its_last_steps_is_taken_up_again(form: str, tmp_p
     expected = content(target)
     target.with_name(target.name + ".partial.json").write_bytes(kept)  # as if killed before this was removed
     run(target, HARD, resume=True)
-    assert (content(target), left_in(tmp_path)) == (expected, [f"r.{form}"])
+    assert (content(target), left_in(tmp_path)) == (expected, [f"r.{form}", f"r.{form}.run.json"])
+
+
+# --- a run that is complete -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", RESUMABLE)
+def test_a_complete_run_is_left_alone_and_its_failures_are_counted(form: str, tmp_path: Path) -> None:
+    target = tmp_path / f"r.{form}"
+    run(target, HARD)
+    before = {name: (tmp_path / name).read_bytes() for name in left_in(tmp_path)}
+    file = open_file(target, resume=True)
+    assert list(file.write(result_for(0, item.name) for item in file.rest(FileInput(n, n) for n in HARD))) == []
+    assert (file.is_complete, file.earlier, file.earlier_failures) == (True, len(HARD), len(HARD) // 3)
+    assert {name: (tmp_path / name).read_bytes() for name in left_in(tmp_path)} == before
+
+
+@pytest.mark.parametrize("form", RESUMABLE)
+def test_the_record_of_a_run_says_what_it_was_made_with_and_what_came_of_it(form: str, tmp_path: Path) -> None:
+    target = tmp_path / f"r.{form}"
+    interrupted(target, HARD, 4)
+    run(target, HARD, resume=True)
+    record = json.loads((tmp_path / f"r.{form}.run.json").read_text("utf-8"))
+    assert record["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert (record["settings"], record["records"], record["failures"]) == (SETTINGS, len(HARD), len(HARD) // 3)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (HARD[1:], "number 1 was plain.png, and is quo"),
+        (HARD[:-1], f"number {len(HARD)} was {HARD[-1]}, and is nothing now"),
+        ([*HARD, "late.png"], "late.png is new"),
+    ],
+)
+@pytest.mark.parametrize("form", RESUMABLE)
+def test_a_complete_run_is_not_the_answer_for_other_inputs(
+    form: str, names: list[str], told: str, tmp_path: Path
+) -> None:
+    target = tmp_path / f"r.{form}"
+    run(target, HARD)
+    before = content(target)
+    message = refusal(target, names, resume=True)
+    assert "the inputs changed since the complete run: " in message
+    assert told in message
+    assert content(target) == before
+
+
+@pytest.mark.parametrize("form", RESUMABLE)
+def test_a_complete_run_is_not_the_answer_for_other_settings(form: str, tmp_path: Path) -> None:
+    target = tmp_path / f"r.{form}"
+    run(target, HARD)
+    message = refusal(target, HARD, settings=SETTINGS | {"labels": ["cat", "cow"]}, resume=True)
+    assert "the complete run had other labels: number 2 was 'dog', now 'cow'" in message
+
+
+@pytest.mark.parametrize("form", RESUMABLE)
+def test_results_that_were_changed_after_their_run_are_not_resumed(form: str, tmp_path: Path) -> None:
+    target = tmp_path / f"r.{form}"
+    run(target, HARD)
+    target.write_bytes(target.read_bytes() + b"\n")
+    assert refusal(target, HARD, resume=True) == (
+        f"cannot resume {target}: it was changed since its run ended (leave --resume out to write the results again)"
+    )
+    assert run(target, HARD) == HARD
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"[]", b"{}", b"\xff", b'{"settings": 1, "records": 1}'])
+def test_results_whose_record_is_missing_or_damaged_are_not_resumed(damage: bytes | None, tmp_path: Path) -> None:
+    target, record = tmp_path / "r.csv", tmp_path / "r.csv.run.json"
+    run(target, HARD)
+    if damage is None:
+        record.unlink()
+    else:
+        record.write_bytes(damage)
+    message = refusal(target, HARD, resume=True)
+    assert message.startswith(f"cannot resume {target}: ")
+    assert "r.csv.run.json" in message
+    assert run(target, HARD, overwrite=True, resume=True) == HARD
 
 
 # --- what is refused --------------------------------------------------------------------------------------
@@ -462,7 +543,7 @@ def test_a_file_that_a_run_is_writing_is_refused_to_others(tmp_path: Path) -> No
         with pytest.raises(OutputError, match="another run is writing it"):
             open_file(target, **choice)
     list(writing.write([]))
-    assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+    assert left_in(tmp_path) == ["r.csv", "r.csv.run.json"]
 
 
 def fails() -> Iterator[Result]:

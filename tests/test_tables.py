@@ -173,4 +173,5 @@ def test_a_table_of_pictures_is_classified_from_end_to_end(pictures: str, run_he
 
 def test_the_columns_of_tables_do_not_go_with_stdin(pictures: str, run_here: RunHere) -> None:
     (done,) = run_here(("classify", "-", "--image-column", "image", "-l", "red", "-l", "blue", "-m", "pocket"))
-    assert done.stderr == "error: --image-column goes with tables, not with '-': stdin holds plain paths\n"
+    told = "--image-column only works with tables, not with '-': stdin holds plain paths (see clipcli classify --help)"
+    assert done.stderr == f"error: {told}\n"

@@ -213,13 +213,12 @@ def test_defaults_suit_the_data_and_the_network() -> None:
     ("wishes", "message"),
     [
         (Wishes(batch_size=4, accumulate=3), "--accumulate 3"),
-        (Wishes(unlocked_layers=2), "--unlocked-layers goes with"),
-        (Wishes(interpolate=0.5), "--from-scratch has no weights to start from"),
+        (Wishes(batch_size=2, accumulate=2), "--accumulate 2"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(wishes: Wishes, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        choose_settings(wishes, Facts(100, 1_000, from_scratch=wishes.interpolate is not None, device="cpu"))
+        choose_settings(wishes, Facts(100, 1_000, from_scratch=False, device="cpu"))
 
 
 def test_going_on_with_other_settings_is_refused_by_name() -> None:

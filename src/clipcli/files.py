@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -13,9 +14,10 @@ from pathlib import Path
 from clipcli.errors import OutputError
 from clipcli.images import looks_like_image, read_signature
 
-__all__ = ["check_writable", "replacing"]
+__all__ = ["check_writable", "is_special", "replacing"]
 
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_ERRNO = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 
 
 @contextmanager
@@ -31,17 +33,14 @@ def replacing(path: Path) -> Iterator[Path]:
         If the folder cannot be written, or the disk is full; ``path`` is then as it was. Other errors
         of the block are its own and pass through.
     """
-    if _is_special(path):
-        yield path
+    if is_special(path):
+        with _disk_faults_of(path):
+            yield path
         return
     target, temporary = _claimed(path)
     try:
-        try:
+        with _disk_faults_of(path):
             yield temporary
-        except OSError as problem:
-            if problem.errno in _DISK_FAULTS:
-                raise _cannot_be_written(path, problem) from None
-            raise
         try:
             temporary.chmod(_mode_of(target))
             temporary.replace(target)
@@ -51,9 +50,23 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def _disk_faults_of(path: Path) -> Iterator[None]:
+    """Turn what a full or broken disk causes into an error that names the file."""
+    try:
+        yield
+    except OSError as problem:
+        told = _ERRNO.search(str(problem)) if problem.errno is None else None  # Arrow gives the number in words only
+        if (int(told[1]) if told else problem.errno) not in _DISK_FAULTS:
+            raise
+        if told:
+            problem = OSError(int(told[1]), os.strerror(int(told[1])))
+        raise _cannot_be_written(path, problem) from None
+
+
 def check_writable(path: Path, inputs: Iterable[str | Path | None] = ()) -> None:
     """Raise :class:`OutputError` where a file cannot be made, or is one of the inputs, before any work is done."""
-    if _is_special(path):
+    if is_special(path):
         return
     if any(_is_same(path, other) for other in inputs if other):
         raise OutputError(f"{path}: is one of the inputs, and would be overwritten; name another file")
@@ -62,7 +75,7 @@ def check_writable(path: Path, inputs: Iterable[str | Path | None] = ()) -> None
     _claimed(path)[1].unlink()
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
     """Tell whether a path is there and is a pipe or device; a folder is an error."""
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name a file in it")

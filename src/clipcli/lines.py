@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clipcli.files import replacing
@@ -30,7 +30,7 @@ class PartialLines:
         if not self._path.exists():
             return
         flat = self._layout.form != "jsonl"
-        for record in self._whole_records():
+        for record in self._whole_records(self._path):
             self._whole += len(record)
             self._records += 1
             if self._records > flat:
@@ -38,9 +38,16 @@ class PartialLines:
         with self._path.open("r+b") as file:
             file.truncate(self._whole)
 
-    def _whole_records(self) -> Iterator[bytes]:
+    def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
+        """Yield the inputs of a complete file, and whether they failed."""
+        flat = self._layout.form != "jsonl"
+        for number, record in enumerate(self._whole_records(complete)):
+            if number >= flat:
+                yield self._facts_in(record)
+
+    def _whole_records(self, path: Path) -> Iterator[bytes]:
         record, in_quotes = b"", False
-        with self._path.open("rb") as file:
+        with path.open("rb") as file:
             for line in file:
                 record += line
                 in_quotes ^= self._layout.form == "csv" and line.count(b'"') % 2 == 1
@@ -76,7 +83,7 @@ class PartialLines:
     def count(self) -> int:
         """Count the records on disk."""
         header = self._layout.form != "jsonl"
-        return max(0, sum(1 for _ in self._whole_records()) - header) if self._path.exists() else 0
+        return max(0, sum(1 for _ in self._whole_records(self._path)) - header) if self._path.exists() else 0
 
     def close(self) -> None:
         """Keep what was added, also if the power fails."""
@@ -86,8 +93,9 @@ class PartialLines:
         finally:
             self._file.close()
 
-    def complete(self, target: Path) -> None:
+    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
         """Put the file in its place."""
+        sign(self._path)
         if target.is_symlink():  # the link stays, and leads to the results
             with replacing(target) as temporary:
                 shutil.copyfile(self._path, temporary)

@@ -7,7 +7,7 @@ files, and joins them when all is there.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,12 @@ class PartialParquet:
             rows = self._arrow.parquet.read_table(part, columns=["path", "error_type"]).to_pylist()
             yield from ((row["path"], row["error_type"] is not None) for row in rows)
 
+    def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
+        """Yield the inputs of a complete file, and whether they failed."""
+        with self._arrow.parquet.ParquetFile(complete) as file:
+            for batch in file.iter_batches(columns=["path", "error_type"]):
+                yield from ((row["path"], row["error_type"] is not None) for row in batch.to_pylist())
+
     def open(self) -> None:
         """Make ready to add rows."""
         self._folder.mkdir(exist_ok=True)
@@ -91,12 +97,14 @@ class PartialParquet:
             with replacing(self._folder / f"part-{number:08}.parquet") as temporary:
                 self._arrow.parquet.write_table(result_table(rows, self._layout), temporary)
 
-    def complete(self, target: Path) -> None:
+    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
         """Join the parts into one file, a group of rows after the other."""
         parts = self._parts()
-        with replacing(target) as temporary, self._arrow.parquet.ParquetWriter(temporary, self._schema) as writer:
-            for group in self._groups(parts):
-                writer.write_table(group, row_group_size=_GROUP_ROWS)
+        with replacing(target) as temporary:
+            with self._arrow.parquet.ParquetWriter(temporary, self._schema) as writer:
+                for group in self._groups(parts):
+                    writer.write_table(group, row_group_size=_GROUP_ROWS)
+            sign(temporary)
 
     def _groups(self, parts: Sequence[Path]) -> Iterator[Any]:
         """Yield tables of about as many rows as a group should have."""

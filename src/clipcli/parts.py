@@ -19,10 +19,10 @@ from typing import Any, Generic, TypeVar
 from clipcli._version import __version__
 from clipcli.errors import OutputError
 from clipcli.places import Folder
-from clipcli.results import compare_settings
+from clipcli.run_record import compare_settings
 from clipcli.work import Chunk, Gathered, Piece
 
-__all__ = ["MANIFEST", "PartForm", "PartedOutput", "is_complete_folder", "part_names"]
+__all__ = ["MANIFEST", "PartForm", "PartedOutput", "check_folder", "is_complete_folder", "part_names"]
 
 MANIFEST = "manifest.json"
 _PART = re.compile(r"part-(\d{8,})-([0-9a-f]{8})-n(\d+)-f(\d+)\.(\w+)")
@@ -59,6 +59,24 @@ def is_complete_folder(folder: Folder) -> bool:
     """Tell whether a run into a folder came to its end, and all of its parts are there."""
     manifest, parts = _read_manifest(folder), part_names(folder.names())
     return manifest is not None and manifest.get("state") == "complete" and manifest.get("parts") == len(parts)
+
+
+def check_folder(folder: Folder, *, resume: bool, overwrite: bool) -> tuple[dict[str, Any] | None, list[str]]:
+    """Check that a run may begin, or continue, in a folder; and return its manifest and the names of its parts.
+
+    Raises
+    ------
+    OutputError
+        If there is an earlier run and neither is set, or the parts are another program's.
+    """
+    manifest, names = _read_manifest(folder), part_names(folder.names())
+    if (manifest is None and names) or (manifest is not None and "clipcli" not in manifest):
+        what = "are parts without a" if manifest is None else "is another program's"
+        raise OutputError(f"{folder.name}: there {what} {MANIFEST} in it; name another folder")
+    if manifest is not None and not resume and not overwrite:
+        kept = "whole results are" if manifest.get("state") == "complete" else "an interrupted run is"
+        raise OutputError(f"{folder.name}: {kept} kept there; go on with --resume, or start anew with --overwrite")
+    return manifest, names
 
 
 class PartedOutput(Generic[Row]):
@@ -109,21 +127,13 @@ class PartedOutput(Generic[Row]):
 
     def _begin(self, *, resume: bool, overwrite: bool) -> dict[int, re.Match[str]]:
         """Return the parts that are there, by the numbers of their chunks."""
-        folder, manifest = self._folder, _read_manifest(self._folder)
-        names = part_names(folder.names())
-        if (manifest is None and names) or (manifest is not None and "clipcli" not in manifest):
-            what = "are parts without a" if manifest is None else "is another program's"
-            raise OutputError(f"{folder.name}: there {what} {MANIFEST} in it; name another folder")
+        folder = self._folder
+        manifest, names = check_folder(folder, resume=resume, overwrite=overwrite)
         if overwrite:
             for name in names:
                 folder.remove(name)
             names = []
         elif manifest is not None:
-            if not resume:
-                kept = "whole results are" if manifest.get("state") == "complete" else "an interrupted run is"
-                raise OutputError(
-                    f"{folder.name}: {kept} kept there; go on with --resume, or start anew with --overwrite"
-                )
             compare_settings(folder.name, manifest.get("settings", {}), self._settings)
         self._is_new, self._is_told = not names, bool(names) and (manifest or {}).get("state") == "complete"
         if not self._is_told:

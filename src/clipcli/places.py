@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
 from clipcli.errors import ImageError, OutputError
 from clipcli.files import replacing
+from clipcli.locks import OutputLock
 from clipcli.remote import attempted, filesystem, is_remote, path_in, reason_of
 
 _MANY = 1 << 30  # bytes, more than any file here has
@@ -54,23 +52,20 @@ class _DiskFolder:
     def __init__(self, name: str) -> None:
         self.name = name
         self._path = Path(name)
-        self._lock = FileLock(self._path / ".clipcli.lock")
+        self._lock: OutputLock | None = None
 
     def open(self) -> None:
         try:
             self._path.mkdir(exist_ok=True)
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            raise OutputError(f"{self.name}: another run is writing it at this moment; name another folder") from None
         except FileNotFoundError:
             raise OutputError(f"{self.name}: cannot be made (no such folder as {self._path.parent})") from None
-        except (OSError, NotImplementedError) as problem:
+        except OSError as problem:
             raise self._told(problem) from None
+        self._lock = OutputLock(self._path, self._path / ".clipcli.lock")
 
     def close(self) -> None:
-        with suppress(OSError):  # some systems remove no open file; there filelock does it
-            (self._path / ".clipcli.lock").unlink(missing_ok=True)
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def names(self) -> list[str]:
         try:

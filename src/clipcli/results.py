@@ -1,8 +1,9 @@
 """Results on their way to a file, safe against whatever ends the run.
 
-While a run lasts, its records stand in ``FILE.partial`` and what they were made with in
-``FILE.partial.json``; ``FILE`` itself appears when all is there. So a partial file is never mistaken for a
-whole one, and a run that was cut off goes on where it stopped.
+While a run lasts, its records are in ``FILE.partial`` and what they were made with in ``FILE.partial.json``;
+``FILE`` itself appears when all is there, and beside it ``FILE.run.json``. So a partial file is never mistaken
+for a whole one, a run that was cut off continues where it stopped, and a whole file is only taken for the
+answer to what was asked for.
 """
 
 from __future__ import annotations
@@ -10,27 +11,28 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from filelock import FileLock, Timeout
-
 from clipcli.errors import OutputError
 from clipcli.files import replacing
 from clipcli.inputs import Input
 from clipcli.lines import PartialLines
-from clipcli.records import Result, printable
+from clipcli.locks import OutputLock
+from clipcli.records import Failure, Result, printable
+from clipcli.run_record import RunRecord, compare_settings
 from clipcli.writers import Layout
 
-__all__ = ["RESUMABLE", "ResultFile", "compare_settings", "is_complete", "skip_done"]
+__all__ = ["RESUMABLE", "ResultFile", "check_file"]
 
 RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
 """The formats that an interrupted run can be taken up in."""
 
+_DAMAGED = "{}: damaged; start anew with --overwrite"
 Item = TypeVar("Item", bound=Input)
 
 
@@ -39,6 +41,9 @@ class _Partial(Protocol):
 
     def kept(self) -> Iterator[tuple[str, bool]]:
         """Yield the inputs that have their records already, and whether they failed; drop a torn last record."""
+
+    def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
+        """Yield the inputs of a complete file, and whether they failed."""
 
     def open(self) -> None:
         """Make ready to add records."""
@@ -52,8 +57,8 @@ class _Partial(Protocol):
     def close(self) -> None:
         """Keep what was added."""
 
-    def complete(self, target: Path) -> None:
-        """Put the whole file in its place; what is left of the partial one is removed afterwards."""
+    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
+        """Put the whole file in its place, once ``sign`` has seen it; the partial one is removed afterwards."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +80,25 @@ class _Places:
         return self.target.with_name(self.target.name + ".partial.json")
 
 
-def is_complete(target: Path) -> bool:
-    """Tell whether a file is there and no interrupted run of it."""
-    return target.exists() and not _Places(target).settings.exists()
+def check_file(target: Path, *, resume: bool, overwrite: bool) -> RunRecord | None:
+    """Check that a run may begin, or continue, in a file; and return the record of a complete run to resume.
 
-
-def _lock(places: _Places) -> FileLock:
-    """Take the output for this process; the system lets go of it when the process ends, however that comes."""
-    lock = FileLock(places.lock)
-    if not places.target.absolute().parent.is_dir():
-        raise OutputError(f"{places.target}: cannot be written (no such folder)")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise OutputError(f"{places.target}: another run is writing it at this moment; name another file") from None
-    except (OSError, NotImplementedError) as problem:
-        reason = getattr(problem, "strerror", None) or problem
-        raise OutputError(f"{places.target}: cannot be written ({reason})") from None
-    return lock
+    Raises
+    ------
+    OutputError
+        If there is an interrupted run and neither is set, or it is not known what a complete one was made with.
+    """
+    places = _Places(target)
+    if overwrite:
+        return None
+    if not places.settings.exists():
+        return RunRecord.read(target) if resume and target.exists() else None
+    if not resume:
+        raise OutputError(
+            f"{target}: an interrupted run is kept in {places.partial.name}; "
+            "go on with --resume, or start anew with --overwrite"
+        )
+    return None
 
 
 class ResultFile:
@@ -108,20 +114,23 @@ class ResultFile:
         All that decides what the records say, by names that people know. A run is only resumed with the
         same.
     resume
-        Go on where an interrupted run stopped, if there is one.
+        Continue where an earlier run stopped, if there is one; where that run is complete, only check that it
+        is what is asked for.
     overwrite
-        Forget an interrupted run.
+        Forget an earlier run.
 
     Attributes
     ----------
     earlier, earlier_failures
-        How many records an interrupted run left behind, and how many of these are failures.
+        How many records an earlier run left behind, and how many of these are failures.
+    is_complete
+        Whether that run is complete, so that nothing is written.
 
     Raises
     ------
     OutputError
-        If there is an interrupted run and neither is set, if its settings differ, if the target is there
-        and no regular file, or the folder cannot be written.
+        If there is an interrupted run and neither is set; if the settings of the run to resume differ or are not
+        known; if the target exists and is not a regular file, or the folder cannot be written.
     """
 
     def __init__(
@@ -130,6 +139,8 @@ class ResultFile:
         self._places = _Places(target)
         self._settings = settings
         self.earlier = self.earlier_failures = 0
+        self._added = self._added_failures = 0
+        self.is_complete = False
         if target.is_dir():
             raise OutputError(f"{target}: is a folder; name a file in it")
         if target.exists() and not target.is_file():
@@ -138,25 +149,25 @@ class ResultFile:
             raise OutputError(f"{target}: --resume works with {', '.join(RESUMABLE)}, not with {layout.form}")
         self._partial = _partial_for(self._places.partial, layout)
         self._is_new = False
-        self._lock = _lock(self._places)
+        self._lock = OutputLock(target, self._places.lock)
         try:
             self._begin(resume=resume, overwrite=overwrite)
         except OutputError:
-            self._release()
+            self._lock.release()
             raise
         except OSError as problem:
-            self._release()
+            self._lock.release()
             raise OutputError(f"{target}: cannot be written ({problem.strerror or problem})") from None
 
     def _begin(self, *, resume: bool, overwrite: bool) -> None:
         places = self._places
+        record = check_file(places.target, resume=resume, overwrite=overwrite)
         if places.settings.exists() and not overwrite:
-            if not resume:
-                raise OutputError(
-                    f"{places.target}: an interrupted run is kept in {places.partial.name}; "
-                    "go on with --resume, or start anew with --overwrite"
-                )
             self._compare(places.settings)
+            return
+        if record is not None:
+            compare_settings(places.target, record.settings, self._settings, "the complete run")
+            self.is_complete = True
             return
         self._is_new = True
         _remove(places.partial)
@@ -167,7 +178,7 @@ class ResultFile:
         try:
             before: dict[str, Any] = dict(json.loads(kept_in.read_text("utf-8")))
         except (TypeError, ValueError):
-            raise _damaged(kept_in) from None
+            raise OutputError(_DAMAGED.format(kept_in)) from None
         compare_settings(self._places.target, before, self._settings)
 
     def done(self) -> Iterator[str]:
@@ -178,13 +189,41 @@ class ResultFile:
         OutputError
             If the partial file is damaged elsewhere than at its end.
         """
+        places, partial = self._places, self._partial
         try:
-            for name, failed in self._partial.kept():
+            for name, failed in partial.records_in(places.target) if self.is_complete else partial.kept():
                 self.earlier += 1
                 self.earlier_failures += failed
                 yield name
         except (LookupError, OSError, TypeError, ValueError, csv.Error):
-            raise _damaged(self._places.partial) from None
+            raise OutputError(_DAMAGED.format(places.target if self.is_complete else places.partial)) from None
+
+    def rest(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Leave out the inputs that have their records already; they must come in the same order as before.
+
+        Raises
+        ------
+        OutputError
+            If they don't, because files were added, removed or named in another order; a complete run also
+            refuses inputs that were added at the end.
+        """
+        stream = iter(items)
+        for number, name in enumerate(self.done(), start=1):
+            item = next(stream, None)
+            found = printable(item.name) if item is not None else "nothing"
+            if found != name:
+                raise self._changed(f"number {number} was {name}, and is {found} now")
+        for item in stream:
+            if self.is_complete:
+                raise self._changed(f"{printable(item.name)} is new")
+            yield item
+
+    def _changed(self, difference: str) -> OutputError:
+        run = "complete" if self.is_complete else "interrupted"
+        return OutputError(
+            f"{self._places.target}: the inputs changed since the {run} run: {difference}; "
+            "start anew with --overwrite (the cache makes that quick)"
+        )
 
     def write(self, results: Iterable[Result]) -> Iterator[Result]:
         """Add records as they come and pass them on; at the end the file takes its place.
@@ -192,9 +231,9 @@ class ResultFile:
         Whatever ends it early, the records so far are kept.
         """
         try:
-            yield from self._write(iter(results))
+            yield from results if self.is_complete else self._write(iter(results))
         finally:
-            self._release()
+            self._lock.release()
 
     def _write(self, results: Iterator[Result]) -> Iterator[Result]:
         try:
@@ -210,20 +249,21 @@ class ResultFile:
             for result in chain(() if first is None else (first,), results):
                 with self._faults_told():
                     self._partial.write(result)
+                self._added += 1
+                self._added_failures += isinstance(result, Failure)
                 yield result
         finally:
             with self._faults_told():
                 self._partial.close()
         with self._faults_told():
-            self._partial.complete(self._places.target)
+            self._partial.complete(self._places.target, self._sign)
             self._places.settings.unlink(missing_ok=True)
             _remove(self._places.partial)
 
-    def _release(self) -> None:
-        """Let others write the file; the lock's own file goes too, as a run that is over needs none."""
-        with suppress(OSError):  # some systems remove no open file; there filelock does it
-            self._places.lock.unlink(missing_ok=True)
-        self._lock.release()
+    def _sign(self, content: Path) -> None:
+        """Write the record of the run; before its results take their place, so that these never lack it."""
+        records, failures = self.earlier + self._added, self.earlier_failures + self._added_failures
+        RunRecord.sign(content, self._settings, records, failures).write(self._places.target)
 
     @contextmanager
     def _faults_told(self) -> Iterator[None]:
@@ -242,56 +282,6 @@ class ResultFile:
             return "no record was written yet"
         records = f"{count:,} record{'' if count == 1 else 's'}"
         return f"{records} kept in {self._places.partial}; go on with --resume"
-
-
-def skip_done(items: Iterable[Item], done: Iterator[str], target: Path) -> Iterator[Item]:
-    """Leave out the inputs that have their records already; they must come in the same order as before.
-
-    Raises
-    ------
-    OutputError
-        If they don't, because files were added, removed or named in another order.
-    """
-    stream = iter(items)
-    for number, name in enumerate(done, start=1):
-        item = next(stream, None)
-        found = printable(item.name) if item is not None else "nothing"
-        if found != name:
-            raise OutputError(
-                f"{target}: the inputs changed since the interrupted run: number {number} was {name}, and is {found} "
-                "now; start anew with --overwrite (the cache makes that quick)"
-            )
-    yield from stream
-
-
-def compare_settings(target: Path | str, before: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Raise :class:`OutputError` if an interrupted run had other settings; it names the first."""
-    now: dict[str, Any] = json.loads(json.dumps(settings))
-    for name in now | before:
-        if before.get(name) != now.get(name):
-            raise OutputError(
-                f"{target}: the interrupted run had {_difference(name, before.get(name), now.get(name))}; "
-                "resume with the same, or start anew with --overwrite"
-            )
-
-
-def _difference(name: str, before: Any, now: Any) -> str:
-    """Say in what a setting differs; for a long list, where it first does."""
-    if isinstance(before, list) and isinstance(now, list):
-        pairs = zip([*before, *["nothing"] * len(now)], [*now, *["nothing"] * len(before)], strict=False)
-        for index, (old, new) in enumerate(pairs, start=1):
-            if old != new:
-                return f"other {name}: number {index} was {old!r}, now {new!r}"
-    return f"another {name}: {_short(before)}, now {_short(now)}"
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _damaged(file: Path) -> OutputError:
-    return OutputError(f"{file}: damaged; start anew with --overwrite")
 
 
 def _remove(partial: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from clipcli.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
@@ -53,10 +54,11 @@ def writer_for(layout: Layout, file: TextIO) -> Writer:
 
 
 def write_results(results: Iterable[Result], file: TextIO, layout: Layout) -> Iterator[Result]:
-    """Write each result as it comes, and pass it on."""
-    writer = writer_for(layout, file)
+    """Write each result as it comes, and pass it on; nothing before the first one is certain."""
+    writer, stream = writer_for(layout, file), iter(results)
+    first = next(stream, None)
     writer.start()
-    for result in results:
+    for result in chain(() if first is None else (first,), stream):
         writer.write(result)
         file.flush()
         yield result

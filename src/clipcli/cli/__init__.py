@@ -62,12 +62,12 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_global_options)
-    app.command("classify")(classify.classify)
-    app.command("sort")(sort.sort)
-    app.command("evaluate")(evaluate.evaluate)
-    app.command("matrix")(matrix.matrix)
-    app.command("report")(report.report)
-    app.command("train")(train.train)
+    commands = (
+        ("classify", classify.classify), ("sort", sort.sort), ("evaluate", evaluate.evaluate),
+        ("matrix", matrix.matrix), ("report", report.report), ("train", train.train),
+    )  # fmt: skip
+    for name, command in commands:
+        app.command(name)(command)
     for name, group in (("export", export), ("models", models), ("prompts", prompts), ("cache", cache)):
         app.add_typer(group.app, name=name, add_help_option=second)
     for each in (app, export.app, models.app, prompts.app, cache.app):

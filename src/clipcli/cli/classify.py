@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,13 +12,13 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.destination import Destination, Format, check_output_name, is_folder
-from clipcli.cli.engines import begin_parts, into_parts, open_engine, take_all
+from clipcli.cli.engines import begin_parts, begun, into_parts, open_engine, take_all
 from clipcli.cli.messages import Messages
 from clipcli.errors import InputError, Interrupted, LabelError
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
-    from clipcli.inputs import Input, Source
+    from clipcli.inputs import Source
     from clipcli.parts import PartedOutput
     from clipcli.records import Result
     from clipcli.results import ResultFile
@@ -116,20 +116,15 @@ def classify(
         from clipcli.cli.show import can_show
 
         show = can_show(destination.form.value, messages)
-    if destination.is_complete():
-        messages.warn(f"{output}: complete already, nothing to do; leave --resume out to make it anew")
-        return
     if not all(inputs):
         raise InputError("an INPUT is empty; name an image file or a folder")
-    if (path_column or image_column) is not None and "-" in inputs:
-        option = "--path-column" if path_column is not None else "--image-column"
-        raise InputError(f"{option} goes with tables, not with '-': stdin holds plain paths")
     if text_embeddings is not None and _set_by_variable(context, "labels"):
         labels = None  # what is named on the command line goes before a default
     if text_embeddings is not None and (labels or label or template or prompts):
         raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
+    destination.check_earlier()
     from clipcli.classifier import Classifier
-    from clipcli.inputs import Source
+    from clipcli.inputs import Source, discover, discover_units
     from clipcli.labels import load_labels
     from clipcli.zeroshot import Thresholds
 
@@ -143,13 +138,14 @@ def classify(
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size),
         offline=offline, warn=messages.warn,
     )  # fmt: skip
-    _tell_text(classifier, messages)
     source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, offline)
+    found = begun((discover_units if destination.in_parts else discover)(source, messages.warn))
+    _tell_text(classifier, messages)
     with open_engine(
         classifier, cluster, lambda precision: classifier.ranker(precision).results,
         lambda items, even_batches: classifier.classify(items, even_batches=even_batches),
     ) as working:  # fmt: skip
-        done, failed = _Run(classifier, working, source, destination, messages).carry_out(part_size, show=show)
+        done, failed = _Run(classifier, working, source, found, destination, messages).carry_out(part_size, show=show)
     if cluster is None:
         _tell_images(classifier, messages)
     if failed:
@@ -189,6 +185,7 @@ class _Run:
     classifier: Classifier
     engine: Engine[Result]
     source: Source
+    found: Iterator[Any]
     destination: Destination
     messages: Messages
 
@@ -214,12 +211,9 @@ class _Run:
         """Return what knows of an earlier run, and the results, which are written as they are taken."""
         if self.destination.in_parts:
             output = self._parts(part_size)
-            return output, into_parts(self.engine, self.source, output, part_size, self.messages.warn)
-        from clipcli.inputs import discover
-
-        items = discover(self.source, self.messages.warn)
+            return output, into_parts(self.engine, self.found, output, part_size, self.messages.warn)
         if self.destination.output is None:
-            results = self.engine.rows(items)
+            results = self.engine.rows(self.found)
             if show:
                 from clipcli.cli.show import show_results
 
@@ -229,8 +223,8 @@ class _Run:
             return None, write_results(results, sys.stdout, self._layout())
         if self.destination.is_resumable():
             kept = self._kept()
-            return kept, self._into_file(items, kept)
-        return None, self._at_once(items)
+            return kept, self._into_file(kept)
+        return None, self._at_once()
 
     def _layout(self) -> Layout:
         from clipcli.writers import Layout
@@ -259,23 +253,28 @@ class _Run:
         resume, overwrite = self.destination.resume, self.destination.overwrite
         return ResultFile(self.destination.file, self._layout(), self._settings(), resume=resume, overwrite=overwrite)
 
-    def _at_once(self, items: Iterable[Input]) -> Iterator[Result]:
-        """Write a file that appears at the end or not at all."""
+    def _at_once(self) -> Iterator[Result]:
+        """Write a file that appears at the end or not at all, with the record of the run beside it."""
         from clipcli.files import replacing
+        from clipcli.locks import locked
+        from clipcli.records import Failure
+        from clipcli.run_record import RunRecord
         from clipcli.writers import write_results
 
-        with (
-            replacing(self.destination.file) as temporary,
-            temporary.open("w", encoding="utf-8", newline="") as opened,
-        ):
-            yield from write_results(self.engine.rows(items), opened, self._layout())
+        target, records, failures = self.destination.file, 0, 0
+        with locked(target), replacing(target) as temporary:
+            with temporary.open("w", encoding="utf-8", newline="") as opened:
+                for result in write_results(self.engine.rows(self.found), opened, self._layout()):
+                    records, failures = records + 1, failures + isinstance(result, Failure)
+                    yield result
+            if temporary != target:  # not a pipe or device
+                RunRecord.sign(temporary, self._settings(), records, failures).write(target)
 
-    def _into_file(self, items: Iterable[Input], kept: ResultFile) -> Iterator[Result]:
+    def _into_file(self, kept: ResultFile) -> Iterator[Result]:
         """Write a file whose records are kept as they come, and go on with an interrupted one."""
-        from clipcli.results import skip_done
-
-        rest = skip_done(items, kept.done(), self.destination.file)
         try:
-            yield from kept.write(self.engine.rows(rest, even_batches=True))
+            yield from kept.write(self.engine.rows(kept.rest(self.found), even_batches=True))
+            if kept.is_complete:
+                self.messages.warn(f"{self.destination.output}: complete already, nothing was left to do")
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted: {kept.how_to_go_on()}") from None

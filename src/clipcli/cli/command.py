@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from typer.core import TyperCommand
-
+from clipcli.cli.requirements import CheckedCommand
 from clipcli.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Command"]
 
 
-class Command(TyperCommand):
+class Command(CheckedCommand):
     """A command that takes no empty value: as a path it would mean the current folder, without a word.
 
     An argument whose default is the empty text may be empty; so may an environment variable, which then counts as

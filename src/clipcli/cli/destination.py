@@ -71,13 +71,28 @@ class Destination:
         if self.resume and self.output is None:
             raise OutputError("--resume needs a file to go on with: name it with -o FILE")
         if self.form is Format.parquet:
+            from clipcli.files import is_special
             from clipcli.parquet import pyarrow_or_error
 
             pyarrow_or_error()
             if self.output is None:
                 raise OutputError("Parquet cannot be written to a pipe: name a file with -o FILE")
+            if not self.in_parts and is_special(self.file):
+                raise OutputError(f"cannot write {self.output}: Parquet needs a file, not a pipe or device")
         if self.resume and not self.in_parts and not self.is_resumable():
             raise OutputError(f"{self.output}: --resume works with jsonl, csv, tsv and parquet files")
+
+    def check_earlier(self) -> None:
+        """Raise :class:`OutputError` if an earlier run is kept there, and this may not continue or replace it."""
+        if self.in_parts:
+            from clipcli.parts import check_folder
+            from clipcli.places import folder_at
+
+            check_folder(folder_at(str(self.output)), resume=self.resume, overwrite=self.overwrite)
+        elif self.is_resumable():
+            from clipcli.results import check_file
+
+            check_file(self.file, resume=self.resume, overwrite=self.overwrite)
 
     @property
     def in_parts(self) -> bool:
@@ -95,14 +110,6 @@ class Destination:
 
         special = self.output is not None and self.file.exists() and not self.file.is_file()
         return self.output is not None and not special and self.form.value in RESUMABLE
-
-    def is_complete(self) -> bool:
-        """Tell whether there is nothing to resume, because the file is whole; what is in a folder takes looking."""
-        if not self.resume or self.output is None or self.in_parts:
-            return False
-        from clipcli.results import is_complete
-
-        return is_complete(self.file)
 
     def is_for_people(self) -> bool:
         """Tell whether tables go to a terminal."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clipcli.cli.messages import Messages
@@ -14,12 +15,20 @@ if TYPE_CHECKING:
     from clipcli.distributed.cluster import RayOptions
     from clipcli.embedder import Embedder
     from clipcli.inputs import Input, Source
+    from clipcli.items import Unit
     from clipcli.parts import PartedOutput, PartForm
     from clipcli.work import Engine
 
-__all__ = ["begin_parts", "into_parts", "open_engine", "take_all"]
+__all__ = ["begin_parts", "begun", "into_parts", "open_engine", "take_all"]
 
+Item = TypeVar("Item")
 Row = TypeVar("Row")
+
+
+def begun(items: Iterator[Item]) -> Iterator[Item]:
+    """Find the first item now: what is wrong with the inputs comes out before a model is loaded for them."""
+    first = next(items, None)
+    return chain(() if first is None else (first,), items)
 
 
 @contextmanager
@@ -58,12 +67,13 @@ def begin_parts(
     return PartedOutput(folder_at(folder), form, settings, about, resume=resume, overwrite=overwrite)
 
 
-def into_parts(engine: Engine[Row], source: Source, output: PartedOutput[Row], size: int, warn: Any) -> Iterator[Row]:
-    """Discover, work and write; yield the rows as they come."""
-    from clipcli.inputs import discover_units
+def into_parts(
+    engine: Engine[Row], units: Iterable[Unit], output: PartedOutput[Row], size: int, warn: Any
+) -> Iterator[Row]:
+    """Work and write; yield the rows as they come."""
     from clipcli.work import in_chunks
 
-    chunks = output.rest(in_chunks(discover_units(source, warn), size))
+    chunks = output.rest(in_chunks(units, size))
     worked = False
     try:
         for row in output.write(engine.pieces(chunks)):

@@ -27,6 +27,7 @@ _WHAT, _OUT = "What to compare", "Output"
 
 
 def evaluate(
+    context: typer.Context,
     source: Annotated[
         Path,
         typer.Argument(metavar="SOURCE", show_default=False,
@@ -99,6 +100,9 @@ def evaluate(
         check_writable(json_file, [source, truth, labels, pretrained, *(prompts or ())])
     if plots is not None:
         _check_folder(plots)
+    from clipcli.locks import locked
+
+    context.with_resource(locked(json_file, plots))
     failures: list[str] = []
 
     def failed(path: str, reason: str) -> None:

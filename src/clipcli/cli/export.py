@@ -13,7 +13,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.destination import check_output_name, is_folder
-from clipcli.cli.engines import begin_parts, into_parts, open_engine, take_all
+from clipcli.cli.engines import begin_parts, begun, into_parts, open_engine, take_all
 from clipcli.cli.messages import Messages
 from clipcli.errors import ImageError, OutputError
 
@@ -37,6 +37,18 @@ OutputFile = Annotated[
         help="Where to: .npy, .npz, .safetensors, .parquet, .csv or .jsonl.",
     ),
 ]  # fmt: skip
+
+
+_Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", rich_help_panel="Output",
+        help="Continue an interrupted run into a folder; single files are written whole or not at all.",
+    ),
+]  # fmt: skip
+_Overwrite = Annotated[
+    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace an earlier run into a folder.")
+]
 
 
 @app.callback()
@@ -73,6 +85,7 @@ def export_text(
     from clipcli.export import check_suffix, save_class_embeddings
     from clipcli.files import check_writable
     from clipcli.labels import load_labels
+    from clipcli.locks import locked
 
     check_suffix(output)
     check_writable(output, [labels, pretrained, *(prompts or ())])
@@ -80,8 +93,9 @@ def export_text(
         model, load_labels(labels, label or ()), pretrained=pretrained, templates=template or (), prompts=prompts or (),
         device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline, warn=messages.warn,
     )  # fmt: skip
-    classes = classifier.classes
-    save_class_embeddings(classes, output)
+    with locked(output):
+        classes = classifier.classes
+        save_class_embeddings(classes, output)
     if classifier.text_statistics is not None:
         statistics = classifier.text_statistics
         messages.detail(f"text: {statistics.cached} prompts from the cache, {statistics.encoded} encoded")
@@ -117,8 +131,8 @@ def export_images(
         PartFormat | None,
         typer.Option("--format", "-f", help="The parts of a folder. [default: parquet]", show_default=False),
     ] = None,
-    resume: options.Resume = False,
-    overwrite: options.Overwrite = False,
+    resume: _Resume = False,
+    overwrite: _Overwrite = False,
     part_size: options.PartSize = 4096,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,
@@ -148,19 +162,23 @@ def export_images(
     from clipcli.embedder import Embedder
     from clipcli.export_images import image_rows
     from clipcli.inputs import Source
+    from clipcli.locks import locked
 
     encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
     check_output_name(output, resume=resume, overwrite=overwrite)
-    suffix = _check_output(output, form, [*inputs, pretrained], in_parts_only=resume or overwrite)
+    suffix = _check_output(output, form, [*inputs, pretrained], resume=resume, overwrite=overwrite)
     embedder = Embedder(
         model, pretrained=pretrained, device=device, precision=precision, engine=encoder_engine,
         batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
         cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
     )  # fmt: skip
     source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, offline)
-    with open_engine(
-        embedder, cluster, lambda _: image_rows, lambda items, even: _rows(embedder, items, even)
-    ) as working:
+    with (
+        locked(None if suffix else Path(output)),
+        open_engine(
+            embedder, cluster, lambda _: image_rows, lambda items, even: _rows(embedder, items, even)
+        ) as working,
+    ):
         run = _Run(embedder, working, source, output, dtype.value, messages)
         rows, kept = run.into_folder(suffix, part_size, resume, overwrite) if suffix else (run.into_file(), None)
         done, failed = take_all(rows, _failure, source, messages, kept)
@@ -171,19 +189,24 @@ def export_images(
 
 
 def _check_output(
-    output: str, form: PartFormat | None, inputs: Sequence[str | None], *, in_parts_only: bool
+    output: str, form: PartFormat | None, inputs: Sequence[str | None], *, resume: bool, overwrite: bool
 ) -> str | None:
     """Return the form of the parts where it is a folder; ``None`` where it is a file that can be written."""
     from clipcli.export import check_suffix
-    from clipcli.files import check_writable
+    from clipcli.files import check_writable, is_special
     from clipcli.part_forms import check_part_suffix
+    from clipcli.parts import check_folder
+    from clipcli.places import folder_at
 
     if is_folder(output):
-        return check_part_suffix(output, form.value if form else None)
-    if in_parts_only or form is not None:
-        raise OutputError(f"{output}: --resume, --overwrite and --format go with a folder; end its name with /")
+        suffix = check_part_suffix(output, form.value if form else None)
+        check_folder(folder_at(output), resume=resume, overwrite=overwrite)
+        return suffix
     check_suffix(Path(output))
     check_writable(Path(output), inputs)
+    suffix = Path(output).suffix.lower()
+    if is_special(Path(output)) and suffix not in (".csv", ".jsonl"):
+        raise OutputError(f"cannot write {output}: {suffix} needs a file, not a pipe or device (use .csv or .jsonl)")
     return None
 
 
@@ -210,8 +233,9 @@ class _Run:
         from clipcli.export_images import write_image_embeddings
         from clipcli.inputs import discover
 
+        items = begun(discover(self.source, self.messages.warn))
         facts, fingerprint = self._model()
-        rows = self.engine.rows(discover(self.source, self.messages.warn))
+        rows = self.engine.rows(items)
         return write_image_embeddings(rows, Path(self.output), facts, fingerprint, self.dtype)
 
     def into_folder(
@@ -219,13 +243,15 @@ class _Run:
     ) -> tuple[Iterator[ImageRow], PartedOutput[ImageRow]]:
         """Write parts."""
         from clipcli.export_images import EmbeddingKind
+        from clipcli.inputs import discover_units
         from clipcli.part_forms import embedding_parts
 
+        units = begun(discover_units(self.source, self.messages.warn))
         facts, fingerprint = self._model()
         kind = EmbeddingKind.of(facts, fingerprint, self.dtype)
         settings = {**kind.metadata(), "part size": size, "batch size": self.embedder.batch_size}
         kept = begin_parts(self.output, embedding_parts(suffix, kind), settings, {}, resume=resume, overwrite=overwrite)
-        return into_parts(self.engine, self.source, kept, size, self.messages.warn), kept
+        return into_parts(self.engine, units, kept, size, self.messages.warn), kept
 
     def _model(self) -> tuple[ModelFacts, str]:
         elsewhere = self.engine.facts

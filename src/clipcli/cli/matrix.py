@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.engines import begun
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
 from clipcli.errors import InputError, LabelError, OutputError
@@ -26,6 +27,7 @@ _NAME = 28
 
 
 def matrix(
+    context: typer.Context,
     inputs: options.Inputs,
     texts_file: Annotated[
         Path | None,
@@ -65,6 +67,7 @@ def matrix(
     offline: options.Offline = False,
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
+    image_column: options.ImageColumn = None,
     batch_size: options.BatchSize = None,
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
@@ -82,6 +85,9 @@ def matrix(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     _check_outputs(output, plot, [*inputs, texts_file, pretrained])
+    from clipcli.locks import locked
+
+    context.with_resource(locked(output, plot))
     from clipcli.classifier import Classifier
     from clipcli.inputs import Source
     from clipcli.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
@@ -95,18 +101,16 @@ def matrix(
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,
         warn=messages.warn,
     )  # fmt: skip
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, offline)
     files, cosines, failed = _similarities(classifier, source, messages)
     _tell_pairing(cosines, paired, classifier.classes, failed, messages)
     made = _made(files, texts, cosines, classifier.classes, logits=logits)
     if output is not None:
         save_matrix(made, output)
-    elif sys.stdout.isatty():
-        _print_table(made)
-    else:
-        write_tsv(made, sys.stdout)
     if plot is not None:
         _draw(made, files, plot, classifier.source.title)
+    if output is None:  # last: whoever reads may leave early
+        _print_table(made) if sys.stdout.isatty() else write_tsv(made, sys.stdout)
     if failed:
         messages.warn(f"{failed} of {failed + len(files)} images failed")
         raise typer.Exit(1)
@@ -144,7 +148,7 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     from clipcli.zeroshot import cosine_similarities
 
     files, vectors, failed = [], [], 0
-    items = (pair for block in classifier.embed(discover(source, messages.warn)) for pair in block)
+    items = (pair for block in classifier.embed(begun(discover(source, messages.warn))) for pair in block)
     for item, vector in with_progress(items, lambda: count_files(source), messages):
         if isinstance(vector, ImageError):
             failed += 1
@@ -167,12 +171,10 @@ def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, f
     if paired is False or images != texts or failed or images == 1:
         return
     found = pairing(cosines, classes.facts.logit_scale, classes.facts.logit_bias)
-    if not messages.quiet:
-        typer.echo(
-            f"pairs: {found.images} of {found.pairs} images find their text, {found.texts} of {found.pairs} texts "
-            f"their image; contrastive loss {found.loss:.4f}",
-            err=True,
-        )
+    messages.note(
+        f"pairs: {found.images} of {found.pairs} images find their text, {found.texts} of {found.pairs} texts "
+        f"their image; contrastive loss {found.loss:.4f}"
+    )
 
 
 def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbeddings, *, logits: bool) -> Matrix:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 __all__ = ["Messages"]
 
@@ -26,6 +27,11 @@ class Messages:
         if not self.quiet:
             self._say("warning", text)
 
+    def note(self, text: str) -> None:
+        """Say what came of the work, beside the data on stdout."""
+        if not self.quiet:
+            self._write(f"{text}\n")
+
     def detail(self, text: str) -> None:
         """Say what is being done, for those who asked with ``-v``."""
         if self.verbose and not self.quiet:
@@ -38,8 +44,16 @@ class Messages:
         line = one_line(text)
         head = f"{kind}: " if kind else ""
         if self._coloured:
-            stderr = styled(sys.stderr)
-            stderr.write(f"{_COLOURS[kind]}{head}\x1b[0m{line}\n" if kind else f"{_COLOURS[kind]}{line}\x1b[0m\n")
+            text = f"{_COLOURS[kind]}{head}\x1b[0m{line}\n" if kind else f"{_COLOURS[kind]}{line}\x1b[0m\n"
+            self._write(text, styled(sys.stderr))
         else:
-            sys.stderr.write(f"{head}{line}\n")
-        sys.stderr.flush()
+            self._write(f"{head}{line}\n")
+
+    def _write(self, text: str, stream: TextIO | None = None) -> None:
+        """Write to stderr; when its reader has left, the work goes on, and ends as it would have."""
+        try:
+            stream = stream or sys.stderr
+            stream.write(text)
+            stream.flush()
+        except BrokenPipeError:
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

@@ -51,6 +51,7 @@ def report(
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{output}: the page is HTML; name it with .html")
     from clipcli.files import check_writable, replacing
+    from clipcli.locks import locked
     from clipcli.reading import read_results
     from clipcli.records import printable
     from clipcli.report import write_page
@@ -70,7 +71,7 @@ def report(
 
     wanted = (record.path if record.error is None else "" for record in records)
     pictures = counted(make_thumbnails(wanted, root, thumbnail, workers))
-    with replacing(output) as temporary:
+    with locked(output), replacing(output) as temporary:
         shown = with_progress(pictures, lambda: len(records), messages) if thumbnail else pictures
         write_page(records, shown, temporary, title or printable(str(results.name)))
     if missing and thumbnail:

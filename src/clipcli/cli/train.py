@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli import options
 from clipcli.cli.messages import Messages
+from clipcli.cli.training_progress import TrainingProgress, measures_line
 from clipcli.errors import ClipcliError
 
 if TYPE_CHECKING:
-    from clipcli.training.pairs import LeftOut
-    from clipcli.training.request import Outcome
-    from clipcli.training.validation import Validation
+    from clipcli.training.request import Outcome, Place, Request
+    from clipcli.training.settings import Wishes
 
 __all__ = ["train"]
 
 _START, _STEPS, _DATA = "Start", "Training", "Pairs"
-_SHOWN = 10  # pairs left out that are told one by one
 
 
 def train(
@@ -140,8 +139,6 @@ def train(
     check_precision(precision or "auto")
     from clipcli.training.request import Request
     from clipcli.training.settings import Wishes
-    from clipcli.training.train import join_processes
-    from clipcli.training.train import train as run
 
     wishes = Wishes(
         epochs=epochs, batch_size=batch_size, accumulate=accumulate, learning_rate=learning_rate,
@@ -154,110 +151,65 @@ def train(
         validation=validation, labels=labels, templates=tuple(template) if template else None,
         prompts=tuple(prompts) if prompts else None,
     )  # fmt: skip
-    place = join_processes(device)
-    listener = _Listener(Messages(quiet=quiet or not place.is_first))
-    try:
-        outcome = run(request, wishes, output, place, listener, resume=resume, force=force, offline=offline,
-                      workers=workers, save_every=save_every)  # fmt: skip
-    except ClipcliError as problem:
-        if place.is_first:
-            raise
-        raise typer.Exit(problem.exit_code) from None  # the first process says it
-    finally:
-        listener.close()
+    how = _How(output, device, resume=resume, force=force, offline=offline, workers=workers, save_every=save_every)
+    outcome = _run(request, wishes, how, messages)
     if outcome is not None:
         _print_outcome(outcome, output, messages)
         if outcome.left_out:
             raise typer.Exit(1)
 
 
-class _Listener:
-    """Shows how a run goes: bars on a terminal, else a line an epoch; on stderr."""
+@dataclass(frozen=True)
+class _How:
+    """Where and how a run is carried out, which does not change what comes of it."""
 
-    def __init__(self, messages: Messages) -> None:
-        self._messages = messages
-        self._progress: Any = None
-        if not messages.quiet and sys.stderr.isatty():
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            from clipcli.terminal import console
-
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-            self._progress = Progress(*columns, console=console(sys.stderr), transient=True)
-            self._task = self._progress.add_task("", total=None)
-            self._progress.start()
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._progress is not None:
-            self._progress.stop()
-
-    def warn(self, text: str) -> None:
-        """Say a warning."""
-        self._messages.warn(text)
-
-    def left_out(self, rows: Sequence[LeftOut]) -> None:
-        """Say which pairs cannot be used: the first of them."""
-        for row in rows[:_SHOWN]:
-            (self._messages.warn if row.used else self._messages.error)(str(row))
-        if len(rows) > _SHOWN:
-            self._messages.warn(f"{len(rows) - _SHOWN} more pairs like these; all are in training/left_out.jsonl")
-
-    def checking(self, items: Iterable[Any], count: int) -> Iterator[Any]:
-        """Show how far the images are checked."""
-        for done, item in enumerate(items, start=1):
-            self._show("checking the images", done, count)
-            yield item
-
-    def begin(self, record: Mapping[str, Any], done: int) -> None:
-        """Say what the run begins with."""
-        settings = record["settings"]
-        how = "from scratch" if record["from_scratch"] else "from its weights"
-        self._say(f"{record['model']}, {how}: {record['train']} images to train on, {record['validation']} held out")
-        self._say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if value))
-        if done:
-            self._say(f"going on after step {done}")
-
-    def step(self, row: Mapping[str, Any], steps: int) -> None:
-        """Show the loss of a step."""
-        self._show(
-            f"epoch {row['epoch']}  loss {row['loss']:.3f}  {row['pairs_per_second']:.0f} pairs/s", row["step"], steps
-        )
-
-    def epoch(self, epoch: int, epochs: int, validation: Validation | None, best: bool) -> None:
-        """Say what was measured after an epoch."""
-        if validation is not None:
-            name = f"epoch {epoch}/{epochs}" if epoch else "start"
-            self._say(f"{name:>12}  {_measures(validation.as_json)}{'  *' if best and epoch else ''}")
-
-    def _say(self, text: str) -> None:
-        if not self._messages.quiet:
-            from clipcli.textfiles import one_line
-
-            if self._progress is not None:
-                self._progress.console.print(one_line(text), markup=False, soft_wrap=True)
-            else:
-                typer.echo(one_line(text), err=True)
-
-    def _show(self, text: str, done: int, total: int) -> None:
-        if self._progress is not None:
-            self._progress.update(self._task, description=text, completed=done, total=total)
+    output: Path
+    device: str
+    resume: bool
+    force: bool
+    offline: bool
+    workers: int | None
+    save_every: float
 
 
-def _measures(values: Mapping[str, float]) -> str:
-    texts = [
-        f"loss {values['loss']:.3f}",
-        f"image→text {values['image_recall_1']:.1%}/{values['image_recall_5']:.1%}",
-        f"text→image {values['text_recall_1']:.1%}/{values['text_recall_5']:.1%}",
-    ]
-    return "  ".join([*texts, *([f"accuracy {values['accuracy']:.1%}"] if "accuracy" in values else [])])
+def _run(request: Request, wishes: Wishes, how: _How, messages: Messages) -> Outcome | None:
+    """Check all that can be checked without torch, and train; return the outcome in the first process only."""
+    from clipcli.training.job import check_job, has_companions
+    from clipcli.training.request import Outcome
+    from clipcli.training.state import TrainingFolder
+
+    # the others wait for the first process once they are together, so they come together before anything can fail
+    place = _join(how.device) if has_companions() else None
+    is_first = place is None or place.is_first
+    listener = TrainingProgress(Messages(quiet=messages.quiet or not is_first))
+    folder = TrainingFolder(how.output)
+    try:
+        with folder.claimed(resume=how.resume, force=how.force) if is_first else nullcontext():
+            job = check_job(request, wishes, folder, resume=how.resume, offline=how.offline, device=how.device,
+                            warn=listener.warn)  # fmt: skip
+            if isinstance(job, Outcome):
+                return job if is_first else None
+            from clipcli.training.train import train as run
+
+            return run(job, place or _join(how.device), listener, workers=how.workers, save_every=how.save_every)
+    except ClipcliError as problem:
+        if is_first:
+            raise
+        raise typer.Exit(problem.exit_code) from None  # the first process says it
+    finally:
+        listener.close()
+
+
+def _join(device: str) -> Place:
+    from clipcli.training.train import join_processes
+
+    return join_processes(device)
 
 
 def _print_outcome(outcome: Outcome, output: Path, messages: Messages) -> None:
     """Say what was saved, on stderr, and where, on stdout."""
-    if not messages.quiet:
-        for name, values in outcome.measures:
-            typer.echo(f"{name:>16}  {_measures(values)}", err=True)
-        if outcome.measures and not outcome.best_epoch:
-            messages.warn("no epoch was better than the start, whose weights are saved")
+    for name, values in outcome.measures:
+        messages.note(f"{name:>16}  {measures_line(values)}")
+    if outcome.measures and not outcome.best_epoch:
+        messages.warn("no epoch was better than the start, whose weights are saved")
     typer.echo(f"local-dir:{output}")

@@ -35,7 +35,8 @@ def finish(
             measures.append((f"saved ({share:g} of it)", training.validate().as_json))
     write_model(folder.root, start, weights, model_card(plan.record, measures))
     _draw(folder, plan, training, listener)
-    folder.write_json("summary.json", {"measures": measures, "best_epoch": best_epoch, "epochs": epochs})
+    summary = {"measures": measures, "best_epoch": best_epoch, "epochs": epochs, "left_out": plan.left_out}
+    folder.write_json("summary.json", summary)
     folder.drop_state()
     return Outcome(measures, plan.left_out, best_epoch)
 

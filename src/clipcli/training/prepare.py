@@ -14,13 +14,12 @@ from clipcli.errors import InputError, ModelError
 from clipcli.labels import load_labels
 from clipcli.prompts import resolve_templates
 from clipcli.training.data import Batches, PairDataset, TrainingData, make_data
-from clipcli.training.pairs import Example, LeftOut, read_pairs
+from clipcli.training.job import Job
+from clipcli.training.pairs import Example, LeftOut, Pairs
 from clipcli.training.plan import Captions, check_images, digest_of, hold_out, settle, split
-from clipcli.training.request import Listener, Request
-from clipcli.training.run import Place
-from clipcli.training.settings import Facts, Settings, Wishes, choose_settings
+from clipcli.training.request import Listener, Place
+from clipcli.training.settings import Facts, Settings, choose_settings
 from clipcli.training.start import Start
-from clipcli.training.state import TrainingFolder
 from clipcli.training.trainer import PreprocessCfg, image_transform
 from clipcli.training.validation import HeldOut
 
@@ -39,26 +38,20 @@ class Plan:
     left_out: int
 
 
-def prepare(
-    request: Request,
-    wishes: Wishes,
-    folder: TrainingFolder,
-    place: Place,
-    listener: Listener,
-    recorded: Mapping[str, Any] | None,
-    start: Start,
-) -> Plan:
-    """Read and check the pairs, and settle what is done with them.
+def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
+    """Check the images of the pairs, and settle what is done with them.
 
     Raises
     ------
     InputError, LabelError, TemplateError
-        If there is too little to learn from, or it is not what an interrupted run (``recorded``) was begun with.
+        If there is too little to learn from, or it is not what an interrupted run was begun with.
     """
+    request, wishes, folder, recorded = job.request, job.wishes, job.folder, job.recorded
     templates = resolve_templates([*(request.templates or ())], [*(request.prompts or ())])
     labels = load_labels(Path(request.labels)) if request.labels else []
-    checked = _Checked(listener, folder.read_left_out() if recorded is not None else None)
-    kept, held = _read(checked, request, wishes.seed or 0)
+    before = folder.read_left_out() if recorded is not None else None
+    checked = _Checked(listener, before)
+    kept, held = _divided(checked, job)
     listener.left_out(checked.left_out)
     captions = Captions.of([*kept, *held], labels, templates)
     too_long = settle(kept, captions, TextEncoder(start.network, start.tokenizer, "cpu").cut)
@@ -80,16 +73,19 @@ def prepare(
     }
     _check_same(record, recorded)
     if recorded is None:
+        folder.clear()  # not before: an earlier run outlives a command that cannot be carried out
         folder.write_left_out([*checked.left_out, *too_long])
         folder.write_json("settings.json", record)
-    return Plan(kept, captions, hold_out(held, captions, templates), settings, record, len(checked.left_out))
+    left_out = sum(not row.used for row in (checked.left_out if before is None else before))
+    return Plan(kept, captions, hold_out(held, captions, templates), settings, record, left_out)
 
 
-def _read(checked: _Checked, request: Request, seed: int) -> tuple[list[Example], list[Example]]:
+def _divided(checked: _Checked, job: Job) -> tuple[list[Example], list[Example]]:
     """Return the examples to train on and those held out."""
-    share, own = _validation(request.validation)
-    examples = checked.read(request.pairs or ())
-    return (examples, checked.read((own,))) if own else split(examples, share, seed)
+    examples = checked.usable(job.pairs)
+    if job.held_out is not None:
+        return examples, checked.usable(job.held_out)
+    return split(examples, job.request.held_out[0], job.wishes.seed or 0)
 
 
 def _for_all(settings: Settings, place: Place) -> Settings:
@@ -115,15 +111,14 @@ def _check_same(record: Mapping[str, Any], recorded: Mapping[str, Any] | None) -
 
 
 class _Checked:
-    """Reads pairs and leaves out those whose image cannot be decoded; an earlier run's findings are taken over."""
+    """Leaves out the pairs whose image cannot be decoded; an earlier run's findings are taken over."""
 
     def __init__(self, listener: Listener, before: Sequence[LeftOut] | None) -> None:
         self._listener = listener
         self._known = None if before is None else {(row.where, row.name) for row in before if not row.used}
         self.left_out: list[LeftOut] = []
 
-    def read(self, sources: Sequence[str]) -> list[Example]:
-        found = read_pairs(sources)
+    def usable(self, found: Pairs) -> list[Example]:
         self.left_out += found.left_out
         if self._known is not None:
             return [each for each in found.examples if (each.where, each.name) not in self._known]
@@ -135,17 +130,6 @@ class _Checked:
             else:
                 self.left_out.append(LeftOut(example.where, example.name, str(problem)))
         return usable
-
-
-def _validation(wish: str | None) -> tuple[float, str | None]:
-    """Return the share to hold out, or where held-out pairs stand."""
-    try:
-        share = float(wish if wish is not None else 0.1)
-    except ValueError:
-        return 0.0, wish
-    if not 0.0 <= share < 1.0:
-        raise InputError(f"--validation {wish}: a share is from 0 to below 1")
-    return share, None
 
 
 def make_training_data(start: Start, plan: Plan, settings: Settings, place: Place, workers: int | None) -> TrainingData:

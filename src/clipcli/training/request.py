@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clipcli.errors import InputError
 from clipcli.training.pairs import LeftOut
-from clipcli.training.run import Reporter
 
-__all__ = ["Listener", "Measures", "Outcome", "Request"]
+if TYPE_CHECKING:  # it needs torch; what is asked for is checked before that is imported
+    from clipcli.training.validation import Validation
+
+__all__ = ["Listener", "Measures", "Outcome", "Place", "Reporter", "Request"]
 
 Measures = dict[str, float]
 
@@ -42,6 +44,23 @@ class Request:
     templates: tuple[str, ...] | None = None
     prompts: tuple[str, ...] | None = None
 
+    @property
+    def held_out(self) -> tuple[float, str | None]:
+        """The share of the pairs to hold out, or the source of pairs of their own.
+
+        Raises
+        ------
+        InputError
+            If it is a number that is not a share.
+        """
+        try:
+            share = float(self.validation if self.validation is not None else 0.1)
+        except ValueError:
+            return 0.0, self.validation
+        if not 0.0 <= share < 1.0:
+            raise InputError(f"--validation {self.validation}: a share is from 0 to below 1")
+        return share, None
+
     def continued(self, recorded: Mapping[str, Any]) -> Request:
         """Fill up what was not said with what the run was begun with.
 
@@ -67,6 +86,31 @@ class Outcome:
     measures: list[tuple[str, Measures]]
     left_out: int
     best_epoch: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process stands among those that train together."""
+
+    device: str
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the one that measures and writes."""
+        return self.rank == 0
+
+
+class Reporter(Protocol):
+    """Is told how a run goes."""
+
+    def step(self, row: Mapping[str, Any], steps: int) -> None:
+        """Take the measures of one step, of so many."""
+
+    def epoch(self, epoch: int, epochs: int, validation: Validation | None, best: bool) -> None:
+        """Take the measures after an epoch; epoch 0 is the start."""
 
 
 class Listener(Reporter, Protocol):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
@@ -16,6 +15,7 @@ from clipcli.memory import keep_freed_memory
 from clipcli.training.data import TrainingData
 from clipcli.training.interruption import Interruption
 from clipcli.training.objective import GroupedLoss, TwoTowers
+from clipcli.training.request import Place, Reporter
 from clipcli.training.restore import restore
 from clipcli.training.result import plain_weights
 from clipcli.training.settings import Settings
@@ -24,36 +24,11 @@ from clipcli.training.state import MetricsFile, Progress, TrainingFolder
 from clipcli.training.trainer import cosine_lr, train_one_epoch
 from clipcli.training.validation import HeldOut, Validation, validate
 
-__all__ = ["Place", "Reporter", "Training"]
+__all__ = ["Training"]
 
 _AUTOCAST = {"fp32": "fp32", "bf16": "amp_bf16", "fp16": "amp"}
 _LONGEST_GRADIENT = 1.0
 _LOGGED = 2_000  # steps that are logged one by one; of longer runs, every tenth is
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a process stands among those that train together."""
-
-    device: str
-    rank: int = 0
-    world: int = 1
-    local_rank: int = 0
-
-    @property
-    def is_first(self) -> bool:
-        """Whether it is the one that measures and writes."""
-        return self.rank == 0
-
-
-class Reporter(Protocol):
-    """Is told how a run goes."""
-
-    def step(self, row: Mapping[str, Any], steps: int) -> None:
-        """Take the measures of one step, of so many."""
-
-    def epoch(self, epoch: int, epochs: int, validation: Validation | None, best: bool) -> None:
-        """Take the measures after an epoch; epoch 0 is the start."""
 
 
 class Training:
@@ -111,9 +86,9 @@ class Training:
         return DistributedDataParallel(towers)
 
     def resume(self) -> Progress:
-        """Go back to the last checkpoint; to the start where there is none."""
+        """Go back to the last checkpoint; to the start where there is none, or it was saved before the first step."""
         loaded = self._folder.load_checkpoint()
-        if loaded is not None:
+        if loaded is not None and loaded[0].has_begun:
             self._progress, states = loaded
             path = self._folder.file("checkpoint.pt")
             restore(self._network, self._optimizer, self._scaler, states, path)
@@ -131,12 +106,12 @@ class Training:
         if self._place.device == "cpu":
             keep_freed_memory()
         if self._place.is_first:
-            self.metrics.cut(self._progress.epoch, self._steps_done())
+            self._cut_metrics()
         self._data.before_step = self._before_step
         self._saved = time.monotonic()
         try:
             with self._interruption.watched():
-                if not self._progress.epoch and not self._progress.step:
+                if not self._progress.has_begun:
                     self._measure()
                 while self._progress.epoch < settings.epochs and not self._is_stale():
                     self._train_epoch()
@@ -146,6 +121,13 @@ class Training:
         except KeyboardInterrupt:
             raise Interrupted("interrupted; the same command with --resume goes on from the last checkpoint") from None
         return self._progress
+
+    def _cut_metrics(self) -> None:
+        """Drop what an interrupted run wrote after its last checkpoint, as all of that is measured once more."""
+        if self._progress.has_begun:
+            self.metrics.cut(self._progress.epoch, self._steps_done())
+        else:
+            self.metrics.clear()  # also the measures of the start
 
     def _train_epoch(self) -> None:
         place, settings = self._place, self._settings

@@ -9,7 +9,7 @@ from typing import Any
 
 from clipcli.errors import InputError
 
-__all__ = ["MIN_PAIRS", "Facts", "Settings", "Wishes", "choose_settings", "contradiction"]
+__all__ = ["MIN_PAIRS", "Facts", "Settings", "Wishes", "check_batch", "choose_settings", "contradiction"]
 
 MIN_PAIRS = 8
 """Fewest usable pairs: with less there is nothing to tell apart."""
@@ -120,7 +120,7 @@ def choose_settings(wishes: Wishes, facts: Facts) -> Settings:
     rate = 1e-3 if scratch and small else 5e-4 if scratch else 1e-4 if small else 1e-5
     if not scratch and (wishes.lock_image or wishes.lock_text):
         rate *= 3
-    settings = Settings(
+    return Settings(
         epochs=epochs,
         batch_size=batch,
         accumulate=accumulate,
@@ -135,11 +135,15 @@ def choose_settings(wishes: Wishes, facts: Facts) -> Settings:
         lock_text=bool(wishes.lock_text),
         unlocked_layers=wishes.unlocked_layers or 0,
     )
-    if scratch and (settings.interpolate != 1.0 or settings.lock_image or settings.lock_text):
-        raise InputError("--from-scratch has no weights to start from: leave out --interpolate and --lock-…")
-    if settings.unlocked_layers and not (settings.lock_image or settings.lock_text):
-        raise InputError("--unlocked-layers goes with --lock-image or --lock-text")
-    return settings
+
+
+def check_batch(wishes: Wishes, processes: int = 1) -> None:
+    """Raise :class:`InputError` if the batch cannot be cut into even parts for all processes."""
+    if wishes.batch_size and wishes.batch_size % ((wishes.accumulate or 1) * processes):
+        raise InputError(
+            f"--batch-size {wishes.batch_size}: cannot be cut into {wishes.accumulate or 1} parts "
+            f"for {processes} process{'es' if processes != 1 else ''}"
+        )
 
 
 def _given(wish: Any, otherwise: Any) -> Any:

@@ -16,7 +16,7 @@ from clipcli.preprocess import Preprocessing
 from clipcli.sources import ModelSource
 from clipcli.training.settings import Settings
 
-__all__ = ["Start", "lock_towers", "open_start"]
+__all__ = ["Start", "check_trainable", "lock_towers", "open_start"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,12 @@ class Start:
         return sum(parameter.numel() for parameter in self.network.parameters())
 
 
+def check_trainable(source: ModelSource) -> None:
+    """Raise :class:`ModelError` for a model that is not a pair of encoders with a contrastive loss alone."""
+    if "multimodal_cfg" in source.config:
+        raise ModelError(f"{source.title}: CoCa also learns to write captions; train it with open_clip itself")
+
+
 def open_start(source: ModelSource, sha256_of: Callable[[Path], str], scratch_seed: int | None = None) -> Start:
     """Open a network to train.
 
@@ -71,10 +77,9 @@ def open_start(source: ModelSource, sha256_of: Callable[[Path], str], scratch_se
     Raises
     ------
     ModelError
-        If it cannot be opened, or is no pair of encoders with a contrastive loss alone.
+        If it cannot be opened, or not be trained.
     """
-    if "multimodal_cfg" in source.config:
-        raise ModelError(f"{source.title}: CoCa also learns to write captions; train it with open_clip itself")
+    check_trainable(source)
     if scratch_seed is None:
         identity = source.fingerprint(sha256_of)
         network, preprocessing, tokenizer = load_network(source)

@@ -17,15 +17,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from clipcli.errors import InputError, OutputError
 from clipcli.files import replacing
+from clipcli.locks import OutputLock
 from clipcli.state_dicts import read_state_dict
 from clipcli.training.pairs import LeftOut
 from clipcli.training.records import check_left_out, check_metrics, check_progress, check_settings, check_summary
@@ -62,6 +61,11 @@ class Progress:
     lowest_loss: float = float("inf")
     stale: int = 0
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any step is done."""
+        return bool(self.epoch or self.step)
+
     def note(self, epoch: int, goodness: tuple[float, float]) -> bool:
         """Take in the measures of an epoch and tell whether they are the best so far."""
         better, lower = not self.best or goodness > tuple(self.best), -goodness[1] < self.lowest_loss
@@ -87,6 +91,15 @@ class TrainingFolder:
         """Return the place of one of the run's own files."""
         return self.inner / name
 
+    @contextmanager
+    def claimed(self, *, resume: bool, force: bool) -> Iterator[None]:
+        """Have the folder for this process while the block runs; errors are those of :meth:`claim`."""
+        self.claim(resume=resume, force=force)
+        try:
+            yield
+        finally:
+            self.release()
+
     def claim(self, *, resume: bool, force: bool) -> None:
         """Take the folder for this process.
 
@@ -108,17 +121,11 @@ class TrainingFolder:
         self._is_new = not self.root.exists()
         try:
             self.inner.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.inner / ".lock")
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            raise OutputError(f"{self.root}: another run is writing it at this moment") from None
-        except (OSError, NotImplementedError) as problem:
-            reason = getattr(problem, "strerror", None) or problem
-            raise OutputError(f"{self.root}: cannot be written ({reason})") from None
-        if not resume:
-            self._clear()
+            self._lock = OutputLock(self.root, self.inner / ".lock")
+        except OSError as problem:
+            raise OutputError(f"{self.root}: cannot be written ({problem.strerror or problem})") from None
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Remove what a run writes, and nothing else."""
         for path in (
             *(self.root / name for name in (*_MODEL_FILES, *_TOKENIZER_FILES)),
@@ -129,7 +136,6 @@ class TrainingFolder:
     def release(self) -> None:
         """Let go of the folder; where nothing was written, no trace of it stays."""
         self._lock.release()
-        self.file(".lock").unlink(missing_ok=True)
         with suppress(OSError):  # not empty
             self.inner.rmdir()
             if self._is_new:
@@ -153,6 +159,14 @@ class TrainingFolder:
         except (OSError, ValueError, RecursionError) as problem:
             raise InputError(f"{self.file(name)}: cannot be read ({problem})") from None
         return {"settings.json": check_settings, "summary.json": check_summary}[name](value, self.file(name))
+
+    def outcome(self) -> tuple[list[tuple[str, dict[str, float]]], int, int] | None:
+        """Return measures, pairs left out and best epoch of a run that is finished; ``None`` for any other."""
+        if not self.file("summary.json").is_file():
+            return None
+        summary = self.read_json("summary.json")
+        measures = [(name, values) for name, values in summary["measures"]]
+        return measures, int(summary.get("left_out", 0)), int(summary["best_epoch"])
 
     def write_left_out(self, rows: Sequence[LeftOut]) -> None:
         """Record the pairs that cannot be used."""
@@ -228,6 +242,10 @@ class MetricsFile:
         ]
         with replacing(self._path) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._path.unlink(missing_ok=True)
 
     def write(self, row: dict[str, Any]) -> None:
         """Add one line."""

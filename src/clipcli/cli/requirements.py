@@ -1,0 +1,141 @@
+"""Which options only work with others: what would be ignored is refused, by one table and before anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from clipcli.cli.destination import is_folder
+
+__all__ = ["REQUIREMENTS", "CheckedCommand", "Requirement", "unmet"]
+
+_UsageError: Any = typer.BadParameter.__bases__[0]
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What some options of a command need.
+
+    Parameters
+    ----------
+    options
+        The parameters of the command that need it. Only those that stand on the command line are refused: a
+        variable such as ``CLIPCLI_PART_SIZE`` is a default for commands that can use it.
+    condition
+        What it is, after "only works".
+    is_met
+        Tells from the values of all parameters, by name, whether it is there.
+    """
+
+    options: tuple[str, ...]
+    condition: str
+    is_met: Callable[[Values], bool]
+
+
+def _needs_no(option: str, *options: str) -> Requirement:
+    name = option.replace("_", "-")
+    return Requirement(options, f"without --{name}", lambda values: not values[option])
+
+
+_LOUD = _needs_no("quiet", "verbose")
+_CACHE = _needs_no("no_cache", "cache_dir", "cache_size")
+_LISTED = Requirement(("null_separated",), "with '-' as an INPUT", lambda values: "-" in (values["inputs"] or ()))
+_TABLES = Requirement(
+    ("path_column", "image_column"),
+    "with tables, not with '-': stdin holds plain paths",
+    lambda values: "-" not in (values["inputs"] or ()),
+)
+_CLUSTER = Requirement(
+    ("ray_address", "ray_actors", "ray_gpus"),
+    "with --engine ray or ray+openvino",
+    lambda values: str(values["engine"]).partition("+")[0] == "ray",
+)
+_IN_PARTS = "with a folder as -o (end its name with /) or a URL"
+_MODEL_OPTIONS = (
+    "model", "pretrained", "device", "precision", "engine", "batch_size", "workers", "cache_dir", "no_cache",
+    "cache_size",
+)  # fmt: skip
+_LOCKS = ("lock_image", "lock_text")
+
+
+def _writes_parts(values: Values) -> bool:
+    return is_folder(values["output"])
+
+
+def _draws_thumbnails(values: Values) -> bool:
+    return bool(values["thumbnail"])
+
+
+REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
+    "classify": (
+        _LOUD, _CACHE, _LISTED, _TABLES, _CLUSTER,
+        Requirement(("part_size",), _IN_PARTS, _writes_parts),
+        Requirement(("overwrite",), "with -o", lambda values: values["output"] is not None),
+    ),
+    "sort": (_needs_no("undo", "copy", "link", "move", "root"),),
+    "evaluate": (
+        _LOUD, _CACHE,
+        _needs_no("truth", *_MODEL_OPTIONS),
+        Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
+    ),
+    "matrix": (_LOUD, _CACHE, _LISTED, _TABLES),
+    "report": (Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),),
+    "train": (
+        _needs_no("resume", "force"),
+        _needs_no("from_scratch", "model", "pretrained", "interpolate", *_LOCKS),
+        Requirement(
+            ("unlocked_layers",), "with --lock-image or --lock-text",
+            lambda values: values["resume"] or any(values[name] for name in _LOCKS),
+        ),
+        Requirement(("patience",), "with pairs held out; see --validation", lambda values: not _is_nothing(values)),
+    ),
+    "export text": (_LOUD, _needs_no("no_cache", "cache_dir")),
+    "export images": (
+        _LOUD, _CACHE, _LISTED, _TABLES, _CLUSTER,
+        Requirement(("part_size", "form", "resume", "overwrite"), _IN_PARTS, _writes_parts),
+    ),
+}  # fmt: skip
+"""By command. Options that are not named work by themselves, or are checked where their values are read."""
+
+
+def _is_nothing(values: Values) -> bool:
+    """Tell whether ``--validation`` asks for a share of 0."""
+    try:
+        return float(values["validation"]) == 0.0
+    except (TypeError, ValueError):
+        return False
+
+
+def unmet(command: str, given: Iterable[str], values: Values) -> tuple[str, str] | None:
+    """Return the first of the given parameters that would be ignored, and what it needs."""
+    named = list(given)
+    for requirement in REQUIREMENTS.get(command, ()):
+        for option in requirement.options:
+            if option in named and not requirement.is_met(values):
+                return option, requirement.condition
+    return None
+
+
+class CheckedCommand(TyperCommand):
+    """A command that refuses options that it would ignore."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Check the options, then run the command."""
+        given = [name for name in ctx.params if _is_given(ctx, name)]
+        command = " ".join(ctx.command_path.split()[1:])
+        if (found := unmet(command, given, ctx.params)) is not None:
+            option, condition = found
+            parameter = next(each for each in self.params if each.name == option)
+            name = next(name for name in (*parameter.opts, *parameter.secondary_opts) if name.startswith("--"))
+            raise _UsageError(f"{name} only works {condition}", ctx=ctx)
+        return super().invoke(ctx)
+
+
+def _is_given(context: Any, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -1,0 +1,100 @@
+"""What is shown while a model is trained."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from clipcli.cli.messages import Messages
+
+if TYPE_CHECKING:
+    from clipcli.training.pairs import LeftOut
+    from clipcli.training.validation import Validation
+
+__all__ = ["TrainingProgress", "measures_line"]
+
+_SHOWN = 10  # pairs left out that are told one by one
+
+
+class TrainingProgress:
+    """Shows how a run goes: bars on a terminal, else a line an epoch; on stderr."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self._progress: Any = None
+        if not messages.quiet and sys.stderr.isatty():
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            from clipcli.terminal import console
+
+            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+            self._progress = Progress(*columns, console=console(sys.stderr), transient=True)
+            self._task = self._progress.add_task("", total=None)
+            self._progress.start()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+
+    def warn(self, text: str) -> None:
+        """Say a warning."""
+        self._messages.warn(text)
+
+    def left_out(self, rows: Sequence[LeftOut]) -> None:
+        """Say which pairs cannot be used: the first of them."""
+        for row in rows[:_SHOWN]:
+            (self._messages.warn if row.used else self._messages.error)(str(row))
+        if len(rows) > _SHOWN:
+            self._messages.warn(f"{len(rows) - _SHOWN} more pairs like these; all are in training/left_out.jsonl")
+
+    def checking(self, items: Iterable[Any], count: int) -> Iterator[Any]:
+        """Show how far the images are checked."""
+        for done, item in enumerate(items, start=1):
+            self._show("checking the images", done, count)
+            yield item
+
+    def begin(self, record: Mapping[str, Any], done: int) -> None:
+        """Say what the run begins with."""
+        settings = record["settings"]
+        how = "from scratch" if record["from_scratch"] else "from its weights"
+        self._say(f"{record['model']}, {how}: {record['train']} images to train on, {record['validation']} held out")
+        self._say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if value))
+        if done:
+            self._say(f"going on after step {done}")
+
+    def step(self, row: Mapping[str, Any], steps: int) -> None:
+        """Show the loss of a step."""
+        self._show(
+            f"epoch {row['epoch']}  loss {row['loss']:.3f}  {row['pairs_per_second']:.0f} pairs/s", row["step"], steps
+        )
+
+    def epoch(self, epoch: int, epochs: int, validation: Validation | None, best: bool) -> None:
+        """Say what was measured after an epoch."""
+        if validation is not None:
+            name = f"epoch {epoch}/{epochs}" if epoch else "start"
+            self._say(f"{name:>12}  {measures_line(validation.as_json)}{'  *' if best and epoch else ''}")
+
+    def _say(self, text: str) -> None:
+        if not self._messages.quiet:
+            from clipcli.textfiles import one_line
+
+            if self._progress is not None:
+                self._progress.console.print(one_line(text), markup=False, soft_wrap=True)
+            else:
+                self._messages.note(one_line(text))
+
+    def _show(self, text: str, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, description=text, completed=done, total=total)
+
+
+def measures_line(values: Mapping[str, float]) -> str:
+    """Return the measures of one state of the weights on one line."""
+    texts = [
+        f"loss {values['loss']:.3f}",
+        f"image→text {values['image_recall_1']:.1%}/{values['image_recall_5']:.1%}",
+        f"text→image {values['text_recall_1']:.1%}/{values['text_recall_5']:.1%}",
+    ]
+    return "  ".join([*texts, *([f"accuracy {values['accuracy']:.1%}"] if "accuracy" in values else [])])

@@ -1,0 +1,66 @@
+"""Keeping two runs from writing the same output at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from clipcli.errors import OutputError
+
+__all__ = ["OutputLock", "locked"]
+
+
+class OutputLock:
+    """The right to write one output, until :meth:`release` or the end of the process, however that comes.
+
+    Parameters
+    ----------
+    output
+        The file or folder that is written, for messages.
+    file
+        The lock's own file, which is removed when the lock is released.
+
+    Raises
+    ------
+    OutputError
+        If another process has the lock, or its file cannot be made.
+    """
+
+    def __init__(self, output: Path, file: Path) -> None:
+        if not file.absolute().parent.is_dir():
+            raise OutputError(f"{output}: cannot be written (no such folder)")
+        self._file, self._lock = file, FileLock(file)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise OutputError(f"{output}: another run is writing it at this moment; name another one") from None
+        except (OSError, NotImplementedError) as problem:
+            reason = getattr(problem, "strerror", None) or problem
+            raise OutputError(f"{output}: cannot be written ({reason})") from None
+
+    def release(self) -> None:
+        """Let others write the output, and remove the lock's own file."""
+        with suppress(OSError):  # some systems remove no open file; there filelock does it
+            self._file.unlink(missing_ok=True)
+        self._lock.release()
+
+
+@contextmanager
+def locked(*outputs: Path | None) -> Iterator[None]:
+    """Hold the locks of files and folders while they are written; pipes and devices need none.
+
+    Raises
+    ------
+    OutputError
+        If another run is writing one of them.
+    """
+    with ExitStack() as held:
+        for output in outputs:
+            if output is not None and (output.is_dir() or output.is_file() or not output.exists()):
+                in_folder, beside = output / ".clipcli.lock", output.with_name(output.name + ".partial.lock")
+                lock = OutputLock(output, in_folder if output.is_dir() else beside)
+                held.callback(lock.release)
+        yield

@@ -1,0 +1,243 @@
+"""One rule for runs that are resumed, refused, cut short or shared, whatever the command writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from clipcli.locks import locked
+from conftest import RunHere, lines_of
+
+LABELS = ("-l", "cat", "-l", "cup of coffee")
+
+
+@pytest.fixture
+def model(tiny_clip: Path) -> tuple[str, str]:
+    return ("--model", f"local-dir:{tiny_clip}")
+
+
+@pytest.fixture
+def album(tmp_path: Path, photos: dict[str, Path]) -> Path:
+    """Two photos and a broken one."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    shutil.copy(photos["cat"], folder / "1.png")
+    shutil.copy(photos["coffee"], folder / "2.png")
+    (folder / "3.jpg").write_bytes(photos["rocket"].read_bytes()[:5000])
+    return folder
+
+
+# --- resuming what is complete --------------------------------------------------------------------------------
+
+OUTPUTS = ("r.jsonl", "r.csv", "r.tsv", "r.parquet", "parts/")
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_complete_run_with_failures_ends_with_the_same_exit_code_when_resumed(
+    output: str, run_here: RunHere, album: Path, model: tuple[str, str]
+) -> None:
+    command = ("classify", album, *LABELS, *model, "-o", output)
+    first, again = run_here(command, (*command, "--resume"))
+    assert (first.returncode, again.returncode) == (1, 1)
+    assert f"warning: {output}: complete already, nothing was left to do" in lines_of(again.stderr)
+    assert lines_of(first.stderr)[-1] == lines_of(again.stderr)[-1] == "warning: 1 of 3 images failed"
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_complete_run_without_failures_ends_with_0_when_resumed(
+    output: str, run_here: RunHere, album: Path, model: tuple[str, str]
+) -> None:
+    (album / "3.jpg").unlink()
+    command = ("classify", album, *LABELS, *model, "-o", output)
+    first, again = run_here(command, (*command, "--resume"))
+    assert (first.returncode, again.returncode) == (0, 0)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("-l", "dog"), "labels: number 3 was 'nothing', now 'dog'"),
+        (("-t", "art of {label}"), "prompts: number 1 was 'a photo of a cat', now 'art of cat'"),
+        (("--min-margin", "0.5"), "least margin: None, now 0.5"),
+        (("--top-k", "2"), "top_k"),
+        (("--model", "pocket"), "model: local-dir:"),
+    ],
+    ids=["labels", "templates", "threshold", "top-k", "model"],
+)
+def test_a_complete_run_is_not_taken_for_one_with_other_settings(
+    change: tuple[str, str], told: str, output: str, run_here: RunHere, album: Path, model: tuple[str, str]
+) -> None:
+    command = ("classify", album, *LABELS, *model, "--top-k", "1", "-o", output)
+    first, again = run_here(command, (*command, *change, "--resume"))
+    assert (first.returncode, again.returncode, again.stdout) == (1, 2, "")
+    (line,) = (line for line in lines_of(again.stderr) if line.startswith("error"))
+    assert told in line
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_complete_run_is_not_taken_for_one_over_other_inputs(
+    output: str, run_here: RunHere, album: Path, model: tuple[str, str], photos: dict[str, Path]
+) -> None:
+    command = ("classify", album, *LABELS, *model, "-o", output)
+    assert run_here(command)[0].returncode == 1
+    shutil.copy(photos["flower"], album / "2b.jpg")
+    (again,) = run_here((*command, "--resume"))
+    assert (again.returncode, "complete already" in again.stderr) == (2, False)
+    assert "the inputs changed since the" in again.stderr
+
+
+def test_results_of_another_program_are_not_taken_for_a_complete_run(
+    run_here: RunHere, album: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "r.csv").write_text("path,label\n")
+    (done,) = run_here(("classify", album, *LABELS, *model, "-o", "r.csv", "--resume"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: cannot resume r.csv: no r.csv.run.json says what its results were made with")
+    assert (tmp_path / "r.csv").read_text() == "path,label\n"
+
+
+@pytest.mark.parametrize("output", ["r.jsonl", "r.json", "r.csv", "r.parquet"])
+def test_the_record_beside_results_says_what_they_were_made_with(
+    output: str, run_here: RunHere, album: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    run_here(("classify", album, *LABELS, *model, "-o", output))
+    record = json.loads((tmp_path / f"{output}.run.json").read_text("utf-8"))
+    assert record["state"] == "complete"
+    assert (record["records"], record["failures"]) == (3, 1)
+    assert record["settings"]["labels"] == ["cat", "cup of coffee"]
+    assert record["settings"]["model"] == model[1]
+
+
+# --- where results cannot go --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def results(tmp_path: Path, photos: dict[str, Path]) -> Path:
+    """A results file, and a folder with a folder for each class."""
+    for name in ("cat", "coffee"):
+        (tmp_path / "classes" / name).mkdir(parents=True)
+        shutil.copy(photos[name], tmp_path / "classes" / name / f"{name}.png")
+    file = tmp_path / "results.csv"
+    lines = (f"{photos[name]},{name},0.9,0.3,pocket,,fp32,,\n" for name in ("cat", "coffee"))
+    header = "path,label,probability,similarity,model,pretrained,precision,error_type,error_message\n"
+    file.write_text(header + "".join(lines), "utf-8")
+    return file
+
+
+WRITERS = {
+    "classify jsonl": ("classify", "classes", *LABELS, "-o", "OUT.jsonl"),
+    "classify json": ("classify", "classes", *LABELS, "-o", "OUT.json"),
+    "classify parquet": ("classify", "classes", *LABELS, "-o", "OUT.parquet"),
+    "export text npy": ("export", "text", *LABELS, "-o", "OUT.npy"),
+    "export text safetensors": ("export", "text", *LABELS, "-o", "OUT.safetensors"),
+    "export text csv": ("export", "text", *LABELS, "-o", "OUT.csv"),
+    "export images npy": ("export", "images", "classes", "-o", "OUT.npy"),
+    "export images npz": ("export", "images", "classes", "-o", "OUT.npz"),
+    "export images parquet": ("export", "images", "classes", "-o", "OUT.parquet"),
+    "export images jsonl": ("export", "images", "classes", "-o", "OUT.jsonl"),
+    "matrix csv": ("matrix", "classes", "-x", "a cat", "-x", "coffee", "-o", "OUT.csv"),
+    "matrix npz": ("matrix", "classes", "-x", "a cat", "-x", "coffee", "-o", "OUT.npz"),
+    "matrix plot": ("matrix", "classes", "-x", "a cat", "-x", "coffee", "--plot", "OUT.png"),
+    "evaluate json": ("evaluate", "classes", "--json", "OUT.json"),
+    "report": ("report", "results.csv", "-o", "OUT.html"),
+}
+_NO_MODEL = ("report",)
+
+
+def writing(name: str, model: tuple[str, str], place: str = "") -> tuple[object, ...]:
+    """The command line of a writer; ``place`` replaces OUT."""
+    line = [part.replace("OUT", place or "out") for part in WRITERS[name]]
+    return (*line, *(() if name in _NO_MODEL else model))
+
+
+def outcome(line: tuple[object, ...]) -> Path:
+    """Where a command line writes."""
+    return Path(next(part for part in map(str, line) if Path(part).stem == "out"))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_ends_with_one_line_that_names_the_file(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing(name, model)
+    (tmp_path / outcome(line)).symlink_to("/dev/full")
+    (done,) = run_here(line)
+    errors = [told for told in lines_of(done.stderr) if told.startswith("error")]
+    assert (done.returncode, len(errors)) == (2, 1), done.stderr
+    assert str(outcome(line)) in errors[0]
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_folder_in_place_of_the_file_is_refused_and_left_alone(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing(name, model)
+    (tmp_path / outcome(line)).mkdir()
+    (done,) = run_here(line)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert f"{outcome(line)}: is a folder" in done.stderr
+    assert list((tmp_path / outcome(line)).iterdir()) == []
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_folder_that_does_not_exist_is_named(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str]
+) -> None:
+    line = writing(name, model, "nowhere/out")
+    (done,) = run_here(line)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert "nowhere/out" in done.stderr
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_two_runs_never_write_one_file(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing(name, model)
+    with locked(tmp_path / outcome(line)):
+        (refused,) = run_here(line)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"{outcome(line)}: another run is writing it at this moment" in refused.stderr
+    assert not list(tmp_path.glob("*.lock"))
+
+
+@pytest.mark.parametrize("folder", ["--plots", "-o"])
+def test_two_runs_never_write_one_folder(
+    folder: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "both").mkdir()
+    if folder == "--plots":
+        line: tuple[object, ...] = ("evaluate", "classes", *model, "--plots", "both")
+    else:
+        line = ("classify", "classes", *LABELS, *model, "-o", "both/")
+    with locked(tmp_path / "both"):
+        (refused,) = run_here(line)
+    assert refused.returncode == 2
+    assert "both: another run is writing it at this moment" in refused.stderr
+
+
+PIPED = ("classify jsonl", "classify json", "export text csv", "export images jsonl", "matrix csv", "report")
+
+
+@pytest.mark.parametrize("name", PIPED)
+def test_a_named_pipe_is_written_to_and_stays_one(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing(name, model)
+    pipe = tmp_path / outcome(line)
+    os.mkfifo(pipe)
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    (done,) = run_here(line)
+    reader.join(60)
+    assert done.returncode == 0, done.stderr
+    assert len(found[0]) > 100
+    assert pipe.is_fifo()
