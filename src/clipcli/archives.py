@@ -6,13 +6,15 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clipcli.errors import ImageError
+from clipcli.exclusion import Exclusion
 from clipcli.images import MAX_BYTES, SIGNATURE_BYTES, has_image_suffix, looks_like_image, too_many_bytes
-from clipcli.items import BadInput, Input, MemberInput
-from clipcli.remote import is_remote, open_url
+from clipcli.items import BadInput, Input, MemberInput, shown_name
+from clipcli.locations import is_remote, path_part
+from clipcli.remote import open_url
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,7 +26,7 @@ _SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 def is_archive(name: str) -> bool:
     """Tell by its name whether a file is an archive."""
-    return name.lower().endswith(_SUFFIXES)
+    return path_part(name).lower().endswith(_SUFFIXES)
 
 
 class StrictHeader(tarfile.TarInfo):
@@ -46,7 +48,11 @@ class Archive:
     """A tar archive on disk or in a store; its members are named ARCHIVE/MEMBER."""
 
     name: str
-    path: str
+    path: str = field(repr=False)
+    exclusion: Exclusion = field(default=Exclusion(), repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", shown_name(self.name, self.path))
 
     def inputs(self) -> Iterator[Input]:
         """Yield the images in it; what is damaged ends it with a failure that has the archive's name."""
@@ -59,6 +65,8 @@ class Archive:
                 while (member := members.next()) is not None:
                     vars(members)["members"] = []  # before Python 3.13, all that was read is kept there
                     count += 1
+                    if not member.isfile() or not self.exclusion.lets_in(member.name):
+                        continue
                     item = _member(f"{self.name}/{member.name}", member, members)
                     if item is not None:
                         yield item
@@ -73,8 +81,7 @@ class Archive:
 
 
 def _member(name: str, member: tarfile.TarInfo, members: tarfile.TarFile) -> Input | None:
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in member.name.split("/"))
-    file = None if hidden or not member.isfile() else members.extractfile(member)
+    file = members.extractfile(member)
     if file is None:
         return None
     if member.size > MAX_BYTES:

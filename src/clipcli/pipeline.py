@@ -22,6 +22,7 @@ from clipcli.decoding import pixels_of, read_input
 from clipcli.errors import ImageError
 from clipcli.images import to_rgb
 from clipcli.items import BadInput, FileInput, is_input
+from clipcli.network_policy import is_forbidden, network_forbidden_in
 from clipcli.preprocess import Preprocessing
 from clipcli.store import EmbeddingStore, FileStamp, content_key
 from clipcli.zeroshot import normalise
@@ -161,9 +162,12 @@ def embed_images(
     may_decode = threading.Event()
     may_decode.set()
 
+    forbidden = is_forbidden()
+
     def prepare(item: Item) -> _Ready | ImageError:
         assert encoder is not None  # noqa: S101 - opened before the first task is handed out
-        return _prepared(item, cached, encoder, may_decode)
+        with network_forbidden_in(forbidden=forbidden):
+            return _prepared(item, cached, encoder, may_decode)
 
     executor = ThreadPoolExecutor(plan.workers, thread_name_prefix="decode")
     queue: deque[tuple[Item, FloatArray | Future[_Ready | ImageError]]] = deque()

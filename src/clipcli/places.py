@@ -12,7 +12,8 @@ from filelock import FileLock, Timeout
 
 from clipcli.errors import ImageError, OutputError
 from clipcli.files import replacing
-from clipcli.remote import attempted, filesystem, is_remote, path_in, reason_of
+from clipcli.locations import is_remote
+from clipcli.remote import attempted, filesystem, path_in, reason_of
 
 _MANY = 1 << 30  # bytes, more than any file here has
 

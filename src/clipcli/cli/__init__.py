@@ -13,6 +13,7 @@ import typer
 from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
 from clipcli.cli.messages import Messages
 from clipcli.errors import ClipcliError
+from clipcli.network_policy import process_policy
 
 __all__ = ["build_app", "main", "run"]
 
@@ -87,7 +88,8 @@ def run(arguments: list[str]) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell programmers is no news for people
     try:
-        outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
+        with process_policy():
+            outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
         sys.stdout.flush()
         if outcome == EXIT_INTERRUPTED:  # some versions of Typer return the code, others raise
             raise KeyboardInterrupt

@@ -144,7 +144,7 @@ def classify(
         offline=offline, warn=messages.warn,
     )  # fmt: skip
     _tell_text(classifier, messages)
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, offline)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column)
     with open_engine(
         classifier, cluster, lambda precision: classifier.ranker(precision).results,
         lambda items, even_batches: classifier.classify(items, even_batches=even_batches),

@@ -157,7 +157,7 @@ def export_images(
         batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
         cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
     )  # fmt: skip
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, offline)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column)
     with open_engine(
         embedder, cluster, lambda _: image_rows, lambda items, even: _rows(embedder, items, even)
     ) as working:

@@ -62,6 +62,14 @@ def _complete_prompts(incomplete: str) -> list[str]:
     return [name for name in builtin_set_names() if name.startswith(incomplete)]
 
 
+def _forbid_network(offline: bool) -> bool:
+    """Forbid the network to the whole process, so that no command has to remember the option."""
+    from clipcli.network_policy import forbid_in_process
+
+    forbid_in_process(offline)
+    return offline
+
+
 LabelsFile = Annotated[
     Path | None,
     typer.Option(
@@ -169,7 +177,13 @@ PartSize = Annotated[
 ]  # fmt: skip
 Offline = Annotated[
     bool,
-    typer.Option("--offline", envvar="CLIPCLI_OFFLINE", rich_help_panel=_MODEL, help="Never use the network."),
+    typer.Option(
+        "--offline",
+        envvar="CLIPCLI_OFFLINE",
+        rich_help_panel=_MODEL,
+        callback=_forbid_network,
+        help="Never use the network.",
+    ),
 ]
 BatchSize = Annotated[
     int | None,

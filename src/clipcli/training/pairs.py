@@ -6,22 +6,23 @@ each epoch: so no batch holds the same image twice.
 
 from __future__ import annotations
 
-import csv
 import glob
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clipcli.archives import StrictHeader
+from clipcli.delimited import JSON_LINES, PathBase, read_delimited, read_json_lines
 from clipcli.errors import InputError
 from clipcli.images import has_image_suffix
+from clipcli.items import shown_name
+from clipcli.locations import is_remote
 from clipcli.records import printable
-from clipcli.textfiles import is_unicode, tsv_cell, unguarded
-from clipcli.truth import beside
+from clipcli.textfiles import decode_text, is_unicode, numbered_lines, open_text
 from clipcli.walk import walk
 
 __all__ = ["Example", "ImageFile", "LeftOut", "Pairs", "read_pairs"]
@@ -30,7 +31,7 @@ _PATHS = ("path", "filepath", "file_name", "image")
 _CAPTIONS = ("caption", "title", "text")
 _LABELS = ("label",)
 _TABLES = (".csv", ".tsv")
-_LINES = (".jsonl", ".ndjson")
+_LONGEST_TEXT = 1 << 20  # bytes of captions that are read: no more is anybody's caption
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,9 @@ def _read(source: str) -> Iterator[Example | LeftOut]:
         return (item for shard in shards for item in _from_shard(shard))
     if not path.exists():
         raise InputError(f"{source}: no such file or folder")
-    if suffix in _TABLES:
-        return _from_rows(path, _table_rows(path))
-    if suffix in _LINES:
-        return _from_rows(path, _json_rows(path))
-    kinds = ", ".join((*_TABLES, *_LINES, ".tar"))
+    if suffix in (*_TABLES, *JSON_LINES):
+        return _rows_of(path)
+    kinds = ", ".join((*_TABLES, *JSON_LINES, ".tar"))
     raise InputError(f"{source}: pairs are a folder or one of {kinds} (a compressed archive must be unpacked)")
 
 
@@ -184,7 +183,7 @@ def _braces(pattern: str) -> list[str]:
 Row = tuple[str, dict[str, Any]]
 
 
-def _from_rows(table: Path, rows: Iterable[Row]) -> Iterator[Example | LeftOut]:
+def _from_rows(base: PathBase, rows: Iterable[Row]) -> Iterator[Example | LeftOut]:
     for where, row in rows:
         name = _text(row, _PATHS)
         label = _text(row, _LABELS) or None
@@ -197,8 +196,10 @@ def _from_rows(table: Path, rows: Iterable[Row]) -> Iterator[Example | LeftOut]:
             yield LeftOut(where, name, "the caption is empty")
         elif not all(is_unicode(text) for text in (*captions, label or "")):
             yield LeftOut(where, name, "the caption is not valid Unicode text")
+        elif is_remote(name):
+            yield LeftOut(where, shown_name(name), "remote URL: training reads files on this machine (copy it here)")
         else:
-            yield Example(name, ImageFile(beside(table, name)), where, captions, label)
+            yield Example(name, ImageFile(base.locate(name)), where, captions, label)
 
 
 def _text(row: dict[str, Any], columns: tuple[str, ...]) -> str:
@@ -212,34 +213,22 @@ def _captions(row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text.strip() for text in texts if isinstance(text, str) and text.strip()))
 
 
-def _table_rows(table: Path) -> Iterator[Row]:
-    tabs = table.suffix.lower() == ".tsv"
-    read: Callable[[str], str] = tsv_cell if tabs else unguarded
+def _rows_of(table: Path) -> Iterator[Example | LeftOut]:
+    lines = table.suffix.lower() in JSON_LINES
     try:
-        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(file)
-            known = [name.strip().lower() for name in reader.fieldnames or ()]
-            reader.fieldnames = known
-            if not set(known) & set(_PATHS) or not set(known) & {*_CAPTIONS, *_LABELS}:
+        with table.open("rb") as raw, open_text(raw) as file:
+            read = read_json_lines(file, str(table)) if lines else read_delimited(file, str(table))
+            known = [name.strip().lower() for name in read.columns]
+            if not lines and (not set(known) & set(_PATHS) or not set(known) & {*_CAPTIONS, *_LABELS}):
                 raise InputError(
                     f"{table}: needs a column 'path', and 'caption' or 'label'; it has: {', '.join(known) or 'none'}"
                 )
-            for row in reader:
-                yield f"{table}:{reader.line_num}", {name: read(cell) for name, cell in row.items() if name and cell}
-    except OSError as problem:
-        raise InputError(f"{table}: {problem.strerror or problem}") from None
-    except (csv.Error, ValueError) as problem:
-        raise InputError(f"{table}: not a table of paths and captions ({problem})") from None
-
-
-def _json_rows(file: Path) -> Iterator[Row]:
-    try:
-        with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield f"{file}:{number}", _json_row(line)
-    except OSError as problem:
-        raise InputError(f"{file}: {problem.strerror or problem}") from None
+            base = PathBase(str(table), own=read.own is not None)
+            rows = ((f"{table}:{number}", cells) for number, cells in read.rows)
+            named = ((where, {name.strip().lower(): cell for name, cell in cells.items()}) for where, cells in rows)
+            yield from _from_rows(base, rows if lines else named)
+    except (OSError, UnicodeError) as problem:
+        raise InputError(f"{table}: {getattr(problem, 'strerror', None) or problem}") from None
 
 
 def _json_row(line: str) -> dict[str, Any]:
@@ -279,9 +268,10 @@ def _with_sidecar(image: str, known: set[str]) -> Example | LeftOut:
     if text not in known:
         return LeftOut(image, image, f"no {os.path.basename(text)} beside it")  # noqa: PTH119
     try:
-        with open(text, encoding="utf-8-sig") as file:  # noqa: PTH123
-            captions = tuple(dict.fromkeys(line.strip() for line in file if line.strip()))
-    except (OSError, UnicodeDecodeError):
+        with open(text, "rb") as file:  # noqa: PTH123
+            lines = numbered_lines(decode_text(file.read(_LONGEST_TEXT)))
+            captions = tuple(dict.fromkeys(line for _, line in lines))
+    except (OSError, UnicodeError):
         return LeftOut(text, image, "cannot be read as UTF-8 text")
     if not captions:
         return LeftOut(text, image, "the caption is empty")
@@ -314,6 +304,15 @@ def _from_shard(archive: str) -> Iterator[Example | LeftOut]:
 
 def _sample(archive: str, key: str, sample: dict[str, tarfile.TarInfo], members: tarfile.TarFile) -> Example | LeftOut:
     where = f"{archive}/{key}"
+    try:
+        return _readable_sample(archive, where, sample, members)
+    except UnicodeError:
+        return LeftOut(where, where, "its caption cannot be read as UTF-8 text")
+
+
+def _readable_sample(
+    archive: str, where: str, sample: dict[str, tarfile.TarInfo], members: tarfile.TarFile
+) -> Example | LeftOut:
     image = next((member for suffix, member in sample.items() if has_image_suffix(f"x.{suffix}")), None)
     if image is None:
         return LeftOut(where, where, "no image in this sample")
@@ -328,4 +327,4 @@ def _sample(archive: str, key: str, sample: dict[str, tarfile.TarInfo], members:
 
 def _member_text(members: tarfile.TarFile, member: tarfile.TarInfo | None) -> str:
     file = members.extractfile(member) if member is not None else None
-    return file.read().decode("utf-8", errors="replace").strip() if file is not None else ""
+    return decode_text(file.read(_LONGEST_TEXT)).strip() if file is not None else ""
