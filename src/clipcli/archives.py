@@ -19,8 +19,15 @@ from clipcli.remote import open_url
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Archive", "StrictHeader", "is_archive"]
+__all__ = ["DAMAGE", "Archive", "StrictHeader", "is_archive"]
 
+_DESCRIBING = (  # headers whose "file" describes the next member, and is read into memory
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+)  # fmt: skip
+_LONGEST_DESCRIPTION = 1 << 20
+DAMAGE = (
+    tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError, LookupError, RecursionError,
+)  # fmt: skip
 _SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -30,13 +37,27 @@ def is_archive(name: str) -> bool:
 
 
 class StrictHeader(tarfile.TarInfo):
-    """A member's header; without one, and without the mark of the end, an archive is damaged."""
+    """A member's header; without one, and without the mark of the end, an archive is damaged.
+
+    So is one whose sizes lie: below nought, which sends a reader back for ever, or names that fill the memory.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a header, and check the size it gives before anything acts on it."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.size < 0 or (found.type in _DESCRIBING and found.size > _LONGEST_DESCRIPTION):
+            raise tarfile.InvalidHeaderError("a size that cannot be")  # type: ignore[attr-defined]
+        return found
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
         """Read the next header; left alone, tarfile takes most damage for the end."""
         try:
-            return super().fromtarfile(archive)
+            found = super().fromtarfile(archive)
+            if found.size < 0 or archive.offset < found.offset:
+                raise tarfile.ReadError("a size that cannot be")
+            return found
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.HeaderError as problem:
@@ -74,7 +95,7 @@ class Archive:
             yield BadInput(self.name, problem)
         except PermissionError as problem:
             yield BadInput(self.name, ImageError("unreadable", problem.strerror or "permission denied"))
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as problem:
+        except DAMAGE as problem:
             reason = getattr(problem, "strerror", None) or " ".join(str(problem).split())
             message = f"damaged archive ({reason}); {count} members came before the damage"
             yield BadInput(self.name, ImageError("truncated", message))

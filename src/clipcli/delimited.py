@@ -195,6 +195,11 @@ class PathBase:
                 return found
         return os.path.join(self._folder or self._folders[0], name)  # noqa: PTH118
 
+    def look_for(self, name: str) -> None:
+        """Let a name decide about the folder, if none did before; whatever it is, also a URL."""
+        if self._folder is None and not is_remote(name):
+            self.locate(name)
+
     def _existing(self, folder: str, name: str) -> str | None:
         r"""Return a file's path if it is there; clipcli's tables show bytes that are no text as ``\xff``."""
         names = [name]

@@ -11,8 +11,9 @@ from urllib.parse import quote, unquote
 
 __all__ = ["redacted", "redacted_foreign", "redacted_reference"]
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_URL = re.compile(_SCHEME.pattern + r"[^\s\"<>]*")
+# The second kind is what is left of a URL that was taken for a path.
+_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\b(?:https?|s3a?|gcs|gs|az|abfss?|wasbs?|ftps?):/)", re.IGNORECASE)
+_URL = re.compile(_SCHEME.pattern + r"[^\s\"<>]*", re.IGNORECASE)
 _TRAILING = "'`)]},.;:!…"  # what a sentence puts behind a URL
 _CONTAINERS = ("abfs", "abfss", "az", "wasb", "wasbs")  # CONTAINER@ACCOUNT is no user there
 
@@ -45,7 +46,7 @@ _HEADER = re.compile(
 
 def redacted(text: str) -> str:
     """Return a text with the secrets taken out of every URL in it; any other text comes back as it is."""
-    return _URL.sub(_redacted_match, text) if "://" in text else text
+    return _URL.sub(_redacted_match, text) if ":/" in text else text
 
 
 def _redacted_match(found: re.Match[str]) -> str:
@@ -66,8 +67,10 @@ def redacted_reference(name: str) -> str:
 
 
 def _redacted_url(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
-    return f"{scheme}{mark}{_without_secrets(_without_user(scheme.lower(), rest))}"
+    mark = _SCHEME.match(url)
+    assert mark is not None  # noqa: S101 - whoever calls looked for it
+    rest = url[mark.end() :]
+    return mark[0] + _without_secrets(_without_user(mark[0].partition(":")[0].lower(), rest))
 
 
 def _without_user(scheme: str, rest: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipcli.delimited import PathBase, Table, read_delimited
 from clipcli.errors import InputError, LabelError
+from clipcli.exclusion import Exclusion
 from clipcli.inputs import BadInput, FileInput, Input, Source, discover
 from clipcli.labels import Label
 from clipcli.reading import ReadRecord
@@ -27,7 +29,11 @@ class LabelledImage:
     label: str
 
 
-def read_truth(source: Path, warn: Warn = lambda _: None) -> list[LabelledImage]:
+def read_truth(
+    source: Path,
+    warn: Warn = lambda _: None,
+    exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
+) -> list[LabelledImage]:
     """Read what is known of some images.
 
     Parameters
@@ -37,6 +43,8 @@ def read_truth(source: Path, warn: Warn = lambda _: None) -> list[LabelledImage]
         with columns ``path`` and ``label``. For its paths see :class:`~clipcli.delimited.PathBase`.
     warn
         Called with a line about what was left out.
+    exclusion
+        What to pass over.
 
     Raises
     ------
@@ -44,11 +52,13 @@ def read_truth(source: Path, warn: Warn = lambda _: None) -> list[LabelledImage]
         If there is no such thing, or nothing labelled in it.
     """
     if source.is_dir():
-        labelled = _from_folder(source, warn)
+        labelled = _from_folder(source, warn, exclusion)
+    elif re.match(r"\w{2,}:/", source.as_posix()):
+        raise InputError(f"cannot read {source}: the truth is a table or folder on this machine (copy it here)")
     elif not source.exists():
         raise InputError(f"{source}: no such file or folder")
     elif source.suffix.lower() in (".csv", ".tsv"):
-        labelled = _from_table(source)
+        labelled = [each for each in _from_table(source) if not exclusion.leaves_out_named(each.image.name)]
     elif source.suffix.lower() in (".jsonl", ".json", ".parquet"):
         raise InputError(f"{source}: results don't say what is true; name that with --truth")
     else:
@@ -58,11 +68,11 @@ def read_truth(source: Path, warn: Warn = lambda _: None) -> list[LabelledImage]
     return labelled
 
 
-def _from_folder(root: Path, warn: Warn) -> list[LabelledImage]:
+def _from_folder(root: Path, warn: Warn, exclusion: Exclusion) -> list[LabelledImage]:
     labelled: list[LabelledImage] = []
     classless = 0
     prefix = len(os.fspath(root).rstrip(os.sep)) + 1 if os.fspath(root) != "." else 2
-    for item in discover(Source((os.fspath(root),))):
+    for item in discover(Source((os.fspath(root),), exclusion=exclusion)):
         head, separator, _ = item.name[prefix:].partition(os.sep)
         if separator:
             labelled.append(LabelledImage(item, head))

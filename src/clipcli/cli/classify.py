@@ -87,6 +87,8 @@ def classify(
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
     image_column: options.ImageColumn = None,
+    exclude: options.Exclude = None,
+    include_hidden: options.IncludeHidden = False,
     ray_address: options.RayAddress = None,
     ray_actors: options.RayActors = None,
     ray_gpus: options.RayGpus = None,
@@ -129,6 +131,7 @@ def classify(
     if text_embeddings is not None and (labels or label or template or prompts):
         raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
     from clipcli.classifier import Classifier
+    from clipcli.exclusion import Exclusion
     from clipcli.inputs import Source
     from clipcli.labels import load_labels
     from clipcli.zeroshot import Thresholds
@@ -144,7 +147,8 @@ def classify(
         offline=offline, warn=messages.warn,
     )  # fmt: skip
     _tell_text(classifier, messages)
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column)
+    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
     with open_engine(
         classifier, cluster, lambda precision: classifier.ranker(precision).results,
         lambda items, even_batches: classifier.classify(items, even_batches=even_batches),

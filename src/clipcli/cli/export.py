@@ -129,6 +129,8 @@ def export_images(
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
     image_column: options.ImageColumn = None,
+    exclude: options.Exclude = None,
+    include_hidden: options.IncludeHidden = False,
     ray_address: options.RayAddress = None,
     ray_actors: options.RayActors = None,
     ray_gpus: options.RayGpus = None,
@@ -146,6 +148,7 @@ def export_images(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.embedder import Embedder
+    from clipcli.exclusion import Exclusion
     from clipcli.export_images import image_rows
     from clipcli.inputs import Source
 
@@ -157,7 +160,8 @@ def export_images(
         batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
         cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
     )  # fmt: skip
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column)
+    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
     with open_engine(
         embedder, cluster, lambda _: image_rows, lambda items, even: _rows(embedder, items, even)
     ) as working:

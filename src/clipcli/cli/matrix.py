@@ -65,6 +65,8 @@ def matrix(
     offline: options.Offline = False,
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
+    exclude: options.Exclude = None,
+    include_hidden: options.IncludeHidden = False,
     batch_size: options.BatchSize = None,
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
@@ -83,6 +85,7 @@ def matrix(
     messages = Messages(quiet=quiet, verbose=verbose)
     _check_outputs(output, plot, [*inputs, texts_file, pretrained])
     from clipcli.classifier import Classifier
+    from clipcli.exclusion import Exclusion
     from clipcli.inputs import Source
     from clipcli.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
     from clipcli.prompts import resolve_templates
@@ -96,7 +99,8 @@ def matrix(
         engine=engine, batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
         cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
     )  # fmt: skip
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column)
+    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, exclusion=exclusion)
     files, cosines, failed = _similarities(classifier, source, messages)
     _tell_pairing(cosines, paired, classifier.classes, failed, messages)
     made = _made(files, texts, cosines, classifier.classes, logits=logits)

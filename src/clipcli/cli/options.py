@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clipcli.cli.input_options import Exclude, ImageColumn, IncludeHidden, Inputs, NullSeparated, PathColumn
 from clipcli.errors import CacheError, ClusterError, ModelError
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ __all__ = [
     "CacheSize",
     "Device",
     "Engine",
+    "Exclude",
     "ExtraLabels",
     "ImageColumn",
+    "IncludeHidden",
     "Inputs",
     "LabelsFile",
     "ModelName",
@@ -47,7 +50,7 @@ __all__ = [
     "cluster_or_none",
 ]
 
-_LABELS, _MODEL, _RUNNING, _INPUTS, _RAY = "Labels and prompts", "Model", "Running", "Inputs", "Cluster"
+_LABELS, _MODEL, _RUNNING, _RAY = "Labels and prompts", "Model", "Running", "Cluster"
 
 
 def _complete_model(incomplete: str) -> list[str]:
@@ -215,31 +218,6 @@ CacheSize = Annotated[
     typer.Option(
         "--cache-size", metavar="SIZE", envvar="CLIPCLI_CACHE_SIZE", rich_help_panel=_RUNNING,
         help="Most that the cache may take, such as 500MB; over it the oldest images' embeddings are dropped.",
-    ),
-]  # fmt: skip
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT", show_default=False,
-        help="Image files, folders, patterns, tar archives, Parquet tables, URLs; '-' reads paths from stdin.",
-    ),
-]  # fmt: skip
-NullSeparated = Annotated[
-    bool,
-    typer.Option("--null", "-0", rich_help_panel=_INPUTS, help="Paths on stdin end with NUL, as find -print0 does."),
-]
-PathColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--path-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="INPUTs are CSV, TSV or Parquet tables with paths in this column, relative to the table's folder.",
-    ),
-]  # fmt: skip
-ImageColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--image-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="INPUTs are Parquet tables with the bytes of images in this column; --path-column then names them.",
     ),
 ]  # fmt: skip
 Quiet = Annotated[

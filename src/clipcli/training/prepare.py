@@ -11,6 +11,7 @@ from typing import Any
 from clipcli._version import __version__
 from clipcli.encoders import TextEncoder
 from clipcli.errors import InputError, ModelError
+from clipcli.exclusion import Exclusion
 from clipcli.labels import load_labels
 from clipcli.prompts import resolve_templates
 from clipcli.training.data import Batches, PairDataset, TrainingData, make_data
@@ -57,7 +58,7 @@ def prepare(
     """
     templates = resolve_templates([*(request.templates or ())], [*(request.prompts or ())])
     labels = load_labels(Path(request.labels)) if request.labels else []
-    checked = _Checked(listener, folder.read_left_out() if recorded is not None else None)
+    checked = _Checked(listener, request.exclusion, folder.read_left_out() if recorded is not None else None)
     kept, held = _read(checked, request, wishes.seed or 0)
     listener.left_out(checked.left_out)
     captions = Captions.of([*kept, *held], labels, templates)
@@ -117,13 +118,13 @@ def _check_same(record: Mapping[str, Any], recorded: Mapping[str, Any] | None) -
 class _Checked:
     """Reads pairs and leaves out those whose image cannot be decoded; an earlier run's findings are taken over."""
 
-    def __init__(self, listener: Listener, before: Sequence[LeftOut] | None) -> None:
-        self._listener = listener
+    def __init__(self, listener: Listener, exclusion: Exclusion, before: Sequence[LeftOut] | None) -> None:
+        self._listener, self._exclusion = listener, exclusion
         self._known = None if before is None else {(row.where, row.name) for row in before if not row.used}
         self.left_out: list[LeftOut] = []
 
     def read(self, sources: Sequence[str]) -> list[Example]:
-        found = read_pairs(sources)
+        found = read_pairs(sources, self._exclusion)
         self.left_out += found.left_out
         if self._known is not None:
             return [each for each in found.examples if (each.where, each.name) not in self._known]

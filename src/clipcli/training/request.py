@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from clipcli.errors import InputError
+from clipcli.exclusion import Exclusion
 from clipcli.training.pairs import LeftOut
 from clipcli.training.run import Reporter
 
@@ -31,6 +32,8 @@ class Request:
         A share of the pairs to hold out, or pairs of their own.
     labels, templates, prompts
         As ``classify`` takes them, for classes.
+    exclude, include_hidden
+        What to pass over in folders and shards; see :class:`~clipcli.exclusion.Exclusion`.
     """
 
     pairs: tuple[str, ...] | None = None
@@ -41,6 +44,13 @@ class Request:
     labels: str | None = None
     templates: tuple[str, ...] | None = None
     prompts: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
+    include_hidden: bool | None = None
+
+    @property
+    def exclusion(self) -> Exclusion:
+        """What to pass over."""
+        return Exclusion(self.exclude or (), bool(self.include_hidden))
 
     def continued(self, recorded: Mapping[str, Any]) -> Request:
         """Fill up what was not said with what the run was begun with.
