@@ -19,8 +19,8 @@ from PIL import Image
 
 from clipcli.errors import ImageError, InputError
 from clipcli.inputs import Source, discover
-from clipcli.reading import read_results
 from clipcli.locations import is_remote
+from clipcli.reading import read_results
 from clipcli.remote import list_url, read_url
 from conftest import RunHere
 from object_store import DroppingProxy, Store, running_store

@@ -46,7 +46,14 @@ _HEADER = re.compile(
 
 def redacted(text: str) -> str:
     """Return a text with the secrets taken out of every URL in it; any other text comes back as it is."""
-    return _URL.sub(_redacted_match, text) if ":/" in text else text
+    if ":/" not in text:
+        return text
+    return _without_parameters(_URL.sub(_redacted_match, text))
+
+
+def _without_parameters(text: str) -> str:
+    """Take out parameters that stand beside no URL, or behind a space in one."""
+    return _PARAMETER.sub(lambda found: "" if _is_secret(found[1], frozenset()) else found[0], text)
 
 
 def _redacted_match(found: re.Match[str]) -> str:
@@ -56,7 +63,7 @@ def _redacted_match(found: re.Match[str]) -> str:
 
 def redacted_foreign(text: str) -> str:
     """Return what another library says of a failure, without the secrets that such texts are known to hold."""
-    text = _PARAMETER.sub(lambda found: "" if _is_secret(found[1], frozenset()) else found[0], redacted(text))
+    text = _without_parameters(redacted(text))
     text = _HEADER.sub(lambda found: f"{found[1] or found[2]}***", text)
     return _ASSIGNMENT.sub(r"\1***", text)
 
