@@ -193,7 +193,8 @@ class PathBase:
             if (found := self._existing(folder, name)) is not None:
                 self._folder = folder
                 return found
-        return os.path.join(self._folder or self._folders[0], name)  # noqa: PTH118
+        folder = self._folders[0] if self._folder is None else self._folder
+        return os.path.join(folder, name)  # noqa: PTH118
 
     def look_for(self, name: str) -> None:
         """Let a name decide about the folder, if none did before; whatever it is, also a URL."""
