@@ -21,6 +21,9 @@ from bad_files import encoded, make_bad_files
 from clipcli.errors import ImageError, InputError
 from clipcli.images import open_image, read_file
 from clipcli.inputs import BadInput, FileInput, Input, MemberInput, Source, count_files, discover
+from clipcli.reading import ReadRecord
+from clipcli.sorting import plan
+from clipcli.training.pairs import read_pairs
 
 PHOTO = encoded(Image.new("RGB", (8, 8), "red"), "PNG")
 
@@ -256,6 +259,46 @@ def test_paths_are_read_line_by_line(text: bytes, expected: list[str]) -> None:
     assert listed(text) == expected
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\0"], ids=["LF", "CRLF", "NUL"])
+@pytest.mark.parametrize("size", [1, 3, 1 << 16])
+def test_a_list_is_read_in_every_encoding_that_names_itself(encoding: str, end: str, size: int) -> None:
+    class Slow(io.BytesIO):
+        def read1(self, _: int | None = -1) -> bytes:
+            return self.read(size)
+
+    names = ["nowhere/first.png", "nowhere/Kätzchen 猫.png", "nowhere/last.png"]
+    text = (end.join(names) + end).encode(encoding)
+    assert found_names("-", stream=Slow(text), null_separated=end == "\0") == names
+
+
+def test_a_mark_within_a_list_is_part_of_a_name() -> None:
+    assert listed("a.png\n\ufeffb.png\n".encode()) == ["a.png", "\ufeffb.png"]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("a.png\nb.png\n".encode("utf-16-le"), "look like UTF-16 without a byte-order mark"),
+        ("a.png\nb.png\n".encode("utf-16-be"), "look like UTF-16 without a byte-order mark"),
+        ("a.png\n".encode("utf-16")[:-1], "damaged UTF-16 text"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_refused_with_the_remedy(data: bytes, told: str) -> None:
+    text = refusal("-", stream=io.BytesIO(data))
+    assert told in text
+    assert "write the list in UTF-8" in text
+
+
+def test_a_missing_folder_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    missing, file = f"{tmp_path}/nowhere/", f"{tmp_path}/a.png/"
+    assert refusal(tmp_path / "a.png", missing) == f"cannot read {missing}: no such folder (check the name)"
+    assert refusal(file) == f"cannot read {file}: a file, not a folder (check the name)"
+    (item,) = found("-", stream=io.BytesIO(f"{missing}\n".encode()))
+    assert (kind_of(item), str(item.problem)) == ("not_found", "no such folder")  # type: ignore[union-attr]
+
+
 def test_paths_that_nul_separates_may_have_newlines_in_them() -> None:
     assert listed(b"two\nlines.png\0cr\r\0\0last.png", null_separated=True) == ["two\nlines.png", "cr\r", "last.png"]
 
@@ -447,6 +490,56 @@ def test_rubbish_within_an_archive_is_not_taken_for_its_end(tmp_path: Path) -> N
     path.write_bytes(data[:1024] + b"?" * 512 + data[1536:])
     first, last = found(path)
     assert (first.name, kind_of(last)) == (f"{path}/a.png", "truncated")
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """A header as GNU tar writes it, with any size."""
+    made = bytearray(tarfile.TarInfo(name).tobuf(tarfile.GNU_FORMAT))
+    made[124:136] = (size & ((1 << 96) - 1)).to_bytes(12, "big") if size < 0 else b"\x80" + size.to_bytes(11, "big")
+    made[156:157] = kind
+    made[148:156] = b" " * 8
+    made[148:156] = b"%06o\0 " % sum(made)
+    return bytes(made)
+
+
+PAX_SIZE = b"16 size=-1000000\n"
+HOSTILE = {
+    "a size below nought": header("a.png", -1024) + b"\0" * 1024,
+    "a size beyond all memory": header("a.png", 1 << 80) + b"\0" * 1024,
+    "a size that leads back": header("p", len(PAX_SIZE) + 1, tarfile.XHDTYPE) + b"17 size=-1000000\n".ljust(512, b"\0")
+    + header("a.png", 512) + b"\0" * 1024,
+    "a name of a gigabyte": header("a.png", 1 << 30, tarfile.GNUTYPE_LONGNAME) + b"x" * 4096,
+    "descriptions of descriptions": (header("p", 512, tarfile.XHDTYPE) + b"\0" * 512) * 3000,
+    "names of names": (header("p", 512, tarfile.GNUTYPE_LONGNAME) + b"x" * 512) * 3000,
+    "a sparse file of a terabyte": header("a.png", 1 << 40, tarfile.GNUTYPE_SPARSE) + b"\0" * 1024,
+    "a number that is none": header("p", 32, tarfile.XHDTYPE) + b"16 size=elephants\n".ljust(512, b"\0")
+    + header("a.png", 0) + b"\0" * 1024,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
+def test_an_archive_whose_headers_lie_is_a_failure_and_costs_neither_time_nor_memory(
+    data: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "s.tar").write_bytes(header("first.txt", 0) + data)
+    with no_longer_than(30):
+        for item in found(tmp_path / "s.tar"):
+            assert outcome(item) != "ok"
+        shard = read_pairs([str(tmp_path / "s.tar")])
+    assert not shard.examples
+    assert all(each.reason for each in shard.left_out)
+
+
+@pytest.mark.parametrize("name", ["../../victim.png", "/etc/victim.png", "a/../../victim.png", "./victim.png"])
+def test_the_name_of_a_member_leads_nowhere(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    touch(tmp_path, "victim.png")
+    path = archive(tmp_path / "in" / "s.tar", {name: PHOTO})
+    monkeypatch.chdir(tmp_path / "in")
+    (item,) = found(path)
+    assert (item.name, isinstance(item, MemberInput)) == (f"{path}/{name}", True)
+    records = [ReadRecord(item.name, "cat", 1.0, None), ReadRecord(f"s.tar/{name}", "cat", 1.0, None)]
+    assert [each.problem for each in plan(records, tmp_path / "sorted", Path())] == ["no such file"] * 2
 
 
 def test_what_is_no_archive_is_a_failure(tmp_path: Path) -> None:

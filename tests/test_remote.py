@@ -19,8 +19,9 @@ from PIL import Image
 
 from clipcli.errors import ImageError, InputError
 from clipcli.inputs import Source, discover
+from clipcli.locations import is_remote
 from clipcli.reading import read_results
-from clipcli.remote import is_remote, list_url, read_url
+from clipcli.remote import list_url, read_url
 from conftest import RunHere
 from object_store import DroppingProxy, Store, running_store
 
@@ -305,18 +306,6 @@ def test_a_shard_and_a_table_of_pictures_are_read_from_a_store(
         "s3://photos/tables/0.parquet/0", "s3://photos/tables/0.parquet/1",
     ]  # fmt: skip
     assert ["error" in record for record in records] == [False, False, False, False, True]
-
-
-def test_offline_forbids_what_is_behind_a_network(run_here: RunHere, tmp_path: Path) -> None:
-    table = tmp_path / "list.csv"
-    table.write_text("url\nhttps://example.org/a.jpg\n", "utf-8")
-    named, listed = run_here(
-        ("classify", "s3://photos/few", *ANSWER, "--offline"),
-        ("classify", table, "--path-column", "url", *ANSWER, "--offline"),
-    )
-    told = "is behind a network, and --offline forbids to use that\n"
-    assert (named.returncode, named.stderr) == (2, f"error: s3://photos/few: {told}")
-    assert (listed.returncode, listed.stderr) == (2, f"error: https://example.org/a.jpg: {told}")
 
 
 # --- the web ------------------------------------------------------------------------------------------------

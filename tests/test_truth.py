@@ -65,26 +65,6 @@ def test_a_folder_of_pictures_alone_has_no_classes(classes: Path) -> None:
 # --- tables -----------------------------------------------------------------------------------------
 
 
-def test_a_path_is_relative_to_its_table_or_else_to_the_current_folder(
-    classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (classes / "truth.csv").write_text("path,label\ncat/chelsea.png,cat\nset/rocket.jpg,rocket\nnone.png,dog\n")
-    images = [each.image for each in read_truth(classes / "truth.csv")]
-    assert [image.path for image in images if isinstance(image, FileInput)] == [
-        str(classes / "cat" / "chelsea.png"),
-        "set/rocket.jpg",
-        "none.png",
-    ]
-
-
-def test_a_cell_is_read_as_it_was_before_it_was_made_safe(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("label,path\n'=1+1,'-a.png\n", encoding="utf-8")
-    (tmp_path / "t.tsv").write_text('path\tlabel\na\\tb.png\t"quoted"\n', encoding="utf-8")
-    (row,), (other,) = read_truth(tmp_path / "t.csv"), read_truth(tmp_path / "t.tsv")
-    assert (row.image.name, row.label, other.image.name, other.label) == ("-a.png", "=1+1", "a\tb.png", '"quoted"')
-
-
 def test_a_path_that_stands_twice_is_one_image(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,label\na.png,cat\nb.png,dog\na.png,cat\n")
     assert [each.image.name for each in read_truth(tmp_path / "t.csv")] == ["a.png", "b.png"]

@@ -6,35 +6,58 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clipcli.errors import ImageError
+from clipcli.exclusion import Exclusion
 from clipcli.images import MAX_BYTES, SIGNATURE_BYTES, has_image_suffix, looks_like_image, too_many_bytes
-from clipcli.items import BadInput, Input, MemberInput
-from clipcli.remote import is_remote, open_url
+from clipcli.items import BadInput, Input, MemberInput, shown_name
+from clipcli.locations import is_remote, path_part
+from clipcli.remote import open_url
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Archive", "StrictHeader", "is_archive"]
+__all__ = ["DAMAGE", "Archive", "StrictHeader", "is_archive"]
 
+_DESCRIBING = (  # headers whose "file" describes the next member, and is read into memory
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+)  # fmt: skip
+_LONGEST_DESCRIPTION = 1 << 20
+DAMAGE = (
+    tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError, LookupError, RecursionError,
+)  # fmt: skip
 _SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def is_archive(name: str) -> bool:
     """Tell by its name whether a file is an archive."""
-    return name.lower().endswith(_SUFFIXES)
+    return path_part(name).lower().endswith(_SUFFIXES)
 
 
 class StrictHeader(tarfile.TarInfo):
-    """A member's header; without one, and without the mark of the end, an archive is damaged."""
+    """A member's header; without one, and without the mark of the end, an archive is damaged.
+
+    So is one whose sizes lie: below nought, which sends a reader back for ever, or names that fill the memory.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a header, and check the size it gives before anything acts on it."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.size < 0 or (found.type in _DESCRIBING and found.size > _LONGEST_DESCRIPTION):
+            raise tarfile.InvalidHeaderError("a size that cannot be")  # type: ignore[attr-defined]
+        return found
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
         """Read the next header; left alone, tarfile takes most damage for the end."""
         try:
-            return super().fromtarfile(archive)
+            found = super().fromtarfile(archive)
+            if found.size < 0 or archive.offset < found.offset:
+                raise tarfile.ReadError("a size that cannot be")
+            return found
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.HeaderError as problem:
@@ -46,7 +69,11 @@ class Archive:
     """A tar archive on disk or in a store; its members are named ARCHIVE/MEMBER."""
 
     name: str
-    path: str
+    path: str = field(repr=False)
+    exclusion: Exclusion = field(default=Exclusion(), repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", shown_name(self.name, self.path))
 
     def inputs(self) -> Iterator[Input]:
         """Yield the images in it; what is damaged ends it with a failure that has the archive's name."""
@@ -59,6 +86,8 @@ class Archive:
                 while (member := members.next()) is not None:
                     vars(members)["members"] = []  # before Python 3.13, all that was read is kept there
                     count += 1
+                    if not member.isfile() or not self.exclusion.lets_in(member.name):
+                        continue
                     item = _member(f"{self.name}/{member.name}", member, members)
                     if item is not None:
                         yield item
@@ -66,15 +95,14 @@ class Archive:
             yield BadInput(self.name, problem)
         except PermissionError as problem:
             yield BadInput(self.name, ImageError("unreadable", problem.strerror or "permission denied"))
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as problem:
+        except DAMAGE as problem:
             reason = getattr(problem, "strerror", None) or " ".join(str(problem).split())
             message = f"damaged archive ({reason}); {count} members came before the damage"
             yield BadInput(self.name, ImageError("truncated", message))
 
 
 def _member(name: str, member: tarfile.TarInfo, members: tarfile.TarFile) -> Input | None:
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in member.name.split("/"))
-    file = None if hidden or not member.isfile() else members.extractfile(member)
+    file = members.extractfile(member)
     if file is None:
         return None
     if member.size > MAX_BYTES:

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from clipcli.errors import ImageError
 from clipcli.images import decoded_image, read_file
 from clipcli.items import BadInput, Input, MemberInput
+from clipcli.locations import is_remote
 from clipcli.preprocess import Preprocessing
-from clipcli.remote import is_remote, read_url
+from clipcli.remote import read_url
 
 __all__ = ["pixels_of", "read_input"]
 

@@ -19,6 +19,7 @@ from clipcli.errors import InputError
 from clipcli.inputs import Input, Source, discover
 from clipcli.items import is_input
 from clipcli.model import check_engine, check_precision
+from clipcli.network_policy import steps_without_network
 from clipcli.pipeline import Block, Cached, Encoder, ImageStatistics, Plan, embed_images
 from clipcli.sources import ModelSource, resolve_model
 from clipcli.store import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
@@ -94,7 +95,7 @@ class Embedder:
         check_count("cache_limit", cache_limit)
         self._warn = warn
         self._device, self._precision, self._engine = device, precision, engine
-        self._batch_size, self._workers = batch_size, workers
+        self._batch_size, self._workers, self._offline = batch_size, workers, offline
         self.image_statistics = ImageStatistics()
         folder = None if cache is False else default_folder() if cache is True else Path(cache)
         self.source: ModelSource = resolve_model(model, pretrained, offline=offline, warn=warn)
@@ -222,8 +223,9 @@ class Embedder:
 
         workers = self._workers or min(4, os.cpu_count() or 1)
         plan = Plan(self.batch_size, workers, even_batches)
+        blocks = embed_images(_inputs(images), cached, open_encoder, plan)
         try:
-            for number, block in enumerate(embed_images(_inputs(images), cached, open_encoder, plan), start=1):
+            for number, block in enumerate(steps_without_network(blocks, forbidden=self._offline), start=1):
                 if number % _TRIM_EVERY == 0:
                     self._store.trim()
                 yield block

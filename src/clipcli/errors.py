@@ -22,6 +22,8 @@ Exit code 0 means all done, 1 means done but some inputs failed, 128 + signal me
 
 from __future__ import annotations
 
+from clipcli.redaction import redacted
+
 __all__ = [
     "CacheError",
     "CheckpointError",
@@ -41,9 +43,15 @@ __all__ = [
 
 
 class ClipcliError(Exception):
-    """Base of all errors that a user can put right; the text is one line for people."""
+    """Base of all errors that a user can put right; the text is one line for people.
+
+    URLs in the text lose their secrets here, so that no message has to remember that.
+    """
 
     exit_code = 2
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in arguments))
 
 
 class LabelError(ClipcliError):

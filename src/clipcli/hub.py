@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clipcli.errors import HubUnreachableError, ModelError, ModelNotFoundError
+from clipcli.network_policy import is_forbidden
 
 __all__ = [
     "WEIGHT_NAMES",
@@ -60,7 +61,9 @@ def offline_reason(offline: bool) -> str:
     """Say why the hub must not be asked; empty where it may be."""
     from huggingface_hub import constants
 
-    return "--offline is set" if offline else "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else ""
+    return (
+        "--offline is set" if offline or is_forbidden() else "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else ""
+    )
 
 
 def weight_candidates(location: str) -> tuple[str, list[str]]:
@@ -91,6 +94,8 @@ def reachable(repository: str, filename: str, seconds: float = REACH_SECONDS) ->
     client then tries again for minutes. Asked from a thread, because looking up a name can hang for
     longer than any timeout one can set.
     """
+    if is_forbidden():
+        return False
     from huggingface_hub import get_session, hf_hub_url
 
     url = hf_hub_url(repository, filename)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeGuard
 
 from clipcli.errors import ImageError
+from clipcli.locations import is_remote
+from clipcli.redaction import redacted_reference
 
 __all__ = [
     "BadInput",
@@ -20,15 +22,27 @@ __all__ = [
     "inputs_of",
     "is_input",
     "name_of",
+    "shown_name",
 ]
+
+
+def shown_name(name: str, path: str = "") -> str:
+    """Return what records, messages and files call an input: a URL, or what is relative to one, without its secrets."""
+    return redacted_reference(name) if is_remote(name) or is_remote(path) else name
 
 
 @dataclass(frozen=True)
 class FileInput:
-    """A file on disk or an object in a store, whether or not it can be opened; ``name`` is what its record says."""
+    """A file on disk or an object in a store, whether or not it can be opened.
+
+    ``name`` is what its record says; it loses the secrets of a URL, which ``path`` keeps.
+    """
 
     name: str
-    path: str
+    path: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", shown_name(self.name, self.path))
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,9 @@ class MemberInput:
     name: str
     data: bytes = field(repr=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", shown_name(self.name))
+
 
 @dataclass(frozen=True)
 class BadInput:
@@ -45,6 +62,9 @@ class BadInput:
 
     name: str
     problem: ImageError
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", shown_name(self.name))
 
 
 Input = FileInput | MemberInput | BadInput

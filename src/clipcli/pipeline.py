@@ -22,6 +22,7 @@ from clipcli.errors import ImageError
 from clipcli.image_cache import Cached, ImageStatistics, as_kept, stamp_of_input
 from clipcli.images import to_rgb
 from clipcli.items import BadInput, FileInput, is_input
+from clipcli.network_policy import is_forbidden, network_forbidden_in
 from clipcli.on_demand import OnDemand
 from clipcli.preprocess import Preprocessing
 from clipcli.stamps import FileStamp
@@ -105,8 +106,11 @@ def embed_images(
     may_decode = threading.Event()
     may_decode.set()
 
+    forbidden = is_forbidden()
+
     def prepare(item: Item) -> _Ready | ImageError:
-        return _prepared(item, cached, encoder, may_decode)
+        with network_forbidden_in(forbidden=forbidden):
+            return _prepared(item, cached, encoder, may_decode)
 
     executor = ThreadPoolExecutor(plan.workers, thread_name_prefix="decode")
     queue: deque[tuple[Item, FloatArray | Future[_Ready | ImageError]]] = deque()

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from clipcli.errors import ImageError, OutputError
 from clipcli.files import replacing
+from clipcli.locations import is_remote
 from clipcli.locks import OutputLock
-from clipcli.remote import attempted, filesystem, is_remote, path_in, reason_of
+from clipcli.remote import attempted, filesystem, path_in, reason_of
 
 _MANY = 1 << 30  # bytes, more than any file here has
 

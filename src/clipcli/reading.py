@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError
+from clipcli.items import shown_name
 from clipcli.parts import is_complete_folder, part_names
 from clipcli.places import folder_at
-from clipcli.textfiles import is_unicode, tsv_cell, unguarded
+from clipcli.redaction import redacted
+from clipcli.textfiles import decode_text, is_unicode, open_text, tsv_cell, unguarded
 from clipcli.zeroshot import Score
 
 __all__ = ["ReadRecord", "read_results"]
@@ -99,6 +101,7 @@ def _record(values: Any) -> ReadRecord:
     error = values["error"]["message"] if "error" in values else values.get("error_message") or None
     if not all(isinstance(text, str) and is_unicode(text) for text in (path, error or "")):
         raise TypeError("a path or message that is not text")
+    path, error = shown_name(path), error and redacted(error)  # other programs, and older versions, keep secrets
     if error is not None:
         return ReadRecord(path, None, None, error)
     if not isinstance(label, str) or not label:
@@ -148,30 +151,40 @@ def _score(label: Any, probability: Any, similarity: Any) -> Score:
 
 
 def _jsonl(file: Path) -> Iterator[Any]:
-    with file.open(encoding="utf-8-sig", newline="\n") as lines:
+    with file.open("rb") as raw, open_text(raw, "strict") as lines:
+        lines.reconfigure(newline="\n")
         for line in lines:
             if line.strip():
                 yield json.loads(line)
 
 
 def _json(file: Path) -> Iterator[Any]:
-    values = json.loads(file.read_text("utf-8-sig"))
+    values = json.loads(decode_text(file.read_bytes()))
     if not isinstance(values, list):
         raise TypeError("not a list of records")
     yield from values
 
 
 def _csv(file: Path) -> Iterator[Any]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        for row in csv.DictReader(lines, strict=True):
+    with file.open("rb") as raw, open_text(raw, "strict") as lines:
+        reader = csv.DictReader(lines, strict=True)
+        _check_header(reader.fieldnames or ())
+        for row in reader:
             if None in row:
                 raise ValueError("more cells than columns")
             yield {name: unguarded(cell) for name, cell in row.items() if cell is not None}
 
 
+def _check_header(columns: Sequence[str]) -> None:
+    if any(columns) and "path" not in columns:
+        raise KeyError("path")
+
+
 def _tsv(file: Path) -> Iterator[Any]:
-    with file.open(encoding="utf-8-sig", newline="\n") as lines:
+    with file.open("rb") as raw, open_text(raw, "strict") as lines:
+        lines.reconfigure(newline="\n")
         header = next(lines, "").rstrip("\r\n").split("\t")
+        _check_header(header)
         for line in lines:
             if line.strip("\r\n"):
                 yield dict(zip(header, map(tsv_cell, line.rstrip("\r\n").split("\t")), strict=True))

@@ -7,14 +7,19 @@ Who the user is, and where a store is found, each store's own library takes from
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, BinaryIO, TypeVar
+from urllib.parse import quote
 
 from clipcli.errors import ClipcliError, ImageError, InputError
 from clipcli.images import MAX_BYTES, too_many_bytes
+from clipcli.locations import EXTRAS, is_remote, scheme_of
+from clipcli.network_policy import check_location
+from clipcli.redaction import redacted, redacted_foreign
 
 __all__ = [
     "attempted",
@@ -26,13 +31,8 @@ __all__ = [
     "path_in",
     "read_url",
     "reason_of",
-    "within",
 ]
 
-_EXTRAS = {
-    "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure",
-    "http": "http", "https": "http",
-}  # fmt: skip
 _PAUSES = (0.2, 0.8, 3.2)  # seconds between attempts over HTTP; the stores' own libraries ask again by themselves
 _REFUSED = (
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
@@ -44,17 +44,9 @@ _NOT_NAMED = (
     "ClientAuthenticationError",
 )  # fmt: skip
 
+_SENT_AS_WRITTEN = "".join(chr(code) for code in range(33, 127) if chr(code) not in '"<>\\^`{|}')
+
 Answer = TypeVar("Answer")
-
-
-def is_remote(name: str) -> bool:
-    """Tell whether a name is the URL of a place that can be read or written."""
-    scheme, mark, _ = name.partition("://")
-    return bool(mark) and scheme.lower() in _EXTRAS
-
-
-def _scheme(url: str) -> str:
-    return url.partition("://")[0].lower()
 
 
 @cache
@@ -63,28 +55,51 @@ def _filesystem(scheme: str) -> Any:
 
     for name in ("adlfs", "azure", "fsspec", "gcsfs", "s3fs"):  # what they log, with tracebacks, we tell in a line
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    options = _byte_for_byte(fsspec.config.conf.get(scheme, {})) if EXTRAS[scheme] == "http" else {}
     try:
-        return fsspec.filesystem(scheme, use_listings_cache=False)
+        return fsspec.filesystem(scheme, use_listings_cache=False, **options)
     except ImportError:
-        raise InputError(f"{scheme}:// needs an extra: pip install 'clipcli[{_EXTRAS[scheme]}]'") from None
+        raise InputError(f"{scheme}:// needs an extra: pip install 'clipcli[{EXTRAS[scheme]}]'") from None
     except Exception as problem:  # noqa: BLE001 - each store's library has errors of its own
         raise InputError(f"{scheme}://: cannot be used ({_one_line(problem)})") from None
 
 
+def _byte_for_byte(configured: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that keep a URL as it was given: a signature is over its very bytes, ``%2F`` included."""
+    return {
+        "encoded": True, "client_kwargs": {"requote_redirect_url": False, **configured.get("client_kwargs", {})},
+    }  # fmt: skip
+
+
 def filesystem(url: str) -> Any:
-    """Return fsspec's file system for a URL.
+    """Return fsspec's file system for a URL; every way to a store leads through here.
 
     Raises
     ------
     InputError
-        If the package that knows this kind of place is not installed, or no user is named where it needs one.
+        If the network must not be used, the package that knows this kind of place is not installed, or no user is
+        named where it needs one.
     """
-    return _filesystem(_scheme(url))
+    check_location(url)
+    return _filesystem(scheme_of(url))
 
 
 def path_in(url: str) -> str:
     """Return what stands for a URL within its file system."""
-    return str(filesystem(url)._strip_protocol(url))  # noqa: SLF001 - fsspec documents it for this
+    path = str(filesystem(url)._strip_protocol(url))  # noqa: SLF001 - fsspec documents it for this
+    return _sendable(path) if EXTRAS[scheme_of(url)] == "http" else path
+
+
+def _sendable(url: str) -> str:
+    """Escape what no request can hold, spaces and letters beyond ASCII; all else is sent as it is written."""
+    scheme, mark, rest = url.partition("://")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    tail = quote(os.fsencode(rest[len(host) :]), safe=_SENT_AS_WRITTEN)
+    if not host.isascii():
+        import yarl
+
+        host = yarl.URL(f"{scheme}://{host}").raw_authority
+    return f"{scheme}{mark}{host}{tail}"
 
 
 def read_url(url: str) -> bytes:
@@ -120,7 +135,7 @@ def is_folder_url(url: str) -> bool:
     InputError
         If the store knows no such user, lets this one not look, or cannot be reached.
     """
-    if _EXTRAS[_scheme(url)] == "http":
+    if EXTRAS[scheme_of(url)] == "http":
         return False
     if url.endswith("/"):
         return True
@@ -139,7 +154,7 @@ def list_url(url: str) -> Iterator[str]:
         If it cannot be listed.
     """
     found, scheme = filesystem(url), url.partition("://")[0]
-    names = _pages_of_s3(found, url) if _EXTRAS[_scheme(url)] == "s3" else _below(found, url)
+    names = _pages_of_s3(found, url) if EXTRAS[scheme_of(url)] == "s3" else _below(found, url)
     try:
         for name in names:
             yield f"{scheme}://{name}"
@@ -182,14 +197,9 @@ def _below(found: Any, url: str) -> Iterator[str]:
         waiting += [str(entry["name"]) for entry in reversed(entries) if entry["type"] == "directory"]
 
 
-def within(table: str, name: str) -> str:
-    """Return where a relative name leads that stands in something at a URL."""
-    return name if is_remote(name) else f"{table.rpartition('/')[0]}/{name}"
-
-
 def attempted(ask: Callable[[], Answer], url: str) -> Answer:
     """Ask a store, again where the connection failed, and tell what stays wrong in our own errors."""
-    for pause in (*(_PAUSES if _EXTRAS[_scheme(url)] == "http" else ()), None):
+    for pause in (*(_PAUSES if EXTRAS[scheme_of(url)] == "http" else ()), None):
         try:
             return ask()
         except ClipcliError:
@@ -210,11 +220,11 @@ def _may_pass(problem: BaseException) -> bool:
 
 
 def _told(problem: BaseException, url: str) -> ClipcliError:
-    place, code = re.sub(r"^([^/]+//[^/]*).*$", r"\1", url), _code(problem)
+    place, code = re.sub(r"^([^/]+//[^/?#]*).*$", r"\1", redacted(url)), _code(problem)
     if code in _REFUSED:
         return InputError(f"{place}: the credentials were refused ({code}); give valid ones, as the store's tools do")
     if type(problem).__name__ in _NOT_NAMED:
-        hint = "; for a public bucket set FSSPEC_S3='{\"anon\": true}'" if _EXTRAS[_scheme(url)] == "s3" else ""
+        hint = "; for a public bucket set FSSPEC_S3='{\"anon\": true}'" if EXTRAS[scheme_of(url)] == "s3" else ""
         return InputError(f"{place}: no credentials ({_one_line(problem)}){hint}")
     if isinstance(problem, FileNotFoundError):
         return ImageError("not_found", "no such bucket" if code == "NoSuchBucket" else "no such file")
@@ -241,4 +251,4 @@ def _code(problem: BaseException) -> str:
 
 
 def _one_line(problem: BaseException) -> str:
-    return " ".join(str(problem).split())[:200] or type(problem).__name__
+    return redacted_foreign(" ".join(str(problem).split()))[:200] or type(problem).__name__

@@ -19,6 +19,7 @@ from clipcli import catalogue
 from clipcli.checkpoints import looks_like_openai
 from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, ModelNotFoundError
 from clipcli.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
+from clipcli.locations import is_remote
 from clipcli.model_config import read_model_config
 from clipcli.textfiles import near_matches
 
@@ -135,6 +136,8 @@ def resolve_model(
     ------
     ModelNotFoundError, HubUnreachableError, CheckpointError, ModelError
     """
+    if is_remote(name):
+        raise ModelNotFoundError(f"cannot load {name}: a URL is not a model name (download it, and use local-dir:DIR)")
     folder = _folder_named(name)
     if pretrained and (name in ("auto", "pocket") or name.startswith(_HUB) or folder is not None):
         raise ModelError(f"--pretrained goes with an open_clip model name, not with --model {name}")

@@ -1,21 +1,22 @@
-"""Tables of images: CSV and TSV with a column of paths, Parquet with paths or with the pictures themselves."""
+"""Tables of images: CSV, TSV and JSON Lines with a column of paths, Parquet with paths or the pictures themselves."""
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clipcli.delimited import JSON_LINES, PathBase, own_kind, read_delimited, read_json_lines
 from clipcli.errors import ImageError, InputError
-from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit
+from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
+from clipcli.locations import is_remote, path_part
 from clipcli.parquet import pyarrow_or_error
 from clipcli.records import printable
-from clipcli.remote import is_remote, open_url, within
-from clipcli.textfiles import one_line
+from clipcli.remote import open_url
+from clipcli.textfiles import one_line, open_text
 
 __all__ = ["Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
 
@@ -45,7 +46,7 @@ class DamagedTableError(InputError):
 
 def is_parquet(name: str) -> bool:
     """Tell by its name whether a file is a Parquet table."""
-    return name.lower().endswith(".parquet")
+    return path_part(name).lower().endswith(".parquet")
 
 
 def rows_of(table: str, columns: Columns) -> Iterator[Unit]:
@@ -70,38 +71,32 @@ def rows_of(table: str, columns: Columns) -> Iterator[Unit]:
     yield from _delimited(table, columns.path or "")
 
 
-def _row(table: str, where: str, column: str, name: str | None) -> Input:
-    if not name or name.isspace():
+def _row(base: PathBase, where: str, column: str, name: object) -> Input:
+    if not isinstance(name, str) or not name or name.isspace():
         return BadInput(where, ImageError("not_found", f"the column {column!r} is empty in this row"))
     if "\0" in name:
         return BadInput(name, ImageError("not_found", "no file can have NUL in its name"))
-    if is_remote(table) or is_remote(name):
-        return FileInput(name, within(table, name))
-    return FileInput(name, str(Path(table).parent / name))
+    return FileInput(name, base.locate(name))
 
 
 def _delimited(table: str, column: str) -> Iterator[Input]:
+    shown = shown_name(table)
+    is_lines = path_part(table).lower().endswith(JSON_LINES)
     try:
         with _text(table) as file:
-            reader = csv.DictReader(file, delimiter="\t" if table.lower().endswith(".tsv") else ",")
-            _check_column(table, column, reader.fieldnames or ())
-            for row in reader:
-                yield _row(table, f"{table}:{reader.line_num}", column, row[column])
-    except (ImageError, OSError) as problem:
-        raise InputError(f"{table}: {getattr(problem, 'strerror', None) or problem}") from None
-    except csv.Error as problem:
-        raise InputError(f"{table}: not a table ({problem})") from None
+            read = read_json_lines(file, shown) if is_lines else read_delimited(file, shown)
+            _check_column(shown, column, read.columns)
+            base = PathBase(table, own=read.own is not None)
+            for number, cells in read.rows:
+                yield _row(base, f"{shown}:{number}", column, cells.get(column))
+    except (ImageError, OSError, UnicodeError) as problem:
+        raise InputError(f"{shown}: {getattr(problem, 'strerror', None) or problem}") from None
 
 
 @contextmanager
-def _text(table: str) -> Iterator[io.TextIOBase]:
-    options: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
-    if is_remote(table):
-        with open_url(table) as raw, io.TextIOWrapper(raw, **options) as file:
-            yield file
-    else:
-        with Path(table).open(**options) as file:
-            yield file
+def _text(table: str) -> Iterator[io.TextIOWrapper]:
+    with open_url(table) if is_remote(table) else Path(table).open("rb") as raw, open_text(raw) as file:
+        yield file
 
 
 def _check_column(table: str, column: str, known: Any) -> None:
@@ -110,6 +105,8 @@ def _check_column(table: str, column: str, known: Any) -> None:
         raise InputError(
             f"{table}: no column {column!r}; it has: {names if len(names) <= 300 else names[:300] + '...'}"
         )
+    if list(known).count(column) > 1:
+        raise InputError(f"{table}: its first row names the column {column!r} twice")
 
 
 # --- Parquet ------------------------------------------------------------------------------------------------
@@ -131,11 +128,11 @@ def _paths(table: str, file: Any, column: str) -> Iterator[Input]:
     _check_column(table, column, file.schema_arrow.names)
     if _is_binary(file.schema_arrow.field(column).type):
         raise InputError(f"{table}: the column {column!r} holds pictures, not paths; name it with --image-column")
-    number = 0
+    number, base = 0, PathBase(table, own=own_kind(file.schema_arrow.names) is not None)
     for batch in file.iter_batches(columns=[column]):
         for value in batch.column(0).to_pylist():
             number += 1
-            yield _row(table, f"{table}:{number}", column, None if value is None else str(value))
+            yield _row(base, f"{shown_name(table)}:{number}", column, None if value is None else str(value))
 
 
 def _groups(table: str, file: Any, columns: Columns) -> Iterator[RowGroup]:
@@ -178,10 +175,13 @@ class RowGroup:
     """
 
     table: str
-    path: str
+    path: str = field(repr=False)
     number: int
     first_row: int
     columns: Columns
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", shown_name(self.table, self.path))
 
     @property
     def name(self) -> str:

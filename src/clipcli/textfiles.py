@@ -1,7 +1,8 @@
-"""The small text files that people write by hand, labels and templates, and lines of CSV."""
+"""The text files that people write: in which encoding they are, and cells and lines of CSV and TSV."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import difflib
 import io
@@ -10,11 +11,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from clipcli.errors import ClipcliError
 
 __all__ = [
     "csv_line",
+    "decode_text",
+    "encoding_of",
     "escape_controls",
     "guarded",
     "is_unicode",
@@ -22,23 +26,79 @@ __all__ = [
     "near_matches",
     "numbered_lines",
     "one_line",
+    "open_text",
     "read_text",
     "tsv_cell",
     "unguarded",
 ]
 
 
-def read_text(path: Path, error: type[ClipcliError]) -> str:
-    """Read a UTF-8 file, with or without BOM, raising ``error`` with one line if that fails."""
+_MARKS = (  # UTF-32 first, as its mark begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def encoding_of(start: bytes) -> str:
+    """Tell the encoding of a text by its first four bytes: UTF-8, or what its byte-order mark says.
+
+    Raises
+    ------
+    UnicodeError
+        If it looks like UTF-16 without a mark: which of the two kinds it is, nothing says.
+    """
+    found = next((name for mark, name in _MARKS if start.startswith(mark)), None)
+    if found is None and len(start) >= 4 and (start[0] == start[2] == 0 or start[1] == start[3] == 0):
+        raise UnicodeError("looks like UTF-16 without a byte-order mark; save it as UTF-8")
+    return found or "utf-8"
+
+
+def decode_text(data: bytes, errors: str = "strict") -> str:
+    """Decode a whole text that somebody wrote, without its byte-order mark; ``errors`` is for UTF-8 alone.
+
+    Raises
+    ------
+    UnicodeError
+        If it is in another encoding; the message is one line for people.
+    """
+    encoding = encoding_of(data[:4])
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return data.decode(encoding, errors if encoding.startswith("utf-8") else "strict")
+    except UnicodeDecodeError as problem:
+        name = encoding.upper().removesuffix("-SIG")
+        raise UnicodeError(f"not {name} text (byte {problem.start}); save it as UTF-8") from None
+
+
+def open_text(file: BinaryIO, errors: str = "surrogateescape") -> io.TextIOWrapper:
+    """Read a binary file as text, without its byte-order mark and with its line ends as they are.
+
+    Raises
+    ------
+    UnicodeError
+        Also while it is read, if it is in another encoding than it seems; see :func:`encoding_of`.
+    """
+    # What fsspec opens has all that a raw file has, but is none by its type.
+    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", file))
+    encoding = encoding_of(buffered.peek(4)[:4])
+    errors = errors if encoding.startswith("utf-8") else "strict"
+    return io.TextIOWrapper(buffered, encoding=encoding, errors=errors, newline="")
+
+
+def read_text(path: Path, error: type[ClipcliError]) -> str:
+    """Read a text file in UTF-8, or in UTF-16 with a byte-order mark, raising ``error`` with one line if that fails."""
+    if re.match(r"\w{2,}:/", path.as_posix()):
+        raise error(f"cannot read {path}: a URL, not a file on this machine (copy it to this machine)")
+    try:
+        return decode_text(path.read_bytes())
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
     except IsADirectoryError:
         raise error(f"{path}: is a folder, not a text file") from None
-    except UnicodeDecodeError as problem:
-        hint = "save it as UTF-8"
-        raise error(f"{path}: not UTF-8 text (byte {problem.start}); {hint}") from None
+    except UnicodeError as problem:
+        raise error(f"{path}: {problem}") from None
     except OSError as problem:
         raise error(f"{path}: {problem.strerror or problem}") from None
 

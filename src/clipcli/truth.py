@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipcli.delimited import PathBase, Table, read_delimited
 from clipcli.errors import InputError, LabelError
+from clipcli.exclusion import Exclusion
 from clipcli.inputs import BadInput, FileInput, Input, Source, discover
 from clipcli.labels import Label
 from clipcli.reading import ReadRecord
-from clipcli.textfiles import name_key, near_matches, tsv_cell, unguarded
+from clipcli.textfiles import name_key, near_matches, open_text
 
-__all__ = ["LabelledImage", "beside", "classes_of", "distinct_names", "indices_of", "match_records", "read_truth"]
+__all__ = ["LabelledImage", "classes_of", "distinct_names", "indices_of", "match_records", "read_truth"]
 
 Warn = Callable[[str], None]
 
@@ -27,17 +29,22 @@ class LabelledImage:
     label: str
 
 
-def read_truth(source: Path, warn: Warn = lambda _: None) -> list[LabelledImage]:
+def read_truth(
+    source: Path,
+    warn: Warn = lambda _: None,
+    exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
+) -> list[LabelledImage]:
     """Read what is known of some images.
 
     Parameters
     ----------
     source
         A folder with one folder a class, as torchvision's ``ImageFolder`` has it, or a CSV or TSV table
-        with columns ``path`` and ``label``. A path of a table is relative to the table's folder, or to
-        the current one where there is no such file.
+        with columns ``path`` and ``label``. For its paths see :class:`~clipcli.delimited.PathBase`.
     warn
         Called with a line about what was left out.
+    exclusion
+        What to pass over.
 
     Raises
     ------
@@ -45,11 +52,13 @@ def read_truth(source: Path, warn: Warn = lambda _: None) -> list[LabelledImage]
         If there is no such thing, or nothing labelled in it.
     """
     if source.is_dir():
-        labelled = _from_folder(source, warn)
+        labelled = _from_folder(source, warn, exclusion)
+    elif re.match(r"\w{2,}:/", source.as_posix()):
+        raise InputError(f"cannot read {source}: the truth is a table or folder on this machine (copy it here)")
     elif not source.exists():
         raise InputError(f"{source}: no such file or folder")
     elif source.suffix.lower() in (".csv", ".tsv"):
-        labelled = _from_table(source)
+        labelled = [each for each in _from_table(source) if not exclusion.leaves_out_named(each.image.name)]
     elif source.suffix.lower() in (".jsonl", ".json", ".parquet"):
         raise InputError(f"{source}: results don't say what is true; name that with --truth")
     else:
@@ -59,11 +68,11 @@ def read_truth(source: Path, warn: Warn = lambda _: None) -> list[LabelledImage]
     return labelled
 
 
-def _from_folder(root: Path, warn: Warn) -> list[LabelledImage]:
+def _from_folder(root: Path, warn: Warn, exclusion: Exclusion) -> list[LabelledImage]:
     labelled: list[LabelledImage] = []
     classless = 0
     prefix = len(os.fspath(root).rstrip(os.sep)) + 1 if os.fspath(root) != "." else 2
-    for item in discover(Source((os.fspath(root),))):
+    for item in discover(Source((os.fspath(root),), exclusion=exclusion)):
         head, separator, _ = item.name[prefix:].partition(os.sep)
         if separator:
             labelled.append(LabelledImage(item, head))
@@ -79,37 +88,30 @@ def _from_folder(root: Path, warn: Warn) -> list[LabelledImage]:
 def _from_table(table: Path) -> list[LabelledImage]:
     said: dict[str, str] = {}
     try:
-        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            for number, row in _table_rows(table, file):
+        with table.open("rb") as raw, open_text(raw) as file:
+            read = read_delimited(file, str(table))
+            _check_truth(table, read)
+            for number, row in read.rows:
                 name, label = row.get("path") or "", (row.get("label") or "").strip()
                 if not name or not label:
                     raise InputError(f"{table}: line {number}: no {'label' if name else 'path'} in it")
                 if name_key(said.setdefault(name, label)) != name_key(label):
                     raise InputError(f"{table}: line {number}: {name} is {label!r} here and {said[name]!r} before")
-    except OSError as problem:
-        raise InputError(f"{table}: {problem.strerror or problem}") from None
-    except (csv.Error, ValueError) as problem:
-        raise InputError(f"{table}: not a table of paths and labels ({problem})") from None
-    return [LabelledImage(FileInput(name, beside(table, name)), label) for name, label in said.items()]
+    except (OSError, UnicodeError) as problem:
+        raise InputError(f"{table}: {getattr(problem, 'strerror', None) or problem}") from None
+    base = PathBase(str(table), own=read.own is not None)
+    return [LabelledImage(FileInput(name, base.locate(name)), label) for name, label in said.items()]
 
 
-def beside(table: Path, name: str) -> str:
-    """Return where a table's path leads: from the table's folder, or from here where there is no such file."""
-    path = os.path.join(table.parent, name)  # noqa: PTH118 - keeps names as they are
-    return path if os.path.exists(path) else name  # noqa: PTH110
-
-
-def _table_rows(table: Path, file: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
-    """Yield each row with its line number; cells as they were before they were made safe for their format."""
-    tabs = table.suffix.lower() == ".tsv"
-    reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(file, strict=True)
-    known = reader.fieldnames or ()
+def _check_truth(table: Path, read: Table) -> None:
     for column in ("path", "label"):
-        if column not in known:
-            raise InputError(f"{table}: no column {column!r}; it has: {', '.join(known) or 'none'}")
-    read = tsv_cell if tabs else unguarded
-    for row in reader:
-        yield reader.line_num, {name: read(cell) for name, cell in row.items() if name and cell}
+        if column not in read.columns:
+            raise InputError(f"{table}: no column {column!r}; it has: {', '.join(read.columns) or 'none'}")
+    if read.own == "results":
+        raise InputError(
+            f"{table}: its labels are what clipcli classify answered, not what is true (pass the truth of these "
+            "results with --truth; correct labels in the page of clipcli report)"
+        )
 
 
 def classes_of(labelled: Iterable[LabelledImage]) -> list[str]:
@@ -150,9 +152,17 @@ def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
 
 
 def match_records(
-    records: Iterable[ReadRecord], labelled: Sequence[LabelledImage], warn: Warn = lambda _: None
+    records: Iterable[ReadRecord],
+    labelled: Sequence[LabelledImage],
+    warn: Warn = lambda _: None,
+    locate: Callable[[str], str] = str,
 ) -> list[tuple[ReadRecord, str]]:
     """Put the results of a run beside the ground truth of the same images, by their paths.
+
+    Parameters
+    ----------
+    locate
+        Returns where a record's path leads, see :meth:`clipcli.delimited.PathBase.locate`.
 
     Raises
     ------
@@ -167,7 +177,9 @@ def match_records(
     composed = _by_key(known)
     matched, without = [], 0
     for record in records:
-        label = known.get(record.path) or known.get(_absolute(record.path)) or composed.get(name_key(record.path))
+        label = (
+            known.get(record.path) or known.get(_absolute(locate(record.path))) or composed.get(name_key(record.path))
+        )
         if label is None:
             without += 1
         else:

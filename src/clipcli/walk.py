@@ -7,8 +7,10 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from clipcli.errors import ImageError
+from clipcli.exclusion import Exclusion, ignore_file
 from clipcli.images import has_image_suffix
 
 __all__ = ["Found", "walk"]
@@ -30,6 +32,8 @@ class _Level:
     names: Iterator[str]
     before: int
     linked: bool  # whether a link led here
+    inner: str  # its path below the root, with a slash at its end; empty for the root
+    ignored: tuple[tuple[str, Any], ...]  # patterns of the ignore files that count here
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,18 @@ class _Folder:
     linked: bool
 
 
-def walk(root: str) -> Iterator[Found]:
-    """Yield the files below ``root``, depth first, in the order of names; hidden ones are passed over.
+def walk(root: str, exclusion: Exclusion = Exclusion()) -> Iterator[Found]:  # noqa: B008 - a value
+    """Yield the files below ``root``, depth first, in the order of names, except those that are passed over.
 
     A link to a folder inside ``root`` is not followed, as its files are found in their own place; one
     that leads outside is followed, but no folder out there is entered twice. A folder that cannot be
     listed, a pipe or a dangling link with the suffix of an image, and an empty folder with such a suffix
-    are yielded as problems.
+    are yielded as problems. What a folder's ignore file leaves out is not looked at.
+
+    Raises
+    ------
+    InputError
+        If an ignore file cannot be read.
     """
     links = _Links(os.path.realpath(root))
     count = 0
@@ -54,9 +63,9 @@ def walk(root: str) -> Iterator[Found]:
     current: Found | _Folder | None = _Folder(root, linked=False)
     while True:
         if isinstance(current, _Folder):
-            names, problem = _names(current.path)
+            names, problem = _names(current.path, exclusion)
             if problem is None:
-                stack.append(_Level(current.path, iter(names), count, current.linked))
+                stack.append(_entered(current, names, count, stack[-1] if stack else None))
             else:
                 count += 1
                 yield Found(current.path, problem)
@@ -70,15 +79,27 @@ def walk(root: str) -> Iterator[Found]:
         name = next(level.names, None)
         if name is not None:
             current = _look(os.path.join(level.path, name), links, linked=level.linked)  # noqa: PTH118
+            if current is not None and exclusion.leaves_out(
+                level.inner + name, level.ignored, is_folder=isinstance(current, _Folder)
+            ):
+                current = None
             continue
         stack.pop()
         if count == level.before and stack and has_image_suffix(level.path):
             current = Found(level.path, ImageError("not_a_file", "a folder, not a file"))
 
 
-def _names(folder: str) -> tuple[list[str], ImageError | None]:
+def _entered(folder: _Folder, names: list[str], count: int, outer: _Level | None) -> _Level:
+    inner = f"{outer.inner}{os.path.basename(folder.path)}/" if outer is not None else ""  # noqa: PTH119
+    ignored = outer.ignored if outer is not None else ()
+    if (spec := ignore_file(folder.path)) is not None:
+        ignored = (*ignored, (inner, spec))
+    return _Level(folder.path, iter(names), count, folder.linked, inner, ignored)
+
+
+def _names(folder: str, exclusion: Exclusion) -> tuple[list[str], ImageError | None]:
     try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208
+        names = sorted(name for name in os.listdir(folder) if not exclusion.passes_over(name))  # noqa: PTH208
         os.lstat(os.path.join(folder, "."))  # noqa: PTH118 - fails where names can be listed, but not looked at
     except OSError as problem:
         return [], ImageError("unreadable", f"cannot list this folder ({problem.strerror or problem})")

@@ -14,6 +14,7 @@ from clipcli.cli import cache, classify, evaluate, export, matrix, models, promp
 from clipcli.cli.command import Command
 from clipcli.cli.messages import Messages
 from clipcli.errors import ClipcliError, Interrupted
+from clipcli.network_policy import process_policy
 from clipcli.signals import exit_code, stopped
 from clipcli.terminal import guarded_streams
 
@@ -71,8 +72,8 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     for name, group in (("export", export), ("models", models), ("prompts", prompts), ("cache", cache)):
         app.add_typer(group.app, name=name, add_help_option=second)
     for each in (app, export.app, models.app, prompts.app, cache.app):
-        for command in each.registered_commands:
-            command.cls = Command
+        for registered in each.registered_commands:
+            registered.cls = Command
     return app
 
 
@@ -94,7 +95,7 @@ def run(arguments: list[str]) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell programmers is no news for people
     try:
-        with stopped():
+        with stopped(), process_policy():
             outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
             sys.stdout.flush()
         if outcome == EXIT_INTERRUPTED:  # some versions of Typer return the code, others raise

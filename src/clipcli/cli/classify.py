@@ -87,6 +87,8 @@ def classify(
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
     image_column: options.ImageColumn = None,
+    exclude: options.Exclude = None,
+    include_hidden: options.IncludeHidden = False,
     ray_address: options.RayAddress = None,
     ray_actors: options.RayActors = None,
     ray_gpus: options.RayGpus = None,
@@ -124,6 +126,7 @@ def classify(
         raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
     destination.check_earlier()
     from clipcli.classifier import Classifier
+    from clipcli.exclusion import Exclusion
     from clipcli.inputs import Source, discover, discover_units
     from clipcli.labels import load_labels
     from clipcli.zeroshot import Thresholds
@@ -138,7 +141,8 @@ def classify(
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size),
         offline=offline, warn=messages.warn,
     )  # fmt: skip
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, offline)
+    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
     found = begun((discover_units if destination.in_parts else discover)(source, messages.warn))
     _tell_text(classifier, messages)
     with open_engine(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clipcli.cli.requirements import CheckedCommand
 from clipcli.errors import InputError
-
-if TYPE_CHECKING:
-    import typer
 
 __all__ = ["Command"]
 
@@ -20,7 +17,7 @@ class Command(CheckedCommand):
     not set.
     """
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line, and refuse empty values.
 
         Raises

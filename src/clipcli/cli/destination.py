@@ -31,8 +31,10 @@ def is_folder(output: str | None) -> bool:
 
 def check_output_name(output: str | None, *, resume: bool, overwrite: bool) -> None:
     """Raise :class:`OutputError` for a name that nothing can be written to, or wishes that exclude each other."""
-    from clipcli.remote import is_remote
+    from clipcli.locations import is_remote
+    from clipcli.network_policy import check_location
 
+    check_location(output or "")
     if resume and overwrite:
         raise OutputError("--resume and --overwrite exclude each other")
     if output is not None and "://" in output and not is_remote(output):

@@ -17,9 +17,11 @@ from clipcli.errors import InputError, LabelError, OutputError
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.evaluate import Embedded, Evaluation
+    from clipcli.exclusion import Exclusion
     from clipcli.labels import Label
     from clipcli.probe import ProbeResult
     from clipcli.prompts import Template
+    from clipcli.truth import LabelledImage
 
 __all__ = ["evaluate"]
 
@@ -76,6 +78,8 @@ def evaluate(
     precision: options.Precision = "auto",
     engine: options.Engine = "torch",
     offline: options.Offline = False,
+    exclude: options.Exclude = None,
+    include_hidden: options.IncludeHidden = False,
     batch_size: options.BatchSize = None,
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
@@ -111,11 +115,16 @@ def evaluate(
         failures.append(path)
         messages.error(f"{printable(path)}: {reason}")
 
+    from clipcli.exclusion import Exclusion
+    from clipcli.truth import read_truth
+
+    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
     probes: list[ProbeResult] = []
     if truth is not None:
         if template or prompts or compare_model or few_shot:
             raise InputError("--truth goes with results that are there already: leave templates, models and shots out")
-        evaluations = [_from_results(source, truth, labels, label or [], failed, messages)]
+        labelled = read_truth(truth, messages.warn, exclusion)
+        evaluations = [_from_results(source, labelled, labels, label or [], failed, messages)]
     else:
         from clipcli.labels import load_labels
 
@@ -126,7 +135,7 @@ def evaluate(
             "offline": offline, "warn": messages.warn,
         }  # fmt: skip
         models = [(model, pretrained), *map(_named, compare_model or ())]
-        wanted = _Wanted(source, chosen, template or [], prompts or [], few_shot or [], probe_strength, seed)
+        wanted = _Wanted(source, chosen, template or [], prompts or [], few_shot or [], probe_strength, seed, exclusion)
         evaluations = _from_images(wanted, models, shared, failed, messages, probes)
     if json_file is not None:
         _write_json(json_file, evaluations, probes, failures)
@@ -152,6 +161,7 @@ class _Wanted:
     shots: list[int]
     strength: float
     seed: int
+    exclusion: Exclusion
 
     def variants(self) -> list[tuple[str, list[Template]]]:
         """Return each set of templates under its name."""
@@ -166,18 +176,20 @@ class _Wanted:
 
 def _from_results(
     results: Path,
-    truth: Path,
+    labelled: list[LabelledImage],
     labels: Path | None,
     extra: list[str],
     failed: Callable[[str, str], None],
     messages: Messages,
 ) -> Evaluation:
+    from clipcli.delimited import PathBase
     from clipcli.evaluate import evaluate_records
     from clipcli.labels import load_labels
     from clipcli.reading import read_results
-    from clipcli.truth import match_records, read_truth
+    from clipcli.truth import match_records
 
-    matched = match_records(read_results(results, messages.warn), read_truth(truth, messages.warn), messages.warn)
+    locate = PathBase(str(results), own=True).locate
+    matched = match_records(read_results(results, messages.warn), labelled, messages.warn, locate)
     for record, _ in matched:
         if record.error is not None:
             failed(record.path, record.error)
@@ -199,7 +211,7 @@ def _from_images(
     from clipcli.probe import probe
     from clipcli.truth import classes_of, indices_of, read_truth
 
-    labelled = read_truth(wanted.source, messages.warn)
+    labelled = read_truth(wanted.source, messages.warn, wanted.exclusion)
     labels = wanted.labels or [Label(name) for name in classes_of(labelled)]
     indices_of(classes_of(labelled), labels)  # before anything takes time
     variants = wanted.variants()

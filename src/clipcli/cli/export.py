@@ -143,6 +143,8 @@ def export_images(
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
     image_column: options.ImageColumn = None,
+    exclude: options.Exclude = None,
+    include_hidden: options.IncludeHidden = False,
     ray_address: options.RayAddress = None,
     ray_actors: options.RayActors = None,
     ray_gpus: options.RayGpus = None,
@@ -160,6 +162,7 @@ def export_images(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.embedder import Embedder
+    from clipcli.exclusion import Exclusion
     from clipcli.export_images import image_rows
     from clipcli.inputs import Source
     from clipcli.locks import locked
@@ -172,7 +175,8 @@ def export_images(
         batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
         cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
     )  # fmt: skip
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, offline)
+    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
     with (
         locked(None if suffix else Path(output)),
         open_engine(

@@ -68,6 +68,8 @@ def matrix(
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
     image_column: options.ImageColumn = None,
+    exclude: options.Exclude = None,
+    include_hidden: options.IncludeHidden = False,
     batch_size: options.BatchSize = None,
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
@@ -89,6 +91,7 @@ def matrix(
 
     context.with_resource(locked(output, plot))
     from clipcli.classifier import Classifier
+    from clipcli.exclusion import Exclusion
     from clipcli.inputs import Source
     from clipcli.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
 
@@ -101,7 +104,8 @@ def matrix(
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,
         warn=messages.warn,
     )  # fmt: skip
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, offline)
+    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
     files, cosines, failed = _similarities(classifier, source, messages)
     _tell_pairing(cosines, paired, classifier.classes, failed, messages)
     made = _made(files, texts, cosines, classifier.classes, logits=logits)

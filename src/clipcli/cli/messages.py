@@ -38,10 +38,11 @@ class Messages:
             self._say("", text)
 
     def _say(self, kind: str, text: str) -> None:
+        from clipcli.redaction import redacted
         from clipcli.terminal import styled
         from clipcli.textfiles import one_line
 
-        line = one_line(text)
+        line = one_line(redacted(text))
         head = f"{kind}: " if kind else ""
         if self._coloured:
             text = f"{_COLOURS[kind]}{head}\x1b[0m{line}\n" if kind else f"{_COLOURS[kind]}{line}\x1b[0m\n"

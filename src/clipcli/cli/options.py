@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clipcli.cli.input_options import Exclude, ImageColumn, IncludeHidden, Inputs, NullSeparated, PathColumn
 from clipcli.errors import CacheError, ClusterError, ModelError
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ __all__ = [
     "CacheSize",
     "Device",
     "Engine",
+    "Exclude",
     "ExtraLabels",
     "ImageColumn",
+    "IncludeHidden",
     "Inputs",
     "LabelsFile",
     "ModelName",
@@ -48,7 +51,7 @@ __all__ = [
 ]
 
 _LEAST_CACHE = 1_000_000
-_LABELS, _MODEL, _RUNNING, _INPUTS, _RAY = "Labels and prompts", "Model", "Running", "Inputs", "Cluster"
+_LABELS, _MODEL, _RUNNING, _RAY = "Labels and prompts", "Model", "Running", "Cluster"
 
 
 def _complete_model(incomplete: str) -> list[str]:
@@ -61,6 +64,14 @@ def _complete_prompts(incomplete: str) -> list[str]:
     from clipcli.prompts import builtin_set_names
 
     return [name for name in builtin_set_names() if name.startswith(incomplete)]
+
+
+def _forbid_network(offline: bool) -> bool:
+    """Forbid the network to the whole process, so that no command has to remember the option."""
+    from clipcli.network_policy import forbid_in_process
+
+    forbid_in_process(offline)
+    return offline
 
 
 LabelsFile = Annotated[
@@ -170,7 +181,13 @@ PartSize = Annotated[
 ]  # fmt: skip
 Offline = Annotated[
     bool,
-    typer.Option("--offline", envvar="CLIPCLI_OFFLINE", rich_help_panel=_MODEL, help="Never use the network."),
+    typer.Option(
+        "--offline",
+        envvar="CLIPCLI_OFFLINE",
+        rich_help_panel=_MODEL,
+        callback=_forbid_network,
+        help="Never use the network.",
+    ),
 ]
 BatchSize = Annotated[
     int | None,
@@ -202,31 +219,6 @@ CacheSize = Annotated[
     typer.Option(
         "--cache-size", metavar="SIZE", envvar="CLIPCLI_CACHE_SIZE", rich_help_panel=_RUNNING,
         help="Limit of the cache, such as 500MB (10^6) or 500MiB (2^20); over it, the oldest entries are dropped.",
-    ),
-]  # fmt: skip
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT", show_default=False,
-        help="Image files, folders, patterns, tar archives, Parquet tables, URLs; '-' reads paths from stdin.",
-    ),
-]  # fmt: skip
-NullSeparated = Annotated[
-    bool,
-    typer.Option("--null", "-0", rich_help_panel=_INPUTS, help="Paths on stdin end with NUL, as find -print0 does."),
-]
-PathColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--path-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="INPUTs are CSV, TSV or Parquet tables with paths in this column, relative to the table's folder.",
-    ),
-]  # fmt: skip
-ImageColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--image-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="INPUTs are Parquet tables with the bytes of images in this column; --path-column then names them.",
     ),
 ]  # fmt: skip
 Quiet = Annotated[

@@ -26,9 +26,10 @@ def report(
         Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="Where to: an .html file.")
     ],
     root: Annotated[
-        Path, typer.Option("--root", metavar="DIR", show_default=False,
-                           help="What the paths in RESULTS are relative to. [default: this folder]"),
-    ] = Path(),
+        Path | None, typer.Option("--root", metavar="DIR", show_default=False,
+                                  help="What the paths in RESULTS are relative to. "
+                                       "[default: this folder, else that of RESULTS]"),
+    ] = None,
     thumbnail: Annotated[
         int, typer.Option("--thumbnail", metavar="PIXELS", min=0, max=1024,
                           help="Longer side of the pictures in the page; 0 for none."),
@@ -50,6 +51,7 @@ def report(
     messages = Messages(quiet=quiet)
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{output}: the page is HTML; name it with .html")
+    from clipcli.delimited import PathBase
     from clipcli.files import check_writable, replacing
     from clipcli.locks import locked
     from clipcli.reading import read_results
@@ -61,7 +63,10 @@ def report(
     records = list(read_results(results, messages.warn))
     if not records:
         raise InputError(f"{results}: no results in it")
-    missing = 0
+    base = PathBase(str(results), own=True)
+    for record in records:
+        base.look_for(record.path)
+    folder, missing = base.folder if root is None else root, 0
 
     def counted(pictures: Iterator[str]) -> Iterator[str]:
         nonlocal missing
@@ -70,11 +75,11 @@ def report(
             yield picture
 
     wanted = (record.path if record.error is None else "" for record in records)
-    pictures = counted(make_thumbnails(wanted, root, thumbnail, workers))
+    pictures = counted(make_thumbnails(wanted, folder, thumbnail, workers))
     with locked(output), replacing(output) as temporary:
         shown = with_progress(pictures, lambda: len(records), messages) if thumbnail else pictures
         write_page(records, shown, temporary, title or printable(str(results.name)))
     if missing and thumbnail:
         messages.warn(
-            f"{missing} of {len(records)} images have no picture in the page: not found below {root}, or not readable"
+            f"{missing} of {len(records)} images have no picture in the page: not found below {folder}, or not readable"
         )

@@ -30,8 +30,9 @@ def sort(
     move: Annotated[bool, typer.Option("--move", help="Move the files.")] = False,
     root: Annotated[
         Path | None,
-        typer.Option("--root", metavar="DIR", help="What the paths in RESULTS are relative to (default: this folder); "
-                            "with --undo, the folder that moved files may go back into."),
+        typer.Option("--root", metavar="DIR", show_default=False,
+                     help="What the paths in RESULTS are relative to; with --undo, the folder that moved "
+                            "files may go back into. [default: this folder, else that of RESULTS]"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only list what would be done.")] = False,
     undo: Annotated[
@@ -59,10 +60,11 @@ def sort(
     actions = [name for name, wanted in (("copy", copy), ("link", link), ("move", move)) if wanted]
     if len(actions) > 1:
         raise InputError(f"--{actions[0]} and --{actions[1]} exclude each other")
-    _sort(results, into, actions[0] if actions else "copy", root or Path(), dry_run=dry_run, messages=messages)
+    _sort(results, into, actions[0] if actions else "copy", root, dry_run=dry_run, messages=messages)
 
 
-def _sort(results: Path, into: Path, action: str, root: Path, *, dry_run: bool, messages: Messages) -> None:
+def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run: bool, messages: Messages) -> None:
+    from clipcli.delimited import PathBase
     from clipcli.reading import read_results
     from clipcli.sorting import carry_out, plan
     from clipcli.writers import tsv_line
@@ -71,9 +73,10 @@ def _sort(results: Path, into: Path, action: str, root: Path, *, dry_run: bool, 
         raise InputError(
             f"cannot read {results}: it is a pipe or device (save the results to a file: they are read twice)"
         )
-    for _ in read_results(results, messages.warn):  # a damaged record is found before anything is placed
-        pass
-    placements = plan(read_results(results), into, root)
+    base = PathBase(str(results), own=True)
+    for record in read_results(results, messages.warn):  # a damaged record is found before anything is placed
+        base.look_for(record.path)
+    placements = plan(read_results(results), into, base.folder if root is None else root)
     counts: Counter[str] = Counter()
     left = 0
     for placement in placements if dry_run else carry_out(placements, action, into):

@@ -122,6 +122,8 @@ def train(
         typer.Option("--workers", metavar="N", min=0, rich_help_panel=_STEPS, help="Processes that decode ahead."),
     ] = None,
     offline: options.Offline = False,
+    exclude: options.Exclude = None,
+    include_hidden: options.IncludeHidden = False,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
     """Train a model on your own image-text pairs.
@@ -149,7 +151,8 @@ def train(
     request = Request(
         pairs=tuple(pairs) if pairs else None, model=model, pretrained=pretrained, from_scratch=from_scratch,
         validation=validation, labels=labels, templates=tuple(template) if template else None,
-        prompts=tuple(prompts) if prompts else None,
+        prompts=tuple(prompts) if prompts else None, exclude=tuple(exclude) if exclude else None,
+        include_hidden=include_hidden or None,
     )  # fmt: skip
     how = _How(output, device, resume=resume, force=force, offline=offline, workers=workers, save_every=save_every)
     outcome = _run(request, wishes, how, messages)

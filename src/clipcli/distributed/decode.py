@@ -19,9 +19,10 @@ from clipcli.decoding import pixels_of, read_input
 from clipcli.distributed.portions import Batch, Portion
 from clipcli.errors import ImageError
 from clipcli.items import FileInput, Input
+from clipcli.locations import is_remote
 from clipcli.memory import keep_freed_memory
+from clipcli.network_policy import forbid_in_process, is_forbidden
 from clipcli.preprocess import Preprocessing
-from clipcli.remote import is_remote
 
 __all__ = ["Decode"]
 
@@ -43,9 +44,12 @@ class Decode:
         How pictures are resized and cropped.
     batch_size
         Images that are encoded at once.
+    offline
+        Whether stores and web servers must not be asked for the inputs.
     """
 
-    def __init__(self, feed: Any, preprocessing: Preprocessing, batch_size: int) -> None:
+    def __init__(self, feed: Any, preprocessing: Preprocessing, batch_size: int, *, offline: bool = False) -> None:
+        forbid_in_process(offline)
         self._feed, self._preprocessing, self._batch_size = feed, preprocessing, batch_size
         keep_freed_memory()
 
@@ -108,7 +112,7 @@ def with_care(items: Iterator[Input], preprocessing: Preprocessing) -> Answers:
     pool: ProcessPoolExecutor | None = None
     try:
         for item in items:
-            pool = pool or ProcessPoolExecutor(1, get_context("spawn"))
+            pool = pool or ProcessPoolExecutor(1, get_context("spawn"), forbid_in_process, (is_forbidden(),))
             try:
                 yield item, pool.submit(_pixels_or_error, item, preprocessing).result()
             except BrokenProcessPool:

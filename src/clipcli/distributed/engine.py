@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from clipcli.distributed.cluster import ActorPlan, RayOptions, connected, told
 from clipcli.errors import ClipcliError
 from clipcli.items import Input
+from clipcli.network_policy import is_forbidden
 from clipcli.work import Chunk, Piece, in_chunks, in_order
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ class OnRay(Generic[Row]):
         # Actors too: they keep what they imported, and their connections to stores.
         batches = portions.map_batches(
             Decode, fn_constructor_args=(feed, facts.preprocessing, facts.batch_size), batch_size=1,
+            fn_constructor_kwargs={"offline": self._embedder.options["offline"] or is_forbidden()},
             batch_format="pyarrow", compute=data.ActorPoolStrategy(min_size=1, max_size=plan.decoders),
             num_cpus=plan.decoder_processors,
         )  # fmt: skip

@@ -325,8 +325,10 @@ function cell(text) {
 }
 
 function table() {
-  const lines = [...checked].sort(([a], [b]) => a - b).map(([index, label]) => `${cell(records[index].path)},${cell(label)}\n`);
-  return `path,label\n${lines.join("")}`;
+  // By the third column clipcli knows its own table: only there it takes apostrophes off again.
+  const rows = [...checked].sort(([a], [b]) => a - b);
+  const lines = rows.map(([index, label]) => `${cell(records[index].path)},${cell(label)},checked\n`);
+  return `path,label,clipcli\n${lines.join("")}`;
 }
 
 byId("export").addEventListener("click", () => {

@@ -83,7 +83,10 @@ def check_job(
         raise ModelError("--precision fp16 trains on a GPU alone; use bf16 or fp32")
     check_batch(wishes)
     own = request.held_out[1]
-    pairs, held_out = read_pairs(request.pairs), read_pairs([own]) if own else None
+    pairs, held_out = (
+        read_pairs(request.pairs, request.exclusion),
+        read_pairs([own], request.exclusion) if own else None,
+    )
     _check_labels(request, [pairs, *([held_out] if held_out else [])])
     if request.from_scratch:
         source = untrained_model(request.from_scratch, offline=offline)

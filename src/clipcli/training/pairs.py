@@ -6,89 +6,28 @@ each epoch: so no batch holds the same image twice.
 
 from __future__ import annotations
 
-import csv
-import glob
-import json
 import os
-import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipcli.archives import StrictHeader
+from clipcli.delimited import JSON_LINES, PathBase, read_delimited, read_json_lines
 from clipcli.errors import InputError
+from clipcli.exclusion import Exclusion
 from clipcli.images import has_image_suffix
-from clipcli.records import printable
-from clipcli.textfiles import is_unicode, name_key, tsv_cell, unguarded
-from clipcli.truth import beside
+from clipcli.items import shown_name
+from clipcli.locations import is_remote
+from clipcli.textfiles import decode_text, is_unicode, name_key, numbered_lines, open_text
+from clipcli.training.examples import CAPTIONS, LONGEST_TEXT, Example, ImageFile, LeftOut, captions_of
+from clipcli.training.shards import read_shard, shards_of
 from clipcli.walk import walk
 
 __all__ = ["Example", "ImageFile", "LeftOut", "Pairs", "read_pairs"]
 
 _PATHS = ("path", "filepath", "file_name", "image")
-_CAPTIONS = ("caption", "title", "text")
 _LABELS = ("label",)
 _TABLES = (".csv", ".tsv")
-_LINES = (".jsonl", ".ndjson")
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """Where the bytes of an image are: a whole file, or ``size`` bytes of a tar archive from ``offset`` on."""
-
-    path: str
-    offset: int = 0
-    size: int | None = None
-
-    def read(self) -> bytes:
-        """Return the encoded bytes; raise :class:`~clipcli.errors.ImageError` or ``OSError`` where that fails."""
-        if self.size is None:
-            from clipcli.images import read_file
-
-            return read_file(self.path)
-        with open(self.path, "rb") as file:  # noqa: PTH123 - also names that are no valid text
-            file.seek(self.offset)
-            return file.read(self.size)
-
-
-@dataclass(frozen=True)
-class Example:
-    """One image and what is said of it.
-
-    Parameters
-    ----------
-    name
-        The image, as the user named it.
-    image
-        Where its bytes are.
-    where
-        Where the pair stands: ``pairs.csv:7``; the image itself for folders.
-    captions
-        The captions that stand with it; none where they are made from the label.
-    label
-        Its class, where it has one.
-    """
-
-    name: str
-    image: ImageFile
-    where: str
-    captions: tuple[str, ...] = ()
-    label: str | None = None
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A pair that cannot be used and why; or, where ``used``, one that is used with a loss."""
-
-    where: str
-    name: str
-    reason: str
-    used: bool = False
-
-    def __str__(self) -> str:
-        name = f" {printable(self.name)}:" if self.name and self.name != self.where else ""
-        return f"{printable(self.where)}:{name} {self.reason}"
 
 
 @dataclass
@@ -99,7 +38,7 @@ class Pairs:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def read_pairs(sources: Iterable[str]) -> Pairs:
+def read_pairs(sources: Iterable[str], exclusion: Exclusion = Exclusion()) -> Pairs:  # noqa: B008 - a value
     """Read image-text pairs.
 
     Parameters
@@ -107,7 +46,10 @@ def read_pairs(sources: Iterable[str]) -> Pairs:
     sources
         Each a ``.csv`` or ``.tsv`` table with columns ``path`` and ``caption``, or ``label``; a ``.jsonl``
         of such objects; a folder of ``x.jpg`` beside ``x.txt``; a folder with one folder a class; or a
-        webdataset shard (``.tar``), a folder or a pattern of them. Paths of a table are relative to its folder.
+        webdataset shard (``.tar``), a folder or a pattern of them. For the paths of a table see
+        :class:`~clipcli.delimited.PathBase`.
+    exclusion
+        What to pass over.
 
     Raises
     ------
@@ -118,7 +60,7 @@ def read_pairs(sources: Iterable[str]) -> Pairs:
     merged: dict[ImageFile, int] = {}
     for source in sources:
         before = len(found.examples) + len(found.left_out)
-        for item in _read(source):
+        for item in _read(source, exclusion):
             if isinstance(item, LeftOut):
                 found.left_out.append(item)
             elif (place := merged.setdefault(item.image, len(found.examples))) == len(found.examples):
@@ -141,54 +83,33 @@ def _merge(found: Pairs, place: int, other: Example) -> None:
     found.examples[place] = Example(known.name, known.image, known.where, captions, known.label)
 
 
-def _read(source: str) -> Iterator[Example | LeftOut]:
+def _read(source: str, exclusion: Exclusion) -> Iterator[Example | LeftOut]:
     path = Path(source)
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, exclusion)
+    if is_remote(source):
+        raise InputError(f"cannot read {source}: training reads pairs on this machine (copy them here)")
     suffix = path.suffix.lower()
     if suffix == ".tar" and path.is_file():
-        return _from_shard(source)
-    if not path.exists() and (shards := _expand(source)):
-        return (item for shard in shards for item in _from_shard(shard))
+        return read_shard(source, exclusion)
+    if not path.exists() and (shards := shards_of(source)):
+        return (item for shard in shards for item in read_shard(shard, exclusion))
     if not path.exists():
         raise InputError(f"{source}: no such file or folder")
-    if suffix in _TABLES:
-        return _from_rows(path, _table_rows(path))
-    if suffix in _LINES:
-        return _from_rows(path, _json_rows(path))
-    kinds = ", ".join((*_TABLES, *_LINES, ".tar"))
+    if suffix in (*_TABLES, *JSON_LINES):
+        return (row for row in _rows_of(path) if not exclusion.leaves_out_named(row.name))
+    kinds = ", ".join((*_TABLES, *JSON_LINES, ".tar"))
     raise InputError(f"{source}: pairs are a folder or one of {kinds} (a compressed archive must be unpacked)")
-
-
-def _expand(pattern: str) -> list[str]:
-    """Return the shards that a pattern stands for: ``*``, ``?``, and ranges and lists in braces."""
-    if not pattern.endswith(".tar"):
-        return []
-    return [name for each in _braces(pattern) for name in (sorted(glob.glob(each)) if glob.has_magic(each) else [each])]  # noqa: PTH207
-
-
-def _braces(pattern: str) -> list[str]:
-    """Expand ``{000..012}`` and ``{a,b}``, as webdataset does."""
-    head, opened, rest = pattern.partition("{")
-    inside, closed, tail = rest.partition("}")
-    if not opened or not closed:
-        return [pattern]
-    first, dots, last = inside.partition("..")
-    if dots and first.isdecimal() and last.isdecimal():
-        choices = [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
-    else:
-        choices = inside.split(",")
-    return [f"{head}{choice}{end}" for choice in choices for end in _braces(tail)]
 
 
 Row = tuple[str, dict[str, Any]]
 
 
-def _from_rows(table: Path, rows: Iterable[Row]) -> Iterator[Example | LeftOut]:
+def _from_rows(base: PathBase, rows: Iterable[Row]) -> Iterator[Example | LeftOut]:
     for where, row in rows:
         name = _text(row, _PATHS)
         label = _text(row, _LABELS) or None
-        captions = _captions(row)
+        captions = captions_of(row)
         if not row:
             yield LeftOut(where, "", "nothing in this line that can be read")
         elif not name or "\0" in name:
@@ -197,8 +118,10 @@ def _from_rows(table: Path, rows: Iterable[Row]) -> Iterator[Example | LeftOut]:
             yield LeftOut(where, name, "the caption is empty")
         elif not all(is_unicode(text) for text in (*captions, label or "")):
             yield LeftOut(where, name, "the caption is not valid Unicode text")
+        elif is_remote(name):
+            yield LeftOut(where, shown_name(name), "remote URL: training reads files on this machine (copy it here)")
         else:
-            yield Example(name, ImageFile(beside(table, name)), where, captions, label)
+            yield Example(name, ImageFile(base.locate(name)), where, captions, label)
 
 
 def _text(row: dict[str, Any], columns: tuple[str, ...]) -> str:
@@ -206,58 +129,32 @@ def _text(row: dict[str, Any], columns: tuple[str, ...]) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _captions(row: dict[str, Any]) -> tuple[str, ...]:
-    value = next((row[column] for column in _CAPTIONS if row.get(column) is not None), "")
-    texts = value if isinstance(value, list) else [value]
-    return tuple(dict.fromkeys(text.strip() for text in texts if isinstance(text, str) and text.strip()))
-
-
-def _table_rows(table: Path) -> Iterator[Row]:
-    tabs = table.suffix.lower() == ".tsv"
-    read: Callable[[str], str] = tsv_cell if tabs else unguarded
+def _rows_of(table: Path) -> Iterator[Example | LeftOut]:
+    lines = table.suffix.lower() in JSON_LINES
     try:
-        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(file)
-            known = [name.strip().lower() for name in reader.fieldnames or ()]
-            reader.fieldnames = known
-            if not set(known) & set(_PATHS) or not set(known) & {*_CAPTIONS, *_LABELS}:
+        with table.open("rb") as raw, open_text(raw) as file:
+            read = read_json_lines(file, str(table)) if lines else read_delimited(file, str(table))
+            known = [name.strip().lower() for name in read.columns]
+            if not lines and (not set(known) & set(_PATHS) or not set(known) & {*CAPTIONS, *_LABELS}):
                 raise InputError(
                     f"{table}: needs a column 'path', and 'caption' or 'label'; it has: {', '.join(known) or 'none'}"
                 )
-            for row in reader:
-                yield f"{table}:{reader.line_num}", {name: read(cell) for name, cell in row.items() if name and cell}
-    except OSError as problem:
-        raise InputError(f"{table}: {problem.strerror or problem}") from None
-    except (csv.Error, ValueError) as problem:
-        raise InputError(f"{table}: not a table of paths and captions ({problem})") from None
+            base = PathBase(str(table), own=read.own is not None)
+            rows = ((f"{table}:{number}", cells) for number, cells in read.rows)
+            named = ((where, {name.strip().lower(): cell for name, cell in cells.items()}) for where, cells in rows)
+            yield from _from_rows(base, rows if lines else named)
+    except (OSError, UnicodeError) as problem:
+        raise InputError(f"{table}: {getattr(problem, 'strerror', None) or problem}") from None
 
 
-def _json_rows(file: Path) -> Iterator[Row]:
-    try:
-        with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield f"{file}:{number}", _json_row(line)
-    except OSError as problem:
-        raise InputError(f"{file}: {problem.strerror or problem}") from None
-
-
-def _json_row(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return row if isinstance(row, dict) else {}
-
-
-def _from_folder(root: Path) -> Iterator[Example | LeftOut]:
-    files = list(walk(os.fspath(root)))
+def _from_folder(root: Path, exclusion: Exclusion) -> Iterator[Example | LeftOut]:
+    files = list(walk(os.fspath(root), exclusion))
     paths = [found.path for found in files if found.problem is None]
     shards = [path for path in paths if path.lower().endswith(".tar")]
     images = [path for path in paths if has_image_suffix(path)]
     if shards and not images:
         for shard in shards:
-            yield from _from_shard(shard)
+            yield from read_shard(shard, exclusion)
         return
     for found in files:
         if found.problem is not None:
@@ -279,9 +176,10 @@ def _with_sidecar(image: str, known: set[str]) -> Example | LeftOut:
     if text not in known:
         return LeftOut(image, image, f"no {os.path.basename(text)} beside it")  # noqa: PTH119
     try:
-        with open(text, encoding="utf-8-sig") as file:  # noqa: PTH123
-            captions = tuple(dict.fromkeys(line.strip() for line in file if line.strip()))
-    except (OSError, UnicodeDecodeError):
+        with open(text, "rb") as file:  # noqa: PTH123
+            lines = numbered_lines(decode_text(file.read(LONGEST_TEXT)))
+            captions = tuple(dict.fromkeys(line for _, line in lines))
+    except (OSError, UnicodeError):
         return LeftOut(text, image, "cannot be read as UTF-8 text")
     if not captions:
         return LeftOut(text, image, "the caption is empty")
@@ -294,38 +192,3 @@ def _in_class(root: Path, image: str) -> Example | LeftOut:
     if not separator:
         return LeftOut(image, image, "has no caption beside it and stands in no class's folder")
     return Example(image, ImageFile(image), image, (), label)
-
-
-def _from_shard(archive: str) -> Iterator[Example | LeftOut]:
-    """Read the index of a webdataset shard: files that share a name up to its first dot make one sample."""
-    samples: dict[str, dict[str, tarfile.TarInfo]] = {}
-    try:
-        with tarfile.open(archive, "r:", tarinfo=StrictHeader) as members:
-            for member in members:
-                folder, _, base = member.name.rpartition("/")
-                stem, _, suffix = base.partition(".")
-                if member.isfile() and stem:
-                    samples.setdefault(f"{folder}/{stem}" if folder else stem, {})[suffix.lower()] = member
-            yield from [_sample(archive, key, sample, members) for key, sample in samples.items()]
-    except (OSError, tarfile.TarError) as problem:
-        reason = getattr(problem, "strerror", None) or " ".join(str(problem).split())
-        yield LeftOut(archive, archive, f"damaged archive, or a compressed one ({reason})")
-
-
-def _sample(archive: str, key: str, sample: dict[str, tarfile.TarInfo], members: tarfile.TarFile) -> Example | LeftOut:
-    where = f"{archive}/{key}"
-    image = next((member for suffix, member in sample.items() if has_image_suffix(f"x.{suffix}")), None)
-    if image is None:
-        return LeftOut(where, where, "no image in this sample")
-    name = f"{archive}/{image.name}"
-    row = {"caption": _member_text(members, sample.get("txt"))}
-    row |= _json_row(_member_text(members, sample["json"])) if not row["caption"] and "json" in sample else {}
-    captions, label = _captions(row), _member_text(members, sample.get("cls")) or None
-    if not captions and label is None:
-        return LeftOut(where, name, "no caption in this sample (.txt, .json or .cls)")
-    return Example(name, ImageFile(archive, image.offset_data, image.size), where, captions, label)
-
-
-def _member_text(members: tarfile.TarFile, member: tarfile.TarInfo | None) -> str:
-    file = members.extractfile(member) if member is not None else None
-    return file.read().decode("utf-8", errors="replace").strip() if file is not None else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clipcli.errors import InputError
+from clipcli.exclusion import Exclusion
 from clipcli.training.pairs import LeftOut
 
 if TYPE_CHECKING:  # it needs torch; what is asked for is checked before that is imported
@@ -33,6 +34,8 @@ class Request:
         A share of the pairs to hold out, or pairs of their own.
     labels, templates, prompts
         As ``classify`` takes them, for classes.
+    exclude, include_hidden
+        What to pass over in folders and shards; see :class:`~clipcli.exclusion.Exclusion`.
     """
 
     pairs: tuple[str, ...] | None = None
@@ -43,6 +46,13 @@ class Request:
     labels: str | None = None
     templates: tuple[str, ...] | None = None
     prompts: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
+    include_hidden: bool | None = None
+
+    @property
+    def exclusion(self) -> Exclusion:
+        """What to pass over."""
+        return Exclusion(self.exclude or (), bool(self.include_hidden))
 
     @property
     def held_out(self) -> tuple[float, str | None]:

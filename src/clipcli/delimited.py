@@ -1,0 +1,214 @@
+r"""Tables of text: one reader for CSV, TSV and JSON Lines, and one rule for the relative paths in them.
+
+clipcli makes the CSV it writes safe for spreadsheets, and escapes tabs and line ends in its TSV; other programs do
+neither. So what is read is undone only in clipcli's own tables, which are known by their columns: an apostrophe
+or a ``\t`` in anybody else's table is part of the name.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from clipcli.errors import InputError
+from clipcli.locations import is_remote, join_url, path_part
+from clipcli.network_policy import check_location
+from clipcli.textfiles import tsv_cell, unguarded
+
+__all__ = ["JSON_LINES", "PathBase", "Table", "is_tsv", "own_kind", "read_delimited", "read_json_lines"]
+
+JSON_LINES = (".jsonl", ".ndjson")
+_OWN = {
+    "results": {"path", "label", "probability", "similarity", "model", "pretrained", "precision", "error_type",
+                "error_message"},
+    "embeddings": {"path", "error_type", "error_message", "fingerprint"},
+    "corrections": {"path", "label", "clipcli"},
+}  # fmt: skip
+
+Cells = dict[str, Any]
+
+
+def own_kind(columns: Collection[str]) -> str | None:
+    """Tell by its columns what kind of clipcli's own tables one is; ``None`` for anybody else's.
+
+    ``results`` of classify, ``embeddings`` of export, or the ``corrections`` that the page of report saves. Columns
+    that somebody added, or put in another order, change nothing.
+    """
+    return next((kind for kind, needed in _OWN.items() if needed <= set(columns)), None)
+
+
+def is_tsv(name: str) -> bool:
+    """Tell by its name whether a table's cells are separated by tabs."""
+    return path_part(name).lower().endswith(".tsv")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is being read.
+
+    Parameters
+    ----------
+    columns
+        Their names, as the first row has them.
+    own
+        What kind of clipcli's own tables it is, see :func:`own_kind`.
+    rows
+        The number of each row's last line, and its cells by column; a short row lacks its last ones.
+    """
+
+    columns: tuple[str, ...]
+    own: str | None
+    rows: Iterator[tuple[int, Cells]]
+
+
+def read_delimited(file: TextIO, name: str) -> Table:
+    """Read a CSV or TSV table; ``file`` is open without newline translation.
+
+    Raises
+    ------
+    InputError
+        If it is no table, or a row has more cells than there are columns; also while the rows are read.
+    """
+    tabs = is_tsv(name)
+    reader = csv.reader(file, delimiter="\t" if tabs else ",", strict=True)
+    try:
+        header = next(reader, [])
+    except (csv.Error, UnicodeError) as problem:
+        raise _no_table(name, problem) from None
+    own, lines = own_kind(header), reader.line_num
+    read: Callable[[str], str] = (tsv_cell if tabs else unguarded) if own else str
+    if own and tabs:
+        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        rows = ((lines + reader.line_num, row) for row in reader)
+    else:
+        rows = ((reader.line_num, row) for row in reader)
+    return Table(tuple(header), own, _cells(rows, header, read, name))
+
+
+def _cells(
+    rows: Iterator[tuple[int, list[str]]], header: list[str], read: Callable[[str], str], name: str
+) -> Iterator[tuple[int, Cells]]:
+    try:
+        for number, row in rows:
+            if not row:
+                continue
+            if any(row[len(header) :]):
+                raise InputError(
+                    f"{name}: line {number}: {len(row)} cells under a header of {len(header)} "
+                    "(put quotes around a text with a separator in it)"
+                )
+            yield number, dict(zip(header, map(read, row), strict=False))
+    except (csv.Error, UnicodeError) as problem:
+        raise _no_table(name, problem) from None
+
+
+def _no_table(name: str, problem: Exception) -> InputError:
+    return InputError(f"{name}: not a table ({problem})")
+
+
+def read_json_lines(file: TextIO, name: str) -> Table:
+    """Read JSON Lines as a table: each line an object; a line that is none has no cells.
+
+    Raises
+    ------
+    InputError
+        If the file is not text; also while it is read.
+    """
+    rows = _json_rows(file, name)
+    first = next(rows, None)
+    columns = tuple(first[1]) if first else ()
+    own = "results" if {"path", "label", "top", "precision"} <= set(columns) else own_kind(columns)
+    own = own or ("results" if set(columns) == {"path", "error"} else None)
+    own = own or ("embeddings" if {"path", "fingerprint", "embedding"} <= set(columns) else None)
+
+    def all_rows() -> Iterator[tuple[int, Cells]]:
+        if first is not None:
+            yield first
+        yield from rows
+
+    return Table(columns, own, all_rows())
+
+
+def _json_rows(file: TextIO, name: str) -> Iterator[tuple[int, Cells]]:
+    try:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = {}
+            yield number, row if isinstance(row, dict) else {}
+    except UnicodeError as problem:
+        raise _no_table(name, problem) from None
+
+
+class PathBase:
+    """Where the relative paths of one table lead: all of them into the same folder.
+
+    Anybody's table names files beside itself; clipcli's own tables name them as the run did, from the current
+    folder. Where the first file that exists is in the other of the two folders, all are looked for there. So a
+    file that is missing is never taken from elsewhere in silence.
+
+    Parameters
+    ----------
+    table
+        The table's path or URL.
+    own
+        Whether it is one of clipcli's own.
+    """
+
+    def __init__(self, table: str, *, own: bool) -> None:
+        beside = os.path.dirname(table.rstrip("/" + os.sep))  # noqa: PTH120 - keeps names as they are
+        self._table, self._own = table, own
+        self._folders = ("", beside) if own else (beside, "")
+        self._folder: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder, as far as it is known by the names that were located."""
+        return Path(self._folders[0] if self._folder is None else self._folder)
+
+    def locate(self, name: str) -> str:
+        """Return the path or URL of a file that the table names.
+
+        Raises
+        ------
+        InputError
+            If it is a URL, and the network must not be used.
+        """
+        if is_remote(name) or is_remote(self._table):
+            location = join_url(self._table, name)
+            check_location(location)
+            return location
+        if os.path.isabs(name):  # noqa: PTH117
+            return self._existing("", name) or name
+        for folder in self._folders if self._folder is None else (self._folder,):
+            if (found := self._existing(folder, name)) is not None:
+                self._folder = folder
+                return found
+        folder = self._folders[0] if self._folder is None else self._folder
+        return os.path.join(folder, name)  # noqa: PTH118
+
+    def look_for(self, name: str) -> None:
+        """Let a name decide about the folder, if none did before; whatever it is, also a URL."""
+        if self._folder is None and not is_remote(name):
+            self.locate(name)
+
+    def _existing(self, folder: str, name: str) -> str | None:
+        r"""Return a file's path if it is there; clipcli's tables show bytes that are no text as ``\xff``."""
+        names = [name]
+        if self._own and "\\x" in name:
+            names.append(os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", _byte, os.fsencode(name))))
+        paths = (os.path.join(folder, each) for each in names)  # noqa: PTH118
+        return next((path for path in paths if os.path.lexists(path)), None)
+
+
+def _byte(found: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(found[1].decode())

@@ -1,0 +1,142 @@
+"""What is passed over where folders are walked: hidden names, what systems leave behind, and what users exclude.
+
+Patterns are those of ``.gitignore``, read by the pathspec library; it is imported only where there are any.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipcli.errors import InputError
+from clipcli.locations import path_part
+from clipcli.textfiles import numbered_lines, read_text
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+__all__ = ["IGNORE_FILE", "SYSTEM_NAMES", "Exclusion", "ignore_file", "is_system_name"]
+
+IGNORE_FILE = ".clipcliignore"
+"""A file of patterns that counts for the folder it is in, and for those below."""
+
+SYSTEM_NAMES = (
+    "@eaDir", "#recycle", "#snapshot", "@tmp", "@Recycle", "@Recently-Snapshot", ".@__thumb", ".@__qini", ".streams",
+    ".thumbnails", ".thumb", "Thumbs.db", "ehthumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information",
+    "__MACOSX", ".AppleDouble", ".AppleDB", ".AppleDesktop", ".DS_Store", ".Spotlight-V100", ".fseventsd",
+    ".TemporaryItems", ".DocumentRevisions-V100", "lost+found",
+)  # fmt: skip
+"""Folders and files of thumbnails, deleted files and settings that systems and network disks make; in any case."""
+
+_SYSTEM = frozenset(name.casefold() for name in SYSTEM_NAMES)
+_SYSTEM_STARTS = ("._", ".trash", ".nfs")
+
+
+def is_system_name(name: str) -> bool:
+    """Tell whether a file or folder of this name was made by a system, not by anybody who takes photographs."""
+    folded = name.casefold()
+    return folded in _SYSTEM or folded.startswith(_SYSTEM_STARTS)
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """What to pass over.
+
+    Parameters
+    ----------
+    patterns
+        As in ``.gitignore``, relative to the folder, archive or URL that is walked.
+    include_hidden
+        Whether names that begin with a dot count; what systems make is passed over all the same.
+    """
+
+    patterns: tuple[str, ...] = ()
+    include_hidden: bool = False
+
+    def __post_init__(self) -> None:
+        if self.patterns:
+            _spec(self.patterns, "--exclude")
+
+    def passes_over(self, name: str) -> bool:
+        """Tell whether one file or folder is passed over for its name alone."""
+        if name.startswith(".") and not self.include_hidden:
+            return name not in (".", "..")
+        return is_system_name(name)
+
+    def leaves_out(self, path: str, ignored: Sequence[tuple[str, GitIgnoreSpec]] = (), *, is_folder: bool) -> bool:
+        """Tell whether patterns leave out what was found.
+
+        Parameters
+        ----------
+        path
+            Relative to where the walk began, with ``/`` between names.
+        ignored
+            The patterns of ignore files, outer ones first, each with its folder as ``path`` has it, and a ``/``.
+        """
+        mark = "/" if is_folder else ""
+        specs = [*ignored, ("", _spec(self.patterns, "--exclude"))] if self.patterns else ignored
+        for folder, spec in reversed(specs):
+            included = spec.check_file(path[len(folder) :] + mark).include
+            if included is not None:  # the last pattern that matches decides, and the innermost file
+                return bool(included)
+        return False
+
+    def lets_in(self, path: str) -> bool:
+        """Tell whether a file counts by all the names on its relative path: a member of an archive, or an object."""
+        parts = [part for part in path.split("/") if part]
+        if any(map(self.passes_over, parts)):
+            return False
+        return not self.leaves_out_named(path)
+
+    def leaves_out_named(self, name: str) -> bool:
+        """Tell whether patterns leave out a file that was named, by its whole name."""
+        if not self.patterns:
+            return False
+        path = posixpath.normpath(path_part(name).rpartition("://")[2].replace(os.sep, "/")).lstrip("/")
+        while path.startswith("../"):
+            path = path[3:]
+        parts = path.split("/")
+        folders = ("/".join(parts[:count]) for count in range(1, len(parts)))
+        return any(self.leaves_out(folder, is_folder=True) for folder in folders) or self.leaves_out(
+            path, is_folder=False
+        )
+
+
+def ignore_file(folder: str) -> GitIgnoreSpec | None:
+    """Read the ignore file of a folder, if there is one.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a line is no pattern.
+    """
+    file = Path(folder, IGNORE_FILE)
+    try:
+        if not file.is_file():
+            return None
+    except (OSError, ValueError):
+        return None
+    return _spec(tuple(line for _, line in numbered_lines(read_text(file, InputError))), str(file))
+
+
+_specs: dict[tuple[str, ...], GitIgnoreSpec] = {}
+
+
+def _spec(patterns: Iterable[str], where: str) -> GitIgnoreSpec:
+    key = tuple(patterns)
+    if key not in _specs:
+        from pathspec import GitIgnoreSpec
+
+        for pattern in key:
+            if not pattern.strip():
+                raise InputError(f"{where}: a pattern is empty")
+            try:
+                GitIgnoreSpec.from_lines([pattern])
+            except ValueError:
+                raise InputError(f"{where} {pattern!r}: not a pattern as in .gitignore") from None
+        _specs[key] = GitIgnoreSpec.from_lines(key)
+    return _specs[key]

@@ -1,0 +1,131 @@
+"""Secrets taken out of URLs: user info, signatures and tokens never reach a record, a message or a file.
+
+What is left still identifies the object: ``https://user:pw@host/a.jpg?size=2&X-Amz-Signature=…`` becomes
+``https://host/a.jpg?size=2``. The URL itself is only handed to the store's own library.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote
+
+__all__ = ["redacted", "redacted_foreign", "redacted_reference"]
+
+# The second kind is what is left of a URL that was taken for a path.
+_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\b(?:https?|s3a?|gcs|gs|az|abfss?|wasbs?|ftps?):/)", re.IGNORECASE)
+_URL = re.compile(_SCHEME.pattern + r"[^\s\"<>]*", re.IGNORECASE)
+_TRAILING = "'`)]},.;:!…"  # what a sentence puts behind a URL
+_CONTAINERS = ("abfs", "abfss", "az", "wasb", "wasbs")  # CONTAINER@ACCOUNT is no user there
+
+_PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-ms-", "q-sign", "q-ak", "q-signature", "q-key-time")
+_NAMES = frozenset((
+    "sig", "sign", "googleaccessid", "hdnts", "hdnea", "hmac", "jwt", "pass", "pwd", "sid", "jsessionid", "phpsessid",
+    "auth", "oauth", "bearer", "ticket",
+))  # fmt: skip
+_WORDS = re.compile(
+    r"token(?!iz)|secret|passw|passphrase|credential|signature|authori[sz]ation|auth[-_]?key|"
+    r"api[-_]?key|access[-_]?key|private[-_]?key|account[-_]?key|subscription[-_]?key|session"
+)
+# These are harmless names, except beside a signature that they belong to.
+_BESIDE_SIG = frozenset((
+    "se", "sp", "sv", "sr", "st", "spr", "sip", "si", "ss", "srt", "skoid", "sktid", "skt", "ske", "sks", "skv", "sdd",
+    "saoid", "suoid", "scid", "ses",
+))  # fmt: skip
+_BESIDE_SIGNATURE = frozenset(("expires", "policy", "key-pair-id", "algorithm", "keyname", "urlprefix"))
+
+_PARAMETER = re.compile(r"[?&]([^=&?\s\"'<>]+)=[^&\s\"'<>)]*")
+_ASSIGNMENT = re.compile(
+    r"(?i)\b((?:[a-z0-9]+[-_])*(?:secret|password|passwd|token|credentials?|signature|(?:api|access|account|private)"
+    r"[-_]?key(?:[-_]?id)?|secret[-_]?(?:access[-_]?)?key)['\"]?\s*(?:=|['\"]\s*:|:\s*['\"])\s*['\"]?)[^\s'\",&)}]+"
+)
+_HEADER = re.compile(
+    r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?)(?:(?:bearer|basic|token)\s+)?[^'\"\r\n]+|"
+    r"\b((?:bearer|basic)\s+)[A-Za-z0-9+/._~=-]{16,}"
+)
+
+
+def redacted(text: str) -> str:
+    """Return a text with the secrets taken out of every URL in it; any other text comes back as it is."""
+    if ":/" not in text:
+        return text
+    return _without_parameters(_URL.sub(_redacted_match, text))
+
+
+def _without_parameters(text: str) -> str:
+    """Take out parameters that stand beside no URL, or behind a space in one."""
+    return _PARAMETER.sub(lambda found: "" if _is_secret(found[1], frozenset()) else found[0], text)
+
+
+def _redacted_match(found: re.Match[str]) -> str:
+    url = found[0].rstrip(_TRAILING)
+    return _redacted_url(url) + found[0][len(url) :]
+
+
+def redacted_foreign(text: str) -> str:
+    """Return what another library says of a failure, without the secrets that such texts are known to hold."""
+    text = _without_parameters(redacted(text))
+    text = _HEADER.sub(lambda found: f"{found[1] or found[2]}***", text)
+    return _ASSIGNMENT.sub(r"\1***", text)
+
+
+def redacted_reference(name: str) -> str:
+    """Return a whole URL, or one that is relative to another, without its secrets; spaces may be part of it."""
+    return _redacted_url(name) if _SCHEME.match(name) else _without_secrets(name)
+
+
+def _redacted_url(url: str) -> str:
+    mark = _SCHEME.match(url)
+    assert mark is not None  # noqa: S101 - whoever calls looked for it
+    rest = url[mark.end() :]
+    return mark[0] + _without_secrets(_without_user(mark[0].partition(":")[0].lower(), rest))
+
+
+def _without_user(scheme: str, rest: str) -> str:
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" not in authority and re.match(r"[^\[\]:@]+:(?!\d*$)", authority) and "@" in rest:
+        authority = rest[: rest.rindex("@") + 1]  # a password with a slash in it, written as it is
+    user, at, _ = authority.rpartition("@")
+    if not at or (scheme in _CONTAINERS and ":" not in user):
+        return rest
+    container = f"{user.partition(':')[0]}@" if scheme in _CONTAINERS else ""
+    return container + rest[len(user) + 1 :]
+
+
+def _without_secrets(reference: str) -> str:
+    """Drop secret parameters; the others, and what is no parameter at all, stay byte for byte."""
+    pieces = re.split(r"([?&#])", reference)
+    names = frozenset(_plain_name(piece) for piece in pieces[2::2])
+    kept = re.sub(r";([^=;/]+)=[^;/]*", lambda found: "" if _is_secret(found[1], names) else found[0], pieces[0])
+    owed = ""  # the mark before a parameter that was dropped, which the next one takes over
+    for mark, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        if "=" in piece and _is_secret(piece.partition("=")[0], names):
+            owed = owed or mark
+            continue
+        kept += (owed if owed and mark == "&" else mark) + _without_inner(piece)
+        owed = ""
+    return kept
+
+
+def _without_inner(piece: str) -> str:
+    """Take the secrets out of a URL that is the value of a parameter."""
+    name, equals, value = piece.partition("=")
+    plain = unquote(value)
+    if "://" not in plain or (clean := redacted(plain)) == plain:
+        return piece
+    return f"{name}{equals}{clean if plain == value else quote(clean, safe='')}"
+
+
+def _plain_name(piece: str) -> str:
+    return unquote(piece.partition("=")[0]).lower().removeprefix("amp;")
+
+
+def _is_secret(name: str, beside: frozenset[str]) -> bool:
+    """Tell by its name, and by those beside it, whether a parameter holds a secret or belongs to one."""
+    name = _plain_name(name)
+    return (
+        name in _NAMES
+        or name.startswith(_PREFIXES)
+        or bool(_WORDS.search(name))
+        or ("sig" in beside and name in _BESIDE_SIG)
+        or ("signature" in beside and name in _BESIDE_SIGNATURE)
+    )
