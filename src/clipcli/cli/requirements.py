@@ -77,7 +77,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         Requirement(("part_size",), _IN_PARTS, _writes_parts),
         Requirement(("overwrite",), "with -o", lambda values: values["output"] is not None),
     ),
-    "sort": (_needs_no("undo", "copy", "link", "move", "root"),),
+    "sort": (_needs_no("undo", "copy", "link", "move"),),
     "evaluate": (
         _LOUD, _CACHE,
         _needs_no("truth", *_MODEL_OPTIONS),
