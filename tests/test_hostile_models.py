@@ -559,7 +559,7 @@ def test_tokens_that_the_network_does_not_know_are_one_line(tmp_path: Path) -> N
         model.text_encoder.encode(["a photo of a cat"])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
 @pytest.mark.parametrize("name", ["logit_scale", "visual.proj", "text_projection"])
 def test_weights_that_are_no_numbers_are_never_answers(name: str, value: float, tmp_path: Path) -> None:
     import numpy as np
@@ -567,7 +567,7 @@ def test_weights_that_are_no_numbers_are_never_answers(name: str, value: float, 
 
     folder = save_model_folder(tmp_path, TINY_CLIP)
     weights = load_file(folder / "open_clip_model.safetensors")
-    weights[name].fill_(value if name == "logit_scale" else value * 1e9)
+    weights[name].fill_(value)
     save_file(weights, folder / "open_clip_model.safetensors")
     with pytest.raises(ModelError, match=r"not a finite number|is not a number"):
         model = opened(folder)
