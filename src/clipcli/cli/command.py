@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typer.core import TyperCommand
 
 from clipcli.errors import InputError
-
-if TYPE_CHECKING:
-    import typer
 
 __all__ = ["Command"]
 
@@ -21,8 +18,8 @@ class Command(TyperCommand):
     not set.
     """
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
-        """Parse the command line, and refuse empty values.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line, and refuse empty values. The context's class depends on Typer's version.
 
         Raises
         ------
