@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipcli.deep import choose_range
 from clipcli.errors import ImageError
 from clipcli.images import open_image, to_rgb
+from clipcli.sample_ranges import choose_range
 from deep_files import pillow_tiff, png_file, raw_tiff, tiff_file, to_bits
 
 ORDERS = ("<", ">")

@@ -1,4 +1,4 @@
-"""Files that hold more than a picture, less than one, or far too much: only pixels count, in bounded memory and work."""
+"""Files that hold more than a picture, less than one, or far too much: only pixels count, in bounds."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from clipcli.containers import MOST_SCANS
 from clipcli.errors import ImageError
 from clipcli.formats import SIGNATURE_BYTES
 from clipcli.images import looks_like_image, open_image
-from clipcli.inputs import discover
-from clipcli.pictures import MAX_PYTHON_PIXELS
+from clipcli.inputs import Source, discover
 from deep_files import png_chunk, png_file, tiff_file
 
 SIDE = 96
@@ -117,9 +116,10 @@ def test_real_transparency_of_photoshop_shows_white(picture: Image.Image) -> Non
 
 MANY = zlib.compress(bytes(5 << 20))
 CHUNKS = [
-    (b"zTXt", b"k\0\0" + MANY), (b"iTXt", b"k\0\1\0\0\0" + MANY), (b"iCCP", b"k\0\0" + MANY), (b"iCCP", b"k\0\0rubbish"),
+    (b"zTXt", b"k\0\0" + MANY), (b"iTXt", b"k\0\1\0\0\0" + MANY), (b"iCCP", b"k\0\0" + MANY),
     (b"zTXt", b"Raw profile type exif\0\0" + MANY), (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x \xff"), (b"iTXt", b""),
-    (b"zTXt", b"k\0\0rubbish"), (b"eXIf", b"rubbish" * 9), (b"gAMA", b"\0"), (b"pHYs", b"\0"), (b"sRGB", b""),
+    (b"iCCP", b"k\0\0rubbish"), (b"zTXt", b"k\0\0rubbish"),
+    (b"eXIf", b"rubbish" * 9), (b"gAMA", b"\0"), (b"pHYs", b"\0"), (b"sRGB", b""),
     (b"cHRM", b"12"), (b"cICP", b"1"), (b"acTL", b""), (b"acTL", struct.pack(">II", 1 << 30, 0)), (b"tRNS", b"\0"),
     (b"tIME", b""), (b"prVt", b"anything"),
 ]  # fmt: skip
@@ -148,7 +148,8 @@ def test_an_icon_is_not_failed_by_the_metadata_of_the_png_in_it(levels: np.ndarr
 
 RUBBISH = [
     b"Exif\0\0rubbish" * 3, b"http://ns.adobe.com/xap/1.0/\0<x \xff", b"ICC_PROFILE\0\x05\x02rubbish", b"ICC_PROFILE\0",
-    b"Photoshop 3.0\0" + b"8BIM\x03\xed\xff\xff\xff\xff\xff\xff", b"MPF\0rubbish", b"MPF\0II*\0\x08\0\0\0\xff\xff" + bytes(9),
+    b"Photoshop 3.0\0" + b"8BIM\x03\xed\xff\xff\xff\xff\xff\xff", b"MPF\0rubbish",
+    b"MPF\0II*\0\x08\0\0\0\xff\xff" + bytes(9),
     b"MPF\0II*\0\x08\0\0\0\x01\0\x02\xb0\x07\0\x04\0\0\0\0\0\0\0", b"Adobe", b"JFIF",
 ]  # fmt: skip
 
@@ -233,9 +234,11 @@ def test_the_jpeg_in_a_raw_file_is_used_and_turned(orientation: int, photos: dic
 # --- signatures -------------------------------------------------------------------------------------------
 
 TEXTS = [
-    b"BM is short for bitmap.\n", b"BMW,Audi,Opel\n1,2,3\n", b"P1 first point\n", b"P5: see below\n", b"P6\nsome words here\n",
+    b"BM is short for bitmap.\n", b"BMW,Audi,Opel\n1,2,3\n", b"P1 first point\n", b"P5: see below\n",
+    b"P6\nsome words here\n",
     b"P2 12 apples and 3 pears\n", b"Python is a language\n", b"PyRGBA\nnot a picture\n", b"Pf. Dr. Miller\n", b"P3\n",
-    b"Phone list\n", b"(\0\0\0 not a bitmap", b"\0\0\1\0", b"\0\0\1\0\xff\xff" + bytes(16), b"\x01\xda words", b"DDS words",
+    b"Phone list\n", b"(\0\0\0 not a bitmap", b"\0\0\1\0", b"\0\0\1\0\xff\xff" + bytes(16),
+    b"\x01\xda words", b"DDS words",
     b"qoif words and more words", b"8BPS words", b"P4 x\n", b"P1\n# Heading\n\nText with # signs.\n",
 ]  # fmt: skip
 
@@ -247,7 +250,7 @@ def test_a_text_that_begins_like_an_image_is_not_one(text: bytes, length: int, t
     assert not looks_like_image(content[:SIGNATURE_BYTES])
     (tmp_path / "notes.txt").write_bytes(content)
     (tmp_path / "photo").write_bytes(encoded(Image.new("RGB", (4, 4)), "BMP"))
-    assert [item.name for item in discover([str(tmp_path)])] == [str(tmp_path / "photo")]
+    assert [item.name for item in discover(Source([str(tmp_path)]))] == [str(tmp_path / "photo")]
 
 
 @pytest.mark.parametrize("form", ["BMP", "DIB", "PPM", "ICO", "SGI", "DDS", "QOI", "GIF", "ICNS"])
@@ -255,7 +258,7 @@ def test_a_text_that_begins_like_an_image_is_not_one(text: bytes, length: int, t
 def test_real_headers_are_recognised(form: str, mode: str) -> None:
     try:
         data = encoded(Image.new("RGB", (32, 32), "red").convert(mode), form)
-    except OSError:
+    except (OSError, ValueError):
         pytest.skip("not a mode of this format")
     assert looks_like_image(data[:SIGNATURE_BYTES])
 
@@ -362,7 +365,7 @@ def test_many_pictures_in_one_jpeg_do_not_count_as_its_scans(picture: Image.Imag
 )
 def test_what_is_decoded_in_python_has_a_limit_of_its_own(data: bytes) -> None:
     error = refusal(data)
-    assert (error.kind, f"{MAX_PYTHON_PIXELS / 1e6:.0f} megapixels" in str(error)) == ("too_large", True)
+    assert (error.kind, "over the limit of" in str(error)) == ("too_large", True)
 
 
 def test_a_tiff_whose_directories_point_at_each_other_ends() -> None:
@@ -374,12 +377,11 @@ def test_a_strip_that_unpacks_to_more_than_it_should_is_cut_off(levels: np.ndarr
     data = tiff_file(levels.astype(np.uint16) * 257, "rgb", compression="zlib")
     with tifffile.TiffFile(io.BytesIO(data)) as opened:
         offset = opened.pages[0].dataoffsets[0]  # type: ignore[union-attr]
+        stored = opened.pages[0].tags[279].offset  # type: ignore[union-attr]
     packer = zlib.compressobj(9)
     bomb = packer.compress(levels.astype("<u2").tobytes()) + packer.compress(bytes(50 << 20)) + packer.flush()
-    count_at = data.index(struct.pack("<HHI", 279, 4, 1)) + 8 if struct.pack("<HHI", 279, 4, 1) in data else -1
-    if count_at < 0:
-        pytest.skip("the strip's size is not stored as one number of four bytes")
-    file = data[:count_at] + struct.pack("<I", len(bomb)) + data[count_at + 4 : offset] + bomb
+    entry = struct.pack("<HHII", 279, 4, 1, len(bomb))
+    file = data[:stored] + entry + data[stored + 12 : offset] + bomb
     assert open_image(file).size == (SIDE, 64)
 
 

@@ -1,20 +1,8 @@
 """Pictures of more than 8 bits a sample, or of numbers that are no light at all, reduced to 8-bit RGB.
 
-Which number is black and which is white:
-
-- **Unsigned integers** of N bits: 0 to 2^N - 1, as they are declared. Only where N is the size of a container, 16 or
-  32, and 99.5 % of the samples lie within the lowest quarter, the picture holds fewer bits than declared (a camera's
-  12 bits in a file of 16); white is then the smallest 2^n - 1 for n of 8, 10, 12, 14 and 16 that holds them. Samples
-  of 16 bits that are all multiples of 257 were made from 8 bits and are left as they are.
-- **Signed integers** without negative samples: as unsigned ones, of the smallest fitting n. With negative ones: the
-  whole range of the type where the samples use half of it, else the range that they use.
-- **Floating point**: 0 to 1, -1 to 1, 0 to 255 or 0 to 65535, whichever the samples keep to and use at least a
-  sixteenth (or a quarter of the integer ranges) of; else the range that they use.
-
-"The range that they use" is that between the 0.5th and 99.5th percentile, or between the lowest and highest sample
-where these lie no further out than a quarter of it. Samples that are NaN, infinite, beyond
-1e30, declared to be no data (GDAL's tag), or customary for no data (-9999, -32768 ...) and further below all others
-than those lie apart, count for no range and get the picture's median tone.
+Which numbers are black and white, :mod:`clipcli.sample_ranges` chooses. Samples that are NaN, infinite, beyond 1e30,
+declared to be no data (GDAL's tag), or customary for no data (-9999, -32768 ...) and further below all others than
+those lie apart, count for no range and get the picture's median tone.
 """
 
 from __future__ import annotations
@@ -28,16 +16,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipcli.errors import ImageError
+from clipcli.sample_ranges import choose_range, smallest_depth
 
-__all__ = ["DeepPicture", "choose_range", "deep_to_rgb", "picture_of"]
+__all__ = ["DeepPicture", "conversion_bytes", "deep_to_rgb", "picture_of"]
 
 Samples = NDArray[Any]
 
-_SHARE = 0.5  # per cent of the samples at either end that count for no range
-_SAMPLED = 1 << 20  # pixels that the range is chosen from
+_SAMPLED = 1 << 18  # pixels that the range is chosen from
 _BANDS_SAMPLED = 64
-_BAND = 1 << 20  # pixels that are converted at once
-_DEPTHS = (8, 10, 12, 14, 16)
+_BAND = 1 << 18  # pixels that are converted at once
 _BEYOND = 1e30  # what is beyond that is no measurement: 3.4e38, 1e36 and their like mean "no data"
 _CUSTOMARY = (-9999.0, -99999.0, -999999.0, -999.0, -32768.0, -32767.0, -2147483648.0)
 
@@ -86,10 +73,15 @@ class DeepPicture:
     rows: int = 1
 
     def bands(self) -> Iterator[tuple[int, int]]:
-        """Yield the first and last row (exclusive) of bands of about a million pixels, from top to bottom."""
+        """Yield the first and last row (exclusive) of bands of about 260,000 pixels, from top to bottom."""
         step = max(1, _BAND // (max(1, self.width) * self.rows)) * self.rows
         for top in range(0, self.height, step):
             yield top, min(top + step, self.height)
+
+
+def conversion_bytes(pixels: int) -> int:
+    """Return what the conversion of a picture takes besides the picture, in bytes."""
+    return 100 * min(pixels, max(_BAND, _SAMPLED))
 
 
 def picture_of(image: Image.Image, key: tuple[int, ...] | None = None) -> DeepPicture:
@@ -150,18 +142,21 @@ def _assembled(picture: DeepPicture, convert: Callable[[Samples], NDArray[np.uin
     rest = np.empty((0, picture.width, picture.colours), np.uint8)
     done = 0
     for top, bottom in picture.bands():
-        rest = np.concatenate([rest, convert(picture.read(top, bottom))])
+        band = picture.read(top, bottom)
+        rows = max(1, _BAND // picture.width)
+        parts = [convert(band[row : row + rows]) for row in range(0, len(band), rows)]
+        rest = np.concatenate([rest, *parts])
         count = len(rest) if bottom == picture.height else len(rest) // factor * factor
         if count:
             ready, rest = rest[:count], rest[count:]
-            band = Image.fromarray(ready[:, :, 0] if picture.colours == 1 else ready)
-            whole.paste((band.reduce(factor) if factor > 1 else band).convert("RGB"), (0, done))
+            shown = Image.fromarray(ready[:, :, 0] if picture.colours == 1 else ready)
+            whole.paste((shown.reduce(factor) if factor > 1 else shown).convert("RGB"), (0, done))
             done += -(-count // factor)
     return whole
 
 
 def _sample(picture: DeepPicture) -> Samples:
-    """Return about a million pixels from all over a picture: (N, channels)."""
+    """Return about a quarter of a million pixels from all over a picture: (N, channels)."""
     bands = list(picture.bands())
     bands = bands[:: -(-len(bands) // _BANDS_SAMPLED)]
     step = max(1, round((picture.width * sum(bottom - top for top, bottom in bands) / _SAMPLED) ** 0.5))
@@ -181,7 +176,7 @@ def _alpha_limit(picture: DeepPicture, sampled: Samples) -> float:
     if sampled.dtype.kind == "f":
         return 1.0 if top <= 1.0 else 255.0 if top <= 255.0 else 65535.0
     full = 2.0**picture.bits - 1.0 if sampled.dtype.kind == "u" else 2.0 ** (picture.bits - 1) - 1.0
-    return full if top > full / 4 else _smallest_depth(top) or full
+    return full if top > full / 4 else smallest_depth(top) or full
 
 
 def _is_visible(picture: DeepPicture, sampled: Samples, *, has_alpha: bool) -> NDArray[np.bool_]:
@@ -216,72 +211,6 @@ def _undeclared_nodata(samples: Samples) -> float | None:
     others = finite[finite != lowest]
     low, high = (float(others.min()), float(others.max())) if others.size else (0.0, 0.0)
     return lowest if low < high and low - lowest > high - low else None
-
-
-def choose_range(samples: Samples, bits: int) -> tuple[float, float]:
-    """Return the numbers that are black and white, chosen as the module says.
-
-    Parameters
-    ----------
-    samples
-        Valid samples, at least one; of whatever shape.
-    bits
-        Bits per sample, as declared.
-    """
-    low, high = _used(samples)
-    if samples.dtype.kind == "f":
-        return _range_of_floats(samples, low, high)
-    if samples.dtype.kind == "i":
-        return _range_of_signed(low, high, bits) or _stretched(samples, low, high)
-    full = 2.0**bits - 1.0
-    if high > full / 4 or bits not in (16, 32) or (bits == 16 and not (samples % 257).any()):
-        return 0.0, full
-    depth = _smallest_depth(high)
-    return (0.0, min(depth, full)) if depth else _stretched(samples, low, high)
-
-
-def _used(samples: Samples) -> tuple[float, float]:
-    """Return the 0.5th and 99.5th percentile, or lowest and highest sample where nearly all are the same."""
-    exact = samples.astype(np.float32) if samples.dtype == np.float16 else samples
-    low, high = np.percentile(exact, (_SHARE, 100 - _SHARE))
-    if low == high:
-        low, high = samples.min(), samples.max()
-    return float(low), float(high)
-
-
-def _stretched(samples: Samples, low: float, high: float) -> tuple[float, float]:
-    """Extend a range to the lowest and highest sample, except where these are outliers."""
-    reach = (high - low) / 4
-    lowest, highest = float(samples.min()), float(samples.max())
-    return (lowest if low - lowest <= reach else low), (highest if highest - high <= reach else high)
-
-
-def _smallest_depth(high: float) -> float | None:
-    return next((2.0**bits - 1.0 for bits in _DEPTHS if high < 2**bits), None)
-
-
-def _range_of_signed(low: float, high: float, bits: int) -> tuple[float, float] | None:
-    half = 2.0 ** (bits - 1)
-    if low >= 0:
-        if high > half / 4 and bits > 16:
-            return 0.0, half - 1
-        depth = _smallest_depth(high)
-        return (0.0, min(depth, half - 1)) if depth else None
-    return (-half, half - 1) if low <= -half / 2 and high >= half / 2 else None
-
-
-def _range_of_floats(samples: Samples, low: float, high: float) -> tuple[float, float]:
-    if low >= -0.25 and 1 / 16 < high <= 1.25:
-        return 0.0, 1.0
-    if -1.25 <= low < -0.25 and 0.25 < high <= 1.25:
-        return -1.0, 1.0
-    if low >= 0 and high <= 65535 and not (samples % 1).any():  # integers in the clothes of floats
-        return choose_range(samples.clip(0, 65535).astype(np.uint16), 16)
-    if low >= -16 and 64 < high <= 280:
-        return 0.0, 255.0
-    if low >= -4096 and 16384 < high <= 72000:
-        return 0.0, 65535.0
-    return _stretched(samples, low, high)
 
 
 def _scaled(samples: Samples, black: float, white: float) -> NDArray[np.float32]:

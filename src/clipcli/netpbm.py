@@ -1,8 +1,9 @@
-"""Binary PGM and PPM of other than 8 bits: Pillow reads them sample by sample in Python."""
+"""Netpbm files that Pillow reads sample by sample in Python: as text, or of other than 8 bits."""
 
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 
@@ -12,8 +13,11 @@ from clipcli.errors import ImageError
 __all__ = ["deep_netpbm"]
 
 _GAP = rb"(?:\s+|#[^\r\n]*[\r\n])+"
-_HEADER = re.compile(rb"P([56])" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,5})\s")
+_HEADER = re.compile(rb"P([2356])" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,5})\s")
+_KINDS = (b"P2", b"P3", b"P5", b"P6")
+_COMMENT = re.compile(rb"#[^\r\n]*")
 _LONGEST_HEADER = 1 << 16
+_MOST_OF_TEXT = 1 << 24  # pixels; a number of each sample takes 8 bytes here
 
 
 def deep_netpbm(data: bytes) -> DeepPicture | None:
@@ -24,13 +28,16 @@ def deep_netpbm(data: bytes) -> DeepPicture | None:
     ImageError
         If samples are missing.
     """
-    found = _HEADER.match(data[:_LONGEST_HEADER]) if data[:2] in (b"P5", b"P6") else None
+    found = _HEADER.match(data[:_LONGEST_HEADER]) if data[:2] in _KINDS else None
     if found is None:
         return None
-    channels = 1 if found[1] == b"5" else 3
+    channels = 1 if found[1] in b"25" else 3
+    is_text = found[1] in b"23"
     width, height, white = (int(number) for number in found.groups()[1:])
-    if white == 255 or not 0 < white < 65536 or not width or not height:
+    if (white == 255 and not is_text) or not 0 < white < 65536 or not width or not height:
         return None
+    if is_text:
+        return _of_text(data[found.end() :], width, height, channels, white)
     kind = np.dtype(">u2" if white > 255 else "u1")
     line = width * channels
 
@@ -42,3 +49,20 @@ def deep_netpbm(data: bytes) -> DeepPicture | None:
     if len(data) - start < line * height * kind.itemsize:
         raise ImageError("truncated", "damaged image (samples are missing)")
     return DeepPicture(width, height, read, 16, channels, white=None if white == 65535 else white)
+
+
+def _of_text(text: bytes, width: int, height: int, channels: int, white: int) -> DeepPicture:
+    """Read samples that are written as numbers."""
+    count = width * height * channels
+    if count > _MOST_OF_TEXT:
+        raise ImageError("too_large", f"{count:,} samples as text, over the limit of {_MOST_OF_TEXT:,}; not decoded")
+    if len(text) < 2 * count - 1:
+        raise ImageError("truncated", "damaged image (samples are missing)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # where it stops at what is not a number
+        found = np.fromstring(_COMMENT.sub(b"", text).decode("latin-1"), np.int64, count, sep=" ")
+    if len(found) < count:
+        raise ImageError("truncated", "damaged image (samples are missing)")
+    samples = found.clip(0, white).astype(np.uint16).reshape(height, width, channels)
+    declared = None if white == 65535 else white
+    return DeepPicture(width, height, lambda top, bottom: samples[top:bottom], 16, channels, white=declared)

@@ -14,7 +14,7 @@ from PIL import Image, _imaging
 from clipcli import png
 from clipcli.budget import DECODING_BYTES, decoding
 from clipcli.containers import check_scans, embedded_png, merged_psd, picture_in_tiff, without_metadata
-from clipcli.deep import DeepPicture, deep_to_rgb
+from clipcli.deep import DeepPicture, conversion_bytes, deep_to_rgb
 from clipcli.errors import ImageError
 from clipcli.formats import open_formats
 from clipcli.netpbm import deep_netpbm
@@ -47,7 +47,7 @@ _TURNS = {
 _TURNS_ON_ITS_SIDE = frozenset(_TURNS[orientation] for orientation in (5, 6, 7, 8))
 _PILLOW_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # of a pixel, by mode; else 4
 # What a decoder needs besides, measured: whole planes of wavelets, of YUV, or a second canvas.
-_DECODER_BYTES = {"JPEG2000": 24, "AVIF": 12, "HEIF": 12, "WEBP": 8, "TIFF": 8, "ICNS": 24, "ICO": 8}
+_DECODER_BYTES = {"JPEG2000": 16, "AVIF": 12, "HEIF": 12, "WEBP": 8, "TIFF": 8, "ICNS": 24, "ICO": 8}
 _PROGRESSIVE_BYTES = 6  # coefficients of all colours, which are kept until the last scan
 
 
@@ -162,13 +162,13 @@ def _is_plain(directory: Directory) -> bool:
 
 
 def _segment_bytes(layout: Layout) -> int:
-    """Return what decompressing a strip or tile takes: its bytes, twice, and its samples, twice."""
-    across = -(-layout.width // layout.tile[0])
-    planes = layout.channels if layout.apart else 1
-    unpacked = layout.tile[0] * layout.tile[1] * layout.channels_together * layout.sample_bytes
+    """Return what decompressing takes: the bytes of a strip or tile, and the samples and levels of a whole band."""
     if not layout.is_compressed:
         return 0
-    return 2 * layout.segment_bytes + unpacked * (2 + across * planes)
+    area = layout.tile[0] * layout.tile[1]
+    band = area * -(-layout.width // layout.tile[0]) * (layout.channels * layout.sample_bytes + 6)
+    undone = layout.directory.number(Tag.PREDICTOR, 1) != 1
+    return (4 if undone else 2) * layout.segment_bytes + band
 
 
 def _finish(
@@ -196,6 +196,7 @@ def _finish_deep(
     if size[0] * size[1] > MAX_PIXELS:
         raise too_large(f"{size[0]} x {size[1]} pixels")
     factor = _factor(size, turn, resized)
+    besides += conversion_bytes(size[0] * size[1])
     _claim_bytes(claims, encoded + besides + 4 * size[0] * size[1] // factor**2)
     return _turned(deep_to_rgb(picture, factor), turn)
 
@@ -223,6 +224,7 @@ def _claim(
     each = copies * _PILLOW_BYTES.get(image.mode, 4) + _DECODER_BYTES.get(image.format or "", 0)
     is_copied = image.mode != "RGB" or "transparency" in image.info or copies > 1
     reduced = _factor(image.size, None, needed) ** 2
+    besides += conversion_bytes(pixels) if is_deep(image) or copies > 1 else 0
     _claim_bytes(claims, besides + each * pixels + (4 * pixels // reduced if is_copied or is_deep(image) else 0))
 
 

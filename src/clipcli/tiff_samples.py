@@ -193,13 +193,15 @@ def _unpredicted(samples: Samples, raw: bytes, layout: Layout) -> Samples:
 
 
 def _decompressed(raw: bytes, rows: int, layout: Layout) -> bytes:
-    """Let libtiff decompress a strip or tile, as a grey picture whose pixels are the bytes."""
-    size = (layout.row_bytes, rows)
+    """Let libtiff decompress a strip or tile, as a picture of bytes: four a pixel, as of ink, where they fit."""
+    inks = 4 if layout.row_bytes % 4 == 0 else 1
+    size = (layout.row_bytes // inks, rows)
     tags = {
         Tag.WIDTH: size[0], Tag.HEIGHT: size[1], Tag.BITS: 8,
-        Tag.COMPRESSION: layout.directory.number(Tag.COMPRESSION, 1), Tag.PHOTOMETRIC: 1,
+        Tag.COMPRESSION: layout.directory.number(Tag.COMPRESSION, 1),
+        Tag.PHOTOMETRIC: Photometric.CMYK if inks == 4 else Photometric.BLACK_IS_ZERO,
         Tag.FILL_ORDER: layout.directory.number(Tag.FILL_ORDER, 1), Tag.STRIP_OFFSETS: 10 + 12 * 10 + 4,
-        Tag.SAMPLES: 1, Tag.ROWS_PER_STRIP: size[1], Tag.STRIP_COUNTS: len(raw),
+        Tag.SAMPLES: inks, Tag.ROWS_PER_STRIP: size[1], Tag.STRIP_COUNTS: len(raw),
     }  # fmt: skip
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
