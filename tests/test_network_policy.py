@@ -33,6 +33,8 @@ TOLD = "remote URL not allowed with --offline (copy it to this machine, or leave
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Refuse every connection and every look-up of a name, and note them."""
+    import s3fs  # noqa: F401 - urllib3 tries IPv6 on this machine when it is imported
+
     noted: list[Any] = []
 
     def refuse(*arguments: Any, **_: Any) -> Any:
