@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import Run, RunTogether, lines_of
+from clipcli.cli.options import bytes_in
+from clipcli.errors import CacheError
+from clipcli.store import EmbeddingStore
+from conftest import Run, RunHere, RunTogether, lines_of
 
 POCKET = ("--model", "pocket")
 TWO_LABELS = ("-l", "cat", "-l", "cup of coffee")
@@ -173,11 +177,63 @@ def test_a_cleared_cache_holds_nothing(cache_story: list[list[str]]) -> None:
     assert cache_story[3][1:] == ["model\tkind\tembeddings"]
 
 
+def test_looking_at_a_cache_that_is_not_there_makes_none(run_here: RunHere, tmp_path: Path) -> None:
+    info, check, clear = run_here(*(("cache", command) for command in ("info", "check", "clear")))
+    assert info.stdout.splitlines()[0].endswith("embeddings-v1.sqlite\t0 bytes")
+    assert (check.stdout, clear.stdout) == ("the cache is sound\n", "0 embeddings removed\n")
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("command", ["clear", "info", "check"])
+def test_a_locked_cache_is_an_error_in_one_line(command: str, run_here: RunHere, tmp_path: Path) -> None:
+    file = tmp_path / "cache" / "embeddings-v1.sqlite"
+    EmbeddingStore(file.parent).close()
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")  # so that a writer keeps readers out, too
+    other.execute("BEGIN EXCLUSIVE")
+    (done,) = run_here(("cache", command))
+    other.close()
+    told = f"error: cannot use the cache {file}: locked by another process (try again when that has finished)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+
+
+def test_a_damaged_entry_is_listed_and_exits_1(run_here: RunHere, tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path / "cache")
+    store.keep_note("precision", "bf16")
+    store.close()
+    connection = sqlite3.connect(tmp_path / "cache" / "embeddings-v1.sqlite")
+    with connection:
+        connection.execute("UPDATE notes SET value = replace(value, 'bf', 'fp')")
+    connection.close()
+    (done,) = run_here(("cache", "check"))
+    assert (done.returncode, done.stdout) == (1, "note precision: does not match its checksum\n")
+    assert done.stderr == "warning: damaged entries are not used, and are made again when next needed\n"
+
+
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [
+        ("500MB", 500 * 10**6), ("500MiB", 500 * 2**20), ("500M", 500 * 10**6), ("4GB", 4 * 10**9), ("4 gib", 2**32),
+        ("1.5TB", 1_500_000_000_000), ("2000KiB", 2000 * 2**10), ("2000000", 2_000_000), ("2000000B", 2_000_000),
+    ],
+)  # fmt: skip
+def test_a_size_is_read_by_its_unit(size: str, count: int) -> None:
+    assert bytes_in(size) == count
+
+
+@pytest.mark.parametrize(
+    "size", ["", "0", "0MB", "1", "999KB", "-1GB", "MB", "5 bananas", "1e3MB", "nanMB", "4GBB", "5iB", "٤GB", "9" * 400]
+)
+def test_a_size_that_makes_no_sense_is_refused(size: str) -> None:
+    with pytest.raises(CacheError, match="--cache-size"):
+        bytes_in(size)
+
+
 def test_a_damaged_cache_is_set_aside_and_named(run: Run, tmp_path: Path) -> None:
-    run("cache", "info")
-    (file,) = (tmp_path / "cache").glob("*.sqlite")
-    file.write_bytes(b"no database at all" * 100)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "embeddings-v1.sqlite").write_bytes(b"no database at all" * 100)
     done = run("cache", "check")
+    assert done.returncode == 1
     assert "damaged" in done.stderr
     assert [path for path in (tmp_path / "cache").iterdir() if path.read_bytes().startswith(b"no database")]
 
