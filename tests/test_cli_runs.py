@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from clipcli.cli.messages import Messages
+from clipcli.errors import ModelError
 from clipcli.locks import locked
+from clipcli.records import Result
+from clipcli.writers import Layout, write_results
 from conftest import RunHere, lines_of
 
 LABELS = ("-l", "cat", "-l", "cup of coffee")
@@ -241,3 +249,40 @@ def test_a_named_pipe_is_written_to_and_stays_one(
     assert done.returncode == 0, done.stderr
     assert len(found[0]) > 100
     assert pipe.is_fifo()
+
+
+# --- what stdout holds ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["tsv", "csv", "json", "jsonl", "table"])
+def test_nothing_is_written_before_the_first_result_is_certain(form: str) -> None:
+    def fails() -> Iterator[Result]:
+        raise ModelError("no such model")
+        yield
+
+    file = io.StringIO()
+    with pytest.raises(ModelError):
+        list(write_results(fails(), file, Layout(form, 1, grouped=False)))
+    assert file.getvalue() == ""
+
+
+@pytest.mark.parametrize("form", ["tsv", "csv", "json"])
+def test_no_results_at_all_are_a_whole_file(form: str) -> None:
+    file = io.StringIO()
+    list(write_results([], file, Layout(form, 1, grouped=False)))
+    assert file.getvalue().split("\t")[0].split(",")[0] in {"path", "[]\n"}
+
+
+def test_a_reader_of_messages_that_leaves_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing_end = os.pipe()
+    os.close(reading)
+    with monkeypatch.context() as patched:
+        broken = os.fdopen(writing_end, "w", encoding="utf-8")
+        patched.setattr(sys, "stderr", broken)
+        messages = Messages()
+        for _ in range(2):
+            messages.error("not an image")
+            messages.note("done")
+        assert sys.stderr is not broken
+    with contextlib.suppress(BrokenPipeError):
+        broken.close()
