@@ -251,6 +251,54 @@ def test_a_named_pipe_is_written_to_and_stays_one(
     assert pipe.is_fifo()
 
 
+# --- exit codes ---------------------------------------------------------------------------------------------------
+
+CODES = {
+    "classify classes -l cat -l coffee MODEL": 0,
+    "classify classes gone.png -l cat -l coffee MODEL": 1,
+    "classify empty -l cat -l coffee MODEL": 2,
+    "export images classes -o e.npy MODEL": 0,
+    "export images classes gone.png -o e.jsonl MODEL": 1,
+    "export images empty -o e.npy MODEL": 2,
+    "export text -l cat -o t.npy MODEL": 0,
+    "export text -l cat -o t.txt MODEL": 2,
+    "matrix classes -x cat MODEL": 0,
+    "matrix classes gone.png -x cat MODEL": 1,
+    "matrix empty -x cat MODEL": 2,
+    "evaluate classes MODEL": 0,
+    "evaluate truth.csv MODEL": 1,
+    "evaluate empty MODEL": 2,
+    "report results.csv -o r.html": 0,
+    "report gone.csv -o r.html": 2,
+    "sort results.csv --into sorted": 0,
+    "sort lost.csv --into sorted": 1,
+    "sort gone.csv --into sorted": 2,
+    "sort --undo empty": 2,
+    "train empty -o m MODEL": 2,
+    "models list": 0,
+    "models show nonesuch": 2,
+    "models download nonesuch": 2,
+    "prompts list": 0,
+    "prompts show nonesuch": 2,
+    "cache info": 0,
+    "cache check": 0,
+    "nonesuch": 2,
+}
+
+
+@pytest.mark.parametrize("line", CODES)
+def test_exit_codes_are_those_of_the_docs(
+    line: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "truth.csv").write_text("path,label\nclasses/cat/cat.png,cat\ngone.png,coffee\n", "utf-8")
+    (tmp_path / "lost.csv").write_text(results.read_text("utf-8").replace("chelsea", "lost"), "utf-8")
+    arguments = [part for word in line.split() for part in (model if word == "MODEL" else (word,))]
+    (done,) = run_here(arguments)
+    assert done.returncode == CODES[line], done.stderr
+    assert "Traceback" not in done.stderr
+
+
 # --- what stdout holds ------------------------------------------------------------------------------------------
 
 
