@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from clipcli.cli.messages import Messages
+from clipcli.errors import ModelError
 from clipcli.locks import locked
+from clipcli.records import Result
+from clipcli.writers import Layout, write_results
 from conftest import RunHere, lines_of
 
 LABELS = ("-l", "cat", "-l", "cup of coffee")
@@ -241,3 +249,88 @@ def test_a_named_pipe_is_written_to_and_stays_one(
     assert done.returncode == 0, done.stderr
     assert len(found[0]) > 100
     assert pipe.is_fifo()
+
+
+# --- exit codes ---------------------------------------------------------------------------------------------------
+
+CODES = {
+    "classify classes -l cat -l coffee MODEL": 0,
+    "classify classes gone.png -l cat -l coffee MODEL": 1,
+    "classify empty -l cat -l coffee MODEL": 2,
+    "export images classes -o e.npy MODEL": 0,
+    "export images classes gone.png -o e.jsonl MODEL": 1,
+    "export images empty -o e.npy MODEL": 2,
+    "export text -l cat -o t.npy MODEL": 0,
+    "export text -l cat -o t.txt MODEL": 2,
+    "matrix classes -x cat MODEL": 0,
+    "matrix classes gone.png -x cat MODEL": 1,
+    "matrix empty -x cat MODEL": 2,
+    "evaluate classes MODEL": 0,
+    "evaluate truth.csv MODEL": 1,
+    "evaluate empty MODEL": 2,
+    "report results.csv -o r.html": 0,
+    "report gone.csv -o r.html": 2,
+    "sort results.csv --into sorted": 0,
+    "sort lost.csv --into sorted": 1,
+    "sort gone.csv --into sorted": 2,
+    "sort --undo empty": 2,
+    "train empty -o m MODEL": 2,
+    "models list": 0,
+    "models show nonesuch": 2,
+    "models download nonesuch": 2,
+    "prompts list": 0,
+    "prompts show nonesuch": 2,
+    "cache info": 0,
+    "cache check": 0,
+    "nonesuch": 2,
+}
+
+
+@pytest.mark.parametrize("line", CODES)
+def test_exit_codes_are_those_of_the_docs(
+    line: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "truth.csv").write_text("path,label\nclasses/cat/cat.png,cat\ngone.png,coffee\n", "utf-8")
+    (tmp_path / "lost.csv").write_text(results.read_text("utf-8").replace("chelsea", "lost"), "utf-8")
+    arguments = [part for word in line.split() for part in (model if word == "MODEL" else (word,))]
+    (done,) = run_here(arguments)
+    assert done.returncode == CODES[line], done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- what stdout holds ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["tsv", "csv", "json", "jsonl", "table"])
+def test_nothing_is_written_before_the_first_result_is_certain(form: str) -> None:
+    def fails() -> Iterator[Result]:
+        raise ModelError("no such model")
+        yield
+
+    file = io.StringIO()
+    with pytest.raises(ModelError):
+        list(write_results(fails(), file, Layout(form, 1, grouped=False)))
+    assert file.getvalue() == ""
+
+
+@pytest.mark.parametrize("form", ["tsv", "csv", "json"])
+def test_no_results_at_all_are_a_whole_file(form: str) -> None:
+    file = io.StringIO()
+    list(write_results([], file, Layout(form, 1, grouped=False)))
+    assert file.getvalue().split("\t")[0].split(",")[0] in {"path", "[]\n"}
+
+
+def test_a_reader_of_messages_that_leaves_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing_end = os.pipe()
+    os.close(reading)
+    with monkeypatch.context() as patched:
+        broken = os.fdopen(writing_end, "w", encoding="utf-8")
+        patched.setattr(sys, "stderr", broken)
+        messages = Messages()
+        for _ in range(2):
+            messages.error("not an image")
+            messages.note("done")
+        assert sys.stderr is not broken
+    with contextlib.suppress(BrokenPipeError):
+        broken.close()
