@@ -222,7 +222,7 @@ def test_a_label_is_corrected_and_saved_as_a_table_that_evaluate_reads(page: Any
     found = {each.image.name: each.label for each in read_truth(page.downloads / "checked.csv")}
     assert found == {"photos/00000.jpg": '=fox, "red"', EVIL_NAME: EVIL_LABEL}
     with (page.downloads / "checked.csv").open(newline="") as file:
-        assert next(csv.reader(file)) == ["path", "label"]
+        assert next(csv.reader(file)) == ["path", "label", "clipcli"]
 
 
 # --- safety -----------------------------------------------------------------------------------------
