@@ -180,7 +180,8 @@ def test_a_cleared_cache_holds_nothing(cache_story: list[list[str]]) -> None:
 def test_looking_at_a_cache_that_is_not_there_makes_none(run_here: RunHere, tmp_path: Path) -> None:
     info, check, clear = run_here(*(("cache", command) for command in ("info", "check", "clear")))
     assert info.stdout.splitlines()[0].endswith("embeddings-v1.sqlite\t0 bytes")
-    assert (check.stdout, clear.stdout) == ("the cache is sound\n", "0 embeddings removed\n")
+    assert (check.returncode, check.stderr, check.stdout) == (0, "", "the cache is sound\n")
+    assert (clear.returncode, clear.stderr, clear.stdout) == (0, "", "0 embeddings removed\n")
     assert not (tmp_path / "cache").exists()
 
 
