@@ -177,7 +177,7 @@ def odd_inputs(
     for name, content in (("nothing", b""), ("x", b"x"), ("notes.txt", b"just words\n")):
         (folder / "empty" / name).write_bytes(content)
     named = (folder / "gone.png", photos["cat"], folder / "empty" / "notes.txt", folder / ("x" * 5000))
-    line = ("-l", "cat", *POCKET, "--format", "csv")
+    line = ("-l", "cat", "-l", "dog", *POCKET, "--format", "csv")
     return run_together(("classify", folder / "empty", *line), ("classify", *named, *line))
 
 
