@@ -29,16 +29,31 @@ def read_everyday(classes: Classes, nouns: Nouns, below: dict[int, BoolArray]) -
             mask = np.zeros(len(classes.names), dtype=np.bool_)
             for member in members.split(","):
                 try:
-                    mask |= _mask(member.strip(), classes, nouns, below)
+                    mask |= class_mask(member.strip(), classes, nouns, below)
                 except KeyError:
                     raise ValueError(f"{EVERYDAY.name}:{number}: no such class: {member.strip()}") from None
             masks.update({word.strip(): mask for word in words.split(",")})
     return masks
 
 
-def _mask(member: str, classes: Classes, nouns: Nouns, below: dict[int, BoolArray]) -> BoolArray:
+def class_mask(member: str, classes: Classes, nouns: Nouns, below: dict[int, BoolArray]) -> BoolArray:
+    """Mark the classes that a member stands for, as a mask (1000,).
+
+    Parameters
+    ----------
+    member
+        A class's main name, ``*noun`` for the classes below the noun's first sense that has any, or
+        ``*noun/2`` for those below its second sense.
+
+    Raises
+    ------
+    KeyError
+        If there is no such class or noun, or no class is below it.
+    """
     if member.startswith("*"):
-        covered = [below[offset] for offset in nouns.senses[member[1:]] if offset in below]
+        noun, _, number = member[1:].partition("/")
+        senses = nouns.senses[noun]
+        covered = [below[offset] for offset in (senses[int(number) - 1 :][:1] if number else senses) if offset in below]
         if not covered:
             raise KeyError(member)
         return covered[0]
