@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import os
 import re
 import tarfile
 from collections import Counter
@@ -62,7 +63,7 @@ class Picture:
 class PictureSet:
     """A set's pictures in the order of the manifest, and a way to read them.
 
-    Open it once in each process: the archive stays open between reads.
+    The archive stays open between reads, which may come from several threads.
     """
 
     name: str
@@ -88,8 +89,7 @@ class PictureSet:
         if self.path.is_dir():
             return (self.path / picture.file).read_bytes()
         offset, size = self._index[picture.file]
-        self._archive.seek(offset)
-        return self._archive.read(size)
+        return os.pread(self._archive.fileno(), size, offset)  # neither threads nor forks share a position
 
     def image(self, picture: Picture) -> Image.Image:
         """Decode a picture in RGB, on white where it is transparent."""
