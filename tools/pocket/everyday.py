@@ -49,8 +49,23 @@ def read_masks(
 
 
 def class_mask(member: str, classes: Classes, nouns: Nouns, below: dict[int, BoolArray]) -> BoolArray:
+    """Mark the classes that a member stands for, as a mask (1000,).
+
+    Parameters
+    ----------
+    member
+        A class's main name, ``*noun`` for the classes below the noun's first sense that has any, or
+        ``*noun/2`` for those below its second sense.
+
+    Raises
+    ------
+    KeyError
+        If there is no such class or noun, or no class is below it.
+    """
     if member.startswith("*"):
-        covered = [below[offset] for offset in nouns.senses[member[1:]] if offset in below]
+        noun, _, number = member[1:].partition("/")
+        senses = nouns.senses[noun]
+        covered = [below[offset] for offset in (senses[int(number) - 1 :][:1] if number else senses) if offset in below]
         if not covered:
             raise KeyError(member)
         return covered[0]
