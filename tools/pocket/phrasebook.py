@@ -44,6 +44,15 @@ class Phrasebook:
         """Rows of the bare words."""
         return [self._rows[word][0] for word in words]
 
+    def phrases_of(self, word: str) -> list[int]:
+        """Rows of all of a word's phrases."""
+        return self._rows[word]
+
+    @property
+    def caption_rows(self) -> list[int]:
+        """Rows of all captions."""
+        return list(self._captions.values())
+
     def caption(self, text: str) -> int:
         """Row of a caption."""
         return self._captions[text]
