@@ -53,7 +53,7 @@ def text_page(studio: Studio) -> Rendered:
     if rng.random() < 0.7:
         col.line(writing.title(rng), head, rng.choice(["left", "centre"]), 1.7)
     while not col.full:
-        col.block(writing.paragraph(rng, rng.randint(80, 700)), body, rng.uniform(1.2, 1.6), justify)
+        col.fill(rng, rng.randint(80, 700), body, rng.uniform(1.2, 1.6), justify)
         col.y += body.size * rng.uniform(0.4, 1.2)
         if rng.random() < 0.25:
             col.line(writing.title(rng, 3), studio.font(style, body.size * 1.3), "left", 1.6)
@@ -74,7 +74,7 @@ def book_page(studio: Studio) -> Rendered:
             col.y += page.height * 0.15
             col.line(f"Chapter {rng.randint(1, 30)}", studio.font("serif", body.size * 2), "centre", 2)
         while not col.full:
-            col.block("   " + writing.paragraph(rng, rng.randint(200, 900)), body, 1.4, True)
+            col.fill(rng, rng.randint(200, 900), body, 1.4, True)
     if double:
         draw, middle = ImageDraw.Draw(page), page.width // 2
         for step in range(18):
@@ -97,7 +97,7 @@ def letter(studio: Studio) -> Rendered:
     col.line(writing.date(rng), font, rng.choice(["left", "right"]), 2.5)
     col.line(f"Dear {writing.person(rng)},", font, "left", 2)
     for _ in range(rng.randint(1, 4)):
-        col.block(writing.paragraph(rng, rng.randint(120, 420)), font)
+        col.fill(rng, rng.randint(120, 420), font)
         col.y += font.size
     col.line(rng.choice(["Yours sincerely,", "Kind regards,", "Best wishes,"]), font, "left", 2)
     signature(page, rng, col.left, col.y + 12, rng.uniform(70, 150), (20, 30, rng.randint(20, 140)))
@@ -126,7 +126,7 @@ def newspaper(studio: Studio) -> Rendered:
                 photo = cover(studio.photo()[0], (max(20, round(part.width)), rng.randint(60, 130)))
                 page.paste(photo.convert("L") if rng.random() < 0.7 else photo, (round(part.left), round(part.y)))
                 part.y += photo.height + 5
-            part.block(writing.paragraph(rng, rng.randint(300, 1200)), body, 1.2, True)
+            part.fill(rng, rng.randint(300, 1200), body, 1.2, True)
             part.y += 8
     return document(studio, page, "newspaper", ("newspaper page", "newspaper article"))
 
@@ -138,7 +138,7 @@ def paper(studio: Studio) -> Rendered:
     col, body = column(page, rng), studio.font("serif", rng.randint(8, 11))
     col.line(writing.title(rng, 5), studio.font("serif", 21), "centre", 1.6)
     col.line(f"{writing.person(rng)}, {writing.person(rng)}", studio.font("serif", 11), "centre", 2.2)
-    col.block("Abstract. " + writing.paragraph(rng, 400), body)
+    col.fill(rng, 400, body)
     top = col.y + 12
     for left, right in ((0, 0.5), (0.5, 1)):
         part = column(page, rng, left, right)
@@ -147,7 +147,7 @@ def paper(studio: Studio) -> Rendered:
             if rng.random() < 0.25:
                 figure(studio, part)
             part.line(f"{rng.randint(1, 6)} {writing.title(rng, 2)}", studio.font("serif", 13), "left", 1.5)
-            part.block(writing.paragraph(rng, rng.randint(300, 1200)), body, 1.2, True)
+            part.fill(rng, rng.randint(300, 1200), body, 1.2, True)
     return document(studio, page, "scientific paper", ("research paper", "journal article"))
 
 
@@ -179,7 +179,7 @@ def handwriting(studio: Studio) -> Rendered:
             col.draw.line([(x, 0), (x, page.height)], faint)
     col.ink = rng.choice([(20, 30, 120), (15, 15, 20), (60, 60, 70), (120, 20, 30)])
     while not col.full:
-        col.block(writing.paragraph(rng, rng.randint(40, 300)), font, step / font.size)
+        col.fill(rng, rng.randint(40, 300), font, step / font.size)
         col.y += step * rng.choice([0, 1])
         if rng.random() < 0.15:
             break

@@ -28,7 +28,7 @@ def resume(studio: Studio) -> Rendered:
         main.rule()
         for _ in range(rng.randint(1, 3)):
             main.line(f"{rng.randint(1990, 2025)}  {writing.title(rng, 3)}", body)
-            main.block(writing.sentence(rng), body)
+            main.fill(rng, rng.randint(40, 140), body)
     return document(studio, page, "CV", ("résumé",))
 
 
@@ -43,7 +43,7 @@ def report(studio: Studio) -> Rendered:
         number += 1
         col.line(f"{number}. {writing.title(rng, 2)}", studio.font("sans", body.size * 1.3), "left", 1.7)
         for _ in range(rng.randint(2, 6)):
-            col.block(f"• {writing.sentence(rng)}", body, 1.4)
+            col.fill(rng, rng.randint(40, 140), body, 1.4)
     return document(studio, page, "report")
 
 
@@ -72,7 +72,7 @@ def certificate(studio: Studio) -> Rendered:
     col = Column(draw, 50, page.height * 0.12, page.width - 100, page.height - 20, (30, 30, 40))
     col.line("Certificate", studio.font("serif", page.width / 11), "centre", 1.5)
     col.line(f"This is to certify that {writing.person(rng)}", studio.font("serif", 19), "centre", 2)
-    col.block(writing.paragraph(rng, 90), studio.font("serif", 17))
+    col.fill(rng, 90, studio.font("serif", 17))
     col.y = page.height * 0.78
     signature(page, rng, page.width * 0.2, col.y, 120, (20, 20, 90))
     signature(page, rng, page.width * 0.6, col.y, 120, (20, 20, 90))

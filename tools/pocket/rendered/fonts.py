@@ -37,7 +37,7 @@ _HELD_PART = 4  # one family in four
 @lru_cache(maxsize=512)
 def load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
     """Open a font at a size in pixels."""
-    return ImageFont.truetype(path, size)
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)  # Raqm takes twice as long
 
 
 def pick_font(rng: random.Random, size: float, style: str, held: bool = False) -> ImageFont.FreeTypeFont:

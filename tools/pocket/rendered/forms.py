@@ -30,7 +30,7 @@ def invoice(studio: Studio) -> Rendered:
     for name in ("Subtotal", "Tax", "Total"):
         col.line(f"{name}   {writing.money(rng)}", font, "right")
     col.y = max(col.y, page.height * 0.85)
-    col.block(writing.sentence(rng), studio.font("sans", 9))
+    col.fill(rng, rng.randint(40, 140), studio.font("sans", 9))
     return document(studio, page, "invoice", ("bill",))
 
 
@@ -95,7 +95,7 @@ def table(studio: Studio) -> Rendered:
     rows += [[writing.word(rng)[:12], *(f"{rng.uniform(0, 999):.{rng.choice([0, 1, 2])}f}" for _ in range(count - 1))] for _ in range(60)]
     grid(col, rows[: rng.randint(6, 60)], font, (2, *([1] * (count - 1))), rng, rng.choice(["both", "rows", "none"]))
     col.y += 10
-    col.block(writing.paragraph(rng, 200), font)
+    col.fill(rng, 200, font)
     return document(studio, page, "table", ("table of numbers", "printed table"))
 
 

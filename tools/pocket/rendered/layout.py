@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
+from tools.pocket.rendered.strips import line_of_text
 from tools.pocket.rendered.surfaces import Colour
 
 Font = ImageFont.FreeTypeFont
@@ -44,29 +45,28 @@ class Column:
     bottom: float
     ink: Colour = (20, 20, 20)
 
-    def block(self, text: str, font: Font, leading: float = 1.35, justify: bool = False) -> None:
+    def block(self, text: str, font: Font, leading: float = 1.35) -> None:
         """Write a paragraph; what does not fit above the bottom is left away."""
         lines, step = wrap(text, font, self.width), font.size * leading
-        for index, line in enumerate(lines):
+        for line in lines:
             if self.y + step > self.bottom:
                 self.y = self.bottom
                 return
-            if justify and index < len(lines) - 1:
-                self._justified(line, font)
-            else:
-                self.draw.text((self.left, self.y), line, self.ink, font)
+            self.draw.text((self.left, self.y), line, self.ink, font)
             self.y += step
 
-    def _justified(self, line: str, font: Font) -> None:
-        words = line.split()
-        gap = (self.width - font.getlength("".join(words))) / max(1, len(words) - 1)
-        if not 0 < gap < font.size:
-            self.draw.text((self.left, self.y), line, self.ink, font)
-            return
-        x = self.left
-        for word in words:
-            self.draw.text((x, self.y), word, self.ink, font)
-            x += font.getlength(word) + gap
+    def fill(self, rng: random.Random, characters: int, font: Font, leading: float = 1.35, justify: bool = False) -> None:
+        """Write a paragraph of about that many characters of running text, in drawn lines."""
+        step, left = font.size * leading, characters * font.size * 0.48
+        while left > 0:
+            if self.y + step > self.bottom:
+                self.y = self.bottom
+                return
+            whole = left >= self.width
+            mask = line_of_text(rng, str(font.path), font.size, min(self.width, max(left, 40)), justify and whole)
+            self.draw.bitmap((round(self.left), round(self.y)), mask, self.ink)
+            left -= self.width
+            self.y += step
 
     def line(self, text: str, font: Font, align: str = "left", leading: float = 1.35) -> None:
         """Write one line, at the left, in the centre or at the right."""
