@@ -20,7 +20,7 @@ MEDIA: dict[str, tuple[str, ...]] = {
     "map": ("map", "street map"),
     "sign": ("sign", "signboard"),
     "logo": ("logo", "emblem"),
-    "pattern": ("pattern", "plain colour", "abstract shapes"),
+    "pattern": ("pattern", "plain colour", "geometric pattern"),
 }
 STANDARD = ("photo", "drawing", "document", "screenshot")
 _DRAWN = {"drawing", "sketch", "cartoon", "clip art", "painting", "logo", "pattern", "chart", "map", "sign"}

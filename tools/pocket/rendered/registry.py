@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.pocket.rendered import documents, documents_held, forms, scenes
+from tools.pocket.rendered import documents, documents_held, forms, scenes, screens, screens_held, webpages
 from tools.pocket.rendered.album import DATA, album
 from tools.pocket.rendered.picture import Rendered
 from tools.pocket.rendered.studio import Kind, Studio
@@ -15,6 +15,7 @@ from tools.pocket.rendered.surfaces import reduced
 
 KINDS: dict[str, Kind] = {
     "document": Kind((*documents.TEMPLATES, *forms.TEMPLATES), documents_held.TEMPLATES),
+    "screenshot": Kind((*screens.TEMPLATES, *webpages.TEMPLATES), screens_held.TEMPLATES),
     "photo": scenes.PHOTO,
     "drawing": scenes.DRAWING,
     "sketch": scenes.SKETCH,
