@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.pocket.rendered import documents, documents_held, forms, scenes, screens, screens_held, webpages
+from tools.pocket.rendered import coloured, documents, documents_held, forms, scenes, screens, screens_held, webpages
 from tools.pocket.rendered.album import DATA, album
 from tools.pocket.rendered.picture import Rendered
 from tools.pocket.rendered.studio import Kind, Studio
@@ -16,6 +16,8 @@ from tools.pocket.rendered.surfaces import reduced
 KINDS: dict[str, Kind] = {
     "document": Kind((*documents.TEMPLATES, *forms.TEMPLATES), documents_held.TEMPLATES),
     "screenshot": Kind((*screens.TEMPLATES, *webpages.TEMPLATES), screens_held.TEMPLATES),
+    "colour": Kind(coloured.TEMPLATES),
+    "coloured car": Kind(coloured.CAR_TEMPLATES),
     "photo": scenes.PHOTO,
     "drawing": scenes.DRAWING,
     "sketch": scenes.SKETCH,

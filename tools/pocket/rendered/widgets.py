@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 from tools.pocket.rendered import writing
+from tools.pocket.rendered.fonts import load_font
 from tools.pocket.rendered.strips import line_of_text
 from tools.pocket.rendered.studio import Studio
 from tools.pocket.rendered.surfaces import Colour, cover, gradient
@@ -54,7 +55,7 @@ class Screen:
 
     def face(self, size: float, mono: bool = False) -> ImageFont.FreeTypeFont:
         """Return the screen's font at a size."""
-        return (self._mono if mono else self._face).font_variant(size=max(6, size))
+        return load_font(str((self._mono if mono else self._face).path), max(6, round(size)))
 
     def text(self, at: tuple[float, float], text: str, size: float = 12, colour: Colour | None = None, mono: bool = False) -> None:
         """Write one line."""
