@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.pocket.rendered import coloured, documents, documents_held, forms, scenes, screens, screens_held, webpages
+from tools.pocket.rendered import charts, coloured, counts, documents, documents_held, forms, marks, scenes, screens, screens_held, signs, webpages
 from tools.pocket.rendered.album import DATA, album
 from tools.pocket.rendered.picture import Rendered
 from tools.pocket.rendered.studio import Kind, Studio
@@ -18,6 +18,10 @@ KINDS: dict[str, Kind] = {
     "screenshot": Kind((*screens.TEMPLATES, *webpages.TEMPLATES), screens_held.TEMPLATES),
     "colour": Kind(coloured.TEMPLATES),
     "coloured car": Kind(coloured.CAR_TEMPLATES),
+    "sign": Kind(signs.TEMPLATES),
+    "chart": Kind(charts.TEMPLATES),
+    "mark": Kind(marks.TEMPLATES),
+    "count": Kind(counts.TEMPLATES),
     "photo": scenes.PHOTO,
     "drawing": scenes.DRAWING,
     "sketch": scenes.SKETCH,
