@@ -10,6 +10,7 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from torch.nn import functional
 
 SCALE_START = 20.0
 CAPTIONS, DRAWINGS, RENDERED = 288, 64, 64  # pictures of a contrastive batch
+QUESTIONS = 96  # rendered pictures with a list each
 NAMES_BATCH, NAMES_LIST = 256, 320
 GENERAL_LISTS = 6
 TEXT_NOISE = 0.02  # on MiniLM's unit vectors, for each coordinate
@@ -57,8 +59,7 @@ class Material:
     tagged: tuple[TaggedSet, ...]  # captioned photographs first, then drawings
     near: tuple[torch.Tensor, ...]
     rendered: Pictures | None
-    rendered_facts: list[dict[str, list[str]]]
-    rendered_lists: list[tuple[tuple[str, ...], list[tuple[int, int]]]]  # labels, and pictures with their answers
+    rendered_facts: list[dict[str, Any]]  # of each rendered picture its captions and questions
 
 
 @dataclass(frozen=True)
@@ -189,19 +190,18 @@ def contrastive_pairs(
 
 
 def rendered_questions(material: Material, draw: random.Random, generator: torch.Generator) -> list[Exercise]:
-    """Lists that rendered pictures answer: pictures that share one list."""
+    """Rendered pictures with a list each: what another picture's list holds takes no part in its softmax."""
     if material.rendered is None:
         return []
-    found = []
-    for _ in range(3):
-        labels, rows = draw.choice(material.rendered_lists)
-        chosen = draw.choices(rows, k=48)
-        wanted = torch.zeros(len(chosen), len(labels))
-        for position, (_, answer) in enumerate(chosen):
-            wanted[position, answer] = 1.0
-        features = material.rendered.draw(torch.tensor([row for row, _ in chosen]), generator)
-        found.append(Exercise(features, material.book.words(labels, draw), wanted))
-    return found
+    rows = draw.sample(range(len(material.rendered_facts)), QUESTIONS)
+    asked = [draw.choice(material.rendered_facts[row]["questions"]) for row in rows]
+    columns = {label: column for column, label in enumerate(dict.fromkeys(label for labels, _ in asked for label in labels))}
+    wanted = torch.full((len(rows), len(columns)), -1.0)
+    for position, (labels, answer) in enumerate(asked):
+        wanted[position, [columns[label] for label in labels]] = 0.0
+        wanted[position, columns[answer]] = 1.0
+    features = material.rendered.draw(torch.tensor(rows), generator)
+    return [Exercise(features, [material.book.caption(label) for label in columns], wanted)]
 
 
 def _noisy(features: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

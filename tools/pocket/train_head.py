@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +34,7 @@ def gather(data: Path, work: Path, wordnet: Path) -> Material:
         *(drawn_set(data, work, name) for name in splits.DRAWN),
     )
     rendered, facts = rendered_set(work) if (work / "rendered.json").exists() else (None, [])
-    lists = _rendered_lists(facts)
+    questions = [label for fact in facts for labels, _ in fact["questions"] for label in labels]
     every = [source.pictures.features for source in (*labelled, *tagged[:1])]
     base = Pictures(torch.cat([features[:1] for features in every], dim=1))
     trunk = image_tower.load_trunk()
@@ -49,25 +48,15 @@ def gather(data: Path, work: Path, wordnet: Path) -> Material:
         *concepts.words,
         *(word for source in labelled for word in source.words.words),
         *(word for source in tagged for word in source.words),
-        *(word for labels, _ in lists for word in labels),
         *("person", "people", "human", "man", "woman", "child"),
     ]
     words = list(dict.fromkeys((*words, *classes.names)))
     texts = [text for source in tagged for own in source.texts for text in own]
-    captions = [*texts, *(text for fact in facts for text in fact["captions"])]
+    captions = [*texts, *(text for fact in facts for text in fact["captions"]), *questions]
     book = Phrasebook(words, captions, work)
     near = tuple(_nearness(book, source.words) for source in tagged)
     teacher = Teacher(concepts, classes.names, mover, base, personal)
-    return Material(book, teacher, labelled, tagged, near, rendered, facts, lists)
-
-
-def _rendered_lists(facts: Iterable[dict[str, list[str]]]) -> list[tuple[tuple[str, ...], list[tuple[int, int]]]]:
-    """Rendered pictures by the list they answer, for lists that enough pictures share."""
-    found: dict[tuple[str, ...], list[tuple[int, int]]] = defaultdict(list)
-    for row, fact in enumerate(facts):
-        for labels, answer in fact["questions"]:
-            found[tuple(labels)].append((row, labels.index(answer)))
-    return [(labels, rows) for labels, rows in sorted(found.items()) if len(rows) >= 8]
+    return Material(book, teacher, labelled, tagged, near, rendered, facts)
 
 
 def _nearness(book: Phrasebook, words: Sequence[str]) -> torch.Tensor:

@@ -41,8 +41,9 @@ def changed_view(picture: Image.Image, draw: random.Random, *, squashed: bool) -
     side = (area * whole_width * whole_height) ** 0.5
     crop_width = min(whole_width, side * ratio**0.5) / stretch
     crop_height = min(whole_height, side / ratio**0.5)
-    left, top = draw.uniform(0, width - crop_width), draw.uniform(0, height - crop_height)
-    box = (left, top, left + crop_width, top + crop_height)
+    left = draw.uniform(0.0, max(0.0, width - crop_width))
+    top = draw.uniform(0.0, max(0.0, height - crop_height))
+    box = (left, top, min(width, left + crop_width), min(height, top + crop_height))
     view = picture.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC, box=box)
     if draw.random() < 0.5:
         view = ImageOps.mirror(view)
