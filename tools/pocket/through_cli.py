@@ -25,7 +25,7 @@ from tools.pocket.evaluate import table
 from tools.pocket.label_lists import balanced_accuracy
 from tools.pocket.material import Material, Task, gather
 from tools.pocket.measured_model import Item
-from tools.pocket.measures import AMONG, LEAST_PHOTOS, TARGETS, Figure
+from tools.pocket.measures import AMONG, LEAST_PHOTOS, TARGETS, Figure, caption_groups
 
 PARTS = ("words", "sets", "captions", "small")
 
@@ -101,15 +101,15 @@ def retrieval(command: CommandLine, material: Material) -> Iterator[Figure]:
     """R@1 in both directions among 200 left-out captioned photos, mean over the groups of 200."""
     items, captions = material.captioned()
     hits: dict[str, list[float]] = {"image to caption": [], "caption to image": []}
-    for start in range(0, len(items) - AMONG + 1, AMONG):
+    for group in caption_groups(len(items)):
         with tempfile.TemporaryDirectory(dir=command.scratch) as folder:
-            pictures = write_folder(items[start : start + AMONG], Path(folder) / "pictures")
-            first = [texts[0] for texts in captions[start : start + AMONG]]
+            pictures = write_folder(items[group], Path(folder) / "pictures")
+            first = [texts[0] for texts in captions[group]]
             square = command.similarities(pictures, first)
         for axis, found in zip((1, 0), hits.values(), strict=True):
-            found.append(float((square.argmax(axis=axis) == np.arange(AMONG)).mean()))
+            found.append(float((square.argmax(axis=axis) == np.arange(len(square))).mean()))
     for title, found in hits.items():
-        yield Figure(f"{title}, R@1 among {AMONG}", AMONG * len(found), float(np.mean(found)), 0.45)
+        yield Figure(f"{title}, R@1 among {min(AMONG, len(items))}", len(items), float(np.mean(found)), 0.45)
 
 
 def left_out(command: CommandLine, material: Material) -> Iterator[Figure]:
