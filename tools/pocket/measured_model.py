@@ -61,6 +61,7 @@ class MeasuredModel:
         self.network_id = digest.hexdigest()[:12]
         self._cache = _FeatureCache(work / f"features-{self.network_id}")
         self._run: Callable[[torch.Tensor], Array] | None = None
+        self._known_texts: dict[str, Array] = {}  # lists share most of their words
 
     def features(self, items: Sequence[Item]) -> Array:
         """Encode pictures up to the head: (N, F) float32, from the cache where they are known."""
@@ -84,7 +85,10 @@ class MeasuredModel:
 
     def texts(self, texts: Sequence[str]) -> Array:
         """Encode texts as they are: (T, D) float32 of unit length."""
-        return self._text.encode(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in self._known_texts]
+        if missing:
+            self._known_texts.update(zip(missing, self._text.encode(missing), strict=True))
+        return np.stack([self._known_texts[text] for text in texts])
 
     def _encode(self, items: Iterable[Item]) -> Iterator[Array]:
         mean, deviation = (np.asarray(row, np.float32) for row in (self._preprocessing.mean, self._preprocessing.std))

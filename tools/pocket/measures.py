@@ -93,16 +93,22 @@ def small(model: MeasuredModel, material: Material) -> Iterator[Figure]:
         yield Figure(f"{task.name} ({counts})", len(task.items), value, 0.60 if drawings else 0.85)
 
 
+def caption_groups(count: int) -> list[slice]:
+    """Split captioned photos into groups of 200, leaving out the rest; fewer photos make one group."""
+    size = min(AMONG, count)
+    return [slice(start, start + size) for start in range(0, count - size + 1, size)]
+
+
 def retrieval(model: MeasuredModel, material: Material) -> Iterator[Figure]:
     """Find the caption of a photo and the photo of a caption: among 200 by first captions, among all by all."""
     items, captions = material.captioned()
     images = model.images(items)
     first = model.texts([texts[0] for texts in captions])
-    groups = [slice(start, start + AMONG) for start in range(0, len(items) - AMONG + 1, AMONG)]
+    groups = caption_groups(len(items))
     squares = [images[group] @ first[group].T for group in groups]  # (200, 200) each
     for axis, title in ((1, "image to caption"), (0, "caption to image")):
-        hits = [float((square.argmax(axis=axis) == np.arange(AMONG)).mean()) for square in squares]
-        yield Figure(f"{title}, R@1 among {AMONG}", AMONG * len(groups), float(np.mean(hits)), 0.45)
+        hits = [float((square.argmax(axis=axis) == np.arange(len(square))).mean()) for square in squares]
+        yield Figure(f"{title}, R@1 among {len(squares[0])}", len(items), float(np.mean(hits)), 0.45)
     owner = np.repeat(np.arange(len(items)), [len(texts) for texts in captions])
     everything = images @ model.texts([text for texts in captions for text in texts]).T  # (N, T)
     title = f"among {len(items)}, all captions"

@@ -1,9 +1,10 @@
 """Measure the acceptance figures through the command line, as a user gets them.
 
-    python -m tools.pocket.through_cli --photos FOLDER --data FOLDER [--rendered FOLDER] [--model NAME]
+    python -m tools.pocket.through_cli --photos FOLDER --data FOLDER [--rendered FOLDER] [--model NAME] [--only PART]
 
-Each task's pictures are written to a folder of a scratch directory, classified by ``clipcli classify``, and the
-JSON Lines it writes are compared with the truth. Image embeddings are cached there between lists.
+Photos are classified where they are. The pictures of each other task are written to a folder of a scratch
+directory, classified by ``clipcli classify``, and the JSON Lines it writes are compared with the truth. Image
+embeddings are cached there between lists. ``--only`` chooses among words, sets, captions and small.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,9 @@ from tools.pocket.evaluate import table
 from tools.pocket.label_lists import balanced_accuracy
 from tools.pocket.material import Material, Task, gather
 from tools.pocket.measured_model import Item
-from tools.pocket.measures import AMONG, LEAST_PHOTOS, TARGETS, Figure
+from tools.pocket.measures import AMONG, LEAST_PHOTOS, TARGETS, Figure, caption_groups
 
-IntArray = npt.NDArray[np.int64]
+PARTS = ("words", "sets", "captions", "small")
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,18 @@ def write_folder(items: Sequence[Item], folder: Path) -> Path:
     return folder
 
 
-def general_words(command: CommandLine, material: Material, folder: Path) -> Iterator[Figure]:
+def general_words(command: CommandLine, material: Material, photos: Path) -> Iterator[Figure]:
     """Balanced accuracy over each list of general words, and top-1 and top-5 over the 1000 class names."""
     truth, values = material.photo_classes, []
     for each in material.lists:
-        chosen = np.array(command.classify(folder, each.words))[:, 0]
+        chosen = np.array(command.classify(photos, each.words))[:, 0]
         value, count = balanced_accuracy(chosen, each.truth[truth], LEAST_PHOTOS)
         values.append(value)
         yield Figure(f"general words: {each.name} ({len(each.words)})", count, value, 0.85)
     yield Figure(f"general words: mean of {len(values)} lists", len(truth), float(np.mean(values)), 0.92)
     names = list(dict.fromkeys(material.classes.names))  # a label may not occur twice
     own = np.array([names.index(material.classes.names[number]) for number in truth])
-    best = np.array(command.classify(folder, names, top_k=5))  # (N, 5)
+    best = np.array(command.classify(photos, names, top_k=5))  # (N, 5)
     yield Figure("1000 class names, top-1", len(truth), float((best[:, 0] == own).mean()), 0.85)
     yield Figure("1000 class names, top-5", len(truth), float((best == own[:, None]).any(axis=1).mean()), 0.97)
 
@@ -99,26 +101,28 @@ def retrieval(command: CommandLine, material: Material) -> Iterator[Figure]:
     """R@1 in both directions among 200 left-out captioned photos, mean over the groups of 200."""
     items, captions = material.captioned()
     hits: dict[str, list[float]] = {"image to caption": [], "caption to image": []}
-    for start in range(0, len(items) - AMONG + 1, AMONG):
+    for group in caption_groups(len(items)):
         with tempfile.TemporaryDirectory(dir=command.scratch) as folder:
-            pictures = write_folder(items[start : start + AMONG], Path(folder) / "pictures")
-            first = [texts[0] for texts in captions[start : start + AMONG]]
+            pictures = write_folder(items[group], Path(folder) / "pictures")
+            first = [texts[0] for texts in captions[group]]
             square = command.similarities(pictures, first)
         for axis, found in zip((1, 0), hits.values(), strict=True):
-            found.append(float((square.argmax(axis=axis) == np.arange(AMONG)).mean()))
+            found.append(float((square.argmax(axis=axis) == np.arange(len(square))).mean()))
     for title, found in hits.items():
-        yield Figure(f"{title}, R@1 among {AMONG}", AMONG * len(found), float(np.mean(found)), 0.45)
+        yield Figure(f"{title}, R@1 among {min(AMONG, len(items))}", len(items), float(np.mean(found)), 0.45)
 
 
-def acceptance(command: CommandLine, material: Material) -> Iterator[Figure]:
-    """All figures of the acceptance list, as they come."""
-    yield from general_words(command, material, write_folder(material.photos, command.scratch / "photos"))
-    for name, (pictures, labels) in TARGETS.items():
-        task = material.heldout(name, "heldout")
-        yield task_figure(command, task, f"{name}, left-out pictures (of {len(task.words)})", pictures)
-        task = material.heldout(name, "heldout_label")
-        yield task_figure(command, task, f"{name}, left-out labels (of {len(task.words)})", labels)
-    yield from retrieval(command, material)
+def left_out(command: CommandLine, material: Material) -> Iterator[Figure]:
+    """Accuracy on left-out pictures of trained labels, and on labels left out altogether."""
+    for name in material.labelled:
+        targets = TARGETS.get(name, (None, None))
+        for part, what, target in (("heldout", "pictures", targets[0]), ("heldout_label", "labels", targets[1])):
+            task = material.heldout(name, part)
+            yield task_figure(command, task, f"{name}, left-out {what} (of {len(task.words)})", target)
+
+
+def small(command: CommandLine, material: Material) -> Iterator[Figure]:
+    """Balanced accuracy on the small lists; drawings are counted as they come."""
     for task in material.small:
         drawings = task.name.startswith("drawings")
         yield task_figure(command, task, task.name, 0.60 if drawings else 0.85, balanced=not drawings)
@@ -132,11 +136,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rendered", type=Path)
     parser.add_argument("--model", default="pocket", help="as clipcli has it")
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
+    parser.add_argument("--only", choices=PARTS, action="append", help="may be repeated")
     given = parser.parse_args(arguments)
     material = gather(given.data, given.photos, given.wordnet, given.rendered)
     with tempfile.TemporaryDirectory(prefix="pocket-acceptance-") as scratch:
-        figures = []
-        for figure in acceptance(CommandLine(given.model, Path(scratch)), material):
+        command, figures = CommandLine(given.model, Path(scratch)), []
+        parts = {
+            "words": partial(general_words, photos=given.photos),
+            "sets": left_out,
+            "captions": retrieval,
+            "small": small,
+        }
+        for figure in (figure for name in given.only or PARTS for figure in parts[name](command, material)):
             print(f"{figure.name}: {100 * figure.value:.1f}", file=sys.stderr, flush=True)
             figures.append(figure)
     print("\n".join(table([given.model], [figures])))
