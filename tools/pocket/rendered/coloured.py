@@ -7,7 +7,6 @@ import random
 import re
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
-
 from tools.pocket.rendered import colours as C
 from tools.pocket.rendered.album import cut_out
 from tools.pocket.rendered.objects import DRAWINGS, draw_object
@@ -15,7 +14,7 @@ from tools.pocket.rendered.picture import Question, Rendered, a, question
 from tools.pocket.rendered.questions import about_medium, among
 from tools.pocket.rendered.studio import Studio
 from tools.pocket.rendered.surfaces import camera, compressed, gradient, textured
-from tools.pocket.rendered.vehicles import OTHERS, SHAPES, draw_vehicle
+from tools.pocket.rendered.vehicles import HELD_SHAPES, OTHERS, SHAPES, draw_vehicle
 
 _NAMED = re.compile(rf"\b({'|'.join(C.CHROMATIC)}) (?!and\b|or\b|colou?red\b)([a-z]+)\b", re.IGNORECASE)
 _LARGEST = {"green": 0.15, "blue": 0.2}  # grass and sky have these colours too
@@ -39,7 +38,12 @@ def about_colour(rng: random.Random, name: str, thing: str = "") -> list[Questio
 
 
 def _captions(rng: random.Random, name: str, thing: str) -> list[str]:
-    return [a(f"{name} {thing}"), f"{name} {thing}", f"a photo of {a(f'{name} {thing}')}", rng.choice([name, f"something {name}", f"the {thing} is {name}"])]
+    return [
+        a(f"{name} {thing}"),
+        f"{name} {thing}",
+        f"a photo of {a(f'{name} {thing}')}",
+        rng.choice([name, f"something {name}", f"the {thing} is {name}"]),
+    ]
 
 
 def _pasted(studio: Studio, item: Image.Image, ground: Image.Image, low: bool = False) -> Image.Image:
@@ -52,14 +56,17 @@ def _pasted(studio: Studio, item: Image.Image, ground: Image.Image, low: bool = 
     return ground
 
 
-def vehicle(studio: Studio) -> Rendered:
+def vehicle(studio: Studio, name: str = "", kind: str = "") -> Rendered:
     """Render a car, van, pick-up or bus of one colour, on a photographed road or a plain ground."""
     rng = studio.rng
-    shape = rng.choice(SHAPES if rng.random() < 0.75 else OTHERS)
-    name = C.some_colour(rng)
+    cars = HELD_SHAPES if studio.held else SHAPES
+    shape = rng.choice(cars if kind == "car" or rng.random() < 0.75 else OTHERS)
+    name = name or C.some_colour(rng)
     size = rng.randint(256, 300)
     if rng.random() < 0.7:
-        ground = ImageOps.fit(studio.photo("road" if rng.random() < 0.6 else "outdoor")[0], (size, size), Image.Resampling.BILINEAR)
+        ground = ImageOps.fit(
+            studio.photo("road" if rng.random() < 0.6 else "outdoor")[0], (size, size), Image.Resampling.BILINEAR
+        )
     else:
         ground = studio.backdrop((size, size), 0)
     item = draw_vehicle(rng, shape, C.paint(rng, name), round(size * rng.uniform(0.55, 1)))
@@ -67,14 +74,20 @@ def vehicle(studio: Studio) -> Rendered:
     image = camera(image, rng) if rng.random() < 0.8 else image
     image = compressed(image, rng) if rng.random() < 0.4 else image
     asked = about_colour(rng, name, shape.name)
-    asked.append(among(rng, shape.name, ("car", "pickup truck", "bus", "van", "house", "tree", "person", "dog", "aeroplane", "boat")))
+    asked.append(
+        among(
+            rng,
+            shape.name,
+            ("car", "pickup truck", "bus", "van", "house", "tree", "person", "dog", "aeroplane", "boat"),
+        )
+    )
     return Rendered(image, _captions(rng, name, shape.name), asked)
 
 
-def drawn_thing(studio: Studio) -> Rendered:
+def drawn_thing(studio: Studio, name: str = "") -> Rendered:
     """Render a simple thing of one colour."""
     rng = studio.rng
-    thing, name = rng.choice(list(DRAWINGS)), C.some_colour(rng)
+    thing, name = rng.choice(list(DRAWINGS)), name or C.some_colour(rng)
     size = rng.randint(256, 288)
     item = draw_object(rng, thing, C.paint(rng, name), round(size * rng.uniform(0.5, 0.8)))
     image = _pasted(studio, item, studio.backdrop((size, size), 0.35))
@@ -111,7 +124,11 @@ def captioned(studio: Studio, topic: str = "flickr8k") -> Rendered:
         picture = studio.album.pick(rng, topic)
         found = [(text, match) for text in picture.texts if (match := _NAMED.search(text))]
         if topic == "car":
-            found = [(text, match) for text, match in found if match[2] in ("car", "truck", "van", "bus", "suv", "jeep", "vehicle", "race", "sports")]
+            found = [
+                (text, match)
+                for text, match in found
+                if match[2] in ("car", "truck", "van", "bus", "suv", "jeep", "vehicle", "race", "sports")
+            ]
         if not found:
             continue
         text, match = rng.choice(found)
@@ -131,7 +148,9 @@ def _swapped(rng: random.Random, image: Image.Image, mask: Image.Image, text: st
     text = text.rstrip(" .")
 
     def with_colour(colour: str) -> str:
-        before = re.sub(r"\b[Aa]n?$", lambda m: m[0][0] + ("n" if colour == "orange" else ""), text[: match.start()].rstrip())
+        before = re.sub(
+            r"\b[Aa]n?$", lambda m: m[0][0] + ("n" if colour == "orange" else ""), text[: match.start()].rstrip()
+        )
         return f"{before} {colour}{text[match.end(1) :]}".strip()
 
     wrong = C.others(rng, name)[: rng.randint(1, 6)]
@@ -172,14 +191,22 @@ def patch(studio: Studio) -> Rendered:
     name, size = C.some_colour(rng), (260, 260)
     if rng.random() < 0.45:
         colour = C.paint(rng, name)
-        image = rng.choice([lambda: Image.new("RGB", size, colour), lambda: textured(size, rng, colour, 0.3), lambda: gradient(size, C.paint(rng, name), colour)])()
+        image = rng.choice(
+            [
+                lambda: Image.new("RGB", size, colour),
+                lambda: textured(size, rng, colour, 0.3),
+                lambda: gradient(size, C.paint(rng, name), colour),
+            ]
+        )()
         captions = [f"plain {name}", f"{a(name)} background", f"{a(name)} surface", name, f"the colour {name}"]
         return Rendered(image, captions, about_colour(rng, name))
     ground, shape = C.others(rng, name)[0], rng.choice(_SHAPES)
     image = Image.new("RGB", size, C.paint(rng, ground))
     _draw_shape(ImageDraw.Draw(image), rng, shape, C.paint(rng, name))
     captions = [f"{a(f'{name} {shape}')} on {a(ground)} background", a(f"{name} {shape}"), a(shape)]
-    return Rendered(image, captions, [*about_colour(rng, name, shape), among(rng, shape, _SHAPES), *about_medium(rng, "pattern")])
+    return Rendered(
+        image, captions, [*about_colour(rng, name, shape), among(rng, shape, _SHAPES), *about_medium(rng, "pattern")]
+    )
 
 
 def _draw_shape(draw: ImageDraw.ImageDraw, rng: random.Random, shape: str, colour: tuple[int, int, int]) -> None:
@@ -208,7 +235,11 @@ def tinted(studio: Studio) -> Rendered:
     name = C.some_colour(rng, C.CHROMATIC)
     image, text = studio.photo()
     toned = ImageOps.colorize(image.convert("L"), (10, 10, 10), (255, 255, 255), mid=C.paint(rng, name))
-    captions = [f"a {name}-tinted photo of {text}".replace("a orange", "an orange"), f"a photo in {name} light", f"{text}, all in {name}"]
+    captions = [
+        f"a {name}-tinted photo of {text}".replace("a orange", "an orange"),
+        f"a photo in {name} light",
+        f"{text}, all in {name}",
+    ]
     return Rendered(toned, captions, about_colour(rng, name))
 
 

@@ -23,7 +23,8 @@ _FOLDERS = (
 )
 # Symbols, other scripts, and faces in which a page is not written.
 _SKIPPED = re.compile(
-    r"symbol|math|emoji|amiri|wqy|musi|bravura|aoyagi|cmex|cmmi|cmsy|cmr10|STIXSiz|STIXNonUni|dings|terminus", re.I
+    r"symbol|math|emoji|amiri|wqy|musi|bravura|aoyagi|cmex|cmmi|cmsy|cmr10|STIXSiz|STIXNonUni|dings|terminus",
+    re.IGNORECASE,
 )
 _PATTERNS = {
     "mono": r"mono|courier|code|hack|inconsolata|consol|cursor",

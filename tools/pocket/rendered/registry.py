@@ -7,7 +7,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.pocket.rendered import charts, coloured, counts, documents, documents_held, forms, marks, scenes, screens, screens_held, signs, webpages
+from tools.pocket.rendered import (
+    charts,
+    coloured,
+    counts,
+    documents,
+    documents_held,
+    forms,
+    marks,
+    scenes,
+    screens,
+    screens_held,
+    signs,
+    webpages,
+)
 from tools.pocket.rendered.album import DATA, album
 from tools.pocket.rendered.picture import Rendered
 from tools.pocket.rendered.studio import Kind, Studio
