@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import random
 
 from PIL import Image, ImageDraw
 from tools.pocket.rendered import writing
@@ -43,7 +42,7 @@ def _described(studio: Studio, image: Image.Image, name: str, medium: str = "cha
 
 
 def _canvas(studio: Studio) -> tuple[Image.Image, ImageDraw.ImageDraw, tuple[Colour, ...], Colour]:
-    """A white, pale or dark ground with a title; the palette and the ink that go with it."""
+    """Return a white, pale or dark ground with a title; the palette and the ink that go with it."""
     rng = studio.rng
     ground = rng.choice([(255, 255, 255), (255, 255, 255), pale(rng, 235), (30, 32, 40)])
     image = Image.new("RGB", (rng.randint(300, 460), rng.randint(270, 340)), ground)

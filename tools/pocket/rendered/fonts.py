@@ -28,7 +28,10 @@ _SKIPPED = re.compile(
 )
 _PATTERNS = {
     "mono": r"mono|courier|code|hack|inconsolata|consol|cursor",
-    "hand": r"humor|breip|dancing|kristi|ecolier|comic|isabella|tomson|ruf|femke|dkg|fifthhorse|script|hand|chancery|sniglet|beteckna",
+    "hand": (
+        r"humor|breip|dancing|kristi|ecolier|comic|isabella|tomson|ruf|femke|dkg|fifthhorse"
+        r"|script|hand|chancery|sniglet|beteckna"
+    ),
     "display": r"bebas|lobster|league|yanone|sixtyfour|ostrich|impact|gothic|blankenburg|black|heavy",
     "serif": r"serif|didot|garamond|vollkorn|oldstandard|fanwood|linden|goudy|tinos|times|georgia|roman|STIX|playfair",
 }

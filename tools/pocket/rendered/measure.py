@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from PIL import Image
-from tools.pocket.rendered import coloured, scenes
-from tools.pocket.rendered import colours as C
+from tools.pocket.rendered import coloured, colours, scenes
 from tools.pocket.rendered.album import DATA, album
 from tools.pocket.rendered.registry import KINDS
 from tools.pocket.rendered.studio import Studio, Template
@@ -43,8 +42,8 @@ LISTS: dict[str, dict[str, Maker]] = {
         "document": _of_kind("document"),
         "screenshot": _of_kind("screenshot"),
     },
-    "red-blue-green-yellow car": {f"{name} car": _car(name) for name in C.PRIMARY},
-    "colours of things": {name: _thing(name) for name in C.NAMES},
+    "red-blue-green-yellow car": {f"{name} car": _car(name) for name in colours.PRIMARY},
+    "colours of things": {name: _thing(name) for name in colours.NAMES},
     "day-night": {"day": _by(scenes.by_day), "night": _by(scenes.by_night)},
     "photo-sketch-painting": {
         "photo": _by(scenes.photograph),

@@ -202,9 +202,23 @@ def apple(draw: Draw, rng: random.Random, colour: Colour) -> None:
 
 
 DRAWINGS: dict[str, Drawing] = {
-    "ball": ball, "balloon": balloon, "shirt": shirt, "dress": dress, "house": house, "flower": flower, "cup": cup, "book": book,
-    "umbrella": umbrella, "hat": hat, "chair": chair, "fish": fish, "bird": bird, "door": door, "bag": bag, "apple": apple,
-}  # fmt: skip
+    "ball": ball,
+    "balloon": balloon,
+    "shirt": shirt,
+    "dress": dress,
+    "house": house,
+    "flower": flower,
+    "cup": cup,
+    "book": book,
+    "umbrella": umbrella,
+    "hat": hat,
+    "chair": chair,
+    "fish": fish,
+    "bird": bird,
+    "door": door,
+    "bag": bag,
+    "apple": apple,
+}
 
 
 def draw_object(rng: random.Random, name: str, colour: Colour, size: int) -> Image.Image:

@@ -11,6 +11,7 @@ from tools.pocket.rendered import (
     charts,
     coloured,
     counts,
+    desktops,
     documents,
     documents_held,
     forms,
@@ -28,7 +29,7 @@ from tools.pocket.rendered.surfaces import reduced
 
 KINDS: dict[str, Kind] = {
     "document": Kind((*documents.TEMPLATES, *forms.TEMPLATES), documents_held.TEMPLATES),
-    "screenshot": Kind((*screens.TEMPLATES, *webpages.TEMPLATES), screens_held.TEMPLATES),
+    "screenshot": Kind((*screens.TEMPLATES, *desktops.TEMPLATES, *webpages.TEMPLATES), screens_held.TEMPLATES),
     "colour": Kind(coloured.TEMPLATES),
     "coloured car": Kind(coloured.CAR_TEMPLATES),
     "sign": Kind(signs.TEMPLATES),

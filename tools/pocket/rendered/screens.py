@@ -1,8 +1,6 @@
-"""Screenshots of a computer: windows, desktops, terminals, editors, spreadsheets, dialogs, file managers."""
+"""Screenshots of single windows: terminals, editors, spreadsheets, dialogs, file managers."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from PIL import Image
 from tools.pocket.rendered import writing
@@ -52,11 +50,12 @@ def terminal(studio: Studio) -> Rendered:
     """Render a terminal with commands and their output."""
     rng = studio.rng
     screen = Screen(studio, *size_of_screen(studio), theme(rng, 0.8))
-    _write_terminal(screen, (0, 0, screen.width, screen.height))
+    write_terminal(screen, (0, 0, screen.width, screen.height))
     return screenshot(studio, screen.image, "terminal", ("command line", "console window", "shell"))
 
 
-def _write_terminal(screen: Screen, box: Box) -> None:
+def write_terminal(screen: Screen, box: Box) -> None:
+    """Write commands and their output into a box of a screen."""
     rng = screen.rng
     left, top, right, bottom = box
     if rng.random() < 0.6:
@@ -127,11 +126,12 @@ def code_editor(studio: Studio) -> Rendered:
     """Render an editor with source code in colours."""
     rng = studio.rng
     screen = Screen(studio, *size_of_screen(studio), theme(rng, 0.65))
-    _write_code(screen, (0, 0, screen.width, screen.height))
+    write_code(screen, (0, 0, screen.width, screen.height))
     return screenshot(studio, screen.image, "code editor", ("source code", "programming editor", "computer program"))
 
 
-def _write_code(screen: Screen, box: Box) -> None:
+def write_code(screen: Screen, box: Box) -> None:
+    """Write source code in colours into a box of a screen."""
     rng = screen.rng
     left, top, right, bottom = box
     screen.panel(box, screen.look.ground)
@@ -167,11 +167,12 @@ def spreadsheet(studio: Studio) -> Rendered:
     """Render a spreadsheet."""
     rng = studio.rng
     screen = Screen(studio, *size_of_screen(studio), theme(rng, 0.1))
-    _write_cells(screen, (0, 0, screen.width, screen.height))
+    write_cells(screen, (0, 0, screen.width, screen.height))
     return screenshot(studio, screen.image, "spreadsheet", ("table of numbers", "spreadsheet program"))
 
 
-def _write_cells(screen: Screen, box: Box) -> None:
+def write_cells(screen: Screen, box: Box) -> None:
+    """Draw a spreadsheet into a box of a screen."""
     rng = screen.rng
     left, _top, right, bottom = box
     screen.panel(box, screen.look.ground)
@@ -203,13 +204,14 @@ def dialog(studio: Studio) -> Rendered:
     """Render a message box, alone or over a dimmed desktop."""
     rng = studio.rng
     screen = Screen(studio, rng.randint(320, 620), rng.randint(260, 420))
-    screen.image.paste(_wallpaper(studio, screen.image.size), (0, 0))
+    screen.image.paste(wallpaper(studio, screen.image.size), (0, 0))
     inset = rng.choice([0, 0, 40, 60])
-    _write_dialog(screen, (inset, inset, screen.width - inset, screen.height - inset))
+    write_dialog(screen, (inset, inset, screen.width - inset, screen.height - inset))
     return screenshot(studio, screen.image, "dialog box", ("error message", "message box", "pop-up window"))
 
 
-def _write_dialog(screen: Screen, box: Box) -> None:
+def write_dialog(screen: Screen, box: Box) -> None:
+    """Draw a message box into a box of a screen."""
     rng = screen.rng
     left, _, right, bottom = box
     screen.panel(box, screen.look.ground, 6, screen.look.faint)
@@ -228,11 +230,12 @@ def _write_dialog(screen: Screen, box: Box) -> None:
 def file_manager(studio: Studio) -> Rendered:
     """Render a file manager with icons or a list."""
     screen = Screen(studio, *size_of_screen(studio))
-    _write_files(screen, (0, 0, screen.width, screen.height))
+    write_files(screen, (0, 0, screen.width, screen.height))
     return screenshot(studio, screen.image, "file manager", ("folder window", "list of files"))
 
 
-def _write_files(screen: Screen, box: Box) -> None:
+def write_files(screen: Screen, box: Box) -> None:
+    """Draw a file manager into a box of a screen."""
     rng = screen.rng
     left, _, right, bottom = box
     screen.panel(box, screen.look.ground)
@@ -267,49 +270,11 @@ def _write_files(screen: Screen, box: Box) -> None:
             screen.text((x, at + step - 24), writing.word(rng)[:9], 9)
 
 
-def _wallpaper(studio: Studio, size: tuple[int, int]) -> Image.Image:
+def wallpaper(studio: Studio, size: tuple[int, int]) -> Image.Image:
+    """Return an outdoor photograph or a plain ground."""
     if studio.rng.random() < 0.6:
         return cover(studio.photo("outdoor")[0], size)
     return plain_backdrop(size, studio.rng)
 
 
-WINDOWS: tuple[Callable[[Screen, Box], None], ...] = (
-    _write_terminal,
-    _write_code,
-    _write_cells,
-    _write_dialog,
-    _write_files,
-)
-
-
-def desktop(studio: Studio) -> Rendered:
-    """Render a desktop with wallpaper, icons, a task bar and windows."""
-    rng = studio.rng
-    width = rng.randint(620, 960)
-    screen = Screen(studio, width, round(width * rng.choice([0.5625, 0.625, 0.75])))
-    screen.image.paste(_wallpaper(studio, screen.image.size), (0, 0))
-    for i in range(rng.randint(0, 9)):
-        x, y = 14 + 60 * (i // 5), 30 + 62 * (i % 5)
-        screen.icon(x, y, 30)
-        screen.text((x - 6, y + 34), writing.word(rng)[:8], 9, (255, 255, 255))
-    for _ in range(rng.choice([0, 1, 1, 2, 2, 3])):
-        w, h = screen.width * rng.uniform(0.35, 0.75), screen.height * rng.uniform(0.35, 0.75)
-        left, top = rng.uniform(0, screen.width - w), rng.uniform(20, screen.height - h)
-        screen.look = theme(rng)
-        screen.panel((left + 4, top + 4, left + w + 4, top + h + 4), (40, 40, 40))
-        rng.choice(WINDOWS)(screen, (left, top, left + w, top + h))
-    top = rng.choice([0, screen.height - 26])
-    bar = rng.choice([(30, 30, 34), (235, 235, 238), (20, 60, 110)])
-    screen.panel((0, top, screen.width, top + 26), bar)
-    for i in range(rng.randint(3, 10)):
-        screen.icon(8 + 28 * i, top + 4, 18)
-    screen.text(
-        (screen.width - 60, top + 5),
-        f"{rng.randint(0, 23)}:{rng.randint(0, 59):02d}",
-        12,
-        (255, 255, 255) if sum(bar) < 300 else (20, 20, 20),
-    )
-    return screenshot(studio, screen.image, "desktop", ("computer desktop", "desktop with windows"))
-
-
-TEMPLATES = (terminal, code_editor, spreadsheet, dialog, file_manager, desktop, desktop)
+TEMPLATES = (terminal, code_editor, spreadsheet, dialog, file_manager)

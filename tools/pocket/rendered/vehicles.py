@@ -149,10 +149,16 @@ def _windows(shape: Shape, sign: int, half: float, top: float, glass: Colour) ->
     for i in range(panes):
         a, b = i / panes + 0.02, (i + 1) / panes - 0.02
         y_low, y_high = sign * (half + 0.005), sign * (top + 0.02)
-        faces.append(_Face([
-            (span_low[0] + a * (span_low[1] - span_low[0]), y_low, low), (span_high[0] + a * (span_high[1] - span_high[0]), y_high, high),
-            (span_high[0] + b * (span_high[1] - span_high[0]), y_high, high), (span_low[0] + b * (span_low[1] - span_low[0]), y_low, low),
-        ], glass, 1))  # fmt: skip
+        corners = [
+            (span[0] + at * (span[1] - span[0]), y, z)
+            for at, span, y, z in (
+                (a, span_low, y_low, low),
+                (a, span_high, y_high, high),
+                (b, span_high, y_high, high),
+                (b, span_low, y_low, low),
+            )
+        ]
+        faces.append(_Face(corners, glass, 1))
     return faces
 
 

@@ -109,10 +109,8 @@ def search_results(studio: Studio) -> Rendered:
 
 
 def _phone(studio: Studio) -> Screen:
-    rng = studio.rng
-    width = rng.randint(300, 380)
-    screen = Screen(studio, width, round(width * rng.uniform(1.6, 2.16)))
-    return screen
+    width = studio.rng.randint(300, 380)
+    return Screen(studio, width, round(width * studio.rng.uniform(1.6, 2.16)))
 
 
 def _status_bar(screen: Screen, colour: tuple[int, int, int] | None = None) -> None:
