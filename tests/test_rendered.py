@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage import data as pictures
-
 from tools.pocket.rendered import KINDS, colours, render, variants
 from tools.pocket.rendered.album import cut_out
 from tools.pocket.rendered.picture import question
