@@ -9,20 +9,59 @@ from functools import cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
-
 from tools.pocket.rendered.picture import a
 from tools.pocket.splits import Picture, PictureSet, read_sets
 
 DATA = Path("../shared/train")
 PHOTOS = ("flickr8k", "miniplaces", "sports100", "idenprof")
 _SQUASHED = ("flickr8k",)  # was squashed to a square from 4:3, or 3:4
-INDOOR_SCENES = set(
-    "airport terminal;aquarium;art gallery;assembly line;auditorium;bakery;ballroom;banquet hall;bar;bathroom;beauty salon;"
-    "bedroom;bookstore;bowling alley;boxing ring;bus interior;butcher's shop;candy store;classroom;clothing store;cockpit;"
-    "coffee shop;conference room;corridor;dining room;food court;hospital room;indoor museum;indoor stage;"
-    "kindergarten classroom;kitchen;laundromat;living room;lobby;locker room;martial arts gym;office;restaurant;shower;"
-    "staircase;subway station platform;supermarket;phone booth;trench;outdoor ice skating rink".split(";")
-)
+INDOOR_SCENES = {
+    "airport terminal",
+    "aquarium",
+    "art gallery",
+    "assembly line",
+    "auditorium",
+    "bakery",
+    "ballroom",
+    "banquet hall",
+    "bar",
+    "bathroom",
+    "beauty salon",
+    "bedroom",
+    "bookstore",
+    "bowling alley",
+    "boxing ring",
+    "bus interior",
+    "butcher's shop",
+    "candy store",
+    "classroom",
+    "clothing store",
+    "cockpit",
+    "coffee shop",
+    "conference room",
+    "corridor",
+    "dining room",
+    "food court",
+    "hospital room",
+    "indoor museum",
+    "indoor stage",
+    "kindergarten classroom",
+    "kitchen",
+    "laundromat",
+    "living room",
+    "lobby",
+    "locker room",
+    "martial arts gym",
+    "office",
+    "restaurant",
+    "shower",
+    "staircase",
+    "subway station platform",
+    "supermarket",
+    "phone booth",
+    "trench",
+    "outdoor ice skating rink",
+}
 _OUTDOORS = re.compile(
     r"\b(beach|grass|field|street|mountains?|snow|park|river|lake|ocean|forest|road|hill|dirt|outside|sand)\b"
 )
@@ -42,7 +81,7 @@ class Album:
 
     def pick(self, rng: random.Random, topic: str) -> Picture:
         """Choose a picture of a topic: a set's name or one of ``TOPICS``."""
-        return rng.choice(self.pictures(topic))
+        return rng.choice(self.pictures(topic) or self._all())
 
     def pictures(self, topic: str) -> list[Picture]:
         """List the pictures of a topic, in a fixed order."""
@@ -57,6 +96,21 @@ class Album:
                 if wanted(picture)
             ]
         return self._chosen[topic]
+
+    def _all(self) -> list[Picture]:
+        """List the part's pictures of all sets, for a topic that the folder lacks.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the part is empty.
+        """
+        part = "heldout" if self.held else "train"
+        pictures = [picture for each in self._sets.values() for picture in each.of(part)]
+        if not pictures:
+            message = f"cannot render from photographs: no pictures in the part {part!r} (pass a larger folder)"
+            raise FileNotFoundError(message)
+        return pictures
 
     def open(self, picture: Picture) -> Image.Image:
         """Decode a picture and roughly undo its squashing."""
@@ -106,6 +160,10 @@ def _is_outdoor(picture: Picture) -> bool:
     return bool(_OUTDOORS.search(text)) and not _DARK.search(text)
 
 
+def _is_night(picture: Picture) -> bool:
+    return sum(bool(re.search(r"\b(at|by) night\b|\bnighttime\b", text.lower())) for text in picture.texts) > 0
+
+
 def _is_indoor(picture: Picture) -> bool:
     return picture.label in INDOOR_SCENES if picture.set == "miniplaces" else False
 
@@ -131,6 +189,7 @@ def _is_road(picture: Picture) -> bool:
 TOPICS: dict[str, tuple[tuple[str, ...], Callable[[Picture], bool]]] = {
     "photo": (PHOTOS, lambda _: True),
     "outdoor": (("flickr8k", "miniplaces"), _is_outdoor),
+    "night": (("flickr8k",), _is_night),
     "indoor": (("miniplaces",), _is_indoor),
     "road": (("miniplaces",), _is_road),
     "car": (("flickr8k",), _has_one_car),

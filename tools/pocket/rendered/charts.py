@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-import random
 
 from PIL import Image, ImageDraw
-
 from tools.pocket.rendered import writing
 from tools.pocket.rendered.picture import Rendered, a
 from tools.pocket.rendered.questions import about_medium, among
@@ -14,7 +13,17 @@ from tools.pocket.rendered.sheets import finished
 from tools.pocket.rendered.studio import Studio
 from tools.pocket.rendered.surfaces import Colour, any_colour, clouds, pale
 
-KINDS_OF_CHART = ("bar chart", "line chart", "pie chart", "scatter plot", "flow chart", "map", "heat map", "organisation chart", "timeline")
+KINDS_OF_CHART = (
+    "bar chart",
+    "line chart",
+    "pie chart",
+    "scatter plot",
+    "flow chart",
+    "map",
+    "heat map",
+    "organisation chart",
+    "timeline",
+)
 _PALETTES = (
     ((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75)),
     ((68, 114, 196), (237, 125, 49), (165, 165, 165), (255, 192, 0), (91, 155, 213), (112, 173, 71)),
@@ -33,7 +42,7 @@ def _described(studio: Studio, image: Image.Image, name: str, medium: str = "cha
 
 
 def _canvas(studio: Studio) -> tuple[Image.Image, ImageDraw.ImageDraw, tuple[Colour, ...], Colour]:
-    """A white, pale or dark ground with a title; the palette and the ink that go with it."""
+    """Return a white, pale or dark ground with a title; the palette and the ink that go with it."""
     rng = studio.rng
     ground = rng.choice([(255, 255, 255), (255, 255, 255), pale(rng, 235), (30, 32, 40)])
     image = Image.new("RGB", (rng.randint(300, 460), rng.randint(270, 340)), ground)
@@ -46,7 +55,9 @@ def _canvas(studio: Studio) -> tuple[Image.Image, ImageDraw.ImageDraw, tuple[Col
     return image, draw, tuple(palette), ink
 
 
-def _axes(studio: Studio, image: Image.Image, draw: ImageDraw.ImageDraw, ink: Colour) -> tuple[float, float, float, float]:
+def _axes(
+    studio: Studio, image: Image.Image, draw: ImageDraw.ImageDraw, ink: Colour
+) -> tuple[float, float, float, float]:
     """Draw axes with numbers and a grid; return the box inside."""
     rng = studio.rng
     box = (44.0, 34.0, image.width - 16.0, image.height - 34.0)
@@ -75,11 +86,23 @@ def bars(studio: Studio) -> Rendered:
             low, high = (i + 0.15 + 0.7 * g / groups) / count, (i + 0.15 + 0.7 * (g + 1) / groups) / count
             size = rng.uniform(0.05, 0.95)
             if lying:
-                draw.rectangle((left, top + (bottom - top) * low, left + (right - left) * size, top + (bottom - top) * high), palette[g])
+                draw.rectangle(
+                    (left, top + (bottom - top) * low, left + (right - left) * size, top + (bottom - top) * high),
+                    palette[g],
+                )
             else:
-                draw.rectangle((left + (right - left) * low, bottom - (bottom - top) * size, left + (right - left) * high, bottom), palette[g])
+                draw.rectangle(
+                    (left + (right - left) * low, bottom - (bottom - top) * size, left + (right - left) * high, bottom),
+                    palette[g],
+                )
         if not lying:
-            draw.text((left + (right - left) * (i + 0.5) / count, bottom + 8), writing.word(rng)[:5], ink, studio.font("sans", 9), anchor="mm")
+            draw.text(
+                (left + (right - left) * (i + 0.5) / count, bottom + 8),
+                writing.word(rng)[:5],
+                ink,
+                studio.font("sans", 9),
+                anchor="mm",
+            )
     return _described(studio, image, "bar chart")
 
 
@@ -143,7 +166,7 @@ def flow(studio: Studio) -> Rendered:
     columns, rows = rng.randint(2, 4), rng.randint(3, 4)
     w, h = image.width / columns, (image.height - 40) / rows
     centres = [(w * (c + 0.5), 40 + h * (r + 0.5)) for r in range(rows) for c in range(columns) if rng.random() < 0.8]
-    for (x1, y1), (x2, y2) in zip(centres, centres[1:], strict=False):
+    for (x1, y1), (x2, y2) in itertools.pairwise(centres):
         draw.line([(x1, y1), (x2, y1), (x2, y2)] if rng.random() < 0.5 else [(x1, y1), (x2, y2)], ink, 2)
         draw.regular_polygon(((x1 + x2) / 2, (y1 + y2) / 2, 5), 3, rng.choice([0, 180, 270]), ink)
     font, filled = studio.font("sans", 11), rng.random() < 0.7
@@ -151,7 +174,13 @@ def flow(studio: Studio) -> Rendered:
         box, colour = (x - w * 0.36, y - h * 0.28, x + w * 0.36, y + h * 0.28), rng.choice(palette)
         shape = rng.choice([draw.rectangle, draw.ellipse, draw.rectangle])
         shape(box, colour if filled else image.getpixel((1, 1)), outline=colour, width=2)
-        draw.text((x, y), writing.word(rng)[:10], (255, 255, 255) if filled and sum(colour) < 450 else (20, 20, 20), font, anchor="mm")
+        draw.text(
+            (x, y),
+            writing.word(rng)[:10],
+            (255, 255, 255) if filled and sum(colour) < 450 else (20, 20, 20),
+            font,
+            anchor="mm",
+        )
     return _described(studio, image, "flow chart")
 
 
@@ -161,12 +190,22 @@ def heat(studio: Studio) -> Rendered:
     image, draw, palette, ink = _canvas(studio)
     left, top, right, bottom = _axes(studio, image, draw, ink)
     n, m = rng.randint(4, 14), rng.randint(4, 10)
-    low, high = rng.choice([((255, 255, 255), palette[0]), ((20, 20, 90), (250, 220, 40)), ((40, 60, 180), (190, 20, 30))])
+    low, high = rng.choice(
+        [((255, 255, 255), palette[0]), ((20, 20, 90), (250, 220, 40)), ((40, 60, 180), (190, 20, 30))]
+    )
     for i in range(n):
         for j in range(m):
             t = rng.random()
             colour = tuple(round(p + (q - p) * t) for p, q in zip(low, high, strict=True))
-            draw.rectangle((left + (right - left) * i / n, top + (bottom - top) * j / m, left + (right - left) * (i + 1) / n, top + (bottom - top) * (j + 1) / m), colour)
+            draw.rectangle(
+                (
+                    left + (right - left) * i / n,
+                    top + (bottom - top) * j / m,
+                    left + (right - left) * (i + 1) / n,
+                    top + (bottom - top) * (j + 1) / m,
+                ),
+                colour,
+            )
     return _described(studio, image, "heat map")
 
 
@@ -174,12 +213,22 @@ def street_map(studio: Studio) -> Rendered:
     """Render a street map with blocks, parks, water and names."""
     rng = studio.rng
     side = rng.randint(300, 460)
-    image = Image.new("RGB", (side, round(side * rng.choice([0.75, 1, 1.3]))), rng.choice([(242, 239, 233), (235, 232, 220), (40, 44, 52)]))
+    image = Image.new(
+        "RGB",
+        (side, round(side * rng.choice([0.75, 1, 1.3]))),
+        rng.choice([(242, 239, 233), (235, 232, 220), (40, 44, 52)]),
+    )
     draw, reach = ImageDraw.Draw(image), max(image.size)
     for colour in ((190, 220, 170), (170, 211, 223), (225, 215, 205)):
         for _ in range(rng.randint(0, 3)):
             x, y = rng.uniform(0, image.width), rng.uniform(0, image.height)
-            draw.polygon([(x + rng.uniform(0.05, 0.3) * reach * math.cos(t), y + rng.uniform(0.05, 0.3) * reach * math.sin(t)) for t in [i * 0.7 for i in range(9)]], colour)
+            draw.polygon(
+                [
+                    (x + rng.uniform(0.05, 0.3) * reach * math.cos(t), y + rng.uniform(0.05, 0.3) * reach * math.sin(t))
+                    for t in [i * 0.7 for i in range(9)]
+                ],
+                colour,
+            )
     turn, road = rng.uniform(0, math.pi), rng.choice([(255, 255, 255), (250, 250, 245), (90, 95, 105)])
     for angle in (turn, turn + math.pi / 2 + rng.gauss(0, 0.1)):
         for at in range(-reach, reach, rng.randint(22, 50)):
@@ -188,9 +237,19 @@ def street_map(studio: Studio) -> Rendered:
             draw.line([(x - dx, y - dy), (x + dx, y + dy)], road, rng.choice([2, 3, 3, 5]))
     for _ in range(rng.randint(1, 3)):
         ys = [rng.uniform(0, image.height) for _ in range(4)]
-        draw.line([(image.width * i / 3, y) for i, y in enumerate(ys)], rng.choice([(250, 200, 90), (230, 130, 130), (150, 190, 240)]), rng.randint(4, 8), joint="curve")
+        draw.line(
+            [(image.width * i / 3, y) for i, y in enumerate(ys)],
+            rng.choice([(250, 200, 90), (230, 130, 130), (150, 190, 240)]),
+            rng.randint(4, 8),
+            joint="curve",
+        )
     for _ in range(rng.randint(3, 12)):
-        draw.text((rng.uniform(0, image.width - 50), rng.uniform(0, image.height - 12)), rng.choice([writing.title(rng, 1), rng.choice(writing.STREETS)]), (90, 90, 95), studio.font("sans", rng.choice([9, 11, 14])))
+        draw.text(
+            (rng.uniform(0, image.width - 50), rng.uniform(0, image.height - 12)),
+            rng.choice([writing.title(rng, 1), rng.choice(writing.STREETS)]),
+            (90, 90, 95),
+            studio.font("sans", rng.choice([9, 11, 14])),
+        )
     return _described(studio, image, "map", "map")
 
 
@@ -199,8 +258,14 @@ def country_map(studio: Studio) -> Rendered:
     rng = studio.rng
     size = (rng.randint(280, 420), rng.randint(260, 320))
     height, level = clouds(size, rng, rng.randint(5, 9)), rng.randint(100, 150)
-    sea, land = rng.choice([((170, 205, 230), (225, 225, 190)), ((120, 170, 215), (190, 215, 160)), ((230, 240, 245), (250, 240, 215))])
-    image = Image.composite(Image.new("RGB", size, land), Image.new("RGB", size, sea), height.point([255 if v > level else 0 for v in range(256)]))
+    sea, land = rng.choice(
+        [((170, 205, 230), (225, 225, 190)), ((120, 170, 215), (190, 215, 160)), ((230, 240, 245), (250, 240, 215))]
+    )
+    image = Image.composite(
+        Image.new("RGB", size, land),
+        Image.new("RGB", size, sea),
+        height.point([255 if v > level else 0 for v in range(256)]),
+    )
     for step, colour in ((35, (205, 190, 140)), (65, (170, 130, 90))):
         if rng.random() < 0.5:
             image.paste(colour, (0, 0), height.point([255 if v > level + step else 0 for v in range(256)]))
@@ -213,7 +278,12 @@ def country_map(studio: Studio) -> Rendered:
     for _ in range(rng.randint(3, 10)):
         x, y = rng.uniform(10, size[0] - 50), rng.uniform(10, size[1] - 10)
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), (30, 30, 30))
-        draw.text((x + 4, y - 6), rng.choice(writing.CITIES), (30, 30, 30), studio.font(rng.choice(["sans", "serif"]), rng.choice([9, 11, 13])))
+        draw.text(
+            (x + 4, y - 6),
+            rng.choice(writing.CITIES),
+            (30, 30, 30),
+            studio.font(rng.choice(["sans", "serif"]), rng.choice([9, 11, 13])),
+        )
     return _described(studio, image, "map", "map")
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-
 from tools.pocket.rendered.surfaces import Colour
 
 Range = tuple[float, float]
@@ -39,8 +38,25 @@ PAINTS: dict[str, Paint] = {
 NAMES = tuple(PAINTS)
 PRIMARY = ("red", "blue", "green", "yellow")
 CHROMATIC = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
-_SOURCE_HUES = {"red": (343, 373), "orange": (12, 42), "yellow": (40, 68), "green": (75, 165), "blue": (190, 255), "purple": (255, 300), "pink": (300, 355)}
-_NEAR = [{"orange", "brown"}, {"orange", "red"}, {"pink", "purple"}, {"pink", "red"}, {"orange", "yellow"}, {"brown", "red"}, {"grey", "black"}, {"grey", "white"}]
+_SOURCE_HUES = {
+    "red": (343, 373),
+    "orange": (12, 42),
+    "yellow": (40, 68),
+    "green": (75, 165),
+    "blue": (190, 255),
+    "purple": (255, 300),
+    "pink": (300, 355),
+}
+_NEAR = [
+    {"orange", "brown"},
+    {"orange", "red"},
+    {"pink", "purple"},
+    {"pink", "red"},
+    {"orange", "yellow"},
+    {"brown", "red"},
+    {"grey", "black"},
+    {"grey", "white"},
+]
 
 
 def some_colour(rng: random.Random, names: tuple[str, ...] = NAMES) -> str:
@@ -118,7 +134,9 @@ def recolour(image: Image.Image, mask: Image.Image, name: str, rng: random.Rando
         new_value = np.clip(1 - (1 - np.minimum(light, 1.1) / 1.1) * 0.6, 0, 1)
     strength = np.clip(hsv[..., 1] / max(0.05, float(np.median(hsv[..., 1][inside]))), 0.5, 1.3)
     highlight = np.clip((light - 1.25) * 2, 0, 1) * 0.7  # reflections stay white
-    new = np.stack([np.full_like(new_value, hue / 360), np.clip(saturation * strength, 0, 1) * (1 - highlight), new_value], -1)
+    new = np.stack(
+        [np.full_like(new_value, hue / 360), np.clip(saturation * strength, 0, 1) * (1 - highlight), new_value], -1
+    )
     new[..., 0] = (new[..., 0] + (hsv[..., 0] - np.median(hsv[..., 0][inside])) * 0.1) % 1
     painted = Image.fromarray((new * 255).astype(np.uint8), "HSV").convert("RGB")
     return Image.composite(painted, image.convert("RGB"), mask)

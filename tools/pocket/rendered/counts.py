@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 
 from PIL import Image, ImageOps
-
-from tools.pocket.rendered import colours as C
+from tools.pocket.rendered import colours
 from tools.pocket.rendered.album import cut_out
 from tools.pocket.rendered.objects import DRAWINGS, draw_object
 from tools.pocket.rendered.picture import Rendered, a, question
@@ -31,14 +30,16 @@ def _thing(studio: Studio) -> tuple[Image.Image, str]:
     rng = studio.rng
     if rng.random() < 0.4:
         name = rng.choice(list(DRAWINGS))
-        return draw_object(rng, name, C.paint(rng, C.some_colour(rng)), 200), name
+        return draw_object(rng, name, colours.paint(rng, colours.some_colour(rng)), 200), name
     picture = studio.album.pick(rng, rng.choice(["noto_emoji", "noto_emoji", "openclipart"]))
     return cut_out(studio.album.open(picture)), picture.label.lower()
 
 
 def _places(rng: random.Random, count: int, side: int) -> tuple[list[tuple[int, int]], int]:
     """Find places that do not touch, and the size of what is put there."""
-    size = round(side * rng.uniform(0.75, 1) / (1.6 if count == 1 else 2.3 if count <= 3 else 3.3 if count <= 6 else 4.6))
+    size = round(
+        side * rng.uniform(0.75, 1) / (1.6 if count == 1 else 2.3 if count <= 3 else 3.3 if count <= 6 else 4.6)
+    )
     for _ in range(30):
         places: list[tuple[int, int]] = []
         for _ in range(200):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 from PIL import Image, ImageDraw
-
 from tools.pocket.rendered import writing
 from tools.pocket.rendered.layout import Column, signature
 from tools.pocket.rendered.picture import Rendered
@@ -26,8 +25,16 @@ def document(studio: Studio, page: Image.Image, name: str, more: tuple[str, ...]
     rng = studio.rng
     image, how = finished(page, studio)
     shown = rng.choice([name, *more])
-    captions = [f"a document: {shown}", "a document", f"a photo of a {shown}" if how == "photographed" else f"a {shown}"]
-    captions.append(rng.choice(["a page of text", "a sheet of paper with text on it", f"a {how or 'printed'} document", "printed text"]))
+    captions = [
+        f"a document: {shown}",
+        "a document",
+        f"a photo of a {shown}" if how == "photographed" else f"a {shown}",
+    ]
+    captions.append(
+        rng.choice(
+            ["a page of text", "a sheet of paper with text on it", f"a {how or 'printed'} document", "printed text"]
+        )
+    )
     asked = about_medium(rng, "document")
     if name in KINDS_OF_PAGE:
         asked.append(among(rng, name, KINDS_OF_PAGE))
@@ -40,7 +47,14 @@ def column(page: Image.Image, rng: random.Random, left: float = 0, right: float 
     width = page.width - 2 * margin
     ink = rng.choice([(0, 0, 0), (25, 25, 25), dark(rng, 60)])
     start = margin + left * width + (8 if left else 0)
-    return Column(ImageDraw.Draw(page), start, page.height * rng.uniform(0.05, 0.1), (right - left) * width - 12, page.height - margin, ink)
+    return Column(
+        ImageDraw.Draw(page),
+        start,
+        page.height * rng.uniform(0.05, 0.1),
+        (right - left) * width - 12,
+        page.height - margin,
+        ink,
+    )
 
 
 def text_page(studio: Studio) -> Rendered:

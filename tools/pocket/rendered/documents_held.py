@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PIL import ImageDraw
-
 from tools.pocket.rendered import writing
 from tools.pocket.rendered.documents import column, document
 from tools.pocket.rendered.layout import Column, signature
@@ -24,7 +23,9 @@ def resume(studio: Studio) -> Rendered:
     main.line(writing.person(rng), studio.font("sans", 30), "left", 1.8)
     body = studio.font("sans", rng.randint(10, 13))
     while not main.full:
-        main.line(rng.choice(["Experience", "Education", "Skills", "Languages"]).upper(), studio.font("sans", 16), "left", 1.4)
+        main.line(
+            rng.choice(["Experience", "Education", "Skills", "Languages"]).upper(), studio.font("sans", 16), "left", 1.4
+        )
         main.rule()
         for _ in range(rng.randint(1, 3)):
             main.line(f"{rng.randint(1990, 2025)}  {writing.title(rng, 3)}", body)

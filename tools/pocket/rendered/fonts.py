@@ -23,11 +23,15 @@ _FOLDERS = (
 )
 # Symbols, other scripts, and faces in which a page is not written.
 _SKIPPED = re.compile(
-    r"symbol|math|emoji|amiri|wqy|musi|bravura|aoyagi|cmex|cmmi|cmsy|cmr10|STIXSiz|STIXNonUni|dings|terminus", re.I
+    r"symbol|math|emoji|amiri|wqy|musi|bravura|aoyagi|cmex|cmmi|cmsy|cmr10|STIXSiz|STIXNonUni|dings|terminus",
+    re.IGNORECASE,
 )
 _PATTERNS = {
     "mono": r"mono|courier|code|hack|inconsolata|consol|cursor",
-    "hand": r"humor|breip|dancing|kristi|ecolier|comic|isabella|tomson|ruf|femke|dkg|fifthhorse|script|hand|chancery|sniglet|beteckna",
+    "hand": (
+        r"humor|breip|dancing|kristi|ecolier|comic|isabella|tomson|ruf|femke|dkg|fifthhorse"
+        r"|script|hand|chancery|sniglet|beteckna"
+    ),
     "display": r"bebas|lobster|league|yanone|sixtyfour|ostrich|impact|gothic|blankenburg|black|heavy",
     "serif": r"serif|didot|garamond|vollkorn|oldstandard|fanwood|linden|goudy|tinos|times|georgia|roman|STIX|playfair",
 }

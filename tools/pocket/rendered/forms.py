@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PIL import Image, ImageDraw
-
 from tools.pocket.rendered import writing
 from tools.pocket.rendered.documents import column, document
 from tools.pocket.rendered.layout import Column, grid
@@ -18,13 +17,23 @@ def invoice(studio: Studio) -> Rendered:
     rng = studio.rng
     page = blank(rng)
     col, font = column(page, rng), studio.font(rng.choice(["sans", "sans", "serif", "mono"]), rng.randint(11, 15))
-    col.line(writing.title(rng, 2), studio.font(rng.choice(["sans", "display"]), 28), rng.choice(["left", "right"]), 1.7)
-    col.line(rng.choice(["INVOICE", "Invoice", "BILL", "Quotation", "Order confirmation"]), studio.font("sans", 22), "left", 1.6)
+    col.line(
+        writing.title(rng, 2), studio.font(rng.choice(["sans", "display"]), 28), rng.choice(["left", "right"]), 1.7
+    )
+    col.line(
+        rng.choice(["INVOICE", "Invoice", "BILL", "Quotation", "Order confirmation"]),
+        studio.font("sans", 22),
+        "left",
+        1.6,
+    )
     for text in (f"No. {rng.randint(1000, 99999)}", writing.date(rng), writing.person(rng), *writing.address(rng)):
         col.line(text, font, rng.choice(["left", "left", "right"]))
     col.y += font.size * 2
     rows = [["Item", "Qty", "Price", "Total"]]
-    rows += [[writing.title(rng, 2), str(rng.randint(1, 20)), writing.money(rng), writing.money(rng)] for _ in range(rng.randint(3, 14))]
+    rows += [
+        [writing.title(rng, 2), str(rng.randint(1, 20)), writing.money(rng), writing.money(rng)]
+        for _ in range(rng.randint(3, 14))
+    ]
     grid(col, rows, font, (5, 1, 2, 2), rng, rng.choice(["both", "rows", "none"]))
     col.y += 8
     for name in ("Subtotal", "Tax", "Total"):
@@ -40,7 +49,9 @@ def receipt(studio: Studio) -> Rendered:
     width = rng.randint(240, 330)
     page = Image.new("RGB", (width, round(width * rng.uniform(1.5, 2.3))), pale(rng, 238))
     font = studio.font("mono", width / rng.uniform(20, 26))
-    col = Column(ImageDraw.Draw(page), width * 0.06, 12, width * 0.88, page.height - 10, rng.choice([(20, 20, 20), (80, 80, 95)]))
+    col = Column(
+        ImageDraw.Draw(page), width * 0.06, 12, width * 0.88, page.height - 10, rng.choice([(20, 20, 20), (80, 80, 95)])
+    )
     for text in (writing.title(rng, 2).upper(), *writing.address(rng), writing.date(rng)):
         col.line(text, font, "centre")
     while col.y < page.height * rng.uniform(0.6, 0.72):
@@ -62,7 +73,12 @@ def form(studio: Studio) -> Rendered:
     rng = studio.rng
     page = blank(rng)
     col, font, hand = column(page, rng), studio.font("sans", rng.randint(11, 14)), studio.font("hand", 19)
-    col.line(rng.choice(["Application form", "Registration", "Questionnaire", "Tax return", "Order form"]), studio.font("sans", 24), "left", 2)
+    col.line(
+        rng.choice(["Application form", "Registration", "Questionnaire", "Tax return", "Order form"]),
+        studio.font("sans", 24),
+        "left",
+        2,
+    )
     filled = rng.random() < 0.6
     while not col.full:
         label = rng.choice(["Name", "Date of birth", "Address", "Phone", "Occupation", writing.title(rng, 2)])
@@ -92,7 +108,10 @@ def table(studio: Studio) -> Rendered:
     col.line(writing.title(rng, 4), studio.font("sans", 20), rng.choice(["left", "centre"]), 1.8)
     count = rng.randint(3, 8)
     rows = [[writing.word(rng).title()[:9] for _ in range(count)]]
-    rows += [[writing.word(rng)[:12], *(f"{rng.uniform(0, 999):.{rng.choice([0, 1, 2])}f}" for _ in range(count - 1))] for _ in range(60)]
+    rows += [
+        [writing.word(rng)[:12], *(f"{rng.uniform(0, 999):.{rng.choice([0, 1, 2])}f}" for _ in range(count - 1))]
+        for _ in range(60)
+    ]
     grid(col, rows[: rng.randint(6, 60)], font, (2, *([1] * (count - 1))), rng, rng.choice(["both", "rows", "none"]))
     col.y += 10
     col.fill(rng, 200, font)
@@ -109,7 +128,9 @@ def menu(studio: Studio) -> Rendered:
     col.ink = (240, 235, 220) if page.getpixel((2, 2))[0] < 100 else col.ink  # type: ignore[index]
     col.line("Menu", studio.font(rng.choice(["display", "hand", "serif"]), 48), "centre", 1.6)
     while not col.full:
-        col.line(rng.choice(["Starters", "Soups", "Mains", "Desserts", "Drinks"]), studio.font("serif", 24), "centre", 1.7)
+        col.line(
+            rng.choice(["Starters", "Soups", "Mains", "Desserts", "Drinks"]), studio.font("serif", 24), "centre", 1.7
+        )
         for _ in range(rng.randint(3, 5)):
             col.draw.text((col.left, col.y), writing.title(rng, 3)[:26], col.ink, font)
             col.line(f"{rng.uniform(3, 40):.2f}", font, "right")
@@ -149,7 +170,9 @@ def crossword(studio: Studio) -> Rendered:
     for i in range(count):
         for j in range(count):
             x, y = page.width * 0.07 + i * cell, page.height * 0.07 + j * cell
-            draw.rectangle((x, y, x + cell, y + cell), (0, 0, 0) if rng.random() < 0.25 else (255, 255, 255), outline=(0, 0, 0))
+            draw.rectangle(
+                (x, y, x + cell, y + cell), (0, 0, 0) if rng.random() < 0.25 else (255, 255, 255), outline=(0, 0, 0)
+            )
             if rng.random() < 0.2:
                 draw.text((x + cell * 0.25, y + cell * 0.15), rng.choice("ABCDEFGHIJKLMNOPRSTUVW"), (20, 30, 130), font)
     return document(studio, page, "crossword", ("crossword puzzle",))

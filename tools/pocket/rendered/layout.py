@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
-
 from tools.pocket.rendered.strips import line_of_text
 from tools.pocket.rendered.surfaces import Colour
 
@@ -55,7 +54,9 @@ class Column:
             self.draw.text((self.left, self.y), line, self.ink, font)
             self.y += step
 
-    def fill(self, rng: random.Random, characters: int, font: Font, leading: float = 1.35, justify: bool = False) -> None:
+    def fill(
+        self, rng: random.Random, characters: int, font: Font, leading: float = 1.35, justify: bool = False
+    ) -> None:
         """Write a paragraph of about that many characters of running text, in drawn lines."""
         step, left = font.size * leading, characters * font.size * 0.48
         while left > 0:
@@ -87,7 +88,12 @@ class Column:
 
 
 def grid(
-    column: Column, rows: Sequence[Sequence[str]], font: Font, shares: Sequence[float], rng: random.Random, lines: str = "both"
+    column: Column,
+    rows: Sequence[Sequence[str]],
+    font: Font,
+    shares: Sequence[float],
+    rng: random.Random,
+    lines: str = "both",
 ) -> None:
     """Draw a table: ``shares`` are the columns' parts of the width; ``lines`` is both, rows or none."""
     step, total = font.size * rng.uniform(1.5, 2.2), sum(shares)

@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable
 
 from PIL import Image, ImageChops, ImageDraw
-
 from tools.pocket.rendered.surfaces import Colour, clouds
 
 Draw = ImageDraw.ImageDraw
@@ -41,7 +40,21 @@ def balloon(draw: Draw, rng: random.Random, colour: Colour) -> None:
 def shirt(draw: Draw, rng: random.Random, colour: Colour) -> None:
     """Draw a T-shirt or a shirt with sleeves."""
     cuff = rng.randint(150, 280)
-    draw.polygon([(130, 40), (30, 110 + (cuff - 150) // 3), (60, cuff), (115, 150), (110, 370), (290, 370), (285, 150), (340, cuff), (370, 110 + (cuff - 150) // 3), (270, 40)], colour)
+    draw.polygon(
+        [
+            (130, 40),
+            (30, 110 + (cuff - 150) // 3),
+            (60, cuff),
+            (115, 150),
+            (110, 370),
+            (290, 370),
+            (285, 150),
+            (340, cuff),
+            (370, 110 + (cuff - 150) // 3),
+            (270, 40),
+        ],
+        colour,
+    )
     draw.chord((155, 5, 245, 85), 0, 180, _darker(colour, 0.5))
     draw.line([(115, 150), (125, 370)], _darker(colour), 3)
     if rng.random() < 0.4:
@@ -53,7 +66,21 @@ def shirt(draw: Draw, rng: random.Random, colour: Colour) -> None:
 def dress(draw: Draw, rng: random.Random, colour: Colour) -> None:
     """Draw a dress."""
     hem = rng.randint(20, 100)
-    draw.polygon([(150, 30), (170, 80), (230, 80), (250, 30), (265, 100), (245, 170), (400 - hem, 380), (hem, 380), (155, 170), (135, 100)], colour)
+    draw.polygon(
+        [
+            (150, 30),
+            (170, 80),
+            (230, 80),
+            (250, 30),
+            (265, 100),
+            (245, 170),
+            (400 - hem, 380),
+            (hem, 380),
+            (155, 170),
+            (135, 100),
+        ],
+        colour,
+    )
     draw.line([(155, 170), (245, 170)], _darker(colour), 8)
 
 
@@ -175,9 +202,23 @@ def apple(draw: Draw, rng: random.Random, colour: Colour) -> None:
 
 
 DRAWINGS: dict[str, Drawing] = {
-    "ball": ball, "balloon": balloon, "shirt": shirt, "dress": dress, "house": house, "flower": flower, "cup": cup, "book": book,
-    "umbrella": umbrella, "hat": hat, "chair": chair, "fish": fish, "bird": bird, "door": door, "bag": bag, "apple": apple,
-}  # fmt: skip
+    "ball": ball,
+    "balloon": balloon,
+    "shirt": shirt,
+    "dress": dress,
+    "house": house,
+    "flower": flower,
+    "cup": cup,
+    "book": book,
+    "umbrella": umbrella,
+    "hat": hat,
+    "chair": chair,
+    "fish": fish,
+    "bird": bird,
+    "door": door,
+    "bag": bag,
+    "apple": apple,
+}
 
 
 def draw_object(rng: random.Random, name: str, colour: Colour, size: int) -> Image.Image:

@@ -7,7 +7,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.pocket.rendered import charts, coloured, counts, documents, documents_held, forms, marks, scenes, screens, screens_held, signs, webpages
+from tools.pocket.rendered import (
+    charts,
+    coloured,
+    counts,
+    desktops,
+    documents,
+    documents_held,
+    forms,
+    marks,
+    scenes,
+    screens,
+    screens_held,
+    signs,
+    webpages,
+)
 from tools.pocket.rendered.album import DATA, album
 from tools.pocket.rendered.picture import Rendered
 from tools.pocket.rendered.studio import Kind, Studio
@@ -15,7 +29,7 @@ from tools.pocket.rendered.surfaces import reduced
 
 KINDS: dict[str, Kind] = {
     "document": Kind((*documents.TEMPLATES, *forms.TEMPLATES), documents_held.TEMPLATES),
-    "screenshot": Kind((*screens.TEMPLATES, *webpages.TEMPLATES), screens_held.TEMPLATES),
+    "screenshot": Kind((*screens.TEMPLATES, *desktops.TEMPLATES, *webpages.TEMPLATES), screens_held.TEMPLATES),
     "colour": Kind(coloured.TEMPLATES),
     "coloured car": Kind(coloured.CAR_TEMPLATES),
     "sign": Kind(signs.TEMPLATES),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PIL import Image, ImageEnhance, ImageOps
-
 from tools.pocket.rendered import variants
 from tools.pocket.rendered.picture import Question, Rendered, question
 from tools.pocket.rendered.questions import about_medium, among
@@ -54,7 +53,7 @@ def _drawn(names: dict[str, tuple[Change, ...]], medium: str) -> Template:
 
 
 def photograph(studio: Studio) -> Rendered:
-    """A photograph, unchanged but for exposure."""
+    """Render a photograph, unchanged but for exposure."""
     rng = studio.rng
     image, text = studio.photo()
     image = camera(image, rng) if rng.random() < 0.5 else image
@@ -75,7 +74,7 @@ def _time_of_day(studio: Studio, which: int) -> Question:
 
 
 def by_night(studio: Studio) -> Rendered:
-    """An outdoor photograph darkened."""
+    """Render an outdoor photograph darkened."""
     rng = studio.rng
     image, text = studio.photo("outdoor")
     captions = [f"{text} at night", "a photo taken at night", f"a dark photo of {text}", "night"]
@@ -83,8 +82,15 @@ def by_night(studio: Studio) -> Rendered:
     return Rendered(variants.night(image, rng), captions, asked)
 
 
+def real_night(studio: Studio) -> Rendered:
+    """Render a photograph that a caption places at night, as it is."""
+    image, text = studio.photo("night")
+    captions = [text, "a photo taken at night", "night"]
+    return Rendered(image, captions, [_time_of_day(studio, 1)])
+
+
 def by_day(studio: Studio) -> Rendered:
-    """An outdoor photograph in daylight, bright or dull."""
+    """Render an outdoor photograph in daylight, bright or dull."""
     rng = studio.rng
     image, text = studio.photo("outdoor")
     image = ImageEnhance.Brightness(image).enhance(rng.uniform(0.75, 1.25))
@@ -95,7 +101,7 @@ def by_day(studio: Studio) -> Rendered:
 
 
 def at_dusk(studio: Studio) -> Rendered:
-    """An outdoor photograph in the light of sunset."""
+    """Render an outdoor photograph in the light of sunset."""
     image, text = studio.photo("outdoor")
     captions = [f"{text} at sunset", f"{text} at dusk", "a photo taken at sunset"]
     asked = [among(studio.rng, "sunset", ("noon", "fog", "midnight", "snow"))]
@@ -110,7 +116,7 @@ _WEATHER: dict[str, tuple[Change, tuple[str, ...]]] = {
 
 
 def weather(studio: Studio) -> Rendered:
-    """An outdoor photograph in fog, snow or rain."""
+    """Render an outdoor photograph in fog, snow or rain."""
     rng = studio.rng
     image, text = studio.photo("outdoor")
     name = rng.choice(list(_WEATHER))
@@ -153,7 +159,7 @@ _TONES: dict[str, tuple[Change, tuple[str, ...], tuple[str, ...]]] = {
 
 
 def toned(studio: Studio) -> Rendered:
-    """A photograph in another tone, focus or orientation."""
+    """Render a photograph in another tone, focus or orientation."""
     rng = studio.rng
     image, text = studio.photo()
     name = rng.choice(list(_TONES))
@@ -166,7 +172,7 @@ def toned(studio: Studio) -> Rendered:
 
 
 def drawn_picture(studio: Studio) -> Rendered:
-    """A clip art or emoji as it is, sometimes on a tinted ground or as an old JPEG."""
+    """Render a clip art or emoji as it is, sometimes on a tinted ground or as an old JPEG."""
     rng = studio.rng
     topic = rng.choice(["openclipart", "openclipart", "noto_emoji"])
     picture = studio.album.pick(rng, topic)
@@ -188,7 +194,7 @@ PAINTING = Kind((_drawn(_PAINTINGS, "painting"),))
 CARTOON = Kind((_drawn(_CARTOONS, "cartoon"),))
 PHOTO = Kind((photograph,))
 DRAWING = Kind((drawn_picture, drawn_picture, _drawn(_SKETCHES, "sketch")))
-NIGHT = Kind((by_night,))
+NIGHT = Kind((by_night, by_night, by_night, real_night), (by_night,))
 DAY = Kind((by_day,))
 DUSK = Kind((at_dusk,))
 WEATHER = Kind((weather,))

@@ -1,11 +1,8 @@
-"""Screenshots of a computer: windows, desktops, terminals, editors, spreadsheets, dialogs, file managers."""
+"""Screenshots of single windows: terminals, editors, spreadsheets, dialogs, file managers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PIL import Image
-
 from tools.pocket.rendered import writing
 from tools.pocket.rendered.picture import Rendered
 from tools.pocket.rendered.questions import about_medium, among
@@ -13,7 +10,17 @@ from tools.pocket.rendered.studio import Studio
 from tools.pocket.rendered.surfaces import camera, compressed, cover, lay_on, lit, plain_backdrop, reduced
 from tools.pocket.rendered.widgets import Box, Screen, theme
 
-KINDS_OF_SCREEN = ("terminal", "code editor", "web page", "spreadsheet", "chat app", "dialog box", "desktop", "file manager", "phone screen")
+KINDS_OF_SCREEN = (
+    "terminal",
+    "code editor",
+    "web page",
+    "spreadsheet",
+    "chat app",
+    "dialog box",
+    "desktop",
+    "file manager",
+    "phone screen",
+)
 
 
 def screenshot(studio: Studio, image: Image.Image, name: str, more: tuple[str, ...] = ()) -> Rendered:
@@ -43,47 +50,88 @@ def terminal(studio: Studio) -> Rendered:
     """Render a terminal with commands and their output."""
     rng = studio.rng
     screen = Screen(studio, *size_of_screen(studio), theme(rng, 0.8))
-    _write_terminal(screen, (0, 0, screen.width, screen.height))
+    write_terminal(screen, (0, 0, screen.width, screen.height))
     return screenshot(studio, screen.image, "terminal", ("command line", "console window", "shell"))
 
 
-def _write_terminal(screen: Screen, box: Box) -> None:
+def write_terminal(screen: Screen, box: Box) -> None:
+    """Write commands and their output into a box of a screen."""
     rng = screen.rng
     left, top, right, bottom = box
     if rng.random() < 0.6:
         top = screen.title_bar(box, rng.choice(["Terminal", "bash", "user@host: ~", "Command Prompt", "PowerShell"]))
-    ground, ink = rng.choice([((0, 0, 0), (220, 220, 220)), ((12, 12, 12), (0, 230, 60)), ((48, 10, 36), (240, 240, 240)), ((1, 36, 86), (240, 240, 240))])
+    ground, ink = rng.choice(
+        [
+            ((0, 0, 0), (220, 220, 220)),
+            ((12, 12, 12), (0, 230, 60)),
+            ((48, 10, 36), (240, 240, 240)),
+            ((1, 36, 86), (240, 240, 240)),
+        ]
+    )
     if not screen.look.is_dark:
         ground, ink = (255, 255, 255), (10, 10, 10)
     screen.panel((left, top, right, bottom), ground)
     size, y = rng.uniform(8, 15), top + 4
-    prompt, last = rng.choice(["user@host:~$ ", "$ ", "C:\\> ", "~ % ", ">>> ", "root# "]), bottom - rng.choice([0, 0, 0.4]) * (bottom - top)
+    prompt, last = (
+        rng.choice(["user@host:~$ ", "$ ", "C:\\> ", "~ % ", ">>> ", "root# "]),
+        bottom - rng.choice([0, 0, 0.4]) * (bottom - top),
+    )
     while y + size * 1.3 < last:
-        command = rng.choice(["ls -la", "git status", "make test", "python train.py", "cd src", "cat notes.txt", "ssh server", "top"])
+        command = rng.choice(
+            ["ls -la", "git status", "make test", "python train.py", "cd src", "cat notes.txt", "ssh server", "top"]
+        )
         screen.text((left + 5, y), prompt, size, rng.choice([(80, 220, 80), (90, 160, 255), ink]), mono=True)
         screen.text((left + 5 + screen.face(size, True).getlength(prompt), y), command, size, ink, mono=True)
         y += size * 1.35
         for _ in range(rng.randint(0, 10)):
             if y + size * 1.3 < last:
                 colour = rng.choice([ink, ink, ink, (230, 80, 80), (230, 200, 80), (90, 170, 250)])
-                screen.lines((left + 5, y, left + 5 + (right - left) * rng.uniform(0.15, 0.95), y + size * 1.5), size, colour, 1, mono=True)
+                screen.lines(
+                    (left + 5, y, left + 5 + (right - left) * rng.uniform(0.15, 0.95), y + size * 1.5),
+                    size,
+                    colour,
+                    1,
+                    mono=True,
+                )
                 y += size * 1.35
 
 
 _SYNTAX = [(86, 156, 214), (197, 134, 192), (206, 145, 120), (106, 153, 85), (220, 220, 170), (156, 220, 254)]
 _SYNTAX_LIGHT = [(0, 0, 200), (160, 0, 160), (163, 21, 21), (0, 128, 0), (120, 90, 0), (30, 30, 30)]
-_KEYWORDS = ("def", "return", "if", "for", "class", "import", "while", "const", "let", "public", "int", "else", "void", "=", "(self):", "{", "}", "=>", "0", "None")
+_KEYWORDS = (
+    "def",
+    "return",
+    "if",
+    "for",
+    "class",
+    "import",
+    "while",
+    "const",
+    "let",
+    "public",
+    "int",
+    "else",
+    "void",
+    "=",
+    "(self):",
+    "{",
+    "}",
+    "=>",
+    "0",
+    "None",
+)
 
 
 def code_editor(studio: Studio) -> Rendered:
     """Render an editor with source code in colours."""
     rng = studio.rng
     screen = Screen(studio, *size_of_screen(studio), theme(rng, 0.65))
-    _write_code(screen, (0, 0, screen.width, screen.height))
+    write_code(screen, (0, 0, screen.width, screen.height))
     return screenshot(studio, screen.image, "code editor", ("source code", "programming editor", "computer program"))
 
 
-def _write_code(screen: Screen, box: Box) -> None:
+def write_code(screen: Screen, box: Box) -> None:
+    """Write source code in colours into a box of a screen."""
     rng = screen.rng
     left, top, right, bottom = box
     screen.panel(box, screen.look.ground)
@@ -95,11 +143,18 @@ def _write_code(screen: Screen, box: Box) -> None:
     y = top + 5
     while y + size * 1.4 < bottom:
         if side > left:
-            screen.lines((left + 10, y, left + 10 + (side - left) * rng.uniform(0.4, 0.85), y + size * 1.5), size, screen.look.faint, 1)
+            screen.lines(
+                (left + 10, y, left + 10 + (side - left) * rng.uniform(0.4, 0.85), y + size * 1.5),
+                size,
+                screen.look.faint,
+                1,
+            )
         screen.text((side + 4, y), str(number), size, screen.look.faint, mono=True)
         x = side + size * 3 + indent * size * 1.6
         for _ in range(rng.choice([0, 1, 2, 3, 4, 5])):
-            token = rng.choice([rng.choice(_KEYWORDS), f"{writing.word(rng)}()", writing.word(rng), f'"{writing.word(rng)}"'])
+            token = rng.choice(
+                [rng.choice(_KEYWORDS), f"{writing.word(rng)}()", writing.word(rng), f'"{writing.word(rng)}"']
+            )
             screen.text((x, y), token, size, rng.choice(_SYNTAX if screen.look.is_dark else _SYNTAX_LIGHT), mono=True)
             x += (len(token) + 1) * size * 0.6
             if x > right - 60:
@@ -112,13 +167,14 @@ def spreadsheet(studio: Studio) -> Rendered:
     """Render a spreadsheet."""
     rng = studio.rng
     screen = Screen(studio, *size_of_screen(studio), theme(rng, 0.1))
-    _write_cells(screen, (0, 0, screen.width, screen.height))
+    write_cells(screen, (0, 0, screen.width, screen.height))
     return screenshot(studio, screen.image, "spreadsheet", ("table of numbers", "spreadsheet program"))
 
 
-def _write_cells(screen: Screen, box: Box) -> None:
+def write_cells(screen: Screen, box: Box) -> None:
+    """Draw a spreadsheet into a box of a screen."""
     rng = screen.rng
-    left, top, right, bottom = box
+    left, _top, right, bottom = box
     screen.panel(box, screen.look.ground)
     y = screen.title_bar(box, f"{screen.words(2)}.xlsx")
     y = screen.menu_bar(left, right, y)
@@ -139,20 +195,23 @@ def _write_cells(screen: Screen, box: Box) -> None:
         screen.text((left + 5, at + 2), str(i + 1), size, screen.look.faint)
         for x in range(round(left) + 28, round(right) - 20, col):
             if text and i < 25 and rng.random() < 0.6:
-                screen.text((x + 2, at + 2), writing.word(rng)[:8] if x < left + 60 else f"{rng.uniform(0, 5000):.1f}", size)
+                screen.text(
+                    (x + 2, at + 2), writing.word(rng)[:8] if x < left + 60 else f"{rng.uniform(0, 5000):.1f}", size
+                )
 
 
 def dialog(studio: Studio) -> Rendered:
     """Render a message box, alone or over a dimmed desktop."""
     rng = studio.rng
     screen = Screen(studio, rng.randint(320, 620), rng.randint(260, 420))
-    screen.image.paste(_wallpaper(studio, screen.image.size), (0, 0))
+    screen.image.paste(wallpaper(studio, screen.image.size), (0, 0))
     inset = rng.choice([0, 0, 40, 60])
-    _write_dialog(screen, (inset, inset, screen.width - inset, screen.height - inset))
+    write_dialog(screen, (inset, inset, screen.width - inset, screen.height - inset))
     return screenshot(studio, screen.image, "dialog box", ("error message", "message box", "pop-up window"))
 
 
-def _write_dialog(screen: Screen, box: Box) -> None:
+def write_dialog(screen: Screen, box: Box) -> None:
+    """Draw a message box into a box of a screen."""
     rng = screen.rng
     left, _, right, bottom = box
     screen.panel(box, screen.look.ground, 6, screen.look.faint)
@@ -171,11 +230,12 @@ def _write_dialog(screen: Screen, box: Box) -> None:
 def file_manager(studio: Studio) -> Rendered:
     """Render a file manager with icons or a list."""
     screen = Screen(studio, *size_of_screen(studio))
-    _write_files(screen, (0, 0, screen.width, screen.height))
+    write_files(screen, (0, 0, screen.width, screen.height))
     return screenshot(studio, screen.image, "file manager", ("folder window", "list of files"))
 
 
-def _write_files(screen: Screen, box: Box) -> None:
+def write_files(screen: Screen, box: Box) -> None:
+    """Draw a file manager into a box of a screen."""
     rng = screen.rng
     left, _, right, bottom = box
     screen.panel(box, screen.look.ground)
@@ -201,42 +261,20 @@ def _write_files(screen: Screen, box: Box) -> None:
             if pictures:
                 screen.picture((x, at, x + step - 16, at + step - 26))
             else:
-                screen.panel((x + 6, at, x + step - 22, at + step - 28), rng.choice([(255, 202, 80), (120, 170, 240), screen.look.panel]), 3, screen.look.faint)
+                screen.panel(
+                    (x + 6, at, x + step - 22, at + step - 28),
+                    rng.choice([(255, 202, 80), (120, 170, 240), screen.look.panel]),
+                    3,
+                    screen.look.faint,
+                )
             screen.text((x, at + step - 24), writing.word(rng)[:9], 9)
 
 
-def _wallpaper(studio: Studio, size: tuple[int, int]) -> Image.Image:
+def wallpaper(studio: Studio, size: tuple[int, int]) -> Image.Image:
+    """Return an outdoor photograph or a plain ground."""
     if studio.rng.random() < 0.6:
         return cover(studio.photo("outdoor")[0], size)
     return plain_backdrop(size, studio.rng)
 
 
-WINDOWS: tuple[Callable[[Screen, Box], None], ...] = (_write_terminal, _write_code, _write_cells, _write_dialog, _write_files)
-
-
-def desktop(studio: Studio) -> Rendered:
-    """Render a desktop with wallpaper, icons, a task bar and windows."""
-    rng = studio.rng
-    width = rng.randint(620, 960)
-    screen = Screen(studio, width, round(width * rng.choice([0.5625, 0.625, 0.75])))
-    screen.image.paste(_wallpaper(studio, screen.image.size), (0, 0))
-    for i in range(rng.randint(0, 9)):
-        x, y = 14 + 60 * (i // 5), 30 + 62 * (i % 5)
-        screen.icon(x, y, 30)
-        screen.text((x - 6, y + 34), writing.word(rng)[:8], 9, (255, 255, 255))
-    for _ in range(rng.choice([0, 1, 1, 2, 2, 3])):
-        w, h = screen.width * rng.uniform(0.35, 0.75), screen.height * rng.uniform(0.35, 0.75)
-        left, top = rng.uniform(0, screen.width - w), rng.uniform(20, screen.height - h)
-        screen.look = theme(rng)
-        screen.panel((left + 4, top + 4, left + w + 4, top + h + 4), (40, 40, 40))
-        rng.choice(WINDOWS)(screen, (left, top, left + w, top + h))
-    top = rng.choice([0, screen.height - 26])
-    bar = rng.choice([(30, 30, 34), (235, 235, 238), (20, 60, 110)])
-    screen.panel((0, top, screen.width, top + 26), bar)
-    for i in range(rng.randint(3, 10)):
-        screen.icon(8 + 28 * i, top + 4, 18)
-    screen.text((screen.width - 60, top + 5), f"{rng.randint(0, 23)}:{rng.randint(0, 59):02d}", 12, (255, 255, 255) if sum(bar) < 300 else (20, 20, 20))
-    return screenshot(studio, screen.image, "desktop", ("computer desktop", "desktop with windows"))
-
-
-TEMPLATES = (terminal, code_editor, spreadsheet, dialog, file_manager, desktop, desktop)
+TEMPLATES = (terminal, code_editor, spreadsheet, dialog, file_manager)

@@ -55,7 +55,9 @@ def login(studio: Studio) -> Rendered:
     screen.text((left + 20, top + 16), "Sign in", 22)
     for i, name in enumerate(("Email", "Password")):
         screen.text((left + 20, top + 56 + 50 * i), name, 11)
-        screen.field((left + 20, top + 72 + 50 * i, left + 220, top + 94 + 50 * i), "•••••••" if i else "name@example.org")
+        screen.field(
+            (left + 20, top + 72 + 50 * i, left + 220, top + 94 + 50 * i), "•••••••" if i else "name@example.org"
+        )
     screen.button((left + 20, top + 168), "Log in")
     return screenshot(studio, screen.image, "log-in page")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
-
 from tools.pocket.rendered.studio import Studio
 from tools.pocket.rendered.surfaces import camera, clouds, compressed, grain, lay_on, lit, pale, reduced, textured
 
@@ -40,8 +39,14 @@ def photographed(page: Image.Image, studio: Studio, fill: float | None = None) -
     if rng.random() < 0.35:
         page = _creased(page, rng)
     side = rng.randint(256, 320)
-    size = (side, round(side * rng.choice([1, 1.33, 0.75, 1.33]))) if page.height >= page.width else (round(side * 1.33), side)
-    placed = lay_on(page, studio.backdrop(size, photos=0.2), rng, fill or rng.uniform(0.75, 1.25), rng.uniform(0.02, 0.2))
+    size = (
+        (side, round(side * rng.choice([1, 1.33, 0.75, 1.33])))
+        if page.height >= page.width
+        else (round(side * 1.33), side)
+    )
+    placed = lay_on(
+        page, studio.backdrop(size, photos=0.2), rng, fill or rng.uniform(0.75, 1.25), rng.uniform(0.02, 0.2)
+    )
     return compressed(camera(lit(placed, rng, rng.uniform(0.1, 0.6)), rng), rng)
 
 
@@ -59,7 +64,9 @@ def _scanned(page: Image.Image, rng: random.Random) -> Image.Image:
     page = reduced(page).rotate(rng.uniform(-2.5, 2.5), Image.Resampling.BILINEAR, fillcolor=edge)
     if rng.random() < 0.5:
         page = page.convert("L").convert("RGB")
-    page = ImageChops.multiply(page, textured(page.size, rng, rng.choice([(250, 250, 250), (245, 235, 205), (228, 228, 228)]), 0.1))
+    page = ImageChops.multiply(
+        page, textured(page.size, rng, rng.choice([(250, 250, 250), (245, 235, 205), (228, 228, 228)]), 0.1)
+    )
     draw = ImageDraw.Draw(page)
     for _ in range(rng.choice([0, 0, 15, 60])):
         x, y = rng.uniform(0, page.width), rng.uniform(0, page.height)

@@ -5,19 +5,67 @@ from __future__ import annotations
 import random
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
-
 from tools.pocket.rendered import writing
 from tools.pocket.rendered.layout import fit
 from tools.pocket.rendered.picture import Rendered, a
 from tools.pocket.rendered.questions import about_medium, among
 from tools.pocket.rendered.studio import Studio
-from tools.pocket.rendered.surfaces import Colour, any_colour, camera, compressed, cover, dark, gradient, lay_on, lit, pale, textured
+from tools.pocket.rendered.surfaces import (
+    Colour,
+    any_colour,
+    camera,
+    compressed,
+    cover,
+    dark,
+    gradient,
+    lay_on,
+    lit,
+    pale,
+    textured,
+)
 
 WORDS = (
-    "STOP", "EXIT", "OPEN", "CLOSED", "SALE", "DANGER", "TAXI", "HOTEL", "NO PARKING", "WELCOME", "PUSH", "PULL", "CAFE", "BAR", "HELLO",
-    "PHARMACY", "POLICE", "SCHOOL", "PRIVATE", "FOR SALE", "NO SMOKING", "ENTRANCE", "TOILETS", "YIELD", "ONE WAY", "BUS STOP", "MENU",
-    "BAKERY", "WARNING", "FREE", "LOVE", "HAPPY BIRTHDAY", "THANK YOU", "VOTE", "PIZZA", "COFFEE", "BOOKS", "KEEP OUT", "LIBRARY", "PARKING",
-)  # fmt: skip
+    "STOP",
+    "EXIT",
+    "OPEN",
+    "CLOSED",
+    "SALE",
+    "DANGER",
+    "TAXI",
+    "HOTEL",
+    "NO PARKING",
+    "WELCOME",
+    "PUSH",
+    "PULL",
+    "CAFE",
+    "BAR",
+    "HELLO",
+    "PHARMACY",
+    "POLICE",
+    "SCHOOL",
+    "PRIVATE",
+    "FOR SALE",
+    "NO SMOKING",
+    "ENTRANCE",
+    "TOILETS",
+    "YIELD",
+    "ONE WAY",
+    "BUS STOP",
+    "MENU",
+    "BAKERY",
+    "WARNING",
+    "FREE",
+    "LOVE",
+    "HAPPY BIRTHDAY",
+    "THANK YOU",
+    "VOTE",
+    "PIZZA",
+    "COFFEE",
+    "BOOKS",
+    "KEEP OUT",
+    "LIBRARY",
+    "PARKING",
+)
 
 
 def _word(rng: random.Random) -> str:
@@ -29,16 +77,30 @@ def _contrast(colour: Colour, rng: random.Random) -> Colour:
     return dark(rng, 50) if sum(colour) > 400 else pale(rng, 220)
 
 
-def _described(studio: Studio, image: Image.Image, text: str, thing: str, medium: str = "sign") -> Rendered:
+def _described(studio: Studio, image: Image.Image, text: str, thing: str) -> Rendered:
     rng = studio.rng
     quoted = rng.choice([f'"{text}"', text, text.lower()])
-    captions = [f"{a(thing)} that says {quoted}", f"a photo of {a(thing)}", f"the word {quoted}", f"text that reads {quoted}", a(thing)]
+    captions = [
+        f"{a(thing)} that says {quoted}",
+        f"a photo of {a(thing)}",
+        f"the word {quoted}",
+        f"text that reads {quoted}",
+        a(thing),
+    ]
     form = rng.choice(["{}", "a sign that says {}", "the word {}", 'text: "{}"'])
     wrong = [form.format(other) for other in rng.sample(WORDS, 6) if other != text]
-    return Rendered(image, captions, [among(rng, form.format(text), wrong), *about_medium(rng, medium)])
+    asked = [among(rng, form.format(text), wrong)]
+    return Rendered(image, captions, asked + about_medium(rng, "sign") if "sign" in thing else asked)
 
 
-def _write(draw: ImageDraw.ImageDraw, studio: Studio, box: tuple[float, float, float, float], text: str, ink: Colour, style: str = "sans") -> None:
+def _write(
+    draw: ImageDraw.ImageDraw,
+    studio: Studio,
+    box: tuple[float, float, float, float],
+    text: str,
+    ink: Colour,
+    style: str = "sans",
+) -> None:
     """Write a text as large as a box allows, in its middle."""
     width, height = box[2] - box[0], box[3] - box[1]
     font = fit(text, studio.font(style, 30), width, height)
@@ -89,8 +151,16 @@ def road_sign(studio: Studio) -> Rendered:
         _write(draw, studio, (65, 115, 235, 185), text, (20, 20, 20))
     else:
         text, thing = rng.choice([*writing.CITIES, "EXIT", "ONE WAY", "BUS STOP"]), "road sign"
-        draw.rounded_rectangle((0, 70, 299, 230), 14, rng.choice([(20, 110, 60), (20, 70, 160), (240, 240, 240)]), (250, 250, 250), 5)
-        _write(draw, studio, (25, 105, 275, 195), text, (250, 250, 250) if sign.getpixel((150, 80))[0] < 200 else (20, 20, 20))  # type: ignore[index]
+        draw.rounded_rectangle(
+            (0, 70, 299, 230), 14, rng.choice([(20, 110, 60), (20, 70, 160), (240, 240, 240)]), (250, 250, 250), 5
+        )
+        _write(
+            draw,
+            studio,
+            (25, 105, 275, 195),
+            text,
+            (250, 250, 250) if sign.getpixel((150, 80))[0] < 200 else (20, 20, 20),
+        )  # type: ignore[index]
     return _described(studio, _placed(studio, sign), text, thing)
 
 
@@ -106,9 +176,21 @@ def board(studio: Studio) -> Rendered:
     lines = text.split() if rng.random() < 0.6 else [text]
     step = (height - 40) / len(lines)
     for i, line in enumerate(lines):
-        _write(draw, studio, (26, 20 + i * step, width - 26, 14 + (i + 1) * step), line, _contrast(colour, rng), rng.choice(["sans", "display", "serif", "hand"]))
+        _write(
+            draw,
+            studio,
+            (26, 20 + i * step, width - 26, 14 + (i + 1) * step),
+            line,
+            _contrast(colour, rng),
+            rng.choice(["sans", "display", "serif", "hand"]),
+        )
     sign = plate.convert("RGBA")
-    return _described(studio, _placed(studio, sign, rng.choice(["outdoor", "photo"])), text, rng.choice(["sign", "sign", "shop sign", "notice", "signboard"]))
+    return _described(
+        studio,
+        _placed(studio, sign, rng.choice(["outdoor", "photo"])),
+        text,
+        rng.choice(["sign", "sign", "shop sign", "notice", "signboard"]),
+    )
 
 
 def poster(studio: Studio) -> Rendered:
@@ -122,11 +204,22 @@ def poster(studio: Studio) -> Rendered:
         page = cover(studio.photo()[0], (width, height))
         page = ImageChops.multiply(page, Image.new("RGB", page.size, pale(rng, 120))) if rng.random() < 0.4 else page
     else:
-        page = gradient((width, height), any_colour(rng), any_colour(rng)) if roll < 0.8 else textured((width, height), rng, any_colour(rng), 0.3)
+        page = (
+            gradient((width, height), any_colour(rng), any_colour(rng))
+            if roll < 0.8
+            else textured((width, height), rng, any_colour(rng), 0.3)
+        )
     draw, top = ImageDraw.Draw(page), height * rng.choice([0.04, 0.06, 0.6])
     ink = rng.choice([pale(rng), (250, 220, 60), dark(rng), (220, 30, 40)])
     for line in text.split():
-        _write(draw, studio, (20, top, width - 20, top + height * 0.12), line, ink, rng.choice(["display", "serif", "sans"]))
+        _write(
+            draw,
+            studio,
+            (20, top, width - 20, top + height * 0.12),
+            line,
+            ink,
+            rng.choice(["display", "serif", "sans"]),
+        )
         top += height * 0.13
     _write(draw, studio, (60, height * 0.91, width - 60, height * 0.95), writing.person(rng), ink)
     if rng.random() < 0.55:
@@ -157,19 +250,38 @@ def writing_on_a_wall(studio: Studio) -> Rendered:
     rng = studio.rng
     text, side = _word(rng), rng.randint(256, 300)
     kind = rng.choice(["blackboard", "whiteboard", "neon sign", "graffiti"])
-    grounds = {"blackboard": (35, 60, 48), "whiteboard": (238, 240, 240), "neon sign": dark(rng, 40), "graffiti": (170, 150, 135)}
+    grounds = {
+        "blackboard": (35, 60, 48),
+        "whiteboard": (238, 240, 240),
+        "neon sign": dark(rng, 40),
+        "graffiti": (170, 150, 135),
+    }
     image = textured((side, round(side * 0.8)), rng, grounds[kind], 0.3)
     mask = Image.new("L", image.size)
     lines = text.split()
     for i, line in enumerate(lines):
         step = image.height * 0.8 / len(lines)
-        box = (image.width * 0.1, image.height * 0.1 + i * step, image.width * 0.9, image.height * 0.05 + (i + 1) * step)
-        font = fit(line, studio.font(rng.choice(["hand", "hand", "display"]), 30), box[2] - box[0], (box[3] - box[1]) * rng.uniform(0.5, 1))
+        box = (
+            image.width * 0.1,
+            image.height * 0.1 + i * step,
+            image.width * 0.9,
+            image.height * 0.05 + (i + 1) * step,
+        )
+        font = fit(
+            line,
+            studio.font(rng.choice(["hand", "hand", "display"]), 30),
+            box[2] - box[0],
+            (box[3] - box[1]) * rng.uniform(0.5, 1),
+        )
         ImageDraw.Draw(mask).text(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), line, 255, font, anchor="mm")
-    ink = {"blackboard": (235, 235, 225), "whiteboard": rng.choice([(20, 40, 160), (20, 20, 20), (190, 30, 40)])}.get(kind, rng.choice([(255, 60, 120), (60, 220, 255), (255, 200, 60), (120, 255, 120)]))
+    ink = {"blackboard": (235, 235, 225), "whiteboard": rng.choice([(20, 40, 160), (20, 20, 20), (190, 30, 40)])}.get(
+        kind, rng.choice([(255, 60, 120), (60, 220, 255), (255, 200, 60), (120, 255, 120)])
+    )
     if kind == "neon sign":
         glow = mask.filter(ImageFilter.GaussianBlur(7)).point([min(255, v * 2) for v in range(256)])
-        image = ImageChops.screen(image, ImageChops.multiply(Image.merge("RGB", [glow] * 3), Image.new("RGB", image.size, ink)))
+        image = ImageChops.screen(
+            image, ImageChops.multiply(Image.merge("RGB", [glow] * 3), Image.new("RGB", image.size, ink))
+        )
     image.paste(ink, (0, 0), mask)
     return _described(studio, camera(image, rng), text, kind)
 

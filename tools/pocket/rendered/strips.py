@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from PIL import Image, ImageDraw
-
 from tools.pocket.rendered import writing
 from tools.pocket.rendered.fonts import load_font
 
@@ -59,4 +58,6 @@ def line_of_text(rng: random.Random, path: str, size: float, width: float, stret
     end = max(strip.ends[last], start + 4)
     part = strip.mask.crop((start, 0, end, strip.mask.height))
     wide = width if stretch and part.width * scale > 0.8 * width else min(width, part.width * scale)
-    return part.resize((max(1, round(wide)), max(1, round(strip.mask.height * scale))), Image.Resampling.BILINEAR, reducing_gap=1.5)
+    return part.resize(
+        (max(1, round(wide)), max(1, round(strip.mask.height * scale))), Image.Resampling.BILINEAR, reducing_gap=1.5
+    )

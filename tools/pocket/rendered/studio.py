@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from PIL import Image, ImageFont
-
 from tools.pocket.rendered.album import Album
 from tools.pocket.rendered.fonts import pick_font
 from tools.pocket.rendered.picture import Rendered

@@ -6,7 +6,6 @@ import random
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps
-
 from tools.pocket.rendered.surfaces import any_colour, clouds, dark, grain, pale, textured
 
 
@@ -30,7 +29,7 @@ def line_art(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def charcoal(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Edges in broad soft strokes over a pale wash."""
+    """Render edges in broad soft strokes over a pale wash."""
     edges = ImageOps.invert(
         ImageOps.autocontrast(image.convert("L").filter(ImageFilter.BoxBlur(1)).filter(ImageFilter.FIND_EDGES))
     )
@@ -93,7 +92,7 @@ def oil_painting(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def watercolour(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Flat washes with darker rims on rough paper."""
+    """Render flat washes with darker rims on rough paper."""
     wash = ImageEnhance.Color(image.filter(ImageFilter.BoxBlur(2)).filter(ImageFilter.MedianFilter(3))).enhance(
         rng.uniform(1.2, 1.9)
     )
@@ -110,7 +109,7 @@ def watercolour(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def pointillism(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Dots of pure colours."""
+    """Render dots of pure colours."""
     bright = ImageEnhance.Color(image).enhance(2)
     pixels, canvas = bright.load(), Image.new("RGB", image.size, pale(rng, 200))
     draw, size = ImageDraw.Draw(canvas), rng.randint(2, 4)
@@ -123,7 +122,7 @@ def pointillism(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def cartoon(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Few flat colours with dark contours."""
+    """Render few flat colours with dark contours."""
     flat = image.filter(ImageFilter.MedianFilter(3)).filter(ImageFilter.BoxBlur(2))
     flat = (
         ImageEnhance.Color(flat)
@@ -149,7 +148,7 @@ def poster(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def pixel_art(image: Image.Image, rng: random.Random) -> Image.Image:
-    """A few dozen large square pixels a side in few colours."""
+    """Render a few dozen large square pixels a side in few colours."""
     side = rng.randint(24, 64)
     small = image.resize((side, max(1, round(side * image.height / image.width))), Image.Resampling.BOX)
     small = (
@@ -174,7 +173,7 @@ def night(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def _lamps(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Glowing lamps on black, some with pools of light that show the photograph."""
+    """Render glowing lamps on black, some with pools of light that show the photograph."""
     size = image.size
     points, pools = Image.new("RGB", size), Image.new("L", size)
     draw, pool = ImageDraw.Draw(points), ImageDraw.Draw(pools)
@@ -233,7 +232,7 @@ def snowfall(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def rain(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Streaks of rain over a dull picture."""
+    """Render streaks of rain over a dull picture."""
     dull = ImageEnhance.Brightness(ImageEnhance.Color(image).enhance(0.5)).enhance(0.7)
     streaks = Image.new("L", image.size)
     draw, slope = ImageDraw.Draw(streaks), rng.uniform(-0.4, 0.4)
@@ -244,7 +243,7 @@ def rain(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def blurred(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Out of focus, or moved."""
+    """Render out of focus, or moved."""
     if rng.random() < 0.6:
         return image.filter(ImageFilter.GaussianBlur(rng.uniform(3, 8)))
     length = rng.randint(7, 12)

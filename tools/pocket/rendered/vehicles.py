@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
-
 from tools.pocket.rendered.surfaces import Colour, clouds
 
 Points = list[tuple[float, float, float]]  # metres: x forwards, y to the left, z up
@@ -36,6 +35,8 @@ SHAPES = (
     Shape(3.9, 1.7, 0.25, (1.0, 0.95, 0.85), (0.05, 0.35, 2.2, 3.0), 1.5, 0.31),  # hatchback
     Shape(4.6, 1.85, 0.35, (1.15, 1.1, 1.05), (0.05, 0.3, 2.7, 3.3), 1.75, 0.38),  # off-road car
     Shape(4.3, 1.8, 0.18, (0.85, 0.8, 0.65), (0.3, 1.3, 2.1, 3.0), 1.2, 0.34),  # sports car
+)
+HELD_SHAPES = (
     Shape(4.7, 1.75, 0.25, (0.98, 0.95, 0.85), (0.05, 0.3, 2.7, 3.4), 1.45, 0.32),  # estate
     Shape(3.6, 1.65, 0.22, (0.85, 0.95, 0.8), (0.35, 0.9, 1.9, 2.5), 1.5, 0.3),  # small round car
 )
@@ -65,7 +66,9 @@ class _View:
         right /= np.linalg.norm(right)
         self._axes = np.stack([right, np.cross(right, forward), forward])
         self.eye = np.array([shape.length / 2, 0, shape.roof / 2]) - forward * shape.length * rng.uniform(1.5, 4)
-        corners = [(x, y, z) for x in (0, shape.length) for y in (-shape.width / 2, shape.width / 2) for z in (0, shape.roof)]
+        corners = [
+            (x, y, z) for x in (0, shape.length) for y in (-shape.width / 2, shape.width / 2) for z in (0, shape.roof)
+        ]
         flat = self._flat(corners)
         low, high = flat.min(0), flat.max(0)
         self._scale = size * rng.uniform(0.7, 0.96) / max(high - low)
@@ -94,7 +97,16 @@ def _strip(profile: list[tuple[float, float]], half: float, colours: list[Colour
 def _body(shape: Shape, paint: Colour) -> list[_Face]:
     half, (back, waist, bonnet) = shape.width / 2, shape.belt
     length, low = shape.length, shape.floor
-    profile = [(0.05, low), (0, back * 0.6), (0.08, back), (length * 0.4, waist), (shape.cabin[3], waist), (length - 0.25, bonnet), (length, bonnet * 0.65), (length - 0.05, low)]
+    profile = [
+        (0.05, low),
+        (0, back * 0.6),
+        (0.08, back),
+        (length * 0.4, waist),
+        (shape.cabin[3], waist),
+        (length - 0.25, bonnet),
+        (length, bonnet * 0.65),
+        (length - 0.05, low),
+    ]
     faces = _strip(profile, half, [paint] * 7)
     for side in (-half, half):
         faces.append(_Face([(x, side, z) for x, z in profile], paint))
@@ -112,7 +124,17 @@ def _cabin(shape: Shape, paint: Colour, glass: Colour) -> list[_Face]:
         a, b = (half if z1 == waist else top), (half if z2 == waist else top)
         faces.append(_Face([(x1, -a, z1), (x2, -b, z2), (x2, b, z2), (x1, a, z1)], colour))
     for sign in (-1, 1):
-        faces.append(_Face([(rear, sign * half, waist), (rear_top, sign * top, roof), (front_top, sign * top, roof), (front, sign * half, waist)], paint))
+        faces.append(
+            _Face(
+                [
+                    (rear, sign * half, waist),
+                    (rear_top, sign * top, roof),
+                    (front_top, sign * top, roof),
+                    (front, sign * half, waist),
+                ],
+                paint,
+            )
+        )
         faces += _windows(shape, sign, half, top, glass)
     return faces
 
@@ -127,10 +149,16 @@ def _windows(shape: Shape, sign: int, half: float, top: float, glass: Colour) ->
     for i in range(panes):
         a, b = i / panes + 0.02, (i + 1) / panes - 0.02
         y_low, y_high = sign * (half + 0.005), sign * (top + 0.02)
-        faces.append(_Face([
-            (span_low[0] + a * (span_low[1] - span_low[0]), y_low, low), (span_high[0] + a * (span_high[1] - span_high[0]), y_high, high),
-            (span_high[0] + b * (span_high[1] - span_high[0]), y_high, high), (span_low[0] + b * (span_low[1] - span_low[0]), y_low, low),
-        ], glass, 1))  # fmt: skip
+        corners = [
+            (span[0] + at * (span[1] - span[0]), y, z)
+            for at, span, y, z in (
+                (a, span_low, y_low, low),
+                (a, span_high, y_high, high),
+                (b, span_high, y_high, high),
+                (b, span_low, y_low, low),
+            )
+        ]
+        faces.append(_Face(corners, glass, 1))
     return faces
 
 
@@ -147,15 +175,32 @@ def _details(rng: random.Random, shape: Shape) -> list[_Face]:
     for x in (shape.length * 0.19, shape.length * 0.8):
         for sign in (-1, 1):
             y = sign * half
-            faces += [_disc(x, y * 1.005, r, r * 1.15, (12, 12, 12), 1), _disc(x, y * 1.02, r, r, (28, 28, 30), 2), _disc(x, y * 1.03, r, r * 0.6, hub, 3)]
+            faces += [
+                _disc(x, y * 1.005, r, r * 1.15, (12, 12, 12), 1),
+                _disc(x, y * 1.02, r, r, (28, 28, 30), 2),
+                _disc(x, y * 1.03, r, r * 0.6, hub, 3),
+            ]
     for x, lamp in ((-0.01, (190, 20, 20)), (shape.length + 0.01, (240, 240, 225))):
         z = (shape.belt[0] if x < 0 else shape.belt[2]) * 0.72
         for sign in (-1, 1):
             a, b = sign * half * 0.6, sign * half * 0.95
             faces.append(_Face([(x, a, z), (x, b, z), (x, b, z + 0.13), (x, a, z + 0.13)], lamp, 1))
-        faces.append(_Face([(x, -0.26, z - 0.2), (x, 0.26, z - 0.2), (x, 0.26, z - 0.08), (x, -0.26, z - 0.08)], (235, 235, 220), 2))
+        faces.append(
+            _Face(
+                [(x, -0.26, z - 0.2), (x, 0.26, z - 0.2), (x, 0.26, z - 0.08), (x, -0.26, z - 0.08)], (235, 235, 220), 2
+            )
+        )
     z = shape.belt[2] * 0.55
-    faces.append(_Face([(shape.length + 0.005, y, zz) for y, zz in ((-half * 0.5, z), (half * 0.5, z), (half * 0.5, z + 0.2), (-half * 0.5, z + 0.2))], (25, 25, 28), 1))
+    faces.append(
+        _Face(
+            [
+                (shape.length + 0.005, y, zz)
+                for y, zz in ((-half * 0.5, z), (half * 0.5, z), (half * 0.5, z + 0.2), (-half * 0.5, z + 0.2))
+            ],
+            (25, 25, 28),
+            1,
+        )
+    )
     return faces
 
 
@@ -190,7 +235,15 @@ def draw_vehicle(rng: random.Random, shape: Shape, paint: Colour, size: int) -> 
             outward = np.array([0, outward[1], 0])
         normal = normal if normal @ outward >= 0 else -normal
         if normal @ (view.eye - centre) > 0:
-            visible.append((face.layer > 0, face.layer, -float(np.linalg.norm(view.eye - centre)), face, 0.5 + 0.6 * max(0.0, float(normal @ light))))
+            visible.append(
+                (
+                    face.layer > 0,
+                    face.layer,
+                    -float(np.linalg.norm(view.eye - centre)),
+                    face,
+                    0.5 + 0.6 * max(0.0, float(normal @ light)),
+                )
+            )
     visible.sort(key=lambda item: item[:3])
     outline = rng.random() < 0.2
     for _, _, _, face, brightness in visible:
@@ -202,7 +255,9 @@ def draw_vehicle(rng: random.Random, shape: Shape, paint: Colour, size: int) -> 
 def _polished(image: Image.Image, rng: random.Random) -> Image.Image:
     """Add reflections of sky and ground."""
     alpha = image.getchannel("A")
-    sheen = clouds(image.size, rng, rng.randint(3, 9)).point([round(60 * max(0.0, (v - 150) / 105)) for v in range(256)])
+    sheen = clouds(image.size, rng, rng.randint(3, 9)).point(
+        [round(60 * max(0.0, (v - 150) / 105)) for v in range(256)]
+    )
     shade = clouds(image.size, rng, rng.randint(2, 6)).point([205 + v * 50 // 255 for v in range(256)])
     colour = ImageChops.multiply(image.convert("RGB"), Image.merge("RGB", [shade] * 3))
     colour = ImageChops.screen(colour, Image.merge("RGB", [sheen] * 3))

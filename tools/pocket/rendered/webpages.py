@@ -13,7 +13,12 @@ def _browser(studio: Studio, tall: bool = False) -> tuple[Screen, float]:
     """Open a browser's window; return it with the upper edge of the page."""
     rng = studio.rng
     width = rng.randint(440, 860)
-    screen = Screen(studio, width, round(width * (rng.uniform(1, 1.5) if tall else rng.choice([0.5625, 0.625, 0.75, 1]))), theme(rng, 0.2))
+    screen = Screen(
+        studio,
+        width,
+        round(width * (rng.uniform(1, 1.5) if tall else rng.choice([0.5625, 0.625, 0.75, 1]))),
+        theme(rng, 0.2),
+    )
     if rng.random() < 0.4:
         return screen, 0
     y = 0.0
@@ -104,10 +109,8 @@ def search_results(studio: Studio) -> Rendered:
 
 
 def _phone(studio: Studio) -> Screen:
-    rng = studio.rng
-    width = rng.randint(300, 380)
-    screen = Screen(studio, width, round(width * rng.uniform(1.6, 2.16)))
-    return screen
+    width = studio.rng.randint(300, 380)
+    return Screen(studio, width, round(width * studio.rng.uniform(1.6, 2.16)))
 
 
 def _status_bar(screen: Screen, colour: tuple[int, int, int] | None = None) -> None:
@@ -149,7 +152,11 @@ def phone_list(studio: Studio) -> Rendered:
         screen.text((step + 12, y + 8), screen.words(2)[:20], 15)
         screen.lines((step + 12, y + 28, screen.width - 50, y + 46), 11, screen.look.faint, 1)
         if rng.random() < 0.3:
-            screen.panel((screen.width - 46, y + 12, screen.width - 14, y + 30), rng.choice([(52, 199, 89), screen.look.faint]), 9)
+            screen.panel(
+                (screen.width - 46, y + 12, screen.width - 14, y + 30),
+                rng.choice([(52, 199, 89), screen.look.faint]),
+                9,
+            )
         screen.draw.line([(step + 12, y + step), (screen.width, y + step)], screen.look.panel)
         y += step
     return screenshot(studio, screen.image, "phone screen", ("phone settings screen", "mobile app"))
@@ -159,7 +166,10 @@ def chat(studio: Studio) -> Rendered:
     """Render a chat on a phone or in a window."""
     rng = studio.rng
     screen = _phone(studio) if rng.random() < 0.6 else Screen(studio, rng.randint(420, 700), rng.randint(320, 520))
-    screen.image.paste(rng.choice([screen.look.ground, (229, 221, 213)]) if not screen.look.is_dark else screen.look.ground, (0, 0, *screen.image.size))
+    screen.image.paste(
+        rng.choice([screen.look.ground, (229, 221, 213)]) if not screen.look.is_dark else screen.look.ground,
+        (0, 0, *screen.image.size),
+    )
     _status_bar(screen)
     screen.panel((0, 24, screen.width, 62), rng.choice([screen.look.accent, screen.look.panel]))
     screen.picture((12, 28, 42, 58), "idenprof")

@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
-
 from tools.pocket.rendered import writing
 from tools.pocket.rendered.fonts import load_font
 from tools.pocket.rendered.strips import line_of_text
@@ -15,9 +14,29 @@ from tools.pocket.rendered.surfaces import Colour, cover, gradient
 
 Box = tuple[float, float, float, float]
 
-_ACCENTS = [(0, 120, 215), (66, 133, 244), (52, 168, 83), (234, 67, 53), (255, 152, 0), (103, 58, 183), (0, 150, 136), (233, 30, 99), (40, 44, 52)]
-_LIGHT = [((255, 255, 255), (243, 243, 243)), ((250, 250, 250), (236, 239, 244)), ((240, 240, 240), (255, 255, 255)), ((245, 246, 248), (225, 228, 232))]
-_DARK = [((30, 30, 30), (45, 45, 48)), ((18, 18, 18), (40, 40, 40)), ((40, 42, 54), (68, 71, 90)), ((13, 17, 23), (22, 27, 34))]
+_ACCENTS = [
+    (0, 120, 215),
+    (66, 133, 244),
+    (52, 168, 83),
+    (234, 67, 53),
+    (255, 152, 0),
+    (103, 58, 183),
+    (0, 150, 136),
+    (233, 30, 99),
+    (40, 44, 52),
+]
+_LIGHT = [
+    ((255, 255, 255), (243, 243, 243)),
+    ((250, 250, 250), (236, 239, 244)),
+    ((240, 240, 240), (255, 255, 255)),
+    ((245, 246, 248), (225, 228, 232)),
+]
+_DARK = [
+    ((30, 30, 30), (45, 45, 48)),
+    ((18, 18, 18), (40, 40, 40)),
+    ((40, 42, 54), (68, 71, 90)),
+    ((13, 17, 23), (22, 27, 34)),
+]
 
 
 @dataclass(frozen=True)
@@ -57,18 +76,24 @@ class Screen:
         """Return the screen's font at a size."""
         return load_font(str((self._mono if mono else self._face).path), max(6, round(size)))
 
-    def text(self, at: tuple[float, float], text: str, size: float = 12, colour: Colour | None = None, mono: bool = False) -> None:
+    def text(
+        self, at: tuple[float, float], text: str, size: float = 12, colour: Colour | None = None, mono: bool = False
+    ) -> None:
         """Write one line."""
         self.draw.text(at, text, colour or self.look.text, self.face(size, mono))
 
-    def lines(self, box: Box, size: float = 11, colour: Colour | None = None, most: int = 99, mono: bool = False) -> float:
+    def lines(
+        self, box: Box, size: float = 11, colour: Colour | None = None, most: int = 99, mono: bool = False
+    ) -> float:
         """Fill a box with running text; return where it ends."""
         left, y, right, bottom = box
         path = str((self._mono if mono else self._face).path)
         while y + size * 1.4 < bottom and most > 0:
             width = (right - left) * (self.rng.uniform(0.85, 1) if most > 1 else self.rng.uniform(0.3, 0.9))
             if width > size * 3:
-                self.draw.bitmap((round(left), round(y)), line_of_text(self.rng, path, size, width), colour or self.look.text)
+                self.draw.bitmap(
+                    (round(left), round(y)), line_of_text(self.rng, path, size, width), colour or self.look.text
+                )
             y += size * 1.45
             most -= 1
         return y
@@ -121,7 +146,12 @@ class Screen:
         colour = self.rng.choice([self.look.panel, self.look.accent, (222, 222, 222)])
         self.panel((left, top, right, top + height), colour)
         light = sum(colour) > 380
-        self.text((left + (70 if manner == "circles" else 8), top + height / 2 - 8), title, 12, (40, 40, 40) if light else (240, 240, 240))
+        self.text(
+            (left + (70 if manner == "circles" else 8), top + height / 2 - 8),
+            title,
+            12,
+            (40, 40, 40) if light else (240, 240, 240),
+        )
         for i, dot in enumerate([(255, 95, 87), (254, 188, 46), (40, 200, 64)]):
             middle = top + height / 2
             if manner == "circles":

@@ -9,11 +9,64 @@ from pathlib import Path
 from tools.pocket.wordnet import read_nouns
 
 WORDNET = Path("/usr/share/wordnet")
-_FEW_WORDS = (
-    "time year people way day man thing woman life child world school state family student group country problem hand "
-    "part place case week company system program question work government number night point home water room mother "
-    "area money story fact month lot right study book eye job word business issue side kind head house service friend"
-).split()
+_FEW_WORDS = [
+    "time",
+    "year",
+    "people",
+    "way",
+    "day",
+    "man",
+    "thing",
+    "woman",
+    "life",
+    "child",
+    "world",
+    "school",
+    "state",
+    "family",
+    "student",
+    "group",
+    "country",
+    "problem",
+    "hand",
+    "part",
+    "place",
+    "case",
+    "week",
+    "company",
+    "system",
+    "program",
+    "question",
+    "work",
+    "government",
+    "number",
+    "night",
+    "point",
+    "home",
+    "water",
+    "room",
+    "mother",
+    "area",
+    "money",
+    "story",
+    "fact",
+    "month",
+    "lot",
+    "right",
+    "study",
+    "book",
+    "eye",
+    "job",
+    "word",
+    "business",
+    "issue",
+    "side",
+    "kind",
+    "head",
+    "house",
+    "service",
+    "friend",
+]
 _FEW_SENTENCES = (
     "The meeting starts at nine and ends before noon",
     "All goods remain our property until they are paid in full",
@@ -21,15 +74,78 @@ _FEW_SENTENCES = (
     "Results are given as the mean of three measurements",
     "Please read these instructions before you use the device",
 )
-FIRST_NAMES = (
-    "Anna Ben Carla David Elena Frank Grace Hugo Ines Jack Kira Liam Maria Noah Olga Paul Rosa Sam Tina Viktor".split()
-)
-LAST_NAMES = (
-    "Adams Baker Costa Diaz Evans Fischer Garcia Hansen Ivanov Jones Kim Lopez Meyer Novak Okafor Patel Rossi".split()
-)
+FIRST_NAMES = [
+    "Anna",
+    "Ben",
+    "Carla",
+    "David",
+    "Elena",
+    "Frank",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jack",
+    "Kira",
+    "Liam",
+    "Maria",
+    "Noah",
+    "Olga",
+    "Paul",
+    "Rosa",
+    "Sam",
+    "Tina",
+    "Viktor",
+]
+LAST_NAMES = [
+    "Adams",
+    "Baker",
+    "Costa",
+    "Diaz",
+    "Evans",
+    "Fischer",
+    "Garcia",
+    "Hansen",
+    "Ivanov",
+    "Jones",
+    "Kim",
+    "Lopez",
+    "Meyer",
+    "Novak",
+    "Okafor",
+    "Patel",
+    "Rossi",
+]
 STREETS = ("High Street", "Station Road", "Park Avenue", "Mill Lane", "Main Street", "Church Road", "Oak Drive")
-CITIES = "London Berlin Boston Madrid Oslo Chicago Dublin Vienna Toronto Sydney Lisbon Prague Denver Leeds".split()
-MONTHS = "January February March April May June July August September October November December".split()
+CITIES = [
+    "London",
+    "Berlin",
+    "Boston",
+    "Madrid",
+    "Oslo",
+    "Chicago",
+    "Dublin",
+    "Vienna",
+    "Toronto",
+    "Sydney",
+    "Lisbon",
+    "Prague",
+    "Denver",
+    "Leeds",
+]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 
 
 @cache
