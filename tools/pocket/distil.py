@@ -40,7 +40,7 @@ class DistilOptions:
 
 @dataclass(frozen=True)
 class Lessons:
-    """Tokens (T, L) int64 of all texts, wanted unit vectors (T, D), anchors (A, D), and how often texts are drawn (T,)."""
+    """Tokens (T, L) int64 of all texts, wanted unit vectors (T, D), anchors (A, D), and weights of drawing (T,)."""
 
     tokens: torch.Tensor
     wanted: torch.Tensor
@@ -106,7 +106,12 @@ def distil(tower: nn.Module, lessons: Lessons, options: DistilOptions, work: Pat
             optimizer.step()
             total += [distance.item(), divergence.item()]
             step += 1
-        state = {"tower": tower.state_dict(), "optimizer": optimizer.state_dict(), "options": repr(options), "step": step}
+        state = {
+            "tower": tower.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "options": repr(options),
+            "step": step,
+        }
         torch.save(state, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
         pace = (time.monotonic() - started) / (step - first)

@@ -57,7 +57,9 @@ class FeatureExtractor:
     def features(self, views: Iterator[Array]) -> Array:
         """Encode views (3, 260, 260): (N, 1280) float32."""
         found: dict[int, Array] = {}
-        self._queue.set_callback(lambda request, number: found.update({number: request.get_output_tensor(0).data.copy()}))
+        self._queue.set_callback(
+            lambda request, number: found.update({number: request.get_output_tensor(0).data.copy()})
+        )
         for number, batch in enumerate(_batches(views)):
             self._queue.start_async({0: batch}, number)
         self._queue.wait_all()
@@ -104,6 +106,7 @@ def archive_features(extractor: FeatureExtractor, folder: Path, name: str, view:
     """Features (N, 1280) float16 of one view of an archive's pictures, computed or read."""
     path = work / f"features-{name}-{view}.npy"
     if not path.exists():
+
         def one(item: tuple[str, Image.Image]) -> Array:
             if view == 0:
                 return plain_view(item[1])

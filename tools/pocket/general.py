@@ -50,7 +50,9 @@ class Concepts:
         return taken
 
 
-def read_concepts(classes: Classes, nouns: Nouns, ancestors: dict[int, dict[int, int]], left_out: Collection[str]) -> Concepts:
+def read_concepts(
+    classes: Classes, nouns: Nouns, ancestors: dict[int, dict[int, int]], left_out: Collection[str]
+) -> Concepts:
     """Collect general words from WordNet and ``general_words.txt``, and the 1000 class names.
 
     Parameters

@@ -117,7 +117,12 @@ def train_joint(model: Joint, material: Material, options: JointOptions, work: P
             print(step, np.round(sums / REPORT, 3), f"scale {model.log_scale.exp():.1f} {pace:.2f} s/step", flush=True)
             sums[:] = 0
         if step % 250 == 0 or step == options.steps:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "options": repr(options), "step": step}
+            state = {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "options": repr(options),
+                "step": step,
+            }
             torch.save(state, path.with_suffix(".part"))
             path.with_suffix(".part").replace(path)
 
@@ -190,12 +195,14 @@ def contrastive_pairs(
 
 
 def rendered_questions(material: Material, draw: random.Random, generator: torch.Generator) -> list[Exercise]:
-    """Rendered pictures with a list each: what another picture's list holds takes no part in its softmax."""
+    """Draw rendered pictures with a list each; labels of other pictures' lists take no part in a softmax."""
     if material.rendered is None:
         return []
     rows = draw.sample(range(len(material.rendered_facts)), QUESTIONS)
     asked = [draw.choice(material.rendered_facts[row]["questions"]) for row in rows]
-    columns = {label: column for column, label in enumerate(dict.fromkeys(label for labels, _ in asked for label in labels))}
+    columns = {
+        label: column for column, label in enumerate(dict.fromkeys(label for labels, _ in asked for label in labels))
+    }
     wanted = torch.full((len(rows), len(columns)), -1.0)
     for position, (labels, answer) in enumerate(asked):
         wanted[position, [columns[label] for label in labels]] = 0.0

@@ -40,7 +40,7 @@ class Teacher:
     personal: np.ndarray[tuple[int], np.dtype[np.bool_]]  # (C,), classes whose photographs may show a person
 
     def posterior(self, features: torch.Tensor) -> torch.Tensor:
-        """The classifier's probabilities: (B, C)."""
+        """Compute the classifier's probabilities: (B, C)."""
         return torch.softmax(features @ self.mover.rows.T + self.mover.bias, dim=1)
 
     def pictures(self, classes: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -49,7 +49,7 @@ class Teacher:
         return self.mover.move(self.base.draw(rows, generator), classes, generator)
 
     def general(self, book: Phrasebook, draw: random.Random, generator: torch.Generator) -> Exercise:
-        """A list of general words; pictures of each word's classes alike, some of none."""
+        """Draw a list of general words, and pictures of each word's classes alike, some of none."""
         chosen = self.concepts.draw_list(draw, list_sizes(draw, 1)[0])
         masks = self.concepts.masks[chosen]  # (L, C)
         person = draw.random() < 0.15
@@ -61,12 +61,16 @@ class Teacher:
             texts.append(book.word(draw.choice(("person", "people", "human", "man", "woman", "child")), draw))
             wanted = torch.cat([wanted, torch.zeros(GROUP, 1)], dim=1)
             none = 1.0 - self.posterior(features) @ torch.from_numpy(masks.any(axis=0)).float()  # (B,)
-            wanted = wanted + (none / len(texts) - none / len(chosen))[:, None] * torch.tensor([1.0] * len(chosen) + [0.0])
+            wanted = wanted + (none / len(texts) - none / len(chosen))[:, None] * torch.tensor(
+                [1.0] * len(chosen) + [0.0]
+            )
             wanted[:, -1] = none / len(texts)
             wanted = wanted.clamp(min=0.0)
         return Exercise(features, texts, wanted)
 
-    def _class_for(self, masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]], person: bool, draw: random.Random) -> int:
+    def _class_for(
+        self, masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]], person: bool, draw: random.Random
+    ) -> int:
         for _ in range(8):
             mask = draw.choice(list(masks)) if draw.random() > 0.12 else np.ones(masks.shape[1], dtype=bool)
             chosen = int(draw.choice(np.flatnonzero(mask).tolist()))
@@ -74,7 +78,9 @@ class Teacher:
                 break
         return chosen
 
-    def class_names(self, book: Phrasebook, draw: random.Random, generator: torch.Generator, size: int, names: int) -> Exercise:
+    def class_names(
+        self, book: Phrasebook, draw: random.Random, generator: torch.Generator, size: int, names: int
+    ) -> Exercise:
         """Class names among ``names`` others, as sure as the classifier is."""
         columns = sorted(draw.sample(range(len(self.names)), names))
         classes = torch.tensor(draw.choices(columns, k=size))
@@ -87,7 +93,7 @@ class Teacher:
 def labelled_exercise(
     source: LabelledSet, teacher: Teacher, book: Phrasebook, draw: random.Random, generator: torch.Generator
 ) -> Exercise:
-    """Some of a set's labels, or general words for them, at times with words of quite other things."""
+    """Draw some of a set's labels, or general words for them, at times with words of quite other things."""
     if draw.random() < 0.6:
         most = min(60, len(source.labels))
         size = draw.choice((min(most, 4), min(most, 8), min(most, 20), most))
@@ -108,7 +114,12 @@ def labelled_exercise(
 
 
 def _with_foreign(
-    texts: list[int], features: torch.Tensor, wanted: torch.Tensor, teacher: Teacher, book: Phrasebook, draw: random.Random
+    texts: list[int],
+    features: torch.Tensor,
+    wanted: torch.Tensor,
+    teacher: Teacher,
+    book: Phrasebook,
+    draw: random.Random,
 ) -> tuple[list[int], torch.Tensor, torch.Tensor]:
     """Add words of ImageNet's that the classifier does not see in these pictures."""
     chosen = teacher.concepts.draw_list(draw, draw.choice((1, 2, 3, 5)))

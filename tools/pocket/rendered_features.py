@@ -1,6 +1,6 @@
 """Render pictures for training, and save their features with captions and questions.
 
-    python -m tools.pocket.rendered_features --work tools/pocket/work --count 400
+python -m tools.pocket.rendered_features --work tools/pocket/work --count 400
 """
 
 from __future__ import annotations

@@ -17,10 +17,21 @@ from tools.pocket.general import Concepts
 
 BoolArray = npt.NDArray[np.bool_]
 SET_WORDS = Path(__file__).parent / "set_words.txt"
-PERSON = frozenset("man woman men women boy girl boys girls child children person people kid kids guy lady baby player players crowd".split())
+PERSON = frozenset(
+    (
+        "man", "woman", "men", "women", "boy", "girl", "boys", "girls", "child", "children", "person", "people", "human",
+        "kid", "kids", "guy", "lady", "baby", "player", "players", "crowd",
+    )
+)  # fmt: skip
 PERSON_WORDS = ("person", "people", "human", "human being", "someone", "man or woman")
 COMMON = 20  # pictures that must show a word of captions, so that it is used as a label
-STOP = frozenset("front back side top is are in on two three one group number couple while air day face line way part his her their top area other piece something day look have be".split())
+STOP = frozenset(
+    (
+        "front", "back", "side", "top", "is", "are", "in", "on", "two", "three", "one", "group", "number", "couple", "while",
+        "air", "day", "face", "line", "way", "part", "his", "her", "their", "area", "other", "piece", "something", "look",
+        "have", "be",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ def view_features(work: Path, name: str, rows: Sequence[int]) -> Pictures:
 
 
 def labelled_set(data: Path, work: Path, name: str) -> LabelledSet:
-    """The training part of a labelled set."""
+    """Read the training part of a labelled set."""
     pictures = splits.read_set(data, name)
     rows = [row for row, picture in enumerate(pictures.pictures) if picture.part == "train"]
     labels = tuple(sorted({pictures.pictures[row].label for row in rows}))
@@ -91,7 +102,7 @@ def set_concepts(name: str, labels: tuple[str, ...]) -> Concepts:
 
 
 def captioned_set(data: Path, work: Path, name: str, nouns: frozenset[str]) -> TaggedSet:
-    """The training part of the captioned photographs; a word in two of five captions is taken as shown."""
+    """Read the training part of the captioned photographs; a word in two of five captions is taken as shown."""
     pictures = splits.read_set(data, name)
     rows = [row for row, picture in enumerate(pictures.pictures) if picture.part == "train"]
     texts = tuple(pictures.pictures[row].texts for row in rows)
@@ -114,7 +125,7 @@ def captioned_set(data: Path, work: Path, name: str, nouns: frozenset[str]) -> T
 
 
 def drawn_set(data: Path, work: Path, name: str) -> TaggedSet:
-    """The training part of clip art or emoji: titles as texts, words of titles and keywords as tags."""
+    """Read the training part of clip art or emoji: titles as texts, words of titles and keywords as tags."""
     pictures = splits.read_set(data, name)
     rows = [row for row, picture in enumerate(pictures.pictures) if picture.part == "train"]
     found = [splits.drawn_words(pictures.pictures[row]) for row in rows]
@@ -126,7 +137,7 @@ def drawn_set(data: Path, work: Path, name: str) -> TaggedSet:
 
 
 def rendered_set(work: Path) -> tuple[Pictures, list[dict[str, list[str]]]]:
-    """Rendered pictures: features, and for each its captions and questions (labels, answer first)."""
+    """Read rendered pictures: features, and for each its captions and questions (labels, answer first)."""
     facts = json.loads((work / "rendered.json").read_text(encoding="utf-8"))
     return Pictures(torch.from_numpy(np.load(work / "rendered.npy")[None])), facts
 

@@ -43,7 +43,9 @@ def gather(data: Path, work: Path, wordnet: Path) -> Material:
     people = read_everyday(classes, nouns, classes_below(classes, ancestors))
     below = classes_below(classes, ancestors)
     clothing = next(below[offset] for offset in nouns.senses["clothing"] if offset in below)
-    personal = np.logical_or.reduce([*(people[word] for word in ("person", "man", "woman", "child", "baby", "crowd")), clothing])
+    personal = np.logical_or.reduce(
+        [*(people[word] for word in ("person", "man", "woman", "child", "baby", "crowd")), clothing]
+    )
     words = [
         *concepts.words,
         *(word for source in labelled for word in source.words.words),

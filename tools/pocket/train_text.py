@@ -1,6 +1,6 @@
 """Teach the text encoder what the trained head's adapter says, and write the model folder.
 
-    python -m tools.pocket.train_text --out src/clipcli/pocket
+python -m tools.pocket.train_text --out src/clipcli/pocket
 """
 
 from __future__ import annotations
@@ -51,7 +51,12 @@ def lessons_of(material: Material, model: Joint) -> Lessons:
         _spread(weights, [row for word in words for row in book.phrases_of(word)], share)
     _spread(weights, book.caption_rows, SHARES["captions"])
     _spread(weights, range(len(weights)), SHARES["rest"])
-    anchors = [*book.bare(material.teacher.names), *book.bare(general[:300]), *book.bare(sets), *book.caption_rows[::60]]
+    anchors = [
+        *book.bare(material.teacher.names),
+        *book.bare(general[:300]),
+        *book.bare(sets),
+        *book.caption_rows[::60],
+    ]
     tokens = tokenizer()(list(book.texts))
     return Lessons(tokens, wanted, wanted[torch.tensor(anchors)], weights / weights.sum())
 
@@ -61,7 +66,7 @@ def _spread(weights: np.ndarray[Any, np.dtype[np.float64]], rows: Sequence[int],
 
 
 def start_tower(words: Path) -> torch.nn.Module:
-    """The transformer that knows words, with room for the new joint space."""
+    """Build the transformer that knows words, with room for the new joint space."""
     tower: Any = build_text_tower(WIDTH)
     known = {n.removeprefix("text."): t.float() for n, t in load_file(words).items() if n.startswith("text.")}
     del known["text_projection"]
