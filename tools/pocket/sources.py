@@ -19,17 +19,17 @@ BoolArray = npt.NDArray[np.bool_]
 SET_WORDS = Path(__file__).parent / "set_words.txt"
 PERSON = frozenset(
     (
-        "man", "woman", "men", "women", "boy", "girl", "boys", "girls", "child", "children", "person", "people", "human",
-        "kid", "kids", "guy", "lady", "baby", "player", "players", "crowd",
+        "man", "woman", "men", "women", "boy", "girl", "boys", "girls", "child", "children", "person", "people",
+        "human", "kid", "kids", "guy", "lady", "baby", "player", "players", "crowd",
     )
 )  # fmt: skip
 PERSON_WORDS = ("person", "people", "human", "human being", "someone", "man or woman")
 COMMON = 20  # pictures that must show a word of captions, so that it is used as a label
 STOP = frozenset(
     (
-        "front", "back", "side", "top", "is", "are", "in", "on", "two", "three", "one", "group", "number", "couple", "while",
-        "air", "day", "face", "line", "way", "part", "his", "her", "their", "area", "other", "piece", "something", "look",
-        "have", "be",
+        "front", "back", "side", "top", "is", "are", "in", "on", "two", "three", "one", "group", "number", "couple",
+        "while", "air", "day", "face", "line", "way", "part", "his", "her", "their", "area", "other", "piece",
+        "something", "look", "have", "be",
     )
 )  # fmt: skip
 
