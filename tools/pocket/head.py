@@ -13,6 +13,7 @@ from torch.nn import functional
 
 WIDTH = 752  # of the joint space
 HIDDEN = 2 * WIDTH  # open_clip's ratio for ``timm_proj: mlp``
+DROPOUT = 0.3  # of the free units in training: few pictures teach them
 SLOPE, SHIFT = 0.5, -2.5  # of a class's logit before the GELU: only likely classes come through
 
 
@@ -45,11 +46,21 @@ class Head(nn.Module):
         with torch.no_grad():
             self.out.weight[:, : len(names)] = names.T
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Map features (B, F) to (B, D)."""
+    def forward(self, features: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
+        """Map features (B, F) to (B, D).
+
+        Parameters
+        ----------
+        others : (B, F) float32
+            What the free units see instead. Where ``features`` were moved towards a class, they lie off the real ones
+            in ways that a free unit would learn by heart; with an unrelated picture there, only the classes' units can
+            tell the class.
+        """
         logits = functional.linear(features, self.rows, self.bias)  # (B, C)
-        hidden = torch.cat([SLOPE * logits + SHIFT, self.free(features)], dim=1)  # (B, H)
-        out: torch.Tensor = self.out(functional.gelu(hidden))
+        classes = functional.gelu(SLOPE * logits + SHIFT)
+        free = functional.gelu(self.free(features if others is None else others))
+        free = functional.dropout(free, DROPOUT, self.training)
+        out: torch.Tensor = self.out(torch.cat([classes, free], dim=1))  # (B, H) -> (B, D)
         return out
 
     def layers(self) -> dict[str, torch.Tensor]:

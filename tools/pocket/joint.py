@@ -27,8 +27,8 @@ CAPTIONS, DRAWINGS, RENDERED = 288, 64, 64  # pictures of a contrastive batch
 QUESTIONS = 96  # rendered pictures with a list each
 NAMES_BATCH, NAMES_LIST = 256, 320
 GENERAL_LISTS = 6
-TEXT_NOISE = 0.02  # on MiniLM's unit vectors, for each coordinate
-FEATURE_NOISE = 0.05  # of a feature's deviation
+TEXT_NOISE = 0.03  # on MiniLM's unit vectors, for each coordinate
+FEATURE_NOISE = 0.25  # of a feature's deviation
 REPORT = 50
 
 
@@ -79,9 +79,9 @@ class Joint(nn.Module):
         self.head, self.adapter = head, Adapter()
         self.log_scale = nn.Parameter(torch.tensor(SCALE_START).log())
 
-    def images(self, features: torch.Tensor) -> torch.Tensor:
+    def images(self, features: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
         """Features (B, F) to unit vectors (B, D)."""
-        return functional.normalize(self.head(features), dim=1)
+        return functional.normalize(self.head(features, others), dim=1)
 
     def texts(self, vectors: torch.Tensor) -> torch.Tensor:
         """MiniLM's vectors (B, 384) to unit vectors (B, D)."""
@@ -91,7 +91,7 @@ class Joint(nn.Module):
 def train_joint(model: Joint, material: Material, options: JointOptions, work: Path) -> None:
     """Train in place; a checkpoint every few minutes is used by a run with the same options."""
     head_rate, others = list(model.head.parameters()), [*model.adapter.parameters(), model.log_scale]
-    optimizer = torch.optim.AdamW([{"params": head_rate}, {"params": others}], lr=options.rate, weight_decay=0.02)
+    optimizer = torch.optim.AdamW([{"params": head_rate}, {"params": others}], lr=options.rate, weight_decay=0.1)
     path, step = work / "joint.pt", 0
     if path.exists():
         state = torch.load(path, weights_only=True)
@@ -141,7 +141,9 @@ def step_losses(
     groups[3].extend(rendered_questions(material, draw, generator))
     features, texts = contrastive_pairs(material, draw, generator)
     every = [exercise for group in groups for exercise in group]
-    images = model.images(_noisy(torch.cat([features, *(exercise.features for exercise in every)]), generator))
+    seen = torch.cat([features, *(exercise.features for exercise in every)])
+    free = torch.cat([features, *(e.features if e.others is None else e.others for e in every)])
+    images = model.images(_noisy(seen, generator), _noisy(free, generator))
     rows = torch.tensor([*texts, *(row for exercise in every for row in exercise.texts)])
     unique, inverse = torch.unique(rows, return_inverse=True)
     vectors = book.vectors[unique]

@@ -27,6 +27,7 @@ class Exercise:
     features: torch.Tensor
     texts: list[int]
     wanted: torch.Tensor
+    others: torch.Tensor | None = None  # what the head's free units see of pictures that were moved towards a class
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Teacher:
         rows = torch.randint(self.base.features.shape[1], (len(classes),), generator=generator)
         return self.mover.move(self.base.draw(rows, generator), classes, generator)
 
+    def unrelated(self, how_many: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw features (B, F) of any real pictures."""
+        rows = torch.randint(self.base.features.shape[1], (how_many,), generator=generator)
+        return self.base.draw(rows, generator)
+
     def general(self, book: Phrasebook, draw: random.Random, generator: torch.Generator) -> Exercise:
         """Draw a list of general words, and pictures of each word's classes alike, some of none."""
         chosen = self.concepts.draw_list(draw, list_sizes(draw, 1)[0])
@@ -66,7 +72,7 @@ class Teacher:
             )
             wanted[:, -1] = none / len(texts)
             wanted = wanted.clamp(min=0.0)
-        return Exercise(features, texts, wanted)
+        return Exercise(features, texts, wanted, self.unrelated(GROUP, generator))
 
     def _class_for(
         self, masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]], person: bool, draw: random.Random
@@ -87,7 +93,8 @@ class Teacher:
         features = self.pictures(classes, generator)
         part = self.posterior(features)[:, columns]
         wanted = part + (1.0 - part.sum(dim=1, keepdim=True)) / names
-        return Exercise(features, book.words([self.names[column] for column in columns], draw), wanted)
+        texts = book.words([self.names[column] for column in columns], draw)
+        return Exercise(features, texts, wanted, self.unrelated(size, generator))
 
 
 def labelled_exercise(
