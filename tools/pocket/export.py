@@ -9,20 +9,20 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from tools.pocket.image_tower import IMAGE_MEAN, IMAGE_SIZE, IMAGE_STD, TRUNK, Projection
-from tools.pocket.space import DIMENSIONS
+from tools.pocket.head import WIDTH
+from tools.pocket.image_tower import IMAGE_MEAN, IMAGE_SIZE, IMAGE_STD, TRUNK
 from tools.pocket.text_tower import TEXT_CONFIG
 from torch import nn
 
 CONFIG: dict[str, Any] = {
     "model_cfg": {
-        "embed_dim": DIMENSIONS,
+        "embed_dim": WIDTH,
         "custom_text": True,
         "vision_cfg": {
             "timm_model_name": TRUNK,
             "timm_model_pretrained": False,
             "timm_pool": "avg",
-            "timm_proj": "linear",
+            "timm_proj": "mlp",
             "timm_proj_bias": True,
             "image_size": IMAGE_SIZE,
         },
@@ -37,7 +37,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def export_model(folder: Path, trunk: nn.Module, projection: Projection, text: nn.Module, scale: float) -> None:
+def export_model(folder: Path, trunk: nn.Module, head: dict[str, torch.Tensor], text: nn.Module, scale: float) -> None:
     """Write ``open_clip_config.json`` and ``open_clip_model.safetensors``, each in one step."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
@@ -45,8 +45,7 @@ def export_model(folder: Path, trunk: nn.Module, projection: Projection, text: n
         for name, tensor in trunk.state_dict().items()
         if not name.startswith("classifier.")
     }
-    tensors["visual.head.proj.weight"] = torch.from_numpy(projection.weight)
-    tensors["visual.head.proj.bias"] = torch.from_numpy(projection.bias)
+    tensors |= {f"visual.head.mlp.{name}": tensor for name, tensor in head.items()}
     tensors |= {f"text.{name}": tensor for name, tensor in text.state_dict().items()}
     half = {name: t.half().contiguous() if t.is_floating_point() else t for name, t in tensors.items()}
     half["logit_scale"] = torch.tensor(math.log(scale))

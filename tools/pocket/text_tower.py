@@ -25,10 +25,10 @@ TEXT_CONFIG: dict[str, Any] = {
 EMBEDDING_DEVIATION = 0.05
 
 
-def build_text_tower() -> nn.Module:
+def build_text_tower(dimensions: int = DIMENSIONS) -> nn.Module:
     """Build the transformer with open_clip's own initial values."""
     open_clip = import_open_clip()
-    tower: nn.Module = open_clip.transformer.TextTransformer(output_dim=DIMENSIONS, **TEXT_CONFIG)
+    tower: nn.Module = open_clip.transformer.TextTransformer(output_dim=dimensions, **TEXT_CONFIG)
     return tower
 
 

@@ -1,161 +1,42 @@
-"""Train the text side of ``pocket`` and write the model folder.
+"""Make ``pocket`` from the training pictures: every step in order, each skipped where its result is there.
 
-    python -m tools.pocket.train --out src/clipcli/pocket
+    python -m tools.pocket.train --train ../shared/train --out src/clipcli/pocket
 
-Run it from the repository's root with ``src`` on the path (an editable install does that). It keeps a
-checkpoint in the work folder and goes on from there when it is started again with the same options.
+1. ``words``: a text encoder that knows words (no pictures)
+2. ``features``: the locked image network's features of all training pictures
+3. ``rendered_features``: the same of pictures that are rendered for training
+4. ``train_head``: the head and an adapter of MiniLM, on captions and label lists
+5. ``train_text``: the text encoder learns the adapter's vectors; the model folder is written
+
+Every step may be interrupted; the same command continues where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from tools.pocket import image_tower, space
-from tools.pocket.batches import POOL, Batches
-from tools.pocket.export import export_model
-from tools.pocket.lexicon import build_lexicon
-from tools.pocket.text_tower import build_text_tower, short_context, start_from_minilm, tokenizer
-from torch import nn
-from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
-
-CLASS_SCALE = 25.0  # sharpness of the class distributions that teacher and student are compared by
-COSINE_SHARE = 5.0
-WARM_UP = 150
-FAST_BFLOAT16 = bool(torch.cpu.get_capabilities().get("amx_bf16"))
-LOGIT_SCALE = 36.0  # calibrated with ``python -m tools.pocket.evaluate``
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a run is made of; a checkpoint is only used by a run with the same options."""
-
-    steps: int
-    batch: int
-    rate: float
-    seed: int
-    held_out: tuple[str, ...] = ()
-
-
-def train_text(tower: nn.Module, batches: Batches, leaves: torch.Tensor, options: Options, work: Path) -> None:
-    """Train ``tower`` in place, checkpointing after every pool of batches.
-
-    Parameters
-    ----------
-    leaves : (C, D) float32, unit vectors of the classes
-    """
-    optimizer = torch.optim.AdamW(tower.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    step = _resume(work / "checkpoint.pt", tower, optimizer, options)
-    started, first = time.monotonic(), step
-    while step < options.steps:
-        total = 0.0
-        for tokens, wanted in batches.pool(options.seed + 1_000_003 * step):
-            optimizer.param_groups[0]["lr"] = learning_rate(step, options)
-            loss = text_loss(tower, tokens, wanted, leaves)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
-            optimizer.step()
-            total += loss.item()
-            step += 1
-        _save(work / "checkpoint.pt", tower, optimizer, options, step)
-        pace = (time.monotonic() - started) / (step - first)
-        print(f"step {step}/{options.steps}  loss {total / POOL:.4f}  {pace:.2f} s/step", flush=True)
-
-
-def text_loss(tower: nn.Module, tokens: torch.Tensor, wanted: torch.Tensor, leaves: torch.Tensor) -> torch.Tensor:
-    """Cosine distance to the wanted vectors, and divergence from their distribution over the classes.
-
-    Parameters
-    ----------
-    tokens : (B, L) int64
-    wanted : (B, D) float32 of unit length
-    leaves : (C, D) float32
-    """
-    # The fused attention kernel is the slower one for a dozen tokens; bfloat16 helps where the CPU has it.
-    with (
-        short_context(tower, tokens.shape[1]),
-        sdpa_kernel(SDPBackend.MATH),
-        torch.autocast("cpu", torch.bfloat16, enabled=FAST_BFLOAT16),
-    ):
-        features = tower(tokens)  # (B, D)
-    found = functional.normalize(features.float(), dim=1)
-    distance = 1.0 - (found * wanted).sum(dim=1).mean()
-    target = functional.softmax(CLASS_SCALE * wanted @ leaves.T, dim=1)  # (B, C)
-    given = functional.log_softmax(CLASS_SCALE * found @ leaves.T, dim=1)  # (B, C)
-    return COSINE_SHARE * distance + functional.kl_div(given, target, reduction="batchmean")
-
-
-def learning_rate(step: int, options: Options) -> float:
-    """Linear warm-up, then a cosine down to nothing."""
-    if step < WARM_UP:
-        return options.rate * (step + 1) / WARM_UP
-    done = min(1.0, (step - WARM_UP) / max(1, options.steps - WARM_UP))
-    return options.rate * 0.5 * (1.0 + math.cos(math.pi * done))
-
-
-def _resume(path: Path, tower: nn.Module, optimizer: torch.optim.Optimizer, options: Options) -> int:
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    if state["options"] != repr(options):
-        return 0
-    tower.load_state_dict(state["tower"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
-
-
-def _save(path: Path, tower: nn.Module, optimizer: torch.optim.Optimizer, options: Options, step: int) -> None:
-    state = {
-        "tower": tower.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "options": repr(options),
-        "step": step,
-    }
-    unfinished = path.with_suffix(".part")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
-
-
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the weights and the configuration")
-    parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="WordNet 3.0's database files")
-    parser.add_argument("--work", type=Path, default=Path("tools/pocket/work"), help="checkpoint and cached embeddings")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=512)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--held-out", type=Path, help="a file of words, one a line, to leave out (for checks)")
-    return parser.parse_args(arguments)
+from tools.pocket import features, rendered_features, train_head, train_text, words
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train and export."""
-    given = parse_arguments(arguments)
-    torch.set_num_threads(given.threads)
-    given.work.mkdir(parents=True, exist_ok=True)
-    held_out = tuple(given.held_out.read_text().splitlines()) if given.held_out else ()
-    options = Options(given.steps, given.batch, given.rate, given.seed, held_out)
-    torch.manual_seed(options.seed)
-    trunk = image_tower.load_trunk()
-    directions = image_tower.class_directions(trunk)
-    projection = space.joint_projection(directions, image_tower.mean_feature(trunk))
-    leaves = space.class_vectors(directions, projection)
-    lexicon = build_lexicon(given.wordnet, given.work, leaves, seed=options.seed, held_out=held_out)
-    tower = build_text_tower()
-    start_from_minilm(tower, given.work)
-    batches = Batches(lexicon, tokenizer(), options.batch)
-    train_text(tower, batches, torch.from_numpy(leaves), options, given.work)
-    export_model(given.out, trunk, projection, tower, LOGIT_SCALE)
+    """Run all steps."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the weights and the configuration")
+    parser.add_argument("--train", type=Path, default=Path("../shared/train"), help="folder of archives of pictures")
+    parser.add_argument("--work", type=Path, default=Path("tools/pocket/work"), help="results of the single steps")
+    parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="WordNet 3.0's database files")
+    given = parser.parse_args(arguments)
+    work, pictures = ["--work", str(given.work)], ["--train", str(given.train)]
+    nouns = ["--wordnet", str(given.wordnet)]
+    if not (given.work / "words.safetensors").exists():
+        words.main([*work, *nouns])
+    features.main([*pictures, *work, "--views", "2"])
+    if not (given.work / "rendered.json").exists():
+        rendered_features.main([*pictures, *work])
+    train_head.main([*pictures, *work, *nouns])
+    train_text.main([*pictures, *work, *nouns, "--out", str(given.out)])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,58 @@
+"""Every text that training shows, as MiniLM sees it: words with several phrases each, and captions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tools.pocket.phrases import phrase, with_article
+from tools.pocket.sentences import embed_sentences
+
+PHRASES = 2  # drawn at random for each word, beside the bare word and the usual prompt
+
+
+class Phrasebook:
+    """Phrases for words and their MiniLM embeddings (T, 384) float32; captions stand for themselves."""
+
+    def __init__(self, words: Iterable[str], captions: Iterable[str], work: Path) -> None:
+        self._rows: dict[str, list[int]] = {}
+        texts: dict[str, int] = {}
+        for word in sorted(set(words)):
+            draw = random.Random(word)
+            variants = (word, f"a photo of {with_article(word)}", *(phrase(word, draw) for _ in range(PHRASES)))
+            self._rows[word] = [texts.setdefault(text, len(texts)) for text in variants]
+        whole = sorted(set(captions))
+        self._captions = {text: len(texts) + row for row, text in enumerate(whole)}
+        self.texts = (*texts, *whole)
+        vectors = [embed_sentences(part, work) for part in (list(texts), whole) if part]
+        self.vectors = torch.from_numpy(np.concatenate(vectors))
+
+    def word(self, word: str, draw: random.Random) -> int:
+        """Row of one of a word's phrases: bare in 4 of 10, the usual prompt in 3."""
+        chance = draw.random()
+        rows = self._rows[word]
+        return rows[0] if chance < 0.4 else rows[1] if chance < 0.7 else draw.choice(rows[2:])
+
+    def words(self, words: Sequence[str], draw: random.Random) -> list[int]:
+        """Rows for a list of labels."""
+        return [self.word(word, draw) for word in words]
+
+    def bare(self, words: Sequence[str]) -> list[int]:
+        """Rows of the bare words."""
+        return [self._rows[word][0] for word in words]
+
+    def phrases_of(self, word: str) -> list[int]:
+        """Rows of all of a word's phrases."""
+        return self._rows[word]
+
+    @property
+    def caption_rows(self) -> list[int]:
+        """Rows of all captions."""
+        return list(self._captions.values())
+
+    def caption(self, text: str) -> int:
+        """Row of a caption."""
+        return self._captions[text]
