@@ -331,7 +331,7 @@ def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path, photos: dict[str, Path]) -> None:
-    with start(tmp_path, "classify", *[photos["cat"]] * 60, "-l", "cat", *POCKET, "--batch-size", 1) as process:
+    with start(tmp_path, "classify", *[photos["cat"]] * 60, "-l", "cat", "-l", "dog", *POCKET, "--batch-size", 1) as process:
         assert process.stdout and process.stderr
         process.stdout.readline()
         process.stdout.close()
@@ -340,7 +340,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path, photos: dict[str
 
 
 def test_an_interrupted_run_exits_130_and_says_so_in_one_line(tmp_path: Path, photos: dict[str, Path]) -> None:
-    with start(tmp_path, "classify", *[photos["cat"]] * 2000, "-l", "cat", *POCKET, "--batch-size", 1) as process:
+    with start(tmp_path, "classify", *[photos["cat"]] * 2000, "-l", "cat", "-l", "dog", *POCKET, "--batch-size", 1) as process:
         assert process.stdout
         lines = [process.stdout.readline() for _ in range(2)]
         process.send_signal(signal.SIGINT)
@@ -351,7 +351,7 @@ def test_an_interrupted_run_exits_130_and_says_so_in_one_line(tmp_path: Path, ph
 
 def test_an_interrupted_run_leaves_an_output_file_as_it_was(tmp_path: Path, photos: dict[str, Path]) -> None:
     (tmp_path / "results.csv").write_text("from before\n")
-    arguments = ("classify", *[photos["cat"]] * 2000, "-l", "cat", *POCKET, "-v", "-o", "results.csv")
+    arguments = ("classify", *[photos["cat"]] * 2000, "-l", "cat", "-l", "dog", *POCKET, "-v", "-o", "results.csv")
     with start(tmp_path, *arguments) as process:
         assert process.stderr
         process.stderr.readline()
