@@ -84,7 +84,7 @@ def _damaged() -> dict[str, tuple[bytes, str]]:
         "no-tags.tif": (b"II*\0" + struct.pack("<I", 0xFFFFFFF0), "unreadable"),
         "negative.bmp": (bmp[:18] + struct.pack("<ii", -64, -48) + bmp[26:], "too_large"),
         "absurd.bmp": (bmp[:18] + struct.pack("<ii", 2**31 - 1, 2**31 - 1) + bmp[26:], "too_large"),
-        "none.ico": (b"\0\0\1\0\0\0", "unreadable"),
+        "none.ico": (b"\0\0\1\0\0\0", "not_an_image"),
     }
 
 

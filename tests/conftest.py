@@ -24,6 +24,8 @@ def pytest_configure() -> None:
     os.environ["PYTHONWARNINGS"] = "ignore::UserWarning"
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's background; our children would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # as nohup leaves it
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
     settings.load_profile("untimed")
 

@@ -213,7 +213,7 @@ def test_a_fault_that_is_no_lack_of_memory_is_not_tried_again(
 ) -> None:
     _, network, cramped = encoders
     network.fault = RuntimeError("out of order")
-    with pytest.raises(RuntimeError, match="out of order"):
+    with pytest.raises(ModelError, match="out of order"):
         cramped.encode(random_images(2))
     assert network.sizes == [2]
 

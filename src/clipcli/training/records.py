@@ -63,7 +63,8 @@ def _numbers(value: Any) -> bool:
 
 
 _REQUEST: dict[str, Check] = {
-    "pairs": _maybe_texts, "templates": _maybe_texts, "prompts": _maybe_texts,
+    **dict.fromkeys(("pairs", "templates", "prompts", "exclude"), _maybe_texts),
+    "include_hidden": lambda value: value is None or _flag(value),
     **dict.fromkeys(("model", "pretrained", "from_scratch", "validation", "labels"), _maybe_text),
 }  # fmt: skip
 _CHOSEN: dict[str, Check] = {
