@@ -6,6 +6,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 __all__ = ["Damage", "damage_bytes", "damage_image"]
 
@@ -111,11 +112,16 @@ def _png(data: bytes, rng: random.Random) -> bytes:
     return data[:8] + b"".join(written)
 
 
+@cache
+def _many_zeros() -> bytes:
+    return zlib.compress(bytes(30_000_000))
+
+
 def _odd_chunk(rng: random.Random) -> bytes:
     kind = rng.choice(
         (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"tRNS", b"PLTE", b"acTL", b"fcTL", b"gAMA", b"xxXx")
     )
-    many = zlib.compress(bytes(30_000_000))
+    many = _many_zeros()
     content = rng.choice((b"", rng.randbytes(40), b"k\0\0" + many, b"k\0\0\0\0\0" + many, b"\xff" * 900))
     return kind + content
 

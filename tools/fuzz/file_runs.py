@@ -75,7 +75,7 @@ def _prepare(kind: FileKind, template: Path, case: Path, child: Child) -> None:
         source = template / name
         if source.is_dir():
             shutil.copytree(source, case / name, symlinks=True)
-        else:
+        elif source.is_file() or not kind.before:  # else what is damaged is made here
             shutil.copy2(source, case / name)
     for line in kind.before:
         child.run(case, line.split())

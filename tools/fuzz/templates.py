@@ -158,7 +158,7 @@ def _interrupted_results(folder: Path) -> None:
 
 def _interrupted_training(folder: Path) -> None:
     """Stop a training after its first steps."""
-    command = "train pairs.csv -o stopped --from-scratch model --epochs 3 --batch-size 2 --workers 0 --save-every 1 -q"
+    command = "train pairs.csv -o stopped --from-scratch model --epochs 12 --patience 0 --batch-size 2 --workers 0 -q"
     process = subprocess.Popen([sys.executable, "-m", "clipcli", *command.split()], cwd=folder, env=environment(folder))
     metrics = folder / "stopped" / "training" / "metrics.jsonl"
     while process.poll() is None and not (metrics.is_file() and metrics.read_bytes().count(b"\n") > 1):

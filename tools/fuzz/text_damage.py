@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from typing import Any
@@ -108,7 +109,7 @@ def _changed(document: Any, rng: random.Random) -> Any:
     for _ in range(rng.choice((1, 1, 2, 5))):
         places = list(_places(document))
         if not places:
-            return rng.choice(_HOSTILE_VALUES)
+            return copy.deepcopy(rng.choice(_HOSTILE_VALUES))
         holder, key = rng.choice(places)
         way = rng.choice(("value", "value", "value", "text", "drop", "rename", "number", "nest"))
         value = holder[key]
@@ -119,9 +120,9 @@ def _changed(document: Any, rng: random.Random) -> Any:
         elif way == "number" and isinstance(value, int | float):
             holder[key] = rng.choice((value + 1, -value, value * 1000, value / 7, str(value)))
         elif way == "nest":
-            holder[key] = rng.choice(([value], {"a": value}, [value] * 30))
+            holder[key] = copy.deepcopy(rng.choice(([value], {"a": value}, [value, value])))
         else:
-            holder[key] = rng.choice(HOSTILE_TEXTS if way == "text" else _HOSTILE_VALUES)
+            holder[key] = copy.deepcopy(rng.choice(HOSTILE_TEXTS if way == "text" else _HOSTILE_VALUES))
     return document
 
 
