@@ -33,10 +33,18 @@ class Answer:
 
 
 class Child:
-    """Runs command lines in a process, and in a new one after a crash or a hang."""
+    """Runs command lines in a process, and in a new one after a crash or a hang.
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
+    Parameters
+    ----------
+    log
+        What the process writes besides its answers; its folder is the process's own.
+    tracer
+        A command that starts the process and watches it, such as ``strace`` with its options.
+    """
+
+    def __init__(self, log: Path, tracer: Sequence[str] = ()) -> None:
+        self._log, self._tracer = log, list(tracer)
         self._process: subprocess.Popen[str] | None = None
 
     def run(
@@ -64,7 +72,7 @@ class Child:
         paths = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tools.fuzz.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                [*self._tracer, sys.executable, "-m", "tools.fuzz.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                 text=True, encoding="utf-8", cwd=self._log.parent,
                 env=environment(self._log.parent) | {"PYTHONPATH": paths},
             )  # fmt: skip

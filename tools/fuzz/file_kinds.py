@@ -77,7 +77,7 @@ def _results() -> list[FileKind]:
         uses = (
             f"sort {name} --into sorted --dry-run", f"sort {name} --into sorted --link", "sort --undo sorted",
             f"report {name} -o page.html", f"evaluate {name} --truth truth.csv",
-            f"classify photos {ANSWER} --resume -o {name}",
+            *(() if form == "json" else (f"classify photos {ANSWER} --resume -o {name}",)),
         )  # fmt: skip
         kinds.append(FileKind(name, name, how, uses, ("truth.csv", f"{name}.run.json")))
     again = f"classify photos {ANSWER} --resume -o "

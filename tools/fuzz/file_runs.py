@@ -10,7 +10,16 @@ from pathlib import Path
 
 from tools.fuzz.child import Answer, Child
 from tools.fuzz.file_kinds import FileKind
-from tools.fuzz.limits import MEMORY_MIB, SECONDS, START_SECONDS, Finding, complaints, make_victim, snapshot
+from tools.fuzz.limits import (
+    MEMORY_MIB,
+    SECONDS,
+    START_SECONDS,
+    Finding,
+    complaints,
+    environment,
+    make_victim,
+    snapshot,
+)
 
 __all__ = ["FileRun", "fuzz_files"]
 
@@ -52,6 +61,7 @@ def fuzz_files(
         A new folder for the cases.
     """
     make_victim(folder)
+    environment(folder)  # makes the folder for temporary files of the process
     run, findings, child = FileRun(), [], Child(folder / "worker.log")
     for kind, numbers in shares:
         for number in (None, *numbers):

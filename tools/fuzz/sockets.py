@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-from tools.fuzz.limits import WAITING_SECONDS, Finding, environment
+from tools.fuzz.child import Child
+from tools.fuzz.limits import Finding, environment
 from tools.fuzz.templates import ANSWER
 
 __all__ = ["COMMANDS", "INTERNET", "check_sockets", "may_trace"]
 
 INTERNET = re.compile(r"\bsocket(?:pair)?\(AF_INET6?\b.*|\bsa_family=AF_INET6?\b.*")
 
+_STRACE = ["strace", "-f", "-qq", "-e", "trace=network", "-o"]
 _URL = "https://example.invalid/a.jpg"
 _OFFLINE = (
     f"classify photos {ANSWER} --no-cache --offline -f jsonl",
@@ -51,12 +52,14 @@ def may_trace() -> bool:
     """Tell whether strace is installed and may trace processes here."""
     if shutil.which("strace") is None:
         return False
-    done = subprocess.run(["strace", "-f", "-e", "trace=network", "true"], capture_output=True, check=False)
+    done = subprocess.run([*_STRACE, "/dev/null", "true"], capture_output=True, check=False)
     return done.returncode == 0
 
 
 def check_sockets(scratch: Path) -> list[Finding] | None:
-    """Run each of :data:`COMMANDS` under strace; ``None`` if that is not possible here.
+    """Run :data:`COMMANDS` in a process under strace; ``None`` if that is not possible here.
+
+    One process runs all, from its start and the imports of all libraries to the last command.
 
     Parameters
     ----------
@@ -65,30 +68,18 @@ def check_sockets(scratch: Path) -> list[Finding] | None:
     """
     if not may_trace():
         return None
-    folder = scratch / "sockets"
+    folder, trace = scratch / "sockets" / "case", scratch / "sockets" / "strace.log"
     shutil.copytree(scratch / "template", folder, symlinks=True)
-    findings = []
-    for place, line in enumerate(COMMANDS):
-        log = scratch / f"strace-{place}.log"
-        code = _trace(line, folder, log)
-        opened = INTERNET.findall(log.read_text("utf-8", "replace"))
-        print(f"sockets: {line}: exit code {code}, {len(opened)} Internet sockets", flush=True)
-        if opened:
-            findings.append(Finding("sockets", f"{line}: {opened[0][:200]}", log))
-        elif code not in (0, 2):  # 2 where --offline has to refuse what is asked for
-            findings.append(Finding("sockets", f"{line}: exit code {code}", log))
+    environment(folder.parent)  # makes the folder for temporary files of the process
+    child = Child(folder.parent / "worker.log", [*_STRACE, str(trace)])
+    findings, known = [], 0
+    for line in COMMANDS:
+        answer = child.run(folder, line.split())
+        opened = INTERNET.findall(trace.read_text("utf-8", "replace")) if trace.exists() else ["no trace is written"]
+        print(f"sockets: {line}: exit code {answer.code}, {len(opened) - known} Internet sockets", flush=True)
+        findings += [Finding("sockets", f"{line}: {each[:200]}", trace) for each in opened[known:][:3]]
+        known = len(opened)
+        if answer.code not in (0, 2):  # 1 would be an input that failed; 2 where --offline refuses what is asked for
+            findings.append(Finding("sockets", f"{line}: {answer.problem or answer.errors!r}", trace))
+    child.close()
     return findings
-
-
-def _trace(line: str, folder: Path, log: Path) -> int:
-    command = ["strace", "-f", "-qq", "-e", "trace=network", "-o", str(log), sys.executable, "-m", "clipcli"]
-    variables = environment(folder) | {"CLIPCLI_OFFLINE": "1"}
-    with log.with_suffix(".stderr").open("wb") as errors:
-        try:
-            done = subprocess.run(
-                [*command, *line.split()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                cwd=folder, env=variables, timeout=2 * WAITING_SECONDS, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return -1
-    return done.returncode

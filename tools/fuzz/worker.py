@@ -6,11 +6,13 @@ files are written, which programs are started and which addresses are called, al
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
 import socket
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -21,6 +23,7 @@ _CHANGES = {
     "os.truncate": (0,), "os.chmod": (0,), "os.chown": (0,), "os.utime": (0,), "sqlite3.connect": (0,),
 }  # fmt: skip
 _PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
+_LIBRARY_FINDERS = ("ldconfig", "gcc", "cc", "ld", "objdump")  # which Python runs to find a library in C
 _HARMLESS = ("/dev/null", "/dev/tty", "/proc/", "/dev/shm/")  # noqa: S108
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -51,7 +54,7 @@ class Watch:
         elif event in _CHANGES:
             for place in _CHANGES[event]:
                 self._check(event, arguments[place])
-        elif event in _PROGRAMS:
+        elif event in _PROGRAMS and Path(os.fsdecode(arguments[0])).name not in _LIBRARY_FINDERS:
             self.seen.append(f"{event} of {str(arguments[0])[:200]}")
         elif event in ("socket.connect", "socket.bind") and arguments[0].family != socket.AF_UNIX:
             self.seen.append(f"{event} to {arguments[1]}")
@@ -89,6 +92,7 @@ def _run(request: dict[str, Any], watch: Watch) -> dict[str, Any]:
 
     os.chdir(request["folder"])
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # or it would be that of the case before
     _forget_peak()
     began, code, problem = time.process_time(), None, None
     source = Path(request["stdin"] or os.devnull).open("rb")  # noqa: SIM115
@@ -102,6 +106,7 @@ def _run(request: dict[str, Any], watch: Watch) -> dict[str, Any]:
     except BaseException:  # noqa: BLE001 - whatever it is, it is a finding
         problem = traceback.format_exc()[-3000:]
     finally:
+        gc.collect()  # what is not closed yet is closed in the name of this case
         watch.folder = None
         sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
     texts = [stream.buffer.getvalue().decode("utf-8", "replace") for stream in streams if stream.flush() is None]
