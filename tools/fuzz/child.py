@@ -72,8 +72,8 @@ class Child:
         paths = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._tracer, sys.executable, "-m", "tools.fuzz.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                text=True, encoding="utf-8", cwd=self._log.parent,
+                [*self._tracer, sys.executable, "-m", "tools.fuzz.worker"], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8", cwd=self._log.parent,
                 env=environment(self._log.parent) | {"PYTHONPATH": paths},
             )  # fmt: skip
         return self._process
