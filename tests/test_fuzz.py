@@ -19,6 +19,8 @@ from tools.fuzz.pictures import image_kinds, sound_image  # noqa: E402
 from tools.fuzz.sockets import INTERNET  # noqa: E402
 from tools.fuzz.text_damage import damage_json, damage_lines, damage_text  # noqa: E402
 
+from conftest import RunHere  # noqa: E402
+
 JSON = b'{"a": [1, "x", {"b": null}], "c": 0.5}\n'
 
 
@@ -90,3 +92,28 @@ def test_only_sockets_of_the_internet_are_findings() -> None:
     assert not INTERNET.findall(
         "7 socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0) = 3\n7 socketpair(AF_UNIX, 1, 0, [3, 4]) = 0"
     )
+
+
+# --- what was found --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "command"),
+    [
+        ("labels.csv", "x" * 70_000 + "\ncat\n", "classify p.png -L labels.csv -m pocket"),
+        ("labels.tsv", "\t".join(["column"] * 9000) + "\ncat\n", "classify p.png -L labels.tsv -m pocket"),
+        ("prompts.txt", "x" * 70_000 + "\n", "prompts show ./prompts.txt"),
+        ("pairs.csv", ",".join(["column"] * 9000) + "\ncat\n", "train pairs.csv -o out --from-scratch tiny"),
+    ],
+)
+def test_an_error_that_quotes_a_file_stays_readable_however_long_its_lines_are(
+    run_here: RunHere, tmp_path: Path, name: str, content: str, command: str
+) -> None:
+    (tmp_path / name).write_text(content, "utf-8")
+    (tmp_path / "p.png").write_bytes(sound_image("png"))
+    (done,) = run_here(command.split())
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert name in done.stderr
+    assert "characters ...]" in done.stderr
+    assert len(done.stderr) < 4100
