@@ -23,7 +23,14 @@ _CHANGES = {
     "os.truncate": (0,), "os.chmod": (0,), "os.chown": (0,), "os.utime": (0,), "sqlite3.connect": (0,),
 }  # fmt: skip
 _PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
-_LIBRARY_FINDERS = ("ldconfig", "gcc", "cc", "ld", "objdump")  # which Python runs to find a library in C
+_LIBRARY_FINDERS = (
+    "ldconfig",
+    "gcc",
+    "cc",
+    "ld",
+    "objdump",
+    "fc-list",
+)  # how Python and matplotlib find libraries, fonts
 _HARMLESS = ("/dev/null", "/dev/tty", "/proc/", "/dev/shm/")  # noqa: S108
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
