@@ -1,10 +1,12 @@
 # make demo   install into .venv and classify some real photographs
 # make test   install into .venv and run lint, types and tests
+# make fuzz   feed 700 damaged files to every command (SEED=0); some ten minutes on two cores
 PYTHON ?= python3
 VENV   ?= .venv
+SEED   ?= 0
 BIN    := $(VENV)/bin
 
-.PHONY: install demo format lint types unit test readme clean
+.PHONY: install demo format lint types unit test readme fuzz clean
 
 install: $(VENV)/.installed
 
@@ -33,6 +35,9 @@ unit: install
 
 readme: install
 	$(BIN)/python tools/readme.py
+
+fuzz: install
+	$(BIN)/python -m tools.fuzz --seed $(SEED)
 
 test: lint types unit
 

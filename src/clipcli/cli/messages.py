@@ -9,6 +9,7 @@ from typing import TextIO
 __all__ = ["Messages"]
 
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[33m", "": "\x1b[2m"}
+_LONGEST = 4000  # characters of a line: messages quote names, cells and lines of files, which may have any length
 
 
 class Messages:
@@ -42,7 +43,7 @@ class Messages:
         from clipcli.terminal import styled
         from clipcli.textfiles import one_line
 
-        line = one_line(redacted(text))
+        line = _shortened(one_line(redacted(text)))
         head = f"{kind}: " if kind else ""
         if self._coloured:
             text = f"{_COLOURS[kind]}{head}\x1b[0m{line}\n" if kind else f"{_COLOURS[kind]}{line}\x1b[0m\n"
@@ -58,3 +59,11 @@ class Messages:
             stream.flush()
         except BrokenPipeError:
             sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+
+
+def _shortened(line: str) -> str:
+    """Leave out the middle of a line that is too long; what failed is at its start, and what to do at its end."""
+    if len(line) <= _LONGEST:
+        return line
+    half = _LONGEST // 2 - 50
+    return f"{line[:half]} [... {len(line) - 2 * half} characters ...] {line[-half:]}"
