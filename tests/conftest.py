@@ -74,7 +74,7 @@ def runner(folder: Path, environment: dict[str, str]) -> Run:
     def run_clipcli(*arguments: object, **extra: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "clipcli", *map(str, arguments)],
-            capture_output=True, text=True, encoding="utf-8", timeout=300, cwd=folder, env=environment | extra,
+            capture_output=True, text=True, encoding="utf-8", timeout=1200, cwd=folder, env=environment | extra,
         )  # fmt: skip
 
     return run_clipcli

@@ -50,7 +50,7 @@ def broken(
     script = f"import sys; sys.path.insert(0, {str(folder / 'lib')!r})\n{TOGETHER}"
     done = subprocess.run(
         [sys.executable, "-c", script], input=json.dumps(lines), stdout=subprocess.PIPE, check=True, text=True,
-        cwd=folder, env=clean_environment(folder), timeout=300,
+        cwd=folder, env=clean_environment(folder), timeout=1200,
     )  # fmt: skip
     return failure, library, dict(zip(COMMANDS, json.loads(done.stdout), strict=True))
 

@@ -331,7 +331,9 @@ def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path, photos: dict[str, Path]) -> None:
-    with start(tmp_path, "classify", *[photos["cat"]] * 60, "-l", "cat", "-l", "dog", *POCKET, "--batch-size", 1) as process:
+    with start(
+        tmp_path, "classify", *[photos["cat"]] * 60, "-l", "cat", "-l", "dog", *POCKET, "--batch-size", 1
+    ) as process:
         assert process.stdout and process.stderr
         process.stdout.readline()
         process.stdout.close()
@@ -340,11 +342,13 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path, photos: dict[str
 
 
 def test_an_interrupted_run_exits_130_and_says_so_in_one_line(tmp_path: Path, photos: dict[str, Path]) -> None:
-    with start(tmp_path, "classify", *[photos["cat"]] * 2000, "-l", "cat", "-l", "dog", *POCKET, "--batch-size", 1) as process:
+    with start(
+        tmp_path, "classify", *[photos["cat"]] * 2000, "-l", "cat", "-l", "dog", *POCKET, "--batch-size", 1
+    ) as process:
         assert process.stdout
         lines = [process.stdout.readline() for _ in range(2)]
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
     assert lines[0].startswith("path\t")
     assert (process.returncode, errors) == (130, "error: interrupted\n")
 
@@ -357,7 +361,7 @@ def test_an_interrupted_run_leaves_an_output_file_as_it_was(tmp_path: Path, phot
         process.stderr.readline()
         process.stderr.readline()  # the model is loaded, images are on their way
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert process.returncode == 130
     assert (tmp_path / "results.csv").read_text() == "from before\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "results.csv"]

@@ -137,7 +137,7 @@ def test_no_mistake_that_can_be_seen_without_a_model_costs_its_import(
     (tmp_path / "whole" / "manifest.json").write_text('{"clipcli": "0.1.0", "state": "complete", "parts": 0}')
     done = subprocess.run(
         [sys.executable, "-c", TRY_ALL], input=json.dumps([line.split() for line in MISTAKES]), capture_output=True,
-        text=True, encoding="utf-8", cwd=tmp_path, env=environment, timeout=300,
+        text=True, encoding="utf-8", cwd=tmp_path, env=environment, timeout=1200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = done.stderr.split("--\n")

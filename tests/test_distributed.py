@@ -59,7 +59,7 @@ def started(environment: dict[str, str], *line: object) -> subprocess.Popen[str]
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, errors = process.communicate(timeout=300)
+    out, errors = process.communicate(timeout=1200)
     return process.returncode, out, errors
 
 

@@ -72,8 +72,11 @@ def outcome(item: Input) -> str:
 def no_longer_than(seconds: int) -> Iterator[None]:
     """Turn what would hang for ever, on a pipe for one, into a failure."""
 
+    class Hung(BaseException):
+        """Not an OSError, as TimeoutError is: readers of archives take those for damage."""
+
     def stop(*_: object) -> None:
-        raise TimeoutError
+        raise Hung
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)

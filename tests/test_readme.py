@@ -42,7 +42,7 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("cat.png cat ")

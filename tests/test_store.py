@@ -815,7 +815,7 @@ def python(program: str, folder: Path, *arguments: object) -> subprocess.Popen[s
 
 def run_python(program: str, folder: Path) -> str:
     process = python(program, folder)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     return output
 
@@ -845,7 +845,7 @@ def test_two_processes_write_at_once_and_nothing_is_lost(begun: bool, tmp_path: 
         assert writer.stdin is not None
         writer.stdin.write("go\n")
         writer.stdin.flush()
-    assert [writer.communicate(timeout=60)[0] for writer in writers] == ["", ""]
+    assert [writer.communicate(timeout=300)[0] for writer in writers] == ["", ""]
     store = EmbeddingStore(tmp_path)
     texts = ["shared", *(f"{name} {number}" for name in ("one", "two") for number in range(40))]
     assert kept(store, *texts) == texts
@@ -872,7 +872,7 @@ def test_a_process_killed_while_it_writes_leaves_a_sound_cache(batches: int, tmp
     for batch in range(batches):
         assert process.stdout.readline() == f"{batch}\n"
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     warnings: list[str] = []
     store = EmbeddingStore(tmp_path, warnings.append)
     assert store.check() == []

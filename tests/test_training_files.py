@@ -17,7 +17,8 @@ from test_hostile_models import rewritten, scripted_trap
 
 SETTINGS: dict[str, Any] = {
     "request": {"pairs": ["p.csv"], "model": "pocket", "pretrained": None, "from_scratch": None, "validation": "0.1",
-                "labels": None, "templates": None, "prompts": None, "exclude": ["*_thumb.jpg"], "include_hidden": False},
+                "labels": None, "templates": None, "prompts": None, "exclude": ["*_thumb.jpg"],
+                "include_hidden": False},
     "settings": {"epochs": 3, "batch_size": 8, "accumulate": 1, "learning_rate": 1e-4, "weight_decay": 0.1,
                  "warmup": 2, "precision": "fp32", "seed": 0, "patience": 5, "interpolate": 1.0, "lock_image": False,
                  "lock_text": False, "unlocked_layers": 0},

@@ -78,7 +78,7 @@ def run_step(command: str, folder: Path, environment: dict[str, str]) -> str:
     """Run one command and return what it wrote to stdout, without trailing spaces."""
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8",
-        timeout=300, check=False,
+        timeout=1200, check=False,
     )  # fmt: skip
     lines = [line.rstrip() for line in done.stdout.splitlines()]
     return "".join(f"{line}\n" for line in lines)

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ImageError
 from clipcli.exclusion import Exclusion
@@ -19,12 +19,13 @@ from clipcli.remote import open_url
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["DAMAGE", "Archive", "StrictHeader", "is_archive"]
+__all__ = ["DAMAGE", "Archive", "StrictArchive", "StrictHeader", "is_archive"]
 
 _DESCRIBING = (  # headers whose "file" describes the next member, and is read into memory
     tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
 )  # fmt: skip
 _LONGEST_DESCRIPTION = 1 << 20
+_STEP = 1 << 20
 DAMAGE = (
     tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError, LookupError, RecursionError,
 )  # fmt: skip
@@ -64,6 +65,22 @@ class StrictHeader(tarfile.TarInfo):
             raise tarfile.ReadError(str(problem)) from None
 
 
+class StrictArchive(tarfile.TarFile):
+    """A tar archive read from front to back, whose members may not claim more than there is.
+
+    Left alone, tarfile passes over a member in steps for as long as its header says, also behind the archive's end.
+    """
+
+    def next(self) -> tarfile.TarInfo | None:
+        """Read up to the next header, and return the member."""
+        file: Any = self.fileobj
+        ahead = getattr(self, "firstmember", None) is not None  # read when the archive was opened, its data not yet
+        while not ahead and (left := self.offset - file.tell()) > 0:
+            if not file.read(min(left, _STEP)):
+                raise tarfile.ReadError("unexpected end of data")
+        return super().next()
+
+
 @dataclass(frozen=True)
 class Archive:
     """A tar archive on disk or in a store; its members are named ARCHIVE/MEMBER."""
@@ -82,7 +99,7 @@ class Archive:
             with ExitStack() as stack:
                 file = stack.enter_context(open_url(self.path)) if is_remote(self.path) else None
                 name = None if file else self.path
-                members = stack.enter_context(tarfile.open(name, "r|*", fileobj=file, tarinfo=StrictHeader))
+                members = stack.enter_context(StrictArchive.open(name, "r|*", fileobj=file, tarinfo=StrictHeader))
                 while (member := members.next()) is not None:
                     vars(members)["members"] = []  # before Python 3.13, all that was read is kept there
                     count += 1
@@ -102,6 +119,9 @@ class Archive:
 
 
 def _member(name: str, member: tarfile.TarInfo, members: tarfile.TarFile) -> Input | None:
+    if member.issparse():  # where its pieces lie is said by the archive, and may be anywhere
+        reason = "stored as a sparse file (write the archive without --sparse)"
+        return BadInput(name, ImageError("unreadable", reason)) if has_image_suffix(name) else None
     file = members.extractfile(member)
     if file is None:
         return None

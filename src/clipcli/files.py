@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,13 +87,18 @@ def _claimed(path: Path) -> tuple[Path, Path]:
 
     The file is opened exclusively by its random name; writers open it again, as some take only a path.
     """
+    target = None
     try:
         target = path.resolve()
-        handle, name = tempfile.mkstemp(prefix=".clipcli-", suffix=path.suffix, dir=target.parent)
+        claimed = target.with_name(f".clipcli-{secrets.token_hex(8)}{path.suffix}")
+        claimed.touch(0o600, exist_ok=False)
     except (OSError, RuntimeError) as problem:  # RuntimeError: a link that leads to itself, before Python 3.13
         raise _cannot_be_written(path, problem) from None
-    os.close(handle)
-    return target, Path(name)
+    except KeyboardInterrupt:  # a signal may come when the file is there, and nobody knows of it yet
+        if target is not None:
+            claimed.unlink(missing_ok=True)
+        raise
+    return target, claimed
 
 
 def _is_same(path: Path, other: str | Path) -> bool:

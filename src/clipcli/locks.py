@@ -14,7 +14,7 @@ __all__ = ["OutputLock", "locked"]
 
 
 class OutputLock:
-    """The right to write one output, until :meth:`release` or the end of the process, however that comes.
+    """The right to write one output, from :meth:`acquire` until :meth:`release` or the end of the process.
 
     Parameters
     ----------
@@ -22,17 +22,22 @@ class OutputLock:
         The file or folder that is written, for messages.
     file
         The lock's own file, which is removed when the lock is released.
-
-    Raises
-    ------
-    OutputError
-        If another process has the lock, or its file cannot be made.
     """
 
     def __init__(self, output: Path, file: Path) -> None:
-        if not file.absolute().parent.is_dir():
+        self._output, self._file, self._lock = output, file, FileLock(file)
+
+    def acquire(self) -> OutputLock:
+        """Take the lock, and return it; a signal that comes in between leaves no file behind.
+
+        Raises
+        ------
+        OutputError
+            If another process has the lock, or its file cannot be made.
+        """
+        output = self._output
+        if not self._file.absolute().parent.is_dir():
             raise OutputError(f"{output}: cannot be written (no such folder)")
-        self._file, self._lock = file, FileLock(file)
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
@@ -40,9 +45,17 @@ class OutputLock:
         except (OSError, NotImplementedError) as problem:
             reason = getattr(problem, "strerror", None) or problem
             raise OutputError(f"{output}: cannot be written ({reason})") from None
+        except BaseException:  # the file may be there, and the lock not ours yet
+            with suppress(OSError, NotImplementedError, Timeout):
+                self._lock.acquire(blocking=False)
+                self.release()
+            raise
+        return self
 
     def release(self) -> None:
-        """Let others write the output, and remove the lock's own file."""
+        """Let others write the output, and remove the lock's own file; nothing happens where it is not held."""
+        if not self._lock.is_locked:
+            return
         with suppress(OSError):  # some systems remove no open file; there filelock does it
             self._file.unlink(missing_ok=True)
         self._lock.release()
@@ -63,4 +76,5 @@ def locked(*outputs: Path | None) -> Iterator[None]:
                 in_folder, beside = output / ".clipcli.lock", output.with_name(output.name + ".partial.lock")
                 lock = OutputLock(output, in_folder if output.is_dir() else beside)
                 held.callback(lock.release)
+                lock.acquire()
         yield

@@ -62,7 +62,7 @@ class _DiskFolder:
             raise OutputError(f"{self.name}: cannot be made (no such folder as {self._path.parent})") from None
         except OSError as problem:
             raise self._told(problem) from None
-        self._lock = OutputLock(self._path, self._path / ".clipcli.lock")
+        self._lock = OutputLock(self._path, self._path / ".clipcli.lock").acquire()
 
     def close(self) -> None:
         if self._lock is not None:

@@ -149,7 +149,7 @@ class ResultFile:
             raise OutputError(f"{target}: --resume works with {', '.join(RESUMABLE)}, not with {layout.form}")
         self._partial = _partial_for(self._places.partial, layout)
         self._is_new = False
-        self._lock = OutputLock(target, self._places.lock)
+        self._lock = OutputLock(target, self._places.lock).acquire()
         try:
             self._begin(resume=resume, overwrite=overwrite)
         except OutputError:

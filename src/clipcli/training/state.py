@@ -121,7 +121,7 @@ class TrainingFolder:
         self._is_new = not self.root.exists()
         try:
             self.inner.mkdir(parents=True, exist_ok=True)
-            self._lock = OutputLock(self.root, self.inner / ".lock")
+            self._lock = OutputLock(self.root, self.inner / ".lock").acquire()
         except OSError as problem:
             raise OutputError(f"{self.root}: cannot be written ({problem.strerror or problem})") from None
 
