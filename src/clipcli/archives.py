@@ -40,7 +40,7 @@ def is_archive(name: str) -> bool:
 class StrictHeader(tarfile.TarInfo):
     """A member's header; without one, and without the mark of the end, an archive is damaged.
 
-    So is one whose sizes lie: below nought, which sends a reader back for ever, or names that fill the memory.
+    So is one whose sizes lie: negative ones, which send a reader back forever, or names that fill the memory.
     """
 
     @classmethod
@@ -119,7 +119,7 @@ class Archive:
 
 
 def _member(name: str, member: tarfile.TarInfo, members: tarfile.TarFile) -> Input | None:
-    if member.issparse():  # where its pieces lie is said by the archive, and may be anywhere
+    if member.issparse():  # its pieces lie wherever the archive says
         reason = "stored as a sparse file (write the archive without --sparse)"
         return BadInput(name, ImageError("unreadable", reason)) if has_image_suffix(name) else None
     file = members.extractfile(member)

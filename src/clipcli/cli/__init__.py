@@ -105,11 +105,7 @@ def run(arguments: list[str]) -> int:
         messages.error(str(error))
         return exit_code() if isinstance(error, Interrupted) else error.exit_code
     except _UsageError as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            typer.echo(error.format_message(), err=True)
-        else:
-            text = error.format_message().replace("Value error, ", "").rstrip(".")
-            messages.error(f"{text} (see {_command_of(error)} --help)")
+        _report_usage(error, messages)
         return EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
         messages.error("interrupted")
@@ -134,6 +130,14 @@ def run(arguments: list[str]) -> int:
         messages.error(line)
         _forget_stdout()
         return EXIT_USAGE
+
+
+def _report_usage(error: Any, messages: Messages) -> None:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message(), err=True)
+    else:
+        text = error.format_message().replace("Value error, ", "").rstrip(".")
+        messages.error(f"{text} (see {_command_of(error)} --help)")
 
 
 def _reader_left() -> int:
