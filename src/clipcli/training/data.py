@@ -21,7 +21,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from clipcli.errors import ImageError, InputError
 from clipcli.images import open_image
 from clipcli.preprocess import Preprocessing
-from clipcli.signals import POLITE
 from clipcli.textfiles import name_key
 from clipcli.training.pairs import Example
 
@@ -202,6 +201,7 @@ def make_data(dataset: PairDataset, batches: Batches, parts: int, workers: int, 
 
 
 def _prepare_worker(_worker: int) -> None:
-    """Leave Ctrl-C, and what else stops a run, to the process that trains."""
-    for number in (signal.SIGINT, *POLITE):  # the main process stops its workers
-        signal.signal(number, signal.SIG_IGN)
+    """Leave Ctrl-C and the end of a session to the process that trains; SIGTERM is how that one ends its workers."""
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
