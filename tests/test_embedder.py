@@ -104,6 +104,7 @@ def test_another_precision_has_embeddings_of_its_own(model: str, tmp_path: Path)
         assert embedder.image_statistics.encoded == 3
 
 
+@pytest.mark.usefixtures("later")
 def test_over_its_limit_the_cache_drops_the_oldest(model: str, tmp_path: Path) -> None:
     images = make_images(tmp_path, 600)
     old, new = images[:300], images[300:]
