@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tools.pocket import checkpoint
 from tools.pocket.schedule import learning_rate
 from tools.pocket.text_tower import short_context
 from torch import nn
@@ -87,13 +88,8 @@ def tower_vectors(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
 def distil(tower: nn.Module, lessons: Lessons, options: DistilOptions, work: Path) -> None:
     """Train ``tower`` in place; a checkpoint after every pool is used by a run with the same options."""
     optimizer = torch.optim.AdamW(tower.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    path, step = work / "distil.pt", 0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        if state["options"] == repr(options):
-            tower.load_state_dict(state["tower"])
-            optimizer.load_state_dict(state["optimizer"])
-            step = state["step"]
+    path = work / "distil.pt"
+    step = checkpoint.restore(path, tower, optimizer, options)
     started, first = time.monotonic(), step
     while step < options.steps:
         total = np.zeros(2)
@@ -106,14 +102,7 @@ def distil(tower: nn.Module, lessons: Lessons, options: DistilOptions, work: Pat
             optimizer.step()
             total += [distance.item(), divergence.item()]
             step += 1
-        state = {
-            "tower": tower.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "options": repr(options),
-            "step": step,
-        }
-        torch.save(state, path.with_suffix(".part"))
-        path.with_suffix(".part").replace(path)
+        checkpoint.save(path, tower, optimizer, options, step)
         pace = (time.monotonic() - started) / (step - first)
         print(f"step {step}/{options.steps}", np.round(total / POOL, 4), f"{pace:.2f} s/step", flush=True)
 

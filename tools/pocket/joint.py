@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tools.pocket import checkpoint
 from tools.pocket.head import WIDTH, Head
 from tools.pocket.lists import Exercise, Teacher, labelled_exercise, tagged_exercise
 from tools.pocket.phrasebook import Phrasebook
@@ -92,13 +93,8 @@ def train_joint(model: Joint, material: Material, options: JointOptions, work: P
     """Train in place; a checkpoint every few minutes is used by a run with the same options."""
     head_rate, others = list(model.head.parameters()), [*model.adapter.parameters(), model.log_scale]
     optimizer = torch.optim.AdamW([{"params": head_rate}, {"params": others}], lr=options.rate, weight_decay=0.1)
-    path, step = work / "joint.pt", 0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        if state["options"] == repr(options):
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            step = state["step"]
+    path = work / "joint.pt"
+    step = checkpoint.restore(path, model, optimizer, options)
     started, first, sums = time.monotonic(), step, np.zeros(5)
     while step < options.steps:
         draw = random.Random(options.seed * 1_000_003 + step)
@@ -117,14 +113,7 @@ def train_joint(model: Joint, material: Material, options: JointOptions, work: P
             print(step, np.round(sums / REPORT, 3), f"scale {model.log_scale.exp():.1f} {pace:.2f} s/step", flush=True)
             sums[:] = 0
         if step % 250 == 0 or step == options.steps:
-            state = {
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "options": repr(options),
-                "step": step,
-            }
-            torch.save(state, path.with_suffix(".part"))
-            path.with_suffix(".part").replace(path)
+            checkpoint.save(path, model, optimizer, options, step)
 
 
 def step_losses(

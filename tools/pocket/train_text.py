@@ -30,7 +30,7 @@ def load_joint(material: Material, work: Path) -> Joint:
     """Read the trained head and adapter."""
     mover = material.teacher.mover
     model = Joint(Head(mover.rows, mover.bias, mover.mean))
-    model.load_state_dict(torch.load(work / "joint.pt", weights_only=True)["model"])
+    model.load_state_dict(torch.load(work / "joint.pt", weights_only=True)["network"])
     return model.eval()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tools.pocket import image_tower, space
+from tools.pocket import checkpoint, image_tower, space
 from tools.pocket.batches import POOL, Batches
 from tools.pocket.lexicon import build_lexicon
 from tools.pocket.schedule import learning_rate
@@ -49,7 +49,7 @@ def train_text(tower: nn.Module, batches: Batches, leaves: torch.Tensor, options
     leaves : (C, D) float32, unit vectors of the classes
     """
     optimizer = torch.optim.AdamW(tower.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    step = _resume(work / "checkpoint.pt", tower, optimizer, options)
+    step = checkpoint.restore(work / "checkpoint.pt", tower, optimizer, options)
     started, first = time.monotonic(), step
     while step < options.steps:
         total = 0.0
@@ -62,7 +62,7 @@ def train_text(tower: nn.Module, batches: Batches, leaves: torch.Tensor, options
             optimizer.step()
             total += loss.item()
             step += 1
-        _save(work / "checkpoint.pt", tower, optimizer, options, step)
+        checkpoint.save(work / "checkpoint.pt", tower, optimizer, options, step)
         pace = (time.monotonic() - started) / (step - first)
         print(f"step {step}/{options.steps}  loss {total / POOL:.4f}  {pace:.2f} s/step", flush=True)
 
@@ -88,29 +88,6 @@ def text_loss(tower: nn.Module, tokens: torch.Tensor, wanted: torch.Tensor, leav
     target = functional.softmax(CLASS_SCALE * wanted @ leaves.T, dim=1)  # (B, C)
     given = functional.log_softmax(CLASS_SCALE * found @ leaves.T, dim=1)  # (B, C)
     return COSINE_SHARE * distance + functional.kl_div(given, target, reduction="batchmean")
-
-
-def _resume(path: Path, tower: nn.Module, optimizer: torch.optim.Optimizer, options: Options) -> int:
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    if state["options"] != repr(options):
-        return 0
-    tower.load_state_dict(state["tower"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
-
-
-def _save(path: Path, tower: nn.Module, optimizer: torch.optim.Optimizer, options: Options, step: int) -> None:
-    state = {
-        "tower": tower.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "options": repr(options),
-        "step": step,
-    }
-    unfinished = path.with_suffix(".part")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
