@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from clipcli import catalogue
 from clipcli._torchvision import import_open_clip
+from clipcli.checkpoints import is_torchscript, tensor_names
 from clipcli.errors import CheckpointError, ClipcliError, ModelError
 from clipcli.hub_tokenizer import check_text_model, copy_tokenizer
 from clipcli.model import open_model
 from clipcli.model_config import check_model_config, is_repository
 from clipcli.sources import resolve_model, untrained_model
-from clipcli.state_dicts import read_state_dict
+from clipcli.state_dicts import check_arrays, read_state_dict
 from conftest import TINY_CLIP, save_model_folder
 from test_checkpoints import Trap, save_torchscript
 
@@ -438,6 +439,55 @@ def test_an_archive_that_lies_about_its_sizes_is_refused(change: Callable[[str, 
     with pytest.raises(CheckpointError, match=r"cannot load .*lie\.pt: ") as refused:
         read_state_dict(path)
     assert len(str(refused.value).splitlines()) == 1
+
+
+END_OF_DIRECTORY = 22  # bytes of a zip archive's last record
+
+
+@pytest.mark.parametrize(
+    ("at", "bytes_there"),
+    [
+        (-END_OF_DIRECTORY - 20 + 4, b"\1"),  # the first of several disks
+        (-END_OF_DIRECTORY + 4, b"\xff\xff\xff\xff"),
+        (-END_OF_DIRECTORY + 12, b"\xff\xff\xff\x7f"),  # a directory larger than the file
+        (-END_OF_DIRECTORY + 16, b"\xff\xff\xff\x7f"),
+        (-END_OF_DIRECTORY - 20 + 8, b"\xff" * 8),  # where the directory's 64-bit record is
+        ("directory", {6: b"\xff"}),  # the version needed to read an entry
+        ("directory", {8: b"\1"}),  # an entry that claims to be encrypted
+        ("directory", {10: b"\x63"}),  # a compression of an unknown kind
+        ("directory", {42: b"\xff\xff\xff\x7f"}),  # where an entry begins
+        ("directory", {46: b"\xff\xfe"}),  # a name that is not text
+    ],
+)
+def test_every_damage_to_the_directory_of_an_archive_is_one_refusal(
+    at: int | str, bytes_there: bytes | dict[int, bytes], tmp_path: Path
+) -> None:
+    import torch
+
+    path = saved({"a": torch.arange(8.0).reshape(2, 4)}, tmp_path / "weights.pt")
+    content = bytearray(path.read_bytes())
+    changes = bytes_there if isinstance(bytes_there, dict) else {0: bytes_there}
+    start = content.index(b"PK\1\2") if isinstance(at, str) else len(content) + at
+    for offset, new in changes.items():
+        content[start + offset : start + offset + len(new)] = new
+    path.write_bytes(content)
+    for read in (read_state_dict, check_arrays):
+        try:
+            read(path)
+        except CheckpointError as refused:
+            assert len(str(refused).splitlines()) == 1
+    assert is_torchscript(path) is False
+    assert isinstance(tensor_names(path), frozenset)
+
+
+def test_names_in_a_damaged_archive_are_escaped_in_the_refusal(tmp_path: Path) -> None:
+    import torch
+
+    path = saved({"a": torch.ones(2)}, tmp_path / "weights.pt")
+    rewritten(path, lambda _, data: data.replace(b"FloatStorage", b"Float\x1b[2J\x0b+"))
+    with pytest.raises(CheckpointError, match="numbers of a kind that is not known") as refused:
+        read_state_dict(path)
+    assert str(refused.value).isprintable()
 
 
 @given(st.data())

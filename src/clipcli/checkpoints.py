@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import pickletools
-import zipfile
 from pathlib import Path
 
 from clipcli.tensor_archive import pickle_in
 from clipcli.tensor_pickle import MOST_BYTES, NotTensorsError
+from clipcli.zip_archive import DamagedZipError, opened_zip
 
 __all__ = ["OPENAI_BUFFERS", "has_openai_buffers", "is_torchscript", "looks_like_openai", "tensor_names"]
 
@@ -21,9 +21,9 @@ _MAX_HEADER = 100_000_000
 def is_torchscript(path: Path) -> bool:
     """Tell whether a file is a TorchScript archive, the form OpenAI published its weights in."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened_zip(path) as archive:
             return any(name.split("/")[1:2] == ["code"] for name in archive.namelist())
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+    except (OSError, DamagedZipError):
         return False
 
 
@@ -53,13 +53,13 @@ def tensor_names(path: Path) -> frozenset[str]:
     try:
         if path.suffix == ".safetensors":
             return frozenset(_safetensors_header(path)) - {"__metadata__"}
-        with zipfile.ZipFile(path) as archive:
+        with opened_zip(path) as archive:
             listed = pickle_in(archive)
             if listed is None or listed.file_size > MOST_BYTES:
                 return frozenset()
             opcodes = pickletools.genops(archive.read(listed))
             return frozenset(argument for _, argument, _ in opcodes if isinstance(argument, str))
-    except (OSError, ValueError, EOFError, NotImplementedError, RecursionError, zipfile.BadZipFile, NotTensorsError):
+    except (OSError, ValueError, RecursionError, DamagedZipError, NotTensorsError):
         return frozenset()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import CheckpointError
 from clipcli.tensor_archive import read_archive
 from clipcli.tensor_pickle import NotTensorsError
+from clipcli.zip_archive import DamagedZipError, is_zip, opened_zip
 
 if TYPE_CHECKING:
     import torch
@@ -68,9 +68,7 @@ def _read(path: Path) -> Any:
             return load_file(path)
         except SafetensorError as problem:
             raise NotTensorsError(f"damaged ({problem})") from None
-    if zipfile.is_zipfile(path):
-        return read_archive(path)
-    return _read_old(path)
+    return read_archive(path) if is_zip(path) else _read_old(path)
 
 
 def _read_old(path: Path) -> Any:
@@ -98,9 +96,9 @@ def check_arrays(path: Path) -> None:
         If it would, or is not a zip archive.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened_zip(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, UnicodeDecodeError) as problem:
+    except DamagedZipError as problem:
         raise CheckpointError(f"cannot load {path}: damaged ({problem})") from None
     if unpacked > _MOST_UNPACKED * path.stat().st_size:
         raise CheckpointError(f"cannot load {path}: refused, it unpacks to {unpacked:,} bytes ({_REMEDY})")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.tensor_pickle import ITEM_BYTES, Module, NotTensorsError, StorageRecord, read_pickle
+from clipcli.zip_archive import DamagedZipError, opened_zip
 
 if TYPE_CHECKING:
     import torch
@@ -63,12 +64,10 @@ def read_archive(path: Path, *, mapped: bool = True) -> Any:
         If it cannot be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened_zip(path) as archive:
             return _Archive(path, archive, mapped).read()
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, EOFError) as problem:
+    except DamagedZipError as problem:
         raise NotTensorsError(f"damaged ({problem})") from None
-    except RecursionError:
-        raise NotTensorsError("damaged (nested too deeply)") from None
 
 
 class _Archive:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from clipcli.textfiles import one_line
+
 __all__ = ["ITEM_BYTES", "MOST_BYTES", "Module", "NotTensorsError", "StorageRecord", "read_pickle"]
 
 MOST_BYTES = 2_000_000  # of instructions; those of the largest CLIP model with its optimiser take a quarter of this
@@ -44,7 +46,7 @@ class NotTensorsError(Exception):
     """
 
     def __init__(self, reason: str, *, runs_code: bool = False) -> None:
-        super().__init__(reason)
+        super().__init__(one_line(reason))  # names from the file are quoted in it
         self.runs_code = runs_code
 
 
