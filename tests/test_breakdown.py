@@ -11,7 +11,7 @@ import pytest
 
 from clipcli.cli.breakdown import breakdown
 from clipcli.memory import is_out_of_memory
-from conftest import TOGETHER, clean_environment
+from tests.conftest import TOGETHER, clean_environment
 
 FAILURES = {
     "ImportError": "raise ImportError('libtorch_cpu.so: cannot open shared object file')",

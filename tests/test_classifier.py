@@ -18,7 +18,7 @@ import clipcli
 from clipcli import Classifier, Failure, Label, Prediction, Thresholds
 from clipcli.errors import ClipcliError, EmbeddingFileError, InputError, LabelError, ModelError
 from clipcli.export import save_class_embeddings
-from conftest import TINY_CLIP, save_model_folder
+from tests.conftest import TINY_CLIP, save_model_folder
 
 LABELS = ["cat", "rocket", "cup of coffee", "temple"]
 

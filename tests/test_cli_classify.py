@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from clipcli.model import choose_device, choose_precision
-from conftest import Run, RunTogether, clean_environment, lines_of
+from tests.conftest import Run, RunTogether, clean_environment, lines_of
 
 POCKET = ("--model", "pocket")
 LABELS = ("-l", "cat", "-l", "cup of coffee", "-l", "rocket", "-l", "bicycle")

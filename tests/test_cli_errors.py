@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Run, RunTogether, clean_environment, lines_of
+from tests.conftest import Run, RunTogether, clean_environment, lines_of
 
 POCKET = ("--model", "pocket")
 

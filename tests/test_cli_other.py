@@ -13,7 +13,7 @@ import pytest
 from clipcli.cli.options import bytes_in
 from clipcli.errors import CacheError
 from clipcli.store import EmbeddingStore
-from conftest import Run, RunHere, RunTogether, lines_of
+from tests.conftest import Run, RunHere, RunTogether, lines_of
 
 POCKET = ("--model", "pocket")
 TWO_LABELS = ("-l", "cat", "-l", "cup of coffee")

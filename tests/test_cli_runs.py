@@ -19,7 +19,7 @@ from clipcli.errors import ModelError
 from clipcli.locks import locked
 from clipcli.records import Result
 from clipcli.writers import Layout, write_results
-from conftest import RunHere, lines_of
+from tests.conftest import RunHere, lines_of
 
 LABELS = ("-l", "cat", "-l", "cup of coffee")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Run, lines_of
+from tests.conftest import Run, lines_of
 
 COMMANDS = [
     (), ("classify",), ("export",), ("export", "text"), ("models",), ("models", "list"), ("models", "show"),

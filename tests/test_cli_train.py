@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Run, clean_environment, runner
-from shapes import make_shapes
+from tests.conftest import Run, clean_environment, runner
+from tests.shapes import make_shapes
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (30, 60, 210), "yellow": (240, 210, 30)}
 VIT = {

@@ -17,7 +17,7 @@ from PIL import Image
 from clipcli.errors import ImageError
 from clipcli.images import open_image, to_rgb
 from clipcli.sample_ranges import choose_range
-from deep_files import pillow_tiff, png_file, raw_tiff, tiff_file, to_bits
+from tests.deep_files import pillow_tiff, png_file, raw_tiff, tiff_file, to_bits
 
 ORDERS = ("<", ">")
 Levels = NDArray[np.uint8]

@@ -23,7 +23,7 @@ from clipcli.training.pairs import read_pairs
 from clipcli.truth import read_truth
 from clipcli.writers import Layout, write_results
 from clipcli.zeroshot import Score
-from conftest import RunHere
+from tests.conftest import RunHere
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1).filter(str.strip)
 

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from clipcli.parts import part_names
-from conftest import clean_environment
+from tests.conftest import clean_environment
 
 COUNT = 5000
 LABELS = ("-l", "cat", "-l", "dog", "-l", "a cup of coffee")

@@ -14,7 +14,7 @@ from clipcli._torchvision import import_open_clip
 from clipcli.model import Model, open_model
 from clipcli.network import load_network
 from clipcli.sources import resolve_model
-from conftest import TINY_CLIP, save_model_folder
+from tests.conftest import TINY_CLIP, save_model_folder
 
 PROMPTS = [
     "a photo of a cat",

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bad_files import encoded
 from clipcli.errors import InputError
 from clipcli.exclusion import SYSTEM_NAMES, Exclusion
 from clipcli.inputs import Source, count_files, discover
 from clipcli.training.pairs import read_pairs
 from clipcli.truth import read_truth
-from conftest import RunHere
+from tests.bad_files import encoded
+from tests.conftest import RunHere
 
 PHOTO = encoded(Image.new("RGB", (8, 8), "red"), "PNG")
 FOLDERS = [name for name in SYSTEM_NAMES if "." not in name[1:]]

@@ -293,7 +293,7 @@ def test_a_full_disk_is_an_output_error_in_every_format_and_leaves_the_old_file(
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_export import OutputError, classes_of, save_class_embeddings
+from tests.test_export import OutputError, classes_of, save_class_embeddings
 classes = classes_of(tuple(f"label {number}" for number in range(2000)))
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 for path in sys.argv[2:]:
@@ -302,7 +302,7 @@ for path in sys.argv[2:]:
     except OutputError as problem:
         print(problem)
 """
-    command = [sys.executable, "-c", program, str(Path(__file__).parent), *map(str, paths)]
+    command = [sys.executable, "-c", program, str(Path(__file__).parents[1]), *map(str, paths)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     for path, line in zip(paths, result.stdout.splitlines(), strict=True):
         assert line.startswith(f"{path}")

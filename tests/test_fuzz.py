@@ -19,7 +19,7 @@ from tools.fuzz.pictures import image_kinds, sound_image  # noqa: E402
 from tools.fuzz.sockets import INTERNET  # noqa: E402
 from tools.fuzz.text_damage import damage_json, damage_lines, damage_text  # noqa: E402
 
-from conftest import RunHere  # noqa: E402
+from tests.conftest import RunHere  # noqa: E402
 
 JSON = b'{"a": [1, "x", {"b": null}], "c": 0.5}\n'
 

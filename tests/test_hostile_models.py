@@ -25,8 +25,8 @@ from clipcli.model import open_model
 from clipcli.model_config import check_model_config, is_repository
 from clipcli.sources import resolve_model, untrained_model
 from clipcli.state_dicts import check_arrays, read_state_dict
-from conftest import TINY_CLIP, save_model_folder
-from test_checkpoints import Trap, save_torchscript
+from tests.conftest import TINY_CLIP, save_model_folder
+from tests.test_checkpoints import Trap, save_torchscript
 
 CONFIG = "open_clip_config.json"
 

@@ -17,8 +17,8 @@ import pytest
 from clipcli import Classifier, Failure
 from clipcli._torchvision import import_open_clip
 from clipcli.hub import weight_candidates
-from conftest import Run, lines_of
-from loopback_hub import LoopbackHub, serving, silent_hub
+from tests.conftest import Run, lines_of
+from tests.loopback_hub import LoopbackHub, serving, silent_hub
 
 LABELS = ["cat", "rocket", "cup of coffee"]
 LABEL_OPTIONS = [part for label in LABELS for part in ("-l", label)]

@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bad_files import encoded, make_bad_files
 from clipcli.errors import ImageError, InputError
 from clipcli.images import open_image, read_file
 from clipcli.inputs import BadInput, FileInput, Input, MemberInput, Source, count_files, discover
 from clipcli.reading import ReadRecord
 from clipcli.sorting import plan
 from clipcli.training.pairs import read_pairs
+from tests.bad_files import encoded, make_bad_files
 
 PHOTO = encoded(Image.new("RGB", (8, 8), "red"), "PNG")
 

@@ -19,8 +19,8 @@ from clipcli._torchvision import import_open_clip
 from clipcli.errors import CheckpointError, ModelError
 from clipcli.model import Model, choose_device, choose_precision, open_model
 from clipcli.sources import resolve_model
-from conftest import TINY_CLIP, save_model_folder
-from test_checkpoints import Trap, save_torchscript
+from tests.conftest import TINY_CLIP, save_model_folder
+from tests.test_checkpoints import Trap, save_torchscript
 
 SMALL = "ViT-S-32-alt"  # the smallest architecture that open_clip knows by name
 PROMPTS = ["a photo of a cat", "an orange rocket"]

@@ -23,7 +23,7 @@ from clipcli.hub import fetch_file, reachable
 from clipcli.inputs import Source, discover
 from clipcli.items import FileInput
 from clipcli.remote import filesystem, open_url, read_url
-from conftest import RunHere
+from tests.conftest import RunHere
 
 URL = "https://example.invalid/a.jpg"
 ANSWER = ("-m", "pocket", "-l", "cat", "-l", "dog", "--no-cache")

@@ -20,7 +20,7 @@ from clipcli.model import open_model
 from clipcli.openvino_engine import OpenVinoImageEncoder, convert, keep_graph, read_graph
 from clipcli.sources import resolve_model
 from clipcli.store import EmbeddingStore
-from conftest import TINY_CLIP, Run, clean_environment, save_model_folder
+from tests.conftest import TINY_CLIP, Run, clean_environment, save_model_folder
 
 pytest.importorskip("openvino")
 

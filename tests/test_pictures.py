@@ -24,7 +24,7 @@ from clipcli.errors import ImageError
 from clipcli.formats import SIGNATURE_BYTES
 from clipcli.images import looks_like_image, open_image
 from clipcli.inputs import Source, discover
-from deep_files import png_chunk, png_file, tiff_file
+from tests.deep_files import png_chunk, png_file, tiff_file
 
 SIDE = 96
 

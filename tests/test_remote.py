@@ -22,8 +22,8 @@ from clipcli.inputs import Source, discover
 from clipcli.locations import is_remote
 from clipcli.reading import read_results
 from clipcli.remote import list_url, read_url
-from conftest import RunHere
-from object_store import DroppingProxy, Store, running_store
+from tests.conftest import RunHere
+from tests.object_store import DroppingProxy, Store, running_store
 
 COUNT = 1100  # objects: more than a page of a listing holds
 ANSWER = ("--no-cache", "-m", "pocket", "-l", "cat", "-l", "dog")

@@ -11,7 +11,7 @@ import typer
 
 from clipcli.cli import build_app
 from clipcli.cli.requirements import REQUIREMENTS, CheckedCommand, unmet
-from conftest import RunHere
+from tests.conftest import RunHere
 
 COMMANDS = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
 ALONE = {

@@ -17,7 +17,7 @@ from PIL import Image
 
 from clipcli import Classifier
 from clipcli.reading import read_results
-from conftest import RunHere
+from tests.conftest import RunHere
 
 HIDDEN = "s3cr3tVALUE"
 SIGNED = f"?X-Amz-Credential=AKIA{HIDDEN}%2F2024%2Fs3&X-Amz-Signature={HIDDEN}&v=a%2Fb+c"

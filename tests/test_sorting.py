@@ -29,7 +29,7 @@ from clipcli.results import ResultFile
 from clipcli.sorting import LOG_NAME, Placement, carry_out, folder_names, plan, undo
 from clipcli.writers import Layout, write_results
 from clipcli.zeroshot import Score
-from conftest import Run
+from tests.conftest import Run
 
 ACTIONS = ("copy", "link", "move")
 LABELS = st.text(min_size=1, max_size=40) | st.text('./\\ :*?"<>|~\0\nCONcon.19é', min_size=1, max_size=8)

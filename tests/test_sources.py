@@ -21,7 +21,7 @@ from clipcli.sources import (
     resolve_model,
 )
 from clipcli.store import EmbeddingStore
-from conftest import TINY_CLIP, Run, lines_of, save_model_folder, save_tokenizer
+from tests.conftest import TINY_CLIP, Run, lines_of, save_model_folder, save_tokenizer
 
 
 @pytest.fixture

@@ -792,7 +792,7 @@ def test_a_full_disk_is_done_without_a_cache_and_said_once(tmp_path: Path) -> No
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_store import EmbeddingStore, keep, kept
+from tests.test_store import EmbeddingStore, keep, kept
 store = EmbeddingStore(Path(sys.argv[1]), print)
 resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))
 keep(store, *(f"label {number}" for number in range(5000)))
@@ -808,7 +808,7 @@ print(kept(store, "label 1"))
 
 
 def python(program: str, folder: Path, *arguments: object) -> subprocess.Popen[str]:
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     command = [sys.executable, "-c", program, *map(str, (folder, here, *arguments))]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -824,7 +824,7 @@ WRITER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_store import EmbeddingStore, keep
+from tests.test_store import EmbeddingStore, keep
 print("ready", flush=True)
 sys.stdin.readline()
 store = EmbeddingStore(Path(sys.argv[1]), print)
@@ -857,7 +857,7 @@ import sys
 from itertools import count
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_store import EmbeddingStore, keep
+from tests.test_store import EmbeddingStore, keep
 store = EmbeddingStore(Path(sys.argv[1]), print)
 for batch in count():
     keep(store, *(f"{batch} {number}" for number in range(100)))

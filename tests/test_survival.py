@@ -23,10 +23,10 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from bad_files import make_bad_files
 from clipcli import Classifier
 from clipcli.records import Prediction, printable
-from conftest import TINY_CLIP, clean_environment, save_model_folder
+from tests.bad_files import make_bad_files
+from tests.conftest import TINY_CLIP, clean_environment, save_model_folder
 
 COUNT, MARGIN = 400, 120  # images, and how many of them a run is never killed at: the last ones
 PART = 40  # rows of Parquet that are put on disk at once

@@ -15,7 +15,7 @@ from PIL import Image
 from clipcli.errors import InputError
 from clipcli.inputs import BadInput, FileInput, MemberInput, Source, count_files, discover, discover_units
 from clipcli.tables import RowGroup
-from conftest import RunHere
+from tests.conftest import RunHere
 
 
 def picture(shade: int) -> bytes:

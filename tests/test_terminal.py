@@ -21,7 +21,7 @@ import clipcli
 from clipcli.cli import run as run_command
 from clipcli.terminal import TerminalText, console, guarded_streams
 from clipcli.textfiles import escape_controls, one_line
-from conftest import clean_environment
+from tests.conftest import clean_environment
 
 # A title set by OSC, a cleared screen, a colour, the same by C1 controls, a link, and text turned around.
 EVIL = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\x9b31m\x9d0;owned\x9c\x1b]8;;http://evil\x1b\\\u202egpj\u2066\x08\x7f"
