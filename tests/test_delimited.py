@@ -18,7 +18,7 @@ from clipcli.errors import ImageError, InputError
 from clipcli.export_images import IMAGE_SUFFIXES
 from clipcli.inputs import FileInput, Source, discover
 from clipcli.records import Failure, Prediction, Result
-from clipcli.textfiles import csv_line
+from clipcli.text import csv_line
 from clipcli.training.pairs import read_pairs
 from clipcli.truth import read_truth
 from clipcli.writers import Layout, write_results

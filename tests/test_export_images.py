@@ -20,7 +20,7 @@ from clipcli.errors import ImageError, OutputError
 from clipcli.export import check_suffix
 from clipcli.export_images import DTYPES, IMAGE_SUFFIXES, ImageRow, write_image_embeddings
 from clipcli.store import ModelFacts
-from clipcli.textfiles import unguarded
+from clipcli.text import unguarded
 from clipcli.zeroshot import normalise
 from tests.conftest import Run
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clipcli.errors import OutputError, TemplateError
 from clipcli.files import check_writable, replacing
-from clipcli.textfiles import near_matches, numbered_lines, read_text
+from clipcli.text import near_matches, numbered_lines, read_text
 
 
 def files_in(folder: Path) -> list[str]:

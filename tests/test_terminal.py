@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import clipcli
 from clipcli.cli import run as run_command
 from clipcli.terminal import TerminalText, console, guarded_streams
-from clipcli.textfiles import escape_controls, one_line
+from clipcli.text import escape_controls, one_line
 from tests.conftest import clean_environment
 
 # A title set by OSC, a cleared screen, a colour, the same by C1 controls, a link, and text turned around.

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
-from clipcli.textfiles import guarded, unguarded
+from clipcli.text import guarded, unguarded
 from clipcli.writers import FORMATS, Layout, write_results
 from clipcli.zeroshot import UNKNOWN, Score
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from clipcli.errors import ModelError, ModelNotFoundError
-from clipcli.textfiles import near_matches
+from clipcli.text import near_matches
 
 __all__ = [
     "RECOMMENDED",

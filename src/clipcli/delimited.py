@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from clipcli.errors import InputError
 from clipcli.locations import is_remote, join_url, path_part
 from clipcli.network_policy import check_location
-from clipcli.textfiles import tsv_cell, unguarded
+from clipcli.text import tsv_cell, unguarded
 
 __all__ = ["JSON_LINES", "PathBase", "Table", "is_tsv", "own_kind", "read_delimited", "read_json_lines"]
 

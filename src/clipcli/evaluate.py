@@ -33,7 +33,7 @@ from clipcli.metrics import (
     mean_per_class_interval,
 )
 from clipcli.reading import ReadRecord
-from clipcli.textfiles import name_key
+from clipcli.text import name_key
 from clipcli.truth import LabelledImage, indices_of
 from clipcli.zeroshot import UNKNOWN, cosine_similarities, probabilities
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from clipcli.errors import InputError
 from clipcli.locations import path_part
-from clipcli.textfiles import numbered_lines, read_text
+from clipcli.text import numbered_lines, read_text
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -23,7 +23,7 @@ from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.files import replacing
 from clipcli.parquet import pyarrow_or_error
 from clipcli.store import ModelFacts
-from clipcli.textfiles import csv_line, guarded, unguarded
+from clipcli.text import csv_line, guarded, unguarded
 
 __all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "save_class_embeddings"]
 

@@ -25,7 +25,7 @@ from clipcli.parquet import pyarrow_or_error
 from clipcli.pipeline import Block
 from clipcli.records import printable
 from clipcli.store import ModelFacts
-from clipcli.textfiles import csv_line, guarded
+from clipcli.text import csv_line, guarded
 
 __all__ = [
     "DTYPES",

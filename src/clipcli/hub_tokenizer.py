@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import CheckpointError, ModelError
-from clipcli.textfiles import near_matches
+from clipcli.text import near_matches
 
 __all__ = ["check_text_model", "copy_tokenizer", "load_tokenizer"]
 

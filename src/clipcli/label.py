@@ -11,7 +11,7 @@ from typing import Any
 
 from clipcli.errors import LabelError, TemplateError
 from clipcli.prompts import Template, has_placeholder, parse_template
-from clipcli.textfiles import is_unicode, name_key
+from clipcli.text import is_unicode, name_key
 
 __all__ = ["Label", "check_label", "check_labels", "prompts_for"]
 

@@ -19,7 +19,7 @@ from typing import Any
 from clipcli.errors import LabelError
 from clipcli.label import Label, check_label, check_labels, prompts_for
 from clipcli.prompts import has_placeholder
-from clipcli.textfiles import name_key, near_matches, numbered_lines, read_text
+from clipcli.text import name_key, near_matches, numbered_lines, read_text
 
 __all__ = ["Label", "load_labels", "parse_csv", "parse_json", "parse_text", "prompts_for", "read_labels"]
 

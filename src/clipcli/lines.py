@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clipcli.files import replacing
 from clipcli.records import Result
-from clipcli.textfiles import tsv_cell, unguarded
+from clipcli.text import tsv_cell, unguarded
 from clipcli.writers import Layout, writer_for
 
 __all__ = ["PartialLines"]

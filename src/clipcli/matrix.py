@@ -18,7 +18,7 @@ from clipcli.errors import LabelError, OutputError
 from clipcli.files import replacing
 from clipcli.labels import Label
 from clipcli.records import printable, written
-from clipcli.textfiles import csv_line, guarded, numbered_lines, read_text
+from clipcli.text import csv_line, guarded, numbered_lines, read_text
 from clipcli.writers import tsv_line
 
 __all__ = ["SUFFIXES", "Matrix", "check_suffix", "read_texts", "save_matrix", "texts_as_labels", "write_tsv"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import CheckpointError
-from clipcli.textfiles import near_matches
+from clipcli.text import near_matches
 
 __all__ = ["CLEANERS", "LARGEST_SIDE", "check_model_config", "is_repository", "read_model_config"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from clipcli.errors import InputError
-from clipcli.textfiles import encoding_of
+from clipcli.text import encoding_of
 
 __all__ = ["read_paths"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipcli.errors import TemplateError
-from clipcli.textfiles import is_unicode, near_matches, numbered_lines, read_text
+from clipcli.text import is_unicode, near_matches, numbered_lines, read_text
 
 __all__ = [
     "DEFAULT_TEMPLATE",

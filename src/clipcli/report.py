@@ -17,7 +17,7 @@ from typing import Any
 
 from clipcli.reading import ReadRecord
 from clipcli.records import written
-from clipcli.textfiles import name_key
+from clipcli.text import name_key
 
 __all__ = ["CHUNK", "page_data", "write_page"]
 

@@ -16,7 +16,7 @@ from clipcli.reading import ReadRecord
 from clipcli.sort_actions import ACTIONS
 from clipcli.sort_log import LOG_NAME, Entry, open_log
 from clipcli.sort_undo import undo
-from clipcli.textfiles import name_key
+from clipcli.text import name_key
 
 __all__ = ["ACTIONS", "LOG_NAME", "Placement", "carry_out", "folder_names", "plan", "undo"]
 

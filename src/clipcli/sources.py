@@ -21,7 +21,7 @@ from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, Mod
 from clipcli.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
 from clipcli.locations import is_remote
 from clipcli.model_config import read_model_config
-from clipcli.textfiles import near_matches
+from clipcli.text import near_matches
 
 __all__ = [
     "AUTO_MODEL",

@@ -16,7 +16,7 @@ from clipcli.locations import is_remote, path_part
 from clipcli.parquet import pyarrow_or_error
 from clipcli.records import printable
 from clipcli.remote import open_url
-from clipcli.textfiles import one_line, open_text
+from clipcli.text import one_line, open_text
 
 __all__ = ["Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
 

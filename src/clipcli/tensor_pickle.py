@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clipcli.textfiles import one_line
+from clipcli.text import one_line
 
 __all__ = ["ITEM_BYTES", "MOST_BYTES", "Module", "NotTensorsError", "StorageRecord", "read_pickle"]
 

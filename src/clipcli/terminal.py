@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from clipcli.textfiles import escape_controls
+from clipcli.text import escape_controls
 
 if TYPE_CHECKING:
     from rich.console import Console

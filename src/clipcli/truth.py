@@ -14,7 +14,7 @@ from clipcli.exclusion import Exclusion
 from clipcli.inputs import BadInput, FileInput, Input, Source, discover
 from clipcli.labels import Label
 from clipcli.reading import ReadRecord
-from clipcli.textfiles import name_key, near_matches, open_text
+from clipcli.text import name_key, near_matches, open_text
 
 __all__ = ["LabelledImage", "classes_of", "distinct_names", "indices_of", "match_records", "read_truth"]
 

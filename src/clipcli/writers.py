@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from clipcli.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
-from clipcli.textfiles import csv_line, guarded, one_line
+from clipcli.text import csv_line, guarded, one_line
 from clipcli.zeroshot import UNKNOWN
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.textfiles import name_key
+from clipcli.text import name_key
 
 __all__ = [
     "UNKNOWN",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clipcli.textfiles import one_line
+from clipcli.text import one_line
 
 __all__ = ["DamagedZipError", "is_zip", "opened_zip"]
 

@@ -10,7 +10,7 @@ from clipcli.evaluate import Evaluation, compare
 from clipcli.metrics import Interval
 from clipcli.probe import ProbeResult
 from clipcli.records import printable, written
-from clipcli.textfiles import one_line
+from clipcli.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -207,7 +207,7 @@ def _print_table(made: Matrix) -> None:
     from clipcli.cli.colours import style_between
     from clipcli.records import printable
     from clipcli.terminal import console as open_console
-    from clipcli.textfiles import one_line
+    from clipcli.text import one_line
 
     console = open_console()
     room = max(1, (console.width - _NAME - 2) // (_CELL + 1))

@@ -41,7 +41,7 @@ class Messages:
     def _say(self, kind: str, text: str) -> None:
         from clipcli.redaction import redacted
         from clipcli.terminal import styled
-        from clipcli.textfiles import one_line
+        from clipcli.text import one_line
 
         line = _shortened(one_line(redacted(text)))
         head = f"{kind}: " if kind else ""

@@ -135,7 +135,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.text import Text
 
     from clipcli.terminal import console
-    from clipcli.textfiles import one_line
+    from clipcli.text import one_line
 
     table = Table(*header, box=None, pad_edge=False, header_style="bold")
     for row in rows:

@@ -12,7 +12,7 @@ from typing import Any
 from clipcli.cli.messages import Messages
 from clipcli.errors import ImageError, OutputError
 from clipcli.records import Failure, Prediction, Result, printable
-from clipcli.textfiles import one_line
+from clipcli.text import one_line
 from clipcli.writers import bars
 
 __all__ = ["can_show", "show_results"]

@@ -78,7 +78,7 @@ class TrainingProgress:
 
     def _say(self, text: str) -> None:
         if not self._messages.quiet:
-            from clipcli.textfiles import one_line
+            from clipcli.text import one_line
 
             if self._progress is not None:
                 self._progress.console.print(one_line(text), markup=False, soft_wrap=True)

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from clipcli.errors import ImageError, InputError
 from clipcli.images import open_image
 from clipcli.preprocess import Preprocessing
-from clipcli.textfiles import name_key
+from clipcli.text import name_key
 from clipcli.training.pairs import Example
 
 __all__ = ["Batches", "PairDataset", "TrainingData", "group_of", "make_data", "open_example"]

@@ -15,7 +15,7 @@ from clipcli.errors import ImageError, InputError
 from clipcli.images import open_image
 from clipcli.labels import Label, prompts_for
 from clipcli.prompts import Template
-from clipcli.textfiles import name_key
+from clipcli.text import name_key
 from clipcli.training.data import group_of
 from clipcli.training.pairs import Example, LeftOut
 from clipcli.training.settings import MIN_PAIRS

@@ -11,7 +11,7 @@ from typing import Any
 from clipcli.archives import DAMAGE, StrictHeader
 from clipcli.exclusion import Exclusion
 from clipcli.images import has_image_suffix
-from clipcli.textfiles import decode_text
+from clipcli.text import decode_text
 from clipcli.training.examples import LONGEST_TEXT, Example, ImageFile, LeftOut, captions_of
 
 __all__ = ["read_shard", "shards_of"]

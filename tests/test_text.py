@@ -14,7 +14,7 @@ from clipcli.labels import read_labels
 from clipcli.matrix import read_texts
 from clipcli.prompts import load_templates
 from clipcli.reading import read_results
-from clipcli.textfiles import decode_text, encoding_of
+from clipcli.text import decode_text, encoding_of
 from clipcli.training.pairs import read_pairs
 
 TEXTS: dict[str, tuple[str, str, Callable[[Path], list[str]]]] = {
