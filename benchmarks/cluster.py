@@ -32,9 +32,9 @@ from clipcli.parts import PartedOutput
 from clipcli.places import folder_at
 from clipcli.preprocess import Preprocessing
 from clipcli.records import Prediction
+from clipcli.scoring.zeroshot import Score
 from clipcli.work import InTurn, Piece, in_chunks
 from clipcli.writers import Layout
-from clipcli.zeroshot import Score
 
 LABELS = ["cat", "dog", "a cup of coffee"]
 

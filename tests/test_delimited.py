@@ -18,11 +18,11 @@ from clipcli.errors import ImageError, InputError
 from clipcli.export_images import IMAGE_SUFFIXES
 from clipcli.inputs import FileInput, Source, discover
 from clipcli.records import Failure, Prediction, Result
+from clipcli.scoring.zeroshot import Score
 from clipcli.text import csv_line
 from clipcli.training.pairs import read_pairs
 from clipcli.truth import read_truth
 from clipcli.writers import Layout, write_results
-from clipcli.zeroshot import Score
 from tests.conftest import RunHere
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1).filter(str.strip)

@@ -22,8 +22,8 @@ from clipcli.evaluate import (
 from clipcli.labels import Label
 from clipcli.probe import STRENGTH, few_shot_split, linear_probe, probe
 from clipcli.reading import ReadRecord
+from clipcli.scoring.zeroshot import Score, normalise
 from clipcli.store import ModelFacts
-from clipcli.zeroshot import Score, normalise
 
 DIGITS = [str(digit) for digit in range(10)]
 

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from clipcli.errors import ImageError, OutputError
 from clipcli.export import check_suffix
 from clipcli.export_images import DTYPES, IMAGE_SUFFIXES, ImageRow, write_image_embeddings
+from clipcli.scoring.zeroshot import normalise
 from clipcli.store import ModelFacts
 from clipcli.text import unguarded
-from clipcli.zeroshot import normalise
 from tests.conftest import Run
 
 FACTS = ModelFacts("tiny", "tag", 4, 20.0, None)

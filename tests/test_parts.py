@@ -18,9 +18,9 @@ from clipcli.parts import PartedOutput, is_complete_folder, part_names
 from clipcli.places import folder_at
 from clipcli.reading import read_results
 from clipcli.records import Failure, Prediction, Result
+from clipcli.scoring.zeroshot import Score
 from clipcli.work import Chunk, Piece, in_chunks
 from clipcli.writers import Layout
-from clipcli.zeroshot import Score
 
 SETTINGS = {"model": "pocket", "labels": ["cat", "dog"]}
 

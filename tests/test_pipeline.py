@@ -23,8 +23,8 @@ from clipcli.errors import ImageError
 from clipcli.inputs import BadInput, FileInput, MemberInput
 from clipcli.items import inputs_of
 from clipcli.pipeline import Cached, ImageStatistics, Plan, embed_images
+from clipcli.scoring.zeroshot import normalise
 from clipcli.store import EmbeddingStore, ModelFacts
-from clipcli.zeroshot import normalise
 
 PLAN = Plan(batch_size=4, workers=2)
 

@@ -19,8 +19,8 @@ from clipcli.reading import ReadRecord, read_results
 from clipcli.records import Failure, Prediction, Result, printable
 from clipcli.report import page_data
 from clipcli.results import ResultFile
+from clipcli.scoring.zeroshot import UNKNOWN, Score
 from clipcli.writers import Layout, write_results
-from clipcli.zeroshot import UNKNOWN, Score
 
 FORMS = ("jsonl", "json", "csv", "tsv", "parquet")
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

@@ -18,8 +18,8 @@ from PIL import Image
 
 from clipcli.reading import ReadRecord
 from clipcli.report import CHUNK, page_data, write_page
+from clipcli.scoring.zeroshot import Score
 from clipcli.thumbnails import make_thumbnail, make_thumbnails
-from clipcli.zeroshot import Score
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

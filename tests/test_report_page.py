@@ -14,9 +14,9 @@ import pytest
 
 from clipcli.reading import ReadRecord
 from clipcli.report import write_page
+from clipcli.scoring.zeroshot import UNKNOWN, Score
 from clipcli.thumbnails import make_thumbnails
 from clipcli.truth import read_truth
-from clipcli.zeroshot import UNKNOWN, Score
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

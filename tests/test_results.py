@@ -22,8 +22,8 @@ from clipcli.inputs import FileInput
 from clipcli.reading import read_results
 from clipcli.records import Failure, Prediction, Result, printable
 from clipcli.results import RESUMABLE, ResultFile
+from clipcli.scoring.zeroshot import Score
 from clipcli.writers import Layout
-from clipcli.zeroshot import Score
 
 TEXT = ("jsonl", "csv", "tsv")
 SETTINGS = {"model": "pocket", "labels": ["cat", "dog"], "threshold": None}

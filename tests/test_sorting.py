@@ -26,9 +26,9 @@ from clipcli.errors import InputError, OutputError
 from clipcli.reading import ReadRecord
 from clipcli.records import Failure, Prediction, Result, printable
 from clipcli.results import ResultFile
+from clipcli.scoring.zeroshot import Score
 from clipcli.sorting import LOG_NAME, Placement, carry_out, folder_names, plan, undo
 from clipcli.writers import Layout, write_results
-from clipcli.zeroshot import Score
 from tests.conftest import Run
 
 ACTIONS = ("copy", "link", "move")

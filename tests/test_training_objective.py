@@ -1,4 +1,4 @@
-"""What is trained is what :mod:`clipcli.contrastive` writes down, repeats included; and nothing that is locked."""
+"""What is trained is what :mod:`clipcli.scoring.contrastive` writes down, repeats included; and nothing that is locked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clipcli._torchvision import import_open_clip
-from clipcli.contrastive import contrastive_loss, sigmoid_loss
+from clipcli.scoring.contrastive import contrastive_loss, sigmoid_loss
 
 open_clip = import_open_clip()
 import torch  # noqa: E402

@@ -16,11 +16,11 @@ from clipcli.labels import Label, load_labels, parse_csv, parse_json, parse_text
 from clipcli.prompts import resolve_templates
 from clipcli.reading import ReadRecord
 from clipcli.report import page_data
+from clipcli.scoring.zeroshot import Score, group_probabilities
 from clipcli.training.data import group_of
 from clipcli.training.pairs import Example, ImageFile
 from clipcli.training.plan import Captions
 from clipcli.truth import LabelledImage, classes_of, indices_of, match_records, read_truth
-from clipcli.zeroshot import Score, group_probabilities
 
 
 @pytest.fixture

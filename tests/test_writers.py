@@ -14,9 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
+from clipcli.scoring.zeroshot import UNKNOWN, Score
 from clipcli.text import guarded, unguarded
 from clipcli.writers import FORMATS, Layout, write_results
-from clipcli.zeroshot import UNKNOWN, Score
 
 CAT = Prediction(
     path="photos/cat.jpg",

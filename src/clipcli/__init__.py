@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clipcli.errors import ClipcliError
     from clipcli.labels import Label
     from clipcli.records import Failure, Prediction
-    from clipcli.zeroshot import Score, Thresholds
+    from clipcli.scoring.zeroshot import Score, Thresholds
 
 __all__ = [
     "Classifier",
@@ -37,8 +37,8 @@ _HOMES = {
     "Failure": "records",
     "Label": "labels",
     "Prediction": "records",
-    "Score": "zeroshot",
-    "Thresholds": "zeroshot",
+    "Score": "scoring.zeroshot",
+    "Thresholds": "scoring.zeroshot",
 }
 
 

@@ -24,8 +24,8 @@ from clipcli.labels import load_labels
 from clipcli.prompts import Template, resolve_templates
 from clipcli.ranking import Ranker
 from clipcli.records import Result
+from clipcli.scoring.zeroshot import Thresholds
 from clipcli.store import DEFAULT_LIMIT, ModelFacts
-from clipcli.zeroshot import Thresholds
 
 if TYPE_CHECKING:
     from clipcli.embedder import ImageLike

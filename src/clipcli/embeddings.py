@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from clipcli.labels import Label, prompts_for
 from clipcli.prompts import Template
+from clipcli.scoring.zeroshot import ensemble
 from clipcli.sources import ModelSource
 from clipcli.store import EmbeddingStore, ModelFacts, content_key
-from clipcli.zeroshot import ensemble
 
 __all__ = ["ClassEmbeddings", "TextStatistics", "build_class_embeddings"]
 

@@ -33,9 +33,9 @@ from clipcli.metrics import (
     mean_per_class_interval,
 )
 from clipcli.reading import ReadRecord
+from clipcli.scoring.zeroshot import UNKNOWN, cosine_similarities, probabilities
 from clipcli.text import name_key
 from clipcli.truth import LabelledImage, indices_of
-from clipcli.zeroshot import UNKNOWN, cosine_similarities, probabilities
 
 if TYPE_CHECKING:
     from clipcli.embedder import Embedder

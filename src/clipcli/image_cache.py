@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from clipcli.items import FileInput
 from clipcli.remote import is_remote
+from clipcli.scoring.zeroshot import normalise
 from clipcli.stamps import FileStamp, stamp_of
 from clipcli.store import EmbeddingStore
-from clipcli.zeroshot import normalise
 
 __all__ = ["Cached", "ImageStatistics", "as_kept", "stamp_of_input"]
 

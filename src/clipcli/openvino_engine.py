@@ -22,7 +22,7 @@ from clipcli.errors import ModelError
 from clipcli.graphs import GRAPH, graph_place, read_manifest, save_graph_files
 from clipcli.model import Model
 from clipcli.preprocess import Preprocessing
-from clipcli.zeroshot import normalise
+from clipcli.scoring.zeroshot import normalise
 
 __all__ = [
     "Graph",

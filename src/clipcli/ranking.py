@@ -12,7 +12,7 @@ from clipcli.errors import ImageError
 from clipcli.items import name_of
 from clipcli.pipeline import Block
 from clipcli.records import Failure, Prediction, Result
-from clipcli.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank
+from clipcli.scoring.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank
 
 __all__ = ["Ranker"]
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from clipcli.zeroshot import Score
+from clipcli.scoring.zeroshot import Score
 
 __all__ = ["Failure", "Prediction", "Result", "as_record", "flat_columns", "flat_values", "printable", "written"]
 

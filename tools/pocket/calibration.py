@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipcli.metrics import expected_calibration_error
-from clipcli.zeroshot import cosine_similarities, probabilities
+from clipcli.scoring.zeroshot import cosine_similarities, probabilities
 
 Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]

@@ -22,7 +22,7 @@ from PIL import Image
 
 from clipcli import Embedder
 from clipcli.prompts import resolve_templates
-from clipcli.zeroshot import normalise
+from clipcli.scoring.zeroshot import normalise
 
 Array = npt.NDArray[np.float32]
 BATCH = 16

@@ -14,7 +14,7 @@ from tools.pocket.material import Material, Task
 from tools.pocket.measured_model import MeasuredModel
 
 from clipcli.probe import linear_probe
-from clipcli.zeroshot import normalise
+from clipcli.scoring.zeroshot import normalise
 
 Array = npt.NDArray[np.float32]
 

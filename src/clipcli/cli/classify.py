@@ -129,7 +129,7 @@ def classify(
     from clipcli.exclusion import Exclusion
     from clipcli.inputs import Source, discover, discover_units
     from clipcli.labels import load_labels
-    from clipcli.zeroshot import Thresholds
+    from clipcli.scoring.zeroshot import Thresholds
 
     classifier = Classifier(
         model,

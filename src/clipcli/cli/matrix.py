@@ -149,7 +149,7 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     from clipcli.inputs import count_files, discover
     from clipcli.items import name_of
     from clipcli.records import printable
-    from clipcli.zeroshot import cosine_similarities
+    from clipcli.scoring.zeroshot import cosine_similarities
 
     files, vectors, failed = [], [], 0
     items = (pair for block in classifier.embed(begun(discover(source, messages.warn))) for pair in block)
@@ -167,7 +167,7 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
 
 def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, failed: int, messages: Messages) -> None:
     """Say on stderr whether the diagonal wins."""
-    from clipcli.contrastive import pairing
+    from clipcli.scoring.contrastive import pairing
 
     images, texts = cosines.shape
     if paired and (images != texts or failed):

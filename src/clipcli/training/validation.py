@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.contrastive import own_loss, recall_at
 from clipcli.encoders import ImageEncoder, TextEncoder
 from clipcli.network import learned_scale
 from clipcli.preprocess import Preprocessing
+from clipcli.scoring.contrastive import own_loss, recall_at
+from clipcli.scoring.zeroshot import cosine_similarities, ensemble
 from clipcli.training.data import open_example
 from clipcli.training.pairs import Example
-from clipcli.zeroshot import cosine_similarities, ensemble
 
 __all__ = ["MEASURES", "HeldOut", "Validation", "validate"]
 

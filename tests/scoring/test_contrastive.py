@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clipcli.contrastive import contrastive_loss, pairing, sigmoid_loss
-from clipcli.zeroshot import normalise
+from clipcli.scoring.contrastive import contrastive_loss, pairing, sigmoid_loss
+from clipcli.scoring.zeroshot import normalise
 
 
 def batch(pairs: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

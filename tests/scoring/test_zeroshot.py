@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clipcli.zeroshot import (
+from clipcli.scoring.zeroshot import (
     UNKNOWN,
     Score,
     Thresholds,

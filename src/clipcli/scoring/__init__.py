@@ -1,0 +1,1 @@
+"""Scores from embeddings, on arrays only: no models, no files."""
