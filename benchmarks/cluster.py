@@ -26,11 +26,11 @@ from clipcli.distributed.cluster import RayOptions
 from clipcli.distributed.encode import EncoderOptions
 from clipcli.distributed.engine import OnRay
 from clipcli.distributed.portions import Rows
+from clipcli.images.preprocess import Preprocessing
 from clipcli.items import FileInput
 from clipcli.part_forms import result_parts
 from clipcli.parts import PartedOutput
 from clipcli.places import folder_at
-from clipcli.preprocess import Preprocessing
 from clipcli.records import Prediction
 from clipcli.scoring.zeroshot import Score
 from clipcli.work import InTurn, Piece, in_chunks

@@ -204,7 +204,7 @@ class Clipcli(Contender):
 
     def limit(self, paths: list[str]) -> dict[str, float]:
         """Return the seconds an image that nothing can save: the forward pass, and decoding on one core."""
-        from clipcli.images import open_image
+        from clipcli.images.files import open_image
 
         encoder, size = self.classifier.image_encoder, self.classifier.batch_size
         preprocessing = encoder.preprocessing

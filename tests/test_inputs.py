@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clipcli.errors import ImageError, InputError
-from clipcli.images import open_image, read_file
+from clipcli.images.files import open_image, read_file
 from clipcli.inputs import BadInput, FileInput, Input, MemberInput, Source, count_files, discover
 from clipcli.reading import ReadRecord
 from clipcli.sorting import plan

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from clipcli.images.thumbnails import make_thumbnail, make_thumbnails
 from clipcli.reading import ReadRecord
 from clipcli.report import CHUNK, page_data, write_page
 from clipcli.scoring.zeroshot import Score
-from clipcli.thumbnails import make_thumbnail, make_thumbnails
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from clipcli.images.thumbnails import make_thumbnails
 from clipcli.reading import ReadRecord
 from clipcli.report import write_page
 from clipcli.scoring.zeroshot import UNKNOWN, Score
-from clipcli.thumbnails import make_thumbnails
 from clipcli.truth import read_truth
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import ImageError
-from clipcli.images import decoded_image, read_file
+from clipcli.images.files import decoded_image, read_file
+from clipcli.images.preprocess import Preprocessing
 from clipcli.items import BadInput, Input, MemberInput
 from clipcli.locations import is_remote
-from clipcli.preprocess import Preprocessing
 from clipcli.remote import read_url
 
 __all__ = ["pixels_of", "read_input"]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import ModelError
+from clipcli.images.preprocess import Preprocessing
 from clipcli.memory import is_out_of_memory
-from clipcli.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +138,7 @@ class ImageEncoder:
         Parameters
         ----------
         pixels
-            N arrays (H, W, 3), from :meth:`~clipcli.preprocess.Preprocessing.pixels`.
+            N arrays (H, W, 3), from :meth:`~clipcli.images.preprocess.Preprocessing.pixels`.
         pad_to
             Fill the batch up to this size, so that the result does not depend on N in its last digits.
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clipcli.errors import OutputError
-from clipcli.images import looks_like_image, read_signature
+from clipcli.images.files import looks_like_image, read_signature
 
 __all__ = ["check_writable", "is_special", "replacing"]
 

@@ -18,7 +18,7 @@ from typing import BinaryIO, TypeVar
 from clipcli.archives import Archive, is_archive
 from clipcli.errors import ImageError, InputError
 from clipcli.exclusion import Exclusion
-from clipcli.images import has_image_suffix, looks_like_image, read_signature
+from clipcli.images.files import has_image_suffix, looks_like_image, read_signature
 from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit, inputs_of, shown_name
 from clipcli.locations import is_remote, path_part
 from clipcli.network_policy import check_location

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from clipcli.errors import ImageError
-from clipcli.images import open_image
+from clipcli.images.files import open_image
 from clipcli.matrix import Matrix
 from clipcli.plots import empty_figure, plain
 from clipcli.records import printable

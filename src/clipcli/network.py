@@ -20,7 +20,7 @@ from clipcli.checkpoints import OPENAI_BUFFERS, is_torchscript
 from clipcli.errors import CheckpointError, ModelError
 from clipcli.hub import cached_file, network_forbidden
 from clipcli.hub_tokenizer import check_text_model, load_tokenizer
-from clipcli.preprocess import Preprocessing
+from clipcli.images.preprocess import Preprocessing
 from clipcli.sources import CONFIG_NAME, ModelSource
 from clipcli.state_dicts import check_arrays, read_state_dict
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from clipcli.errors import ModelError
 from clipcli.graphs import GRAPH, graph_place, read_manifest, save_graph_files
+from clipcli.images.preprocess import Preprocessing
 from clipcli.model import Model
-from clipcli.preprocess import Preprocessing
 from clipcli.scoring.zeroshot import normalise
 
 __all__ = [
@@ -198,7 +198,7 @@ class OpenVinoImageEncoder:
         Parameters
         ----------
         pixels
-            N arrays (H, W, 3), from :meth:`~clipcli.preprocess.Preprocessing.pixels`.
+            N arrays (H, W, 3), from :meth:`~clipcli.images.preprocess.Preprocessing.pixels`.
         pad_to
             Fill the batch up to this size, so that the result does not depend on N in its last digits.
         """

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from clipcli.decoding import pixels_of, read_input
 from clipcli.errors import ImageError
 from clipcli.image_cache import Cached, ImageStatistics, as_kept, stamp_of_input
-from clipcli.images import to_rgb
+from clipcli.images.files import to_rgb
+from clipcli.images.preprocess import Preprocessing
 from clipcli.items import BadInput, FileInput, is_input
 from clipcli.network_policy import is_forbidden, network_forbidden_in
 from clipcli.on_demand import OnDemand
-from clipcli.preprocess import Preprocessing
 from clipcli.stamps import FileStamp
 from clipcli.store import content_key
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from clipcli.errors import ClipcliError, ImageError, InputError
-from clipcli.images import MAX_BYTES, too_many_bytes
+from clipcli.images.files import MAX_BYTES, too_many_bytes
 from clipcli.locations import EXTRAS, is_remote, scheme_of
 from clipcli.network_policy import check_location
 from clipcli.redaction import redacted, redacted_foreign
@@ -108,7 +108,7 @@ def read_url(url: str) -> bytes:
     Raises
     ------
     ImageError
-        If it is not there, empty, over :data:`~clipcli.images.MAX_BYTES`, or cannot be read after some attempts.
+        If it is not there, empty, over :data:`~clipcli.images.files.MAX_BYTES`, or cannot be read after some attempts.
     InputError
         If the store knows no such user: nothing else in it could be read either.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 from clipcli.errors import ImageError
 from clipcli.exclusion import Exclusion, ignore_file
-from clipcli.images import has_image_suffix
+from clipcli.images.files import has_image_suffix
 
 __all__ = ["Found", "walk"]
 

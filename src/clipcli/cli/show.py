@@ -72,7 +72,7 @@ def show_results(results: Iterable[Result]) -> Iterator[Result]:
 
 def _picture(result: Prediction) -> Any:
     """Return the photograph, little larger than it is drawn, or ``None`` for one that was in an archive."""
-    from clipcli.images import open_image
+    from clipcli.images.files import open_image
 
     def reduced(width: int, height: int) -> tuple[int, int]:
         scale = min(1.0, _PIXELS / max(width, height))

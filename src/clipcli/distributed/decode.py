@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from clipcli.decoding import pixels_of, read_input
 from clipcli.distributed.portions import Batch, Portion
 from clipcli.errors import ImageError
+from clipcli.images.preprocess import Preprocessing
 from clipcli.items import FileInput, Input
 from clipcli.locations import is_remote
 from clipcli.memory import keep_freed_memory
 from clipcli.network_policy import forbid_in_process, is_forbidden
-from clipcli.preprocess import Preprocessing
 
 __all__ = ["Decode"]
 

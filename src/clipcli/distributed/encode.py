@@ -15,8 +15,8 @@ import ray
 from clipcli.distributed.portions import Batch, Rows
 from clipcli.embedder import Embedder
 from clipcli.errors import ModelError
+from clipcli.images.preprocess import Preprocessing
 from clipcli.pipeline import Block, as_kept
-from clipcli.preprocess import Preprocessing
 
 __all__ = ["Encode", "EncoderFacts", "EncoderOptions", "facts_of"]
 

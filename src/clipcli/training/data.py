@@ -19,8 +19,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from clipcli.errors import ImageError, InputError
-from clipcli.images import open_image
-from clipcli.preprocess import Preprocessing
+from clipcli.images.files import open_image
+from clipcli.images.preprocess import Preprocessing
 from clipcli.text import name_key
 from clipcli.training.pairs import Example
 

@@ -27,7 +27,7 @@ class ImageFile:
     def read(self) -> bytes:
         """Return the encoded bytes; raise :class:`~clipcli.errors.ImageError` or ``OSError`` where that fails."""
         if self.size is None:
-            from clipcli.images import read_file
+            from clipcli.images.files import read_file
 
             return read_file(self.path)
         with open(self.path, "rb") as file:  # noqa: PTH123 - also names that are no valid text

@@ -15,7 +15,7 @@ from typing import Any
 from clipcli.delimited import JSON_LINES, PathBase, read_delimited, read_json_lines
 from clipcli.errors import InputError
 from clipcli.exclusion import Exclusion
-from clipcli.images import has_image_suffix
+from clipcli.images.files import has_image_suffix
 from clipcli.items import shown_name
 from clipcli.locations import is_remote
 from clipcli.text import decode_text, is_unicode, name_key, numbered_lines, open_text

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipcli.errors import ImageError, InputError
-from clipcli.images import open_image
+from clipcli.images.files import open_image
 from clipcli.labels import Label, prompts_for
 from clipcli.prompts import Template
 from clipcli.text import name_key

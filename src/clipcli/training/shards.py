@@ -10,7 +10,7 @@ from typing import Any
 
 from clipcli.archives import DAMAGE, StrictHeader
 from clipcli.exclusion import Exclusion
-from clipcli.images import has_image_suffix
+from clipcli.images.files import has_image_suffix
 from clipcli.text import decode_text
 from clipcli.training.examples import LONGEST_TEXT, Example, ImageFile, LeftOut, captions_of
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import ModelError
+from clipcli.images.preprocess import Preprocessing
 from clipcli.network import load_network, new_network, quiet_libraries
-from clipcli.preprocess import Preprocessing
 from clipcli.sources import ModelSource
 from clipcli.training.settings import Settings
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clipcli._torchvision import import_open_clip
-from clipcli.preprocess import Preprocessing
+from clipcli.images.preprocess import Preprocessing
 
 CONFIG = {"size": 224, "mode": "RGB", "mean": (0.5, 0.4, 0.3), "std": (0.25, 0.5, 0.2), "interpolation": "bicubic",
           "resize_mode": "shortest", "fill_color": 0}  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from clipcli.errors import ImageError
-from clipcli.images import open_image
+from clipcli.images.files import open_image
 
 __all__ = ["make_thumbnail", "make_thumbnails"]
 

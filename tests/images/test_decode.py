@@ -18,11 +18,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from clipcli.budget import DECODING_BYTES, MemoryBudget
-from clipcli.containers import MOST_SCANS
 from clipcli.errors import ImageError
-from clipcli.formats import SIGNATURE_BYTES
-from clipcli.images import looks_like_image, open_image
+from clipcli.images.budget import DECODING_BYTES, MemoryBudget
+from clipcli.images.containers import MOST_SCANS
+from clipcli.images.files import looks_like_image, open_image
+from clipcli.images.formats import SIGNATURE_BYTES
 from clipcli.inputs import Source, discover
 from tests.deep_files import png_chunk, png_file, tiff_file
 
@@ -301,8 +301,8 @@ def test_claims_are_granted_in_order_and_never_exceed_the_budget() -> None:
 DECODE = """
 import sys, threading
 from clipcli.errors import ImageError
-from clipcli.images import decoded_image
-from clipcli.preprocess import Preprocessing
+from clipcli.images.files import decoded_image
+from clipcli.images.preprocess import Preprocessing
 
 model = Preprocessing(224, 224, (0.0,) * 3, (1.0,) * 3)
 

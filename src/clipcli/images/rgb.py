@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from clipcli.deep import deep_to_rgb, picture_of
+from clipcli.images.deep import deep_to_rgb, picture_of
 
 __all__ = ["WHOLE_PIXELS", "to_rgb"]
 
@@ -22,7 +22,7 @@ def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
     """Reduce any mode to 8-bit RGB; every side is divided by ``factor``, a whole number.
 
     Transparent pixels become white, unless all are: an alpha channel that is zero everywhere was never filled. Samples
-    of more than 8 bits are scaled as :mod:`clipcli.deep` says.
+    of more than 8 bits are scaled as :mod:`clipcli.images.deep` says.
 
     Raises
     ------

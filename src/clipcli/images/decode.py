@@ -11,17 +11,17 @@ from io import BytesIO
 
 from PIL import Image, _imaging
 
-from clipcli import png
-from clipcli.budget import DECODING_BYTES, decoding
-from clipcli.containers import check_scans, embedded_png, merged_psd, picture_in_tiff, without_metadata
-from clipcli.deep import DeepPicture, conversion_bytes, deep_to_rgb
 from clipcli.errors import ImageError
-from clipcli.formats import open_formats
-from clipcli.netpbm import deep_netpbm
-from clipcli.rgb import WHOLE_PIXELS, is_deep, to_rgb
-from clipcli.tiff import Directory, Photometric, Tag, is_tiff
-from clipcli.tiff_layout import Layout, can_decompress, layout_of
-from clipcli.tiff_samples import deep_tiff
+from clipcli.images import png
+from clipcli.images.budget import DECODING_BYTES, decoding
+from clipcli.images.containers import check_scans, embedded_png, merged_psd, picture_in_tiff, without_metadata
+from clipcli.images.deep import DeepPicture, conversion_bytes, deep_to_rgb
+from clipcli.images.formats import open_formats
+from clipcli.images.netpbm import deep_netpbm
+from clipcli.images.rgb import WHOLE_PIXELS, is_deep, to_rgb
+from clipcli.images.tiff import Directory, Photometric, Tag, is_tiff
+from clipcli.images.tiff_layout import Layout, can_decompress, layout_of
+from clipcli.images.tiff_samples import deep_tiff
 
 __all__ = ["MAX_PIXELS", "MAX_PYTHON_PIXELS", "Resized", "decode", "too_large"]
 
@@ -59,7 +59,7 @@ def decode(data: bytes, resized: Resized | None, claims: ExitStack) -> Image.Ima
     data
         The encoded bytes.
     resized
-        As for :func:`clipcli.images.open_image`.
+        As for :func:`clipcli.images.files.open_image`.
     claims
         Gets the claim on the memory that the picture takes; close it when the picture is not needed any more.
 

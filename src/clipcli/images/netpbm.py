@@ -7,8 +7,8 @@ import warnings
 
 import numpy as np
 
-from clipcli.deep import DeepPicture, Samples
 from clipcli.errors import ImageError
+from clipcli.images.deep import DeepPicture, Samples
 
 __all__ = ["deep_netpbm"]
 

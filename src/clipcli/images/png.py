@@ -15,7 +15,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageFile
 
-from clipcli.deep import DeepPicture, Samples, picture_of
+from clipcli.images.deep import DeepPicture, Samples, picture_of
 
 __all__ = ["SIGNATURE", "Png", "read_png"]
 

@@ -1,8 +1,8 @@
 """Pictures of more than 8 bits a sample, or of numbers that are no light at all, reduced to 8-bit RGB.
 
-Which numbers are black and white, :mod:`clipcli.sample_ranges` chooses. Samples that are NaN, infinite, beyond 1e30,
-declared to be no data (GDAL's tag), or customary for no data (-9999, -32768 ...) and further below all others than
-those lie apart, count for no range and get the picture's median tone.
+Which numbers are black and white, :mod:`clipcli.images.sample_ranges` chooses. Samples that are NaN, infinite, beyond
+1e30, declared to be no data (GDAL's tag), or customary for no data (-9999, -32768 ...) and further below all others
+than those lie apart, count for no range and get the picture's median tone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipcli.errors import ImageError
-from clipcli.sample_ranges import choose_range, smallest_depth
+from clipcli.images.sample_ranges import choose_range, smallest_depth
 
 __all__ = ["DeepPicture", "conversion_bytes", "deep_to_rgb", "picture_of"]
 

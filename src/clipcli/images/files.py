@@ -15,9 +15,9 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from clipcli.errors import ImageError
-from clipcli.formats import SIGNATURE_BYTES, has_image_suffix, is_heif, looks_like_image, open_formats
-from clipcli.pictures import MAX_PIXELS, Resized, decode, too_large
-from clipcli.rgb import to_rgb
+from clipcli.images.decode import MAX_PIXELS, Resized, decode, too_large
+from clipcli.images.formats import SIGNATURE_BYTES, has_image_suffix, is_heif, looks_like_image, open_formats
+from clipcli.images.rgb import to_rgb
 
 __all__ = [
     "MAX_BYTES",
@@ -98,7 +98,7 @@ def open_image(source: Path | bytes | BinaryIO, resized: Resized | None = None) 
 def decoded_image(source: Path | bytes | BinaryIO, resized: Resized | None = None) -> Iterator[Image.Image]:
     """Open one image like :func:`open_image`, for a block in which its memory counts as taken.
 
-    All threads share :data:`clipcli.budget.DECODING_BYTES`: an image that does not fit into what is left of them
+    All threads share :data:`clipcli.images.budget.DECODING_BYTES`: an image that does not fit into what is left of them
     waits for others, so that however many threads decode, very large images are decoded one by one.
 
     Raises

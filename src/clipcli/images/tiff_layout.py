@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clipcli.errors import ImageError
-from clipcli.tiff import Directory, Tag
+from clipcli.images.tiff import Directory, Tag
 
 __all__ = ["Layout", "can_decompress", "layout_of"]
 

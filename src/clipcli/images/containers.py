@@ -10,9 +10,9 @@ import re
 import struct
 from collections.abc import Iterator
 
-from clipcli import png
 from clipcli.errors import ImageError
-from clipcli.tiff import Directory, Photometric, Tag, directories, with_first
+from clipcli.images import png
+from clipcli.images.tiff import Directory, Photometric, Tag, directories, with_first
 
 __all__ = ["check_scans", "embedded_png", "merged_psd", "picture_in_tiff", "without_metadata"]
 

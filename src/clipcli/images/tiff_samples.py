@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipcli.deep import DeepPicture, Samples
 from clipcli.errors import ImageError
-from clipcli.tiff import Directory, Photometric, Tag
-from clipcli.tiff_layout import Layout
+from clipcli.images.deep import DeepPicture, Samples
+from clipcli.images.tiff import Directory, Photometric, Tag
+from clipcli.images.tiff_layout import Layout
 
 __all__ = ["deep_tiff"]
 
