@@ -30,9 +30,9 @@ from clipcli.images.preprocess import Preprocessing
 from clipcli.items import FileInput
 from clipcli.part_forms import result_parts
 from clipcli.parts import PartedOutput
-from clipcli.places import folder_at
 from clipcli.records import Prediction
 from clipcli.scoring.zeroshot import Score
+from clipcli.storage.folders import folder_at
 from clipcli.work import InTurn, Piece, in_chunks
 from clipcli.writers import Layout
 

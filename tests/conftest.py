@@ -140,8 +140,8 @@ RunHere = Callable[..., list[subprocess.CompletedProcess[str]]]
 @pytest.fixture
 def run_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunHere:
     """Run several command lines in this process, which has imported torch and the stores' libraries already."""
-    from clipcli import remote
     from clipcli.cli import run
+    from clipcli.storage import remote
 
     def run_all(*lines: Sequence[object], **variables: str) -> list[subprocess.CompletedProcess[str]]:
         import s3fs

@@ -16,8 +16,8 @@ import pytest
 
 from clipcli.cli.messages import Messages
 from clipcli.errors import ModelError
-from clipcli.locks import locked
 from clipcli.records import Result
+from clipcli.storage.locks import locked
 from clipcli.writers import Layout, write_results
 from tests.conftest import RunHere, lines_of
 

@@ -15,10 +15,10 @@ from clipcli.errors import OutputError
 from clipcli.items import FileInput
 from clipcli.part_forms import check_part_suffix, result_parts
 from clipcli.parts import PartedOutput, is_complete_folder, part_names
-from clipcli.places import folder_at
 from clipcli.reading import read_results
 from clipcli.records import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
+from clipcli.storage.folders import folder_at
 from clipcli.work import Chunk, Piece, in_chunks
 from clipcli.writers import Layout
 
@@ -247,9 +247,9 @@ def test_a_folder_in_no_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import clipcli.places
+    import clipcli.storage.folders
 
-    fsync, count = clipcli.places.os.fsync, 0
+    fsync, count = clipcli.storage.folders.os.fsync, 0
 
     def full(handle: int) -> None:
         nonlocal count
@@ -258,7 +258,7 @@ def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pyte
             raise OSError(28, "No space left on device")
         fsync(handle)
 
-    monkeypatch.setattr(clipcli.places.os, "fsync", full)
+    monkeypatch.setattr(clipcli.storage.folders.os, "fsync", full)
     told = refusal(tmp_path / "out", names(18))
     assert told.endswith(f"(No space left on device); 2 parts kept in {tmp_path}/out/; go on with --resume")
     assert sum(path.name.startswith("part-") for path in (tmp_path / "out").iterdir()) == 2

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from clipcli.errors import CacheError
-from clipcli.seals import hash_file
+from clipcli.storage.checksums import hash_file
 from clipcli.store import EmbeddingStore, ModelFacts, content_key, default_folder
 
 FACTS = ModelFacts("ViT-B-32", "openai", 8, 100.0, None)

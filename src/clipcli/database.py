@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from clipcli.errors import CacheError
-from clipcli.private import make_private, private_file, refuse_special
+from clipcli.storage.permissions import make_private, private_file, refuse_special
 
 __all__ = ["Database", "Schema", "chunked", "used_bytes"]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from clipcli.errors import InputError
-from clipcli.locations import is_remote, join_url, path_part
-from clipcli.network_policy import check_location
+from clipcli.storage.locations import is_remote, join_url, path_part
+from clipcli.storage.network import check_location
 from clipcli.text import tsv_cell, unguarded
 
 __all__ = ["JSON_LINES", "PathBase", "Table", "is_tsv", "own_kind", "read_delimited", "read_json_lines"]

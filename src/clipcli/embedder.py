@@ -19,9 +19,9 @@ from clipcli.errors import InputError
 from clipcli.inputs import Input, Source, discover
 from clipcli.items import is_input
 from clipcli.model import check_engine, check_precision
-from clipcli.network_policy import steps_without_network
 from clipcli.pipeline import Block, Cached, Encoder, ImageStatistics, Plan, embed_images
 from clipcli.sources import ModelSource, resolve_model
+from clipcli.storage.network import steps_without_network
 from clipcli.store import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import EmbeddingFileError, OutputError
-from clipcli.files import replacing
 from clipcli.parquet import pyarrow_or_error
+from clipcli.storage.atomic import replacing
 from clipcli.store import ModelFacts
 from clipcli.text import csv_line, guarded, unguarded
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from clipcli.errors import ImageError, OutputError
 from clipcli.export import check_suffix
-from clipcli.files import replacing
 from clipcli.items import name_of
 from clipcli.parquet import pyarrow_or_error
 from clipcli.pipeline import Block
 from clipcli.records import printable
+from clipcli.storage.atomic import replacing
 from clipcli.store import ModelFacts
 from clipcli.text import csv_line, guarded
 

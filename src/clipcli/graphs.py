@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipcli.seals import hash_file, seal
+from clipcli.storage.checksums import hash_file, seal
 
 __all__ = [
     "GRAPH",

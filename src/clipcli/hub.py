@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clipcli.errors import HubUnreachableError, ModelError, ModelNotFoundError
-from clipcli.network_policy import is_forbidden
+from clipcli.storage.network import is_forbidden
 
 __all__ = [
     "WEIGHT_NAMES",

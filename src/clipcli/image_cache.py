@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.items import FileInput
-from clipcli.remote import is_remote
 from clipcli.scoring.zeroshot import normalise
 from clipcli.stamps import FileStamp, stamp_of
+from clipcli.storage.remote import is_remote
 from clipcli.store import EmbeddingStore
 
 __all__ = ["Cached", "ImageStatistics", "as_kept", "stamp_of_input"]

@@ -20,11 +20,11 @@ from clipcli.errors import ImageError, InputError
 from clipcli.exclusion import Exclusion
 from clipcli.images.files import has_image_suffix, looks_like_image, read_signature
 from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit, inputs_of, shown_name
-from clipcli.locations import is_remote, path_part
-from clipcli.network_policy import check_location
 from clipcli.path_lists import read_paths
 from clipcli.patterns import is_pattern, matches_of
-from clipcli.remote import is_folder_url, list_url
+from clipcli.storage.locations import is_remote, path_part
+from clipcli.storage.network import check_location
+from clipcli.storage.remote import is_folder_url, list_url
 from clipcli.tables import Columns, DamagedTableError, is_parquet, rows_of
 from clipcli.walk import walk
 

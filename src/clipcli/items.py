@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeGuard
 
 from clipcli.errors import ImageError
-from clipcli.locations import is_remote
 from clipcli.redaction import redacted_reference
+from clipcli.storage.locations import is_remote
 
 __all__ = [
     "BadInput",

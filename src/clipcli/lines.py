@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clipcli.files import replacing
 from clipcli.records import Result
+from clipcli.storage.atomic import replacing
 from clipcli.text import tsv_cell, unguarded
 from clipcli.writers import Layout, writer_for
 

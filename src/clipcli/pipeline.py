@@ -23,9 +23,9 @@ from clipcli.image_cache import Cached, ImageStatistics, as_kept, stamp_of_input
 from clipcli.images.files import to_rgb
 from clipcli.images.preprocess import Preprocessing
 from clipcli.items import BadInput, FileInput, is_input
-from clipcli.network_policy import is_forbidden, network_forbidden_in
 from clipcli.on_demand import OnDemand
 from clipcli.stamps import FileStamp
+from clipcli.storage.network import is_forbidden, network_forbidden_in
 from clipcli.store import content_key
 
 __all__ = ["Block", "Cached", "Encoder", "ImageStatistics", "Plan", "as_kept", "embed_images"]

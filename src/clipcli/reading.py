@@ -13,9 +13,9 @@ from typing import Any
 from clipcli.errors import InputError
 from clipcli.items import shown_name
 from clipcli.parts import is_complete_folder, part_names
-from clipcli.places import folder_at
 from clipcli.redaction import redacted
 from clipcli.scoring.zeroshot import Score
+from clipcli.storage.folders import folder_at
 from clipcli.text import decode_text, is_unicode, open_text, tsv_cell, unguarded
 
 __all__ = ["ReadRecord", "read_results"]

@@ -75,7 +75,7 @@ def write_page(records: Sequence[ReadRecord], thumbnails: Iterable[str], file: P
     thumbnails
         A picture for each record in its order, as base64, or an empty text; taken as they are needed.
     file
-        Where to; written at once, so see :func:`clipcli.files.replacing`.
+        Where to; written at once, so see :func:`clipcli.storage.atomic.replacing`.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from clipcli.errors import OutputError
-from clipcli.files import replacing
 from clipcli.inputs import Input
 from clipcli.lines import PartialLines
-from clipcli.locks import OutputLock
 from clipcli.records import Failure, Result, printable
 from clipcli.run_record import RunRecord, compare_settings
+from clipcli.storage.atomic import replacing
+from clipcli.storage.locks import OutputLock
 from clipcli.writers import Layout
 
 __all__ = ["RESUMABLE", "ResultFile", "check_file"]

@@ -18,7 +18,7 @@ from typing import Any
 
 from clipcli._version import __version__
 from clipcli.errors import OutputError
-from clipcli.files import replacing
+from clipcli.storage.atomic import replacing
 
 __all__ = ["RunRecord", "compare_settings", "record_of"]
 

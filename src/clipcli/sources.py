@@ -19,8 +19,8 @@ from clipcli import catalogue
 from clipcli.checkpoints import looks_like_openai
 from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, ModelNotFoundError
 from clipcli.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
-from clipcli.locations import is_remote
 from clipcli.model_config import read_model_config
+from clipcli.storage.locations import is_remote
 from clipcli.text import near_matches
 
 __all__ = [

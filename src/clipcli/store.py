@@ -25,8 +25,8 @@ from clipcli import entries
 from clipcli.database import Database, chunked, used_bytes
 from clipcli.entries import ModelFacts
 from clipcli.graphs import check_graphs, list_graphs, trim_graphs
-from clipcli.seals import Seal, hash_file
 from clipcli.stamps import FileStamp, stamp_of
+from clipcli.storage.checksums import Seal, hash_file
 from clipcli.vectors import LONGEST_VECTOR, packed, unpacked
 
 __all__ = ["DEFAULT_LIMIT", "CacheInfo", "EmbeddingStore", "ModelFacts", "content_key", "default_folder"]

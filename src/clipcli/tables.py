@@ -12,10 +12,10 @@ from typing import Any
 from clipcli.delimited import JSON_LINES, PathBase, own_kind, read_delimited, read_json_lines
 from clipcli.errors import ImageError, InputError
 from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
-from clipcli.locations import is_remote, path_part
 from clipcli.parquet import pyarrow_or_error
 from clipcli.records import printable
-from clipcli.remote import open_url
+from clipcli.storage.locations import is_remote, path_part
+from clipcli.storage.remote import open_url
 from clipcli.text import one_line, open_text
 
 __all__ = ["Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]

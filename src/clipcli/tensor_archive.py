@@ -13,8 +13,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clipcli.storage.zip_archive import DamagedZipError, opened_zip
 from clipcli.tensor_pickle import ITEM_BYTES, Module, NotTensorsError, StorageRecord, read_pickle
-from clipcli.zip_archive import DamagedZipError, opened_zip
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.seals import Seal
+from clipcli.storage.checksums import Seal
 
 __all__ = ["LONGEST_VECTOR", "packed", "problem_of", "unpacked"]
 

@@ -14,8 +14,8 @@ from clipcli.cli import cache, classify, evaluate, export, matrix, models, promp
 from clipcli.cli.command import Command
 from clipcli.cli.messages import Messages
 from clipcli.errors import ClipcliError, Interrupted
-from clipcli.network_policy import process_policy
 from clipcli.signals import exit_code, stopped
+from clipcli.storage.network import process_policy
 from clipcli.terminal import guarded_streams
 
 __all__ = ["build_app", "main", "run"]

@@ -110,7 +110,7 @@ def classify(
     encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
     check_output_name(output, resume=resume, overwrite=overwrite)
     if output is not None and not is_folder(output):
-        from clipcli.files import check_writable
+        from clipcli.storage.atomic import check_writable
 
         check_writable(Path(output), [*inputs, labels, text_embeddings, pretrained, *(prompts or ())])
     destination = Destination.choose(output, form, resume=resume, overwrite=overwrite)
@@ -259,10 +259,10 @@ class _Run:
 
     def _at_once(self) -> Iterator[Result]:
         """Write a file that appears at the end or not at all, with the record of the run beside it."""
-        from clipcli.files import replacing
-        from clipcli.locks import locked
         from clipcli.records import Failure
         from clipcli.run_record import RunRecord
+        from clipcli.storage.atomic import replacing
+        from clipcli.storage.locks import locked
         from clipcli.writers import write_results
 
         target, records, failures = self.destination.file, 0, 0

@@ -31,8 +31,8 @@ def is_folder(output: str | None) -> bool:
 
 def check_output_name(output: str | None, *, resume: bool, overwrite: bool) -> None:
     """Raise :class:`OutputError` for a name that nothing can be written to, or wishes that exclude each other."""
-    from clipcli.locations import is_remote
-    from clipcli.network_policy import check_location
+    from clipcli.storage.locations import is_remote
+    from clipcli.storage.network import check_location
 
     check_location(output or "")
     if resume and overwrite:
@@ -73,8 +73,8 @@ class Destination:
         if self.resume and self.output is None:
             raise OutputError("--resume needs a file to go on with: name it with -o FILE")
         if self.form is Format.parquet:
-            from clipcli.files import is_special
             from clipcli.parquet import pyarrow_or_error
+            from clipcli.storage.atomic import is_special
 
             pyarrow_or_error()
             if self.output is None:
@@ -88,7 +88,7 @@ class Destination:
         """Raise :class:`OutputError` if an earlier run is kept there, and this may not continue or replace it."""
         if self.in_parts:
             from clipcli.parts import check_folder
-            from clipcli.places import folder_at
+            from clipcli.storage.folders import folder_at
 
             check_folder(folder_at(str(self.output)), resume=self.resume, overwrite=self.overwrite)
         elif self.is_resumable():

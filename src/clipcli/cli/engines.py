@@ -62,7 +62,7 @@ def begin_parts(
 ) -> PartedOutput[Row]:
     """Begin a folder of parts, or go on with one."""
     from clipcli.parts import PartedOutput
-    from clipcli.places import folder_at
+    from clipcli.storage.folders import folder_at
 
     return PartedOutput(folder_at(folder), form, settings, about, resume=resume, overwrite=overwrite)
 

@@ -99,12 +99,12 @@ def evaluate(
     messages = Messages(quiet=quiet, verbose=verbose)
     _check_extra()
     if json_file is not None:
-        from clipcli.files import check_writable
+        from clipcli.storage.atomic import check_writable
 
         check_writable(json_file, [source, truth, labels, pretrained, *(prompts or ())])
     if plots is not None:
         _check_folder(plots)
-    from clipcli.locks import locked
+    from clipcli.storage.locks import locked
 
     context.with_resource(locked(json_file, plots))
     failures: list[str] = []
@@ -286,9 +286,9 @@ def _write_json(file: Path, evaluations: list[Evaluation], probes: list[ProbeRes
     import json
 
     from clipcli.evaluate import as_json
-    from clipcli.files import replacing
     from clipcli.probe import probes_as_json
     from clipcli.records import printable
+    from clipcli.storage.atomic import replacing
 
     found = {
         "evaluations": as_json(evaluations),

@@ -83,9 +83,9 @@ def export_text(
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier
     from clipcli.export import check_suffix, save_class_embeddings
-    from clipcli.files import check_writable
     from clipcli.labels import load_labels
-    from clipcli.locks import locked
+    from clipcli.storage.atomic import check_writable
+    from clipcli.storage.locks import locked
 
     check_suffix(output)
     check_writable(output, [labels, pretrained, *(prompts or ())])
@@ -165,7 +165,7 @@ def export_images(
     from clipcli.exclusion import Exclusion
     from clipcli.export_images import image_rows
     from clipcli.inputs import Source
-    from clipcli.locks import locked
+    from clipcli.storage.locks import locked
 
     encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
     check_output_name(output, resume=resume, overwrite=overwrite)
@@ -197,10 +197,10 @@ def _check_output(
 ) -> str | None:
     """Return the form of the parts where it is a folder; ``None`` where it is a file that can be written."""
     from clipcli.export import check_suffix
-    from clipcli.files import check_writable, is_special
     from clipcli.part_forms import check_part_suffix
     from clipcli.parts import check_folder
-    from clipcli.places import folder_at
+    from clipcli.storage.atomic import check_writable, is_special
+    from clipcli.storage.folders import folder_at
 
     if is_folder(output):
         suffix = check_part_suffix(output, form.value if form else None)

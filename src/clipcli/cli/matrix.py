@@ -87,7 +87,7 @@ def matrix(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     _check_outputs(output, plot, [*inputs, texts_file, pretrained])
-    from clipcli.locks import locked
+    from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
     from clipcli.classifier import Classifier
@@ -121,7 +121,7 @@ def matrix(
 
 
 def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) -> None:
-    from clipcli.files import check_writable
+    from clipcli.storage.atomic import check_writable
 
     if output is not None:
         from clipcli.matrix import check_suffix

@@ -68,7 +68,7 @@ def _complete_prompts(incomplete: str) -> list[str]:
 
 def _forbid_network(offline: bool) -> bool:
     """Forbid the network to the whole process, so that no command has to remember the option."""
-    from clipcli.network_policy import forbid_in_process
+    from clipcli.storage.network import forbid_in_process
 
     forbid_in_process(offline)
     return offline

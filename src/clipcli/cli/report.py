@@ -52,12 +52,12 @@ def report(
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{output}: the page is HTML; name it with .html")
     from clipcli.delimited import PathBase
-    from clipcli.files import check_writable, replacing
     from clipcli.images.thumbnails import make_thumbnails
-    from clipcli.locks import locked
     from clipcli.reading import read_results
     from clipcli.records import printable
     from clipcli.report import write_page
+    from clipcli.storage.atomic import check_writable, replacing
+    from clipcli.storage.locks import locked
 
     check_writable(output, [results])
     records = list(read_results(results, messages.warn))

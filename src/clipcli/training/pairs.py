@@ -17,7 +17,7 @@ from clipcli.errors import InputError
 from clipcli.exclusion import Exclusion
 from clipcli.images.files import has_image_suffix
 from clipcli.items import shown_name
-from clipcli.locations import is_remote
+from clipcli.storage.locations import is_remote
 from clipcli.text import decode_text, is_unicode, name_key, numbered_lines, open_text
 from clipcli.training.examples import CAPTIONS, LONGEST_TEXT, Example, ImageFile, LeftOut, captions_of
 from clipcli.training.shards import read_shard, shards_of

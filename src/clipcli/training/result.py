@@ -9,7 +9,7 @@ from typing import Any
 
 from clipcli._version import __version__
 from clipcli.errors import OutputError
-from clipcli.files import replacing
+from clipcli.storage.atomic import replacing
 from clipcli.text import one_line
 from clipcli.training.start import Start
 from clipcli.training.validation import MEASURES

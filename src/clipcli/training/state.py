@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError, OutputError
-from clipcli.files import replacing
-from clipcli.locks import OutputLock
 from clipcli.state_dicts import read_state_dict
+from clipcli.storage.atomic import replacing
+from clipcli.storage.locks import OutputLock
 from clipcli.training.pairs import LeftOut
 from clipcli.training.records import check_left_out, check_metrics, check_progress, check_settings, check_summary
 from clipcli.training.restore import check_weights, read_states

@@ -19,9 +19,9 @@ from PIL import Image
 
 from clipcli.errors import ImageError, InputError
 from clipcli.inputs import Source, discover
-from clipcli.locations import is_remote
 from clipcli.reading import read_results
-from clipcli.remote import list_url, read_url
+from clipcli.storage.locations import is_remote
+from clipcli.storage.remote import list_url, read_url
 from tests.conftest import RunHere
 from tests.object_store import DroppingProxy, Store, running_store
 

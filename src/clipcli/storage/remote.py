@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 from clipcli.errors import ClipcliError, ImageError, InputError
 from clipcli.images.files import MAX_BYTES, too_many_bytes
-from clipcli.locations import EXTRAS, is_remote, scheme_of
-from clipcli.network_policy import check_location
 from clipcli.redaction import redacted, redacted_foreign
+from clipcli.storage.locations import EXTRAS, is_remote, scheme_of
+from clipcli.storage.network import check_location
 
 __all__ = [
     "attempted",

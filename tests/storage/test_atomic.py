@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcli.errors import OutputError, TemplateError
-from clipcli.files import check_writable, replacing
+from clipcli.storage.atomic import check_writable, replacing
 from clipcli.text import near_matches, numbered_lines, read_text
 
 
@@ -120,7 +120,7 @@ def test_a_full_disk_is_an_output_error_and_leaves_the_old_file(tmp_path: Path) 
 import resource
 from pathlib import Path
 from clipcli.errors import OutputError
-from clipcli.files import check_writable, replacing
+from clipcli.storage.atomic import check_writable, replacing
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     with replacing(Path({str(path)!r})) as temporary:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from clipcli.errors import ImageError, OutputError
-from clipcli.files import replacing
-from clipcli.locations import is_remote
-from clipcli.locks import OutputLock
-from clipcli.remote import attempted, filesystem, path_in, reason_of
+from clipcli.storage.atomic import replacing
+from clipcli.storage.locations import is_remote
+from clipcli.storage.locks import OutputLock
+from clipcli.storage.remote import attempted, filesystem, path_in, reason_of
 
 _MANY = 1 << 30  # bytes, more than any file here has
 

@@ -16,13 +16,13 @@ import pyarrow.parquet
 import pytest
 
 from clipcli import Classifier
-from clipcli import network_policy as policy
 from clipcli.embedder import Embedder
 from clipcli.errors import HubUnreachableError, ImageError, InputError
 from clipcli.hub import fetch_file, reachable
 from clipcli.inputs import Source, discover
 from clipcli.items import FileInput
-from clipcli.remote import filesystem, open_url, read_url
+from clipcli.storage import network as policy
+from clipcli.storage.remote import filesystem, open_url, read_url
 from tests.conftest import RunHere
 
 URL = "https://example.invalid/a.jpg"
@@ -45,7 +45,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         monkeypatch.setattr(socket.socket, name, refuse)
     for name in ("getaddrinfo", "gethostbyname", "create_connection"):
         monkeypatch.setattr(socket, name, refuse)
-    monkeypatch.setattr("clipcli.remote._PAUSES", ())
+    monkeypatch.setattr("clipcli.storage.remote._PAUSES", ())
     return noted
 
 

@@ -1,0 +1,1 @@
+"""Where bytes live: on disk and behind URLs, read and written whole."""
