@@ -193,8 +193,8 @@ class Clipcli(Contender):
         return [(result.label, result.similarity) for result in results if isinstance(result, Prediction)]
 
     def embed_classes(self, labels: list[str]) -> None:
-        from clipcli.labels import Label, prompts_for
-        from clipcli.prompts import resolve_templates
+        from clipcli.labels.files import Label, prompts_for
+        from clipcli.labels.templates import resolve_templates
         from clipcli.scoring.zeroshot import ensemble
 
         templates = resolve_templates([fill("{}") for fill in import_open_clip().OPENAI_IMAGENET_TEMPLATES], [])

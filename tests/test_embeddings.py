@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from clipcli.embeddings import ClassEmbeddings, TextStatistics, build_class_embeddings
 from clipcli.errors import CheckpointError
-from clipcli.labels import Label
-from clipcli.prompts import Template
+from clipcli.labels.files import Label
+from clipcli.labels.templates import Template
 from clipcli.sources import ModelSource
 from clipcli.store import EmbeddingStore, ModelFacts, content_key
 

@@ -19,7 +19,7 @@ from clipcli.evaluate import (
     evaluate_embeddings,
     evaluate_records,
 )
-from clipcli.labels import Label
+from clipcli.labels.files import Label
 from clipcli.probe import STRENGTH, few_shot_split, linear_probe, probe
 from clipcli.reading import ReadRecord
 from clipcli.scoring.zeroshot import Score, normalise

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcli.errors import ClipcliError
-from clipcli.labels import read_labels
+from clipcli.labels.files import read_labels
+from clipcli.labels.templates import load_templates
 from clipcli.matrix import read_texts
-from clipcli.prompts import load_templates
 from clipcli.reading import read_results
 from clipcli.text import decode_text, encoding_of
 from clipcli.training.pairs import read_pairs

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clipcli.errors import InputError
-from clipcli.labels import Label
-from clipcli.prompts import Template
+from clipcli.labels.files import Label
+from clipcli.labels.templates import Template
 from clipcli.training.data import Batches, group_of
 from clipcli.training.pairs import Example, ImageFile, read_pairs
 from clipcli.training.plan import Captions, split

@@ -12,8 +12,8 @@ import pytest
 from clipcli.errors import ClipcliError, InputError, LabelError
 from clipcli.evaluate import evaluate_records
 from clipcli.inputs import FileInput
-from clipcli.labels import Label, load_labels, parse_csv, parse_json, parse_text
-from clipcli.prompts import resolve_templates
+from clipcli.labels.files import Label, load_labels, parse_csv, parse_json, parse_text
+from clipcli.labels.templates import resolve_templates
 from clipcli.reading import ReadRecord
 from clipcli.report import page_data
 from clipcli.scoring.zeroshot import Score, group_probabilities

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.embedder import Embedder
     from clipcli.errors import ClipcliError
-    from clipcli.labels import Label
+    from clipcli.labels.files import Label
     from clipcli.records import Failure, Prediction
     from clipcli.scoring.zeroshot import Score, Thresholds
 
@@ -35,7 +35,7 @@ _HOMES = {
     "ClipcliError": "errors",
     "Embedder": "embedder",
     "Failure": "records",
-    "Label": "labels",
+    "Label": "labels.files",
     "Prediction": "records",
     "Score": "scoring.zeroshot",
     "Thresholds": "scoring.zeroshot",

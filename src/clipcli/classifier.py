@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from clipcli.embedder import Embedder, check_count
 from clipcli.embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.errors import EmbeddingFileError, LabelError
-from clipcli.label import Label, check_labels
-from clipcli.labels import load_labels
-from clipcli.prompts import Template, resolve_templates
+from clipcli.labels.files import load_labels
+from clipcli.labels.label import Label, check_labels
+from clipcli.labels.templates import Template, resolve_templates
 from clipcli.ranking import Ranker
 from clipcli.records import Result
 from clipcli.scoring.zeroshot import Thresholds
@@ -44,7 +44,7 @@ class Classifier(Embedder):
     model
         ``auto``, ``pocket``, an open_clip name, ``hf-hub:org/repo`` or ``local-dir:PATH``.
     labels
-        Label texts or :class:`~clipcli.labels.Label` values, or the path of a label file. May be left
+        Label texts or :class:`~clipcli.labels.files.Label` values, or the path of a label file. May be left
         out where ``text_embeddings`` is given.
     pretrained
         For an open_clip name: a tag or a checkpoint file.

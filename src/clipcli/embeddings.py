@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.labels import Label, prompts_for
-from clipcli.prompts import Template
+from clipcli.labels.files import Label, prompts_for
+from clipcli.labels.templates import Template
 from clipcli.scoring.zeroshot import ensemble
 from clipcli.sources import ModelSource
 from clipcli.store import EmbeddingStore, ModelFacts, content_key

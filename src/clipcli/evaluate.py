@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import ImageError, InputError
-from clipcli.labels import Label
+from clipcli.labels.files import Label
 from clipcli.metrics import (
     Calibration,
     ClassReport,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import LabelError, OutputError
-from clipcli.labels import Label
+from clipcli.labels.files import Label
 from clipcli.records import printable, written
 from clipcli.storage.atomic import replacing
 from clipcli.text import csv_line, guarded, numbered_lines, read_text

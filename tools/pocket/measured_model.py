@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from clipcli import Embedder
-from clipcli.prompts import resolve_templates
+from clipcli.labels.templates import resolve_templates
 from clipcli.scoring.zeroshot import normalise
 
 Array = npt.NDArray[np.float32]

@@ -128,7 +128,7 @@ def classify(
     from clipcli.classifier import Classifier
     from clipcli.exclusion import Exclusion
     from clipcli.inputs import Source, discover, discover_units
-    from clipcli.labels import load_labels
+    from clipcli.labels.files import load_labels
     from clipcli.scoring.zeroshot import Thresholds
 
     classifier = Classifier(

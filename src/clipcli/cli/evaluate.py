@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.evaluate import Embedded, Evaluation
     from clipcli.exclusion import Exclusion
-    from clipcli.labels import Label
+    from clipcli.labels.files import Label
+    from clipcli.labels.templates import Template
     from clipcli.probe import ProbeResult
-    from clipcli.prompts import Template
     from clipcli.truth import LabelledImage
 
 __all__ = ["evaluate"]
@@ -126,7 +126,7 @@ def evaluate(
         labelled = read_truth(truth, messages.warn, exclusion)
         evaluations = [_from_results(source, labelled, labels, label or [], failed, messages)]
     else:
-        from clipcli.labels import load_labels
+        from clipcli.labels.files import load_labels
 
         chosen = load_labels(labels, label or ()) if labels or label else None
         shared: dict[str, Any] = {
@@ -165,7 +165,7 @@ class _Wanted:
 
     def variants(self) -> list[tuple[str, list[Template]]]:
         """Return each set of templates under its name."""
-        from clipcli.prompts import resolve_templates
+        from clipcli.labels.templates import resolve_templates
 
         found = []
         if self.templates or not self.sets:
@@ -184,7 +184,7 @@ def _from_results(
 ) -> Evaluation:
     from clipcli.delimited import PathBase
     from clipcli.evaluate import evaluate_records
-    from clipcli.labels import load_labels
+    from clipcli.labels.files import load_labels
     from clipcli.reading import read_results
     from clipcli.truth import match_records
 
@@ -207,7 +207,7 @@ def _from_images(
     """Evaluate every model with every set of templates, and its linear probes."""
     from clipcli.classifier import Classifier
     from clipcli.evaluate import evaluate_embeddings
-    from clipcli.labels import Label
+    from clipcli.labels.files import Label
     from clipcli.probe import probe
     from clipcli.truth import classes_of, indices_of, read_truth
 

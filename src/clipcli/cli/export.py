@@ -83,7 +83,7 @@ def export_text(
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier
     from clipcli.export import check_suffix, save_class_embeddings
-    from clipcli.labels import load_labels
+    from clipcli.labels.files import load_labels
     from clipcli.storage.atomic import check_writable
     from clipcli.storage.locks import locked
 

@@ -61,7 +61,7 @@ def _complete_model(incomplete: str) -> list[str]:
 
 
 def _complete_prompts(incomplete: str) -> list[str]:
-    from clipcli.prompts import builtin_set_names
+    from clipcli.labels.templates import builtin_set_names
 
     return [name for name in builtin_set_names() if name.startswith(incomplete)]
 

@@ -16,7 +16,7 @@ app = typer.Typer(help="See the built-in prompt template sets.", no_args_is_help
 @app.command("list")
 def list_sets() -> None:
     """List the sets: name, number of templates, and what each is for."""
-    from clipcli.prompts import builtin_set_names, builtin_set_path, load_templates
+    from clipcli.labels.templates import builtin_set_names, builtin_set_path, load_templates
 
     rows = []
     for name in builtin_set_names():
@@ -30,7 +30,7 @@ def show_set(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A set's name, or a file.", show_default=False)],
 ) -> None:
     """Print the templates of one set, one a line."""
-    from clipcli.prompts import load_templates
+    from clipcli.labels.templates import load_templates
 
     for template in load_templates(name):
         typer.echo(template.text)

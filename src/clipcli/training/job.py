@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError, LabelError, ModelError
-from clipcli.labels import load_labels
-from clipcli.prompts import resolve_templates
+from clipcli.labels.files import load_labels
+from clipcli.labels.templates import resolve_templates
 from clipcli.sources import ModelSource, resolve_model, untrained_model
 from clipcli.training.pairs import Pairs, read_pairs
 from clipcli.training.request import Outcome, Request

@@ -13,8 +13,8 @@ from typing import Any
 
 from clipcli.errors import ImageError, InputError
 from clipcli.images.files import open_image
-from clipcli.labels import Label, prompts_for
-from clipcli.prompts import Template
+from clipcli.labels.files import Label, prompts_for
+from clipcli.labels.templates import Template
 from clipcli.text import name_key
 from clipcli.training.data import group_of
 from clipcli.training.pairs import Example, LeftOut

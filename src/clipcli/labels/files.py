@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import LabelError
-from clipcli.label import Label, check_label, check_labels, prompts_for
-from clipcli.prompts import has_placeholder
+from clipcli.labels.label import Label, check_label, check_labels, prompts_for
+from clipcli.labels.templates import has_placeholder
 from clipcli.text import name_key, near_matches, numbered_lines, read_text
 
 __all__ = ["Label", "load_labels", "parse_csv", "parse_json", "parse_text", "prompts_for", "read_labels"]

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.errors import TemplateError
-from clipcli.prompts import (
+from clipcli.labels.templates import (
     DEFAULT_TEMPLATE,
     Template,
     article_for,

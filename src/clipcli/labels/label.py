@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipcli.errors import LabelError, TemplateError
-from clipcli.prompts import Template, has_placeholder, parse_template
+from clipcli.labels.templates import Template, has_placeholder, parse_template
 from clipcli.text import is_unicode, name_key
 
 __all__ = ["Label", "check_label", "check_labels", "prompts_for"]

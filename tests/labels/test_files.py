@@ -13,9 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.errors import LabelError
-from clipcli.label import check_labels
-from clipcli.labels import Label, load_labels, parse_csv, parse_json, parse_text, prompts_for, read_labels
-from clipcli.prompts import Template, has_placeholder
+from clipcli.labels.files import Label, load_labels, parse_csv, parse_json, parse_text, prompts_for, read_labels
+from clipcli.labels.label import check_labels
+from clipcli.labels.templates import Template, has_placeholder
 
 ANY_TEXT = st.text(st.characters(codec=None))  # with lone surrogates, as JSON and the command line can bring them
 TRIMMED = st.text(min_size=1).map(str.strip).filter(bool)

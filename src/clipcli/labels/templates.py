@@ -140,7 +140,7 @@ def parse_template_file(text: str, where: str) -> list[Template]:
 
 def _set_folder() -> Path:
     """Find the built-in sets: inside the installed wheel, or beside ``src`` in a source checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     installed = package / "prompt_sets"
     return installed if installed.is_dir() else package.parents[1] / "prompts"
 

@@ -1,0 +1,1 @@
+"""Labels and the prompt templates that they are filled into."""
