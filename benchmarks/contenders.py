@@ -21,7 +21,7 @@ from PIL import Image
 
 from benchmarks.material import ARCHITECTURE, TEMPLATE
 from clipcli import Prediction
-from clipcli._torchvision import import_open_clip
+from clipcli.models._torchvision import import_open_clip
 
 CORES = os.cpu_count() or 1
 Best = tuple[str, "float | None"]  # the best label and its cosine similarity, where that is told

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clipcli._torchvision import import_open_clip
+from clipcli.models._torchvision import import_open_clip
 
 ARCHITECTURE = "ViT-B-32"
 TEMPLATE = "a photo of a {}"

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 # open_clip's own import, but for operators that torchvision may lack beside a CPU build of torch.
-_IMPORT = "from clipcli._torchvision import import_open_clip; import_open_clip()"
+_IMPORT = "from clipcli.models._torchvision import import_open_clip; import_open_clip()"
 _FORWARD = """
 import time
 import torch
-from clipcli.model import open_model
-from clipcli.sources import resolve_model
+from clipcli.models.model import open_model
+from clipcli.models.resolve import resolve_model
 network = open_model(resolve_model("pocket"), "cpu", "fp32").image_encoder.network
 image = torch.zeros(1, 3, 260, 260)
 with torch.inference_mode():

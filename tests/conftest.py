@@ -169,7 +169,7 @@ def run_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunHere:
 
 def save_model_folder(folder: Path, config: dict[str, Any], *, seed: int = 0, **preprocess: Any) -> Path:
     """Save a randomly initialised open_clip model as a ``local-dir`` folder."""
-    from clipcli._torchvision import import_open_clip
+    from clipcli.models._torchvision import import_open_clip
 
     open_clip = import_open_clip()
     import torch

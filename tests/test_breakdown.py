@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clipcli.cli.breakdown import breakdown
-from clipcli.memory import is_out_of_memory
+from clipcli.models.allocator import is_out_of_memory
 from tests.conftest import TOGETHER, clean_environment
 
 FAILURES = {

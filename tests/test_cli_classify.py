@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from clipcli.model import choose_device, choose_precision
+from clipcli.models.model import choose_device, choose_precision
 from tests.conftest import Run, RunTogether, clean_environment, lines_of
 
 POCKET = ("--model", "pocket")

@@ -78,7 +78,7 @@ def test_models_list_shows_the_built_in_and_the_recommended_models(run: Run) -> 
 
 
 def test_models_list_all_shows_every_tag_that_open_clip_knows(run: Run) -> None:
-    from clipcli._torchvision import import_open_clip
+    from clipcli.models._torchvision import import_open_clip
 
     rows = [line.split("\t")[:2] for line in lines_of(run("models", "list", "--all").stdout)[2:]]
     assert sorted(map(tuple, rows)) == sorted(import_open_clip().list_pretrained())

@@ -90,7 +90,7 @@ def test_the_result_is_a_folder_that_classify_takes(place: Path, run: Run, tmp_p
 
 def test_open_clip_itself_loads_it_and_gives_the_same_embedding(place: Path) -> None:
     from clipcli import Classifier
-    from clipcli._torchvision import import_open_clip
+    from clipcli.models._torchvision import import_open_clip
 
     open_clip = import_open_clip()
     import torch
@@ -106,7 +106,7 @@ def test_open_clip_itself_loads_it_and_gives_the_same_embedding(place: Path) -> 
 
 def test_the_tokenizer_files_are_those_of_clip_for_other_readers(place: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    from clipcli._torchvision import import_open_clip
+    from clipcli.models._torchvision import import_open_clip
 
     theirs = transformers.CLIPTokenizer.from_pretrained(place / "first")
     ours = import_open_clip().SimpleTokenizer()

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from clipcli import Embedder
-from clipcli.encoders import ImageEncoder
 from clipcli.errors import ImageError, ModelError
-from clipcli.model import choose_precision, open_model
-from clipcli.sources import resolve_model
+from clipcli.models.encoders import ImageEncoder
+from clipcli.models.model import choose_precision, open_model
+from clipcli.models.resolve import resolve_model
 
 
 def make_images(folder: Path, count: int) -> list[Path]:

@@ -14,7 +14,7 @@ from clipcli.embeddings import ClassEmbeddings, TextStatistics, build_class_embe
 from clipcli.errors import CheckpointError
 from clipcli.labels.files import Label
 from clipcli.labels.templates import Template
-from clipcli.sources import ModelSource
+from clipcli.models.resolve import ModelSource
 from clipcli.store import EmbeddingStore, ModelFacts, content_key
 
 TEMPLATES = [Template("a photo of a {}"), Template("a drawing of a {}")]

@@ -40,7 +40,7 @@ FORMS = ("jsonl", "csv", "parquet")
 NURSERY = f"""
 import io, json, os, resource, sys, traceback
 from clipcli import parquet
-from clipcli._torchvision import import_open_clip
+from clipcli.models._torchvision import import_open_clip
 from clipcli.cli import run
 
 import_open_clip()

@@ -12,8 +12,8 @@ import pytest
 from clipcli.errors import CheckpointError, InputError
 from clipcli.training.restore import restore
 from clipcli.training.state import MetricsFile, Progress, TrainingFolder
-from tests.test_checkpoints import Trap
-from tests.test_hostile_models import rewritten, scripted_trap
+from tests.models.test_checkpoints import Trap
+from tests.models.test_hostile_models import rewritten, scripted_trap
 
 SETTINGS: dict[str, Any] = {
     "request": {"pairs": ["p.csv"], "model": "pocket", "pretrained": None, "from_scratch": None, "validation": "0.1",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clipcli._torchvision import import_open_clip
+from clipcli.models._torchvision import import_open_clip
 from clipcli.scoring.contrastive import contrastive_loss, sigmoid_loss
 
 open_clip = import_open_clip()

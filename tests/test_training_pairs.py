@@ -231,7 +231,7 @@ def test_going_on_with_other_settings_is_refused_by_name() -> None:
 def test_recall_at_k_agrees_with_open_clip_where_no_caption_repeats() -> None:
     import torch
 
-    from clipcli._torchvision import import_open_clip
+    from clipcli.models._torchvision import import_open_clip
 
     import_open_clip()
     from open_clip_train.train import get_clip_metrics

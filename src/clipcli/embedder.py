@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 from clipcli.errors import InputError
 from clipcli.inputs import Input, Source, discover
 from clipcli.items import is_input
-from clipcli.model import check_engine, check_precision
+from clipcli.models.model import check_engine, check_precision
+from clipcli.models.resolve import ModelSource, resolve_model
 from clipcli.pipeline import Block, Cached, Encoder, ImageStatistics, Plan, embed_images
-from clipcli.sources import ModelSource, resolve_model
 from clipcli.storage.network import steps_without_network
 from clipcli.store import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from clipcli.model import Model
+    from clipcli.models.model import Model
 
     ImageLike = str | Path | Image.Image | Input
 
@@ -112,7 +112,7 @@ class Embedder:
     @cached_property
     def model(self) -> Model:
         """The opened model, loaded on first use."""
-        from clipcli.model import open_model
+        from clipcli.models.model import open_model
 
         if self._engine == "openvino":
             return open_model(self.source, "cpu", "fp32")  # what OpenVINO then converts
@@ -130,18 +130,18 @@ class Embedder:
         """What encodes images, opened on first use; OpenVINO's needs no model where it was converted before."""
         if self._engine == "torch":
             return self.model.image_encoder
-        from clipcli import openvino_engine
+        from clipcli.models import openvino
 
         folder = None
         if self._store.path is not None:
             fingerprint = self.source.image_fingerprint(self._store.file_sha256, "graph")
-            folder = openvino_engine.graph_folder(self._store.path.parent, fingerprint)
-        graph = openvino_engine.read_graph(folder) if folder else None
+            folder = openvino.graph_folder(self._store.path.parent, fingerprint)
+        graph = openvino.read_graph(folder) if folder else None
         if graph is None:
-            graph = openvino_engine.convert(self.model)
+            graph = openvino.convert(self.model)
             if folder:
-                openvino_engine.keep_graph(graph, folder)
-        return openvino_engine.OpenVinoImageEncoder(graph, openvino_engine.openvino_precision(self._precision))
+                openvino.keep_graph(graph, folder)
+        return openvino.OpenVinoImageEncoder(graph, openvino.openvino_precision(self._precision))
 
     @property
     def ran_on(self) -> str | None:
@@ -173,7 +173,7 @@ class Embedder:
 
     @cached_property
     def _openvino_precision(self) -> str:
-        from clipcli.openvino_engine import openvino_precision
+        from clipcli.models.openvino import openvino_precision
 
         noted = self._store.note(self._precision_note)
         if noted is None:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from clipcli.labels.files import Label, prompts_for
 from clipcli.labels.templates import Template
+from clipcli.models.resolve import ModelSource
 from clipcli.scoring.zeroshot import ensemble
-from clipcli.sources import ModelSource
 from clipcli.store import EmbeddingStore, ModelFacts, content_key
 
 __all__ = ["ClassEmbeddings", "TextStatistics", "build_class_embeddings"]

@@ -39,7 +39,7 @@ Block = list[tuple[Item, "FloatArray | ImageError"]]
 
 
 class Encoder(Protocol):
-    """What the stream needs of an image encoder; :class:`clipcli.model.ImageEncoder` has it."""
+    """What the stream needs of an image encoder; :class:`clipcli.models.model.ImageEncoder` has it."""
 
     @property
     def preprocessing(self) -> Preprocessing:

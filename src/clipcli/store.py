@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from clipcli import entries
 from clipcli.database import Database, chunked, used_bytes
 from clipcli.entries import ModelFacts
-from clipcli.graphs import check_graphs, list_graphs, trim_graphs
+from clipcli.models.openvino_graphs import check_graphs, list_graphs, trim_graphs
 from clipcli.stamps import FileStamp, stamp_of
 from clipcli.storage.checksums import Seal, hash_file
 from clipcli.vectors import LONGEST_VECTOR, packed, unpacked

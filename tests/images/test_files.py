@@ -484,8 +484,8 @@ def test_a_large_jpeg_that_is_cut_off_is_refused_as_truncated() -> None:
 
 
 def test_decoding_smaller_hardly_moves_an_embedding(photos: dict[str, Path]) -> None:
-    from clipcli.model import open_model
-    from clipcli.sources import resolve_model
+    from clipcli.models.model import open_model
+    from clipcli.models.resolve import resolve_model
 
     encoder = open_model(resolve_model("pocket"), "cpu", "fp32").image_encoder
     preprocessing = encoder.preprocessing

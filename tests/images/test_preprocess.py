@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipcli._torchvision import import_open_clip
 from clipcli.images.preprocess import Preprocessing
+from clipcli.models._torchvision import import_open_clip
 
 CONFIG = {"size": 224, "mode": "RGB", "mean": (0.5, 0.4, 0.3), "std": (0.25, 0.5, 0.2), "interpolation": "bicubic",
           "resize_mode": "shortest", "fill_color": 0}  # fmt: skip

@@ -35,7 +35,7 @@ def test_a_large_scale_overflows_nothing() -> None:
 
 @pytest.mark.parametrize("pairs", [1, 2, 17])
 def test_clips_loss_is_open_clips(pairs: int) -> None:
-    from clipcli._torchvision import import_open_clip
+    from clipcli.models._torchvision import import_open_clip
 
     open_clip = import_open_clip()
     import torch
@@ -47,7 +47,7 @@ def test_clips_loss_is_open_clips(pairs: int) -> None:
 
 @pytest.mark.parametrize("pairs", [1, 2, 17])
 def test_siglips_loss_is_open_clips(pairs: int) -> None:
-    from clipcli._torchvision import import_open_clip
+    from clipcli.models._torchvision import import_open_clip
 
     import_open_clip()
     import torch

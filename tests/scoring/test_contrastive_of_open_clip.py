@@ -35,7 +35,7 @@ def papers_loss(images: Array, texts: Array, image_weights: Array, text_weights:
 @pytest.fixture(scope="module", params=TOWERS)
 def trained(request: pytest.FixtureRequest) -> dict[str, Any]:
     """A small model in float64 after one backward pass of open_clip's loss, with what its towers gave."""
-    from clipcli._torchvision import import_open_clip
+    from clipcli.models._torchvision import import_open_clip
 
     open_clip = import_open_clip()
     import torch

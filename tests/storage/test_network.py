@@ -18,9 +18,9 @@ import pytest
 from clipcli import Classifier
 from clipcli.embedder import Embedder
 from clipcli.errors import HubUnreachableError, ImageError, InputError
-from clipcli.hub import fetch_file, reachable
 from clipcli.inputs import Source, discover
 from clipcli.items import FileInput
+from clipcli.models.hub import fetch_file, reachable
 from clipcli.storage import network as policy
 from clipcli.storage.remote import filesystem, open_url, read_url
 from tests.conftest import RunHere

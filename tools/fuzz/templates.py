@@ -110,7 +110,7 @@ def _texts(folder: Path) -> None:
 
 def _models(folder: Path) -> None:
     """Save a tiny model with random weights: as safetensors, as PyTorch's zip, and with a tokenizer of its own."""
-    from clipcli._torchvision import import_open_clip
+    from clipcli.models._torchvision import import_open_clip
 
     open_clip = import_open_clip()
     import torch

@@ -1,5 +1,5 @@
 """How the built-in model ``pocket`` is made and measured."""
 
-from clipcli._torchvision import import_open_clip
+from clipcli.models._torchvision import import_open_clip
 
 import_open_clip()  # before timm is imported anywhere here: it, too, fails where torchvision does not fit torch

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from timm.data import ImageNetInfo
 from tools.pocket.wordnet import Nouns
 
-from clipcli._torchvision import import_open_clip
+from clipcli.models._torchvision import import_open_clip
 
 BoolArray = npt.NDArray[np.bool_]
 

@@ -24,7 +24,7 @@ from tools.pocket.material import Material, file_item, gather
 from tools.pocket.measured_model import MeasuredModel
 from tools.pocket.measures import Figure
 
-POCKET = Path("src/clipcli/pocket")
+POCKET = Path("src/clipcli/models/pocket")
 WORK = Path("tools/pocket/work")
 MEASURES: tuple[Callable[[MeasuredModel, Material], Iterator[Figure]], ...] = (
     measures.class_names,

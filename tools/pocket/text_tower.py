@@ -13,7 +13,7 @@ from tools.pocket.sentences import embed_sentences
 from tools.pocket.space import DIMENSIONS
 from torch import nn
 
-from clipcli._torchvision import import_open_clip
+from clipcli.models._torchvision import import_open_clip
 
 TEXT_CONFIG: dict[str, Any] = {
     "context_length": 32,

@@ -1,6 +1,6 @@
 """Make ``pocket`` from the training pictures: every step in order, each skipped where its result is there.
 
-    python -m tools.pocket.train --train ../shared/train --out src/clipcli/pocket
+    python -m tools.pocket.train --train ../shared/train --out src/clipcli/models/pocket
 
 1. ``words``: a text encoder that knows words (no pictures)
 2. ``features``: the locked image network's features of all training pictures

@@ -1,6 +1,6 @@
 """Teach the text encoder what the trained head's adapter says, and write the model folder.
 
-python -m tools.pocket.train_text --out src/clipcli/pocket
+python -m tools.pocket.train_text --out src/clipcli/models/pocket
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clipcli.memory import is_out_of_memory
+from clipcli.models.allocator import is_out_of_memory
 
 __all__ = ["breakdown"]
 

@@ -53,7 +53,7 @@ def show_info(cache_dir: options.CacheDir = None) -> None:
 @app.command("clear")
 def clear(cache_dir: options.CacheDir = None) -> None:
     """Forget all embeddings and converted encoders. They are made again when next needed."""
-    from clipcli.graphs import clear_graphs
+    from clipcli.models.openvino_graphs import clear_graphs
 
     store, messages = _open(cache_dir)
     embeddings = store.clear()  # first: where another process has locked it, nothing is removed

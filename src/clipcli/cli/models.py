@@ -30,13 +30,13 @@ def list_models(
     on_disk: Annotated[bool, typer.Option("--on-disk", help="Only those that are on this machine.")] = False,
 ) -> None:  # fmt: skip
     """List models, and whether they are on disk."""
-    from clipcli import catalogue, sources
+    from clipcli.models import registry, resolve
 
     rows = [("pocket", "", "built in")]
     wide = everything or on_disk or bool(pattern)
-    for name in catalogue.architecture_names():
-        tags = catalogue.pretrained_tags(name) if wide else [catalogue.RECOMMENDED.get(name, "")]
-        rows.extend((name, tag, "on disk" if sources.is_on_disk(name, tag) else "") for tag in filter(None, tags))
+    for name in registry.architecture_names():
+        tags = registry.pretrained_tags(name) if wide else [registry.RECOMMENDED.get(name, "")]
+        rows.extend((name, tag, "on disk" if resolve.is_on_disk(name, tag) else "") for tag in filter(None, tags))
     wanted = pattern.lower()
     rows = [row for row in rows if wanted in f"{row[0]} {row[1]}".lower() and (row[2] or not on_disk)]
     if not rows:
@@ -81,17 +81,17 @@ def _on_one_line(value: object) -> str:
 
 
 def _pocket_facts() -> dict[str, Any]:
-    from clipcli.sources import POCKET_FOLDER
+    from clipcli.models.resolve import POCKET_FOLDER
 
     facts: dict[str, Any] = json.loads((POCKET_FOLDER / "card.json").read_text("utf-8"))
     return facts
 
 
 def _catalogue_facts(name: str) -> dict[str, Any]:
-    from clipcli import catalogue, sources
+    from clipcli.models import registry, resolve
 
-    config = catalogue.architecture(name)
-    tags = catalogue.pretrained_tags(name)
+    config = registry.architecture(name)
+    tags = registry.pretrained_tags(name)
     vision, text = config["vision_cfg"], config["text_cfg"]
     return {
         "model": name,
@@ -101,7 +101,7 @@ def _catalogue_facts(name: str) -> dict[str, Any]:
         "tokenizer": text.get("hf_tokenizer_name") or "open_clip",
         "scores": "sigmoid" if "init_logit_bias" in config else "softmax",
         "pretrained": list(tags),
-        "on disk": [tag for tag in tags if sources.is_on_disk(name, tag)],
+        "on disk": [tag for tag in tags if resolve.is_on_disk(name, tag)],
     }
 
 
@@ -116,8 +116,8 @@ def download_model(
     quiet: options.Quiet = False,
 ) -> None:
     """Fetch a model. Its weights and tokenizer go to disk, and later runs need no network."""
-    from clipcli.hub import quiet_hub
-    from clipcli.sources import resolve_model
+    from clipcli.models.hub import quiet_hub
+    from clipcli.models.resolve import resolve_model
 
     messages = Messages(quiet=quiet)
     with quiet_hub(quiet=quiet):

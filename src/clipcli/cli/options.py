@@ -55,7 +55,7 @@ _LABELS, _MODEL, _RUNNING, _RAY = "Labels and prompts", "Model", "Running", "Clu
 
 
 def _complete_model(incomplete: str) -> list[str]:
-    from clipcli.catalogue import architecture_names
+    from clipcli.models.registry import architecture_names
 
     return [name for name in ("auto", "pocket", *architecture_names()) if name.startswith(incomplete)]
 

@@ -136,7 +136,7 @@ def train(
     messages = Messages(quiet=quiet)
     if output is None:
         raise typer.BadParameter("name the model folder to write with -o DIR")
-    from clipcli.model import check_precision
+    from clipcli.models.model import check_precision
 
     check_precision(precision or "auto")
     from clipcli.training.request import Request

@@ -14,7 +14,7 @@ from typing import Any
 
 from clipcli import errors
 from clipcli.errors import ClipcliError, ClusterError
-from clipcli.memory import ENVIRONMENT
+from clipcli.models.allocator import ENVIRONMENT
 from clipcli.signals import preserved
 
 __all__ = ["ActorPlan", "RayOptions", "connected", "told"]

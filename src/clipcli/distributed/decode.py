@@ -20,7 +20,7 @@ from clipcli.distributed.portions import Batch, Portion
 from clipcli.errors import ImageError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.items import FileInput, Input
-from clipcli.memory import keep_freed_memory
+from clipcli.models.allocator import keep_freed_memory
 from clipcli.storage.locations import is_remote
 from clipcli.storage.network import forbid_in_process, is_forbidden
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipcli.model_config import LARGEST_SIDE
+from clipcli.models.config import LARGEST_SIDE
 
 __all__ = ["Preprocessing"]
 

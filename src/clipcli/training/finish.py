@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from clipcli.network import load_network
+from clipcli.models.build import load_network
 from clipcli.training.prepare import Plan
 from clipcli.training.request import Listener, Measures, Outcome
 from clipcli.training.result import interpolated, model_card, write_model

@@ -11,7 +11,7 @@ from typing import Any
 from clipcli.errors import InputError, LabelError, ModelError
 from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
-from clipcli.sources import ModelSource, resolve_model, untrained_model
+from clipcli.models.resolve import ModelSource, resolve_model, untrained_model
 from clipcli.training.pairs import Pairs, read_pairs
 from clipcli.training.request import Outcome, Request
 from clipcli.training.settings import Wishes, check_batch, contradiction

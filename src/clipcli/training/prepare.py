@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from clipcli._version import __version__
-from clipcli.encoders import TextEncoder
 from clipcli.errors import InputError, ModelError
 from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
+from clipcli.models.encoders import TextEncoder
 from clipcli.training.data import Batches, PairDataset, TrainingData, make_data
 from clipcli.training.job import Job
 from clipcli.training.pairs import Example, LeftOut, Pairs

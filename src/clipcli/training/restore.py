@@ -24,8 +24,8 @@ def read_states(path: Path) -> dict[str, Any]:
     InputError
         If there is anything else in it, or it is damaged.
     """
-    from clipcli.tensor_archive import read_archive
-    from clipcli.tensor_pickle import NotTensorsError
+    from clipcli.models.tensor_archive import read_archive
+    from clipcli.models.tensor_pickle import NotTensorsError
 
     try:
         states = read_archive(path, mapped=False)

@@ -11,7 +11,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from clipcli.errors import Interrupted
-from clipcli.memory import keep_freed_memory
+from clipcli.models.allocator import keep_freed_memory
 from clipcli.training.data import TrainingData
 from clipcli.training.interruption import Interruption
 from clipcli.training.objective import GroupedLoss, TwoTowers

@@ -12,8 +12,8 @@ from typing import Any
 
 from clipcli.errors import ModelError
 from clipcli.images.preprocess import Preprocessing
-from clipcli.network import load_network, new_network, quiet_libraries
-from clipcli.sources import ModelSource
+from clipcli.models.build import load_network, new_network, quiet_libraries
+from clipcli.models.resolve import ModelSource
 from clipcli.training.settings import Settings
 
 __all__ = ["Start", "check_trainable", "lock_towers", "open_start"]
@@ -32,7 +32,7 @@ class Start:
     identity
         Tells one start from another: from the weights and settings, or from the architecture and the seed.
     network, preprocessing, tokenizer
-        As :func:`clipcli.network.load_network` returns them.
+        As :func:`clipcli.models.build.load_network` returns them.
     """
 
     source: ModelSource
@@ -70,7 +70,7 @@ def open_start(source: ModelSource, sha256_of: Callable[[Path], str], scratch_se
     Parameters
     ----------
     source
-        From :func:`~clipcli.sources.resolve_model`, or from :func:`~clipcli.sources.untrained_model`.
+        From :func:`~clipcli.models.resolve.resolve_model`, or from :func:`~clipcli.models.resolve.untrained_model`.
     scratch_seed
         Where given, the weights are random, from this seed.
 

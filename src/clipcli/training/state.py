@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError, OutputError
-from clipcli.state_dicts import read_state_dict
+from clipcli.models.state_dicts import read_state_dict
 from clipcli.storage.atomic import replacing
 from clipcli.storage.locks import OutputLock
 from clipcli.training.pairs import LeftOut

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from clipcli.errors import ModelError
-from clipcli.model import choose_device
+from clipcli.models.model import choose_device
 from clipcli.store import EmbeddingStore
 from clipcli.training.finish import finish
 from clipcli.training.job import Job

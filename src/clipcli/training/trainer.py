@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from clipcli._torchvision import import_open_clip
+from clipcli.models._torchvision import import_open_clip
 
 __all__ = ["ClipLoss", "PreprocessCfg", "cosine_lr", "image_transform", "init_distributed_device", "train_one_epoch"]
 

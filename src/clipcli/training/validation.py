@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.encoders import ImageEncoder, TextEncoder
 from clipcli.images.preprocess import Preprocessing
-from clipcli.network import learned_scale
+from clipcli.models.build import learned_scale
+from clipcli.models.encoders import ImageEncoder, TextEncoder
 from clipcli.scoring.contrastive import own_loss, recall_at
 from clipcli.scoring.zeroshot import cosine_similarities, ensemble
 from clipcli.training.data import open_example

@@ -16,17 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipcli import catalogue
-from clipcli._torchvision import import_open_clip
-from clipcli.checkpoints import is_torchscript, tensor_names
 from clipcli.errors import CheckpointError, ClipcliError, ModelError
-from clipcli.hub_tokenizer import check_text_model, copy_tokenizer
-from clipcli.model import open_model
-from clipcli.model_config import check_model_config, is_repository
-from clipcli.sources import resolve_model, untrained_model
-from clipcli.state_dicts import check_arrays, read_state_dict
+from clipcli.models import registry
+from clipcli.models._torchvision import import_open_clip
+from clipcli.models.checkpoints import is_torchscript, tensor_names
+from clipcli.models.config import check_model_config, is_repository
+from clipcli.models.hub_tokenizer import check_text_model, copy_tokenizer
+from clipcli.models.model import open_model
+from clipcli.models.resolve import resolve_model, untrained_model
+from clipcli.models.state_dicts import check_arrays, read_state_dict
 from tests.conftest import TINY_CLIP, save_model_folder
-from tests.test_checkpoints import Trap, save_torchscript
+from tests.models.test_checkpoints import Trap, save_torchscript
 
 CONFIG = "open_clip_config.json"
 
@@ -131,10 +131,10 @@ def test_settings_are_checked_wherever_a_config_is_read(where: str, tiny_clip: P
             resolve_model("ViT-S-32-alt", str(folder / "open_clip_model.safetensors"), offline=True)
 
 
-@pytest.mark.parametrize("name", catalogue.architecture_names())
+@pytest.mark.parametrize("name", registry.architecture_names())
 def test_every_setting_that_open_clip_itself_uses_is_known(name: str) -> None:
-    preprocess = json.loads(json.dumps(catalogue.usual_preprocess(name)))
-    config = {"model_cfg": catalogue.architecture(name), "preprocess_cfg": preprocess}
+    preprocess = json.loads(json.dumps(registry.usual_preprocess(name)))
+    config = {"model_cfg": registry.architecture(name), "preprocess_cfg": preprocess}
     assert check_model_config(config, name) is config
 
 

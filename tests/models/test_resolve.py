@@ -11,8 +11,8 @@ from shutil import copytree
 import pytest
 
 from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, ModelNotFoundError
-from clipcli.hub import weight_candidates
-from clipcli.sources import (
+from clipcli.models.hub import weight_candidates
+from clipcli.models.resolve import (
     AUTO_MODEL,
     AUTO_PRETRAINED,
     POCKET_FOLDER,
@@ -45,7 +45,7 @@ def put_in_hub_cache(cache: Path, repository: str, filename: str, content: bytes
 
 
 def put_recommended_in_hub_cache(cache: Path) -> Path:
-    from clipcli.catalogue import pretrained_tags
+    from clipcli.models.registry import pretrained_tags
 
     repository, filenames = weight_candidates(pretrained_tags(AUTO_MODEL)[AUTO_PRETRAINED]["hf_hub"])
     return put_in_hub_cache(cache, repository, filenames[-1])

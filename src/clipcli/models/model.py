@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from clipcli._torchvision import import_torch
-from clipcli.encoders import ImageEncoder, TextEncoder
 from clipcli.errors import ModelError
-from clipcli.memory import keep_freed_memory
-from clipcli.network import learned_scale, load_network
-from clipcli.sources import ModelSource
+from clipcli.models._torchvision import import_torch
+from clipcli.models.allocator import keep_freed_memory
+from clipcli.models.build import learned_scale, load_network
+from clipcli.models.encoders import ImageEncoder, TextEncoder
+from clipcli.models.resolve import ModelSource
 
 __all__ = [
     "ENGINES",
@@ -133,7 +133,7 @@ def open_model(source: ModelSource, device: str = "auto", precision: str = "auto
     Parameters
     ----------
     source
-        From :func:`clipcli.sources.resolve_model`.
+        From :func:`clipcli.models.resolve.resolve_model`.
     device, precision
         As the options of the same names.
 

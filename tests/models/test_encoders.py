@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clipcli._torchvision import import_open_clip
-from clipcli.model import Model, open_model
-from clipcli.network import load_network
-from clipcli.sources import resolve_model
+from clipcli.models._torchvision import import_open_clip
+from clipcli.models.build import load_network
+from clipcli.models.model import Model, open_model
+from clipcli.models.resolve import resolve_model
 from tests.conftest import TINY_CLIP, save_model_folder
 
 PROMPTS = [

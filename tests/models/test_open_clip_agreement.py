@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from clipcli import Classifier
-from clipcli._torchvision import import_open_clip
+from clipcli.models._torchvision import import_open_clip
 
 LABELS = ["cat", "cup of coffee", "rocket", "astronaut", "temple", "yellow flower"]
 TEMPLATES = ["a photo of a {}", "a blurry picture of the {}", "{} in the wild"]

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipcli import catalogue
-from clipcli.checkpoints import looks_like_openai
 from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, ModelNotFoundError
-from clipcli.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
-from clipcli.model_config import read_model_config
+from clipcli.models import registry
+from clipcli.models.checkpoints import looks_like_openai
+from clipcli.models.config import read_model_config
+from clipcli.models.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
 from clipcli.storage.locations import is_remote
 from clipcli.text import near_matches
 
@@ -37,7 +37,7 @@ __all__ = [
 
 AUTO_MODEL, AUTO_PRETRAINED = "ViT-B-32-256", "datacomp_s34b_b86k"
 POCKET_FOLDER = Path(__file__).resolve().parent / "pocket"
-TINY_FOLDER = POCKET_FOLDER.parent / "training" / "tiny"
+TINY_FOLDER = POCKET_FOLDER.parent / "tiny"
 
 CONFIG_NAME = "open_clip_config.json"
 _LOCAL, _HUB = "local-dir:", "hf-hub:"
@@ -167,11 +167,11 @@ def untrained_model(name: str, *, offline: bool = False) -> ModelSource:
     ModelNotFoundError, HubUnreachableError, CheckpointError
     """
     folder = TINY_FOLDER if name == "tiny" else Path(name.removeprefix(_LOCAL))
-    if name == "tiny" or (name not in catalogue.architecture_names() and folder.is_dir()):
+    if name == "tiny" or (name not in registry.architecture_names() and folder.is_dir()):
         config = read_model_config(folder / CONFIG_NAME)
         model, preprocess, architecture = config["model_cfg"], config.get("preprocess_cfg", {}), f"{_LOCAL}{folder}"
     else:
-        model, preprocess, architecture = catalogue.architecture(name), catalogue.usual_preprocess(name), name
+        model, preprocess, architecture = registry.architecture(name), registry.usual_preprocess(name), name
         folder = Path()
     has_tokenizer = bool(_hub_tokenizer_name(model)) and (folder / "tokenizer.json").is_file()
     return ModelSource(
@@ -185,20 +185,20 @@ def _folder_named(name: str) -> Path | None:
     """Return the folder that ``local-dir:PATH``, or the path alone, means; ``None`` for any other name."""
     if name.startswith(_LOCAL):
         return Path(name[len(_LOCAL) :]).expanduser()
-    known = name in ("auto", "pocket") or name.startswith(_HUB) or name in catalogue.architecture_names()
+    known = name in ("auto", "pocket") or name.startswith(_HUB) or name in registry.architecture_names()
     return Path(name) if name and not known and Path(name).is_dir() else None
 
 
 def is_on_disk(name: str, tag: str) -> bool:
     """Tell whether the weights of a catalogue entry are in the hub client's cache."""
-    repository, filenames = weight_candidates(catalogue.pretrained_tags(name)[tag].get("hf_hub", ""))
+    repository, filenames = weight_candidates(registry.pretrained_tags(name)[tag].get("hf_hub", ""))
     return bool(repository) and any(cached_file(repository, filename) for filename in filenames)
 
 
 def _resolve_auto(offline: bool, warn: Warn) -> ModelSource:
     forbidden = offline_reason(offline)
     reason = forbidden or "the hub does not answer"
-    repository, filenames = weight_candidates(catalogue.pretrained_tags(AUTO_MODEL)[AUTO_PRETRAINED]["hf_hub"])
+    repository, filenames = weight_candidates(registry.pretrained_tags(AUTO_MODEL)[AUTO_PRETRAINED]["hf_hub"])
     if is_on_disk(AUTO_MODEL, AUTO_PRETRAINED) or (not forbidden and reachable(repository, filenames[0], 3.0)):
         try:
             return _from_catalogue(AUTO_MODEL, AUTO_PRETRAINED, offline)
@@ -274,10 +274,10 @@ def _hub_tokenizer(config: dict[str, Any], what: str, offline: bool) -> Path | N
 
 
 def _from_catalogue(name: str, pretrained: str | None, offline: bool) -> ModelSource:
-    config = catalogue.architecture(name)
-    tags = catalogue.pretrained_tags(name)
+    config = registry.architecture(name)
+    tags = registry.pretrained_tags(name)
     if pretrained is None:
-        pretrained = catalogue.recommended_tag(name)
+        pretrained = registry.recommended_tag(name)
     if pretrained in tags or pretrained.lower().replace("-", "_") in tags:
         tag = pretrained if pretrained in tags else pretrained.lower().replace("-", "_")
         return _from_tag(name, config, tag, tags[tag], offline)
@@ -299,7 +299,7 @@ def _from_tag(name: str, config: dict[str, Any], tag: str, entry: dict[str, Any]
     checkpoint = fetch_file(repository, filenames, offline=offline, what=what)
     folder = _hub_tokenizer(config, what, offline)
     return ModelSource(
-        name=name, pretrained=tag, architecture=name, config=config, preprocess=catalogue.preprocess_of(entry),
+        name=name, pretrained=tag, architecture=name, config=config, preprocess=registry.preprocess_of(entry),
         checkpoint=checkpoint, tokenizer_folder=folder,
         quick_gelu=bool(entry.get("quick_gelu")) or bool(config.get("quick_gelu")),
     )  # fmt: skip
@@ -307,7 +307,7 @@ def _from_tag(name: str, config: dict[str, Any], tag: str, entry: dict[str, Any]
 
 def _from_file(name: str, config: dict[str, Any], path: Path, offline: bool) -> ModelSource:
     """Use a checkpoint file, with what its neighbours and its own contents tell of how it was trained."""
-    preprocess = catalogue.usual_preprocess(name)
+    preprocess = registry.usual_preprocess(name)
     quick_gelu = bool(config.get("quick_gelu"))
     notes: tuple[str, ...] = ()
     if (path.parent / CONFIG_NAME).is_file():

@@ -15,14 +15,14 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from clipcli._torchvision import import_open_clip
-from clipcli.checkpoints import OPENAI_BUFFERS, is_torchscript
 from clipcli.errors import CheckpointError, ModelError
-from clipcli.hub import cached_file, network_forbidden
-from clipcli.hub_tokenizer import check_text_model, load_tokenizer
 from clipcli.images.preprocess import Preprocessing
-from clipcli.sources import CONFIG_NAME, ModelSource
-from clipcli.state_dicts import check_arrays, read_state_dict
+from clipcli.models._torchvision import import_open_clip
+from clipcli.models.checkpoints import OPENAI_BUFFERS, is_torchscript
+from clipcli.models.hub import cached_file, network_forbidden
+from clipcli.models.hub_tokenizer import check_text_model, load_tokenizer
+from clipcli.models.resolve import CONFIG_NAME, ModelSource
+from clipcli.models.state_dicts import check_arrays, read_state_dict
 
 __all__ = ["DTYPES", "learned_scale", "load_network", "new_network", "quiet_libraries"]
 

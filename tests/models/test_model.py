@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipcli._torchvision import import_open_clip
 from clipcli.errors import CheckpointError, ModelError
-from clipcli.model import Model, choose_device, choose_precision, open_model
-from clipcli.sources import resolve_model
+from clipcli.models._torchvision import import_open_clip
+from clipcli.models.model import Model, choose_device, choose_precision, open_model
+from clipcli.models.resolve import resolve_model
 from tests.conftest import TINY_CLIP, save_model_folder
-from tests.test_checkpoints import Trap, save_torchscript
+from tests.models.test_checkpoints import Trap, save_torchscript
 
 SMALL = "ViT-S-32-alt"  # the smallest architecture that open_clip knows by name
 PROMPTS = ["a photo of a cat", "an orange rocket"]
@@ -120,7 +120,7 @@ def test_other_weights_in_a_local_file_get_no_quick_gelu(tmp_path: Path, photos:
 
 
 def test_siglips_preprocessing_squashes_and_centres(tiny_siglip: Path) -> None:
-    from clipcli.catalogue import usual_preprocess
+    from clipcli.models.registry import usual_preprocess
 
     source = resolve_model(f"local-dir:{tiny_siglip}")
     source = dataclasses.replace(source, preprocess=usual_preprocess("ViT-B-16-SigLIP2"))

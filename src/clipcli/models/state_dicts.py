@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import CheckpointError
+from clipcli.models.tensor_archive import read_archive
+from clipcli.models.tensor_pickle import NotTensorsError
 from clipcli.storage.zip_archive import DamagedZipError, is_zip, opened_zip
-from clipcli.tensor_archive import read_archive
-from clipcli.tensor_pickle import NotTensorsError
 
 if TYPE_CHECKING:
     import torch

@@ -15,10 +15,10 @@ from PIL import Image
 
 from clipcli import Classifier, Embedder
 from clipcli.errors import ModelError
-from clipcli.graphs import clear_graphs
-from clipcli.model import open_model
-from clipcli.openvino_engine import OpenVinoImageEncoder, convert, keep_graph, read_graph
-from clipcli.sources import resolve_model
+from clipcli.models.model import open_model
+from clipcli.models.openvino import OpenVinoImageEncoder, convert, keep_graph, read_graph
+from clipcli.models.openvino_graphs import clear_graphs
+from clipcli.models.resolve import resolve_model
 from clipcli.store import EmbeddingStore
 from tests.conftest import TINY_CLIP, Run, clean_environment, save_model_folder
 
@@ -233,14 +233,14 @@ def test_what_the_engine_cannot_do_is_told_in_one_line(
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipcli.model.find_spec", lambda _: None)
+    monkeypatch.setattr("clipcli.models.model.find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"needs an extra: pip install 'clipcli\[openvino\]'"):
         Embedder("pocket", engine="openvino")
 
 
 def test_openvino_s_telemetry_is_usable_for_others_afterwards() -> None:
     program = (
-        "from clipcli.openvino_engine import openvino_precision\n"
+        "from clipcli.models.openvino import openvino_precision\n"
         "openvino_precision('auto')\n"
         "import sys\nassert sys.modules.get('openvino_telemetry', 0) is not None\n"
     )

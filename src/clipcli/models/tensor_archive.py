@@ -1,7 +1,7 @@
 """Read the zip archives that ``torch.save`` and TorchScript write: the tensors in them, and nothing else.
 
 torch's own loaders run code that is in a TorchScript archive, and unpack compressed entries to any size.
-Here an archive is a list of places in a file: the pickle is read by :mod:`clipcli.tensor_pickle`, and the
+Here an archive is a list of places in a file: the pickle is read by :mod:`clipcli.models.tensor_pickle`, and the
 numbers are mapped into memory where they lie.
 """
 
@@ -13,8 +13,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clipcli.models.tensor_pickle import ITEM_BYTES, Module, NotTensorsError, StorageRecord, read_pickle
 from clipcli.storage.zip_archive import DamagedZipError, opened_zip
-from clipcli.tensor_pickle import ITEM_BYTES, Module, NotTensorsError, StorageRecord, read_pickle
 
 if TYPE_CHECKING:
     import torch

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import ModelError
-from clipcli.graphs import GRAPH, graph_place, read_manifest, save_graph_files
 from clipcli.images.preprocess import Preprocessing
-from clipcli.model import Model
+from clipcli.models.model import Model
+from clipcli.models.openvino_graphs import GRAPH, graph_place, read_manifest, save_graph_files
 from clipcli.scoring.zeroshot import normalise
 
 __all__ = [
@@ -175,7 +175,7 @@ def keep_graph(graph: Graph, folder: Path) -> None:
 
 
 class OpenVinoImageEncoder:
-    """Images in, embeddings out; as :class:`clipcli.encoders.ImageEncoder`, on the CPU.
+    """Images in, embeddings out; as :class:`clipcli.models.encoders.ImageEncoder`, on the CPU.
 
     Parameters
     ----------

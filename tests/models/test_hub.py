@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from clipcli import Classifier, Failure
-from clipcli._torchvision import import_open_clip
-from clipcli.hub import weight_candidates
+from clipcli.models._torchvision import import_open_clip
+from clipcli.models.hub import weight_candidates
 from tests.conftest import Run, lines_of
 from tests.loopback_hub import LoopbackHub, serving, silent_hub
 

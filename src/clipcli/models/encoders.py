@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clipcli.errors import ModelError
 from clipcli.images.preprocess import Preprocessing
-from clipcli.memory import is_out_of_memory
+from clipcli.models.allocator import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch

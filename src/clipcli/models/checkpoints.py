@@ -6,9 +6,9 @@ import json
 import pickletools
 from pathlib import Path
 
+from clipcli.models.tensor_archive import pickle_in
+from clipcli.models.tensor_pickle import MOST_BYTES, NotTensorsError
 from clipcli.storage.zip_archive import DamagedZipError, opened_zip
-from clipcli.tensor_archive import pickle_in
-from clipcli.tensor_pickle import MOST_BYTES, NotTensorsError
 
 __all__ = ["OPENAI_BUFFERS", "has_openai_buffers", "is_torchscript", "looks_like_openai", "tensor_names"]
 
