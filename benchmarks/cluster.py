@@ -27,7 +27,7 @@ from clipcli.distributed.encode import EncoderOptions
 from clipcli.distributed.engine import OnRay
 from clipcli.distributed.portions import Rows
 from clipcli.images.preprocess import Preprocessing
-from clipcli.items import FileInput
+from clipcli.inputs.items import FileInput
 from clipcli.part_forms import result_parts
 from clipcli.parts import PartedOutput
 from clipcli.records import Prediction

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from clipcli.delimited import PathBase, own_kind, read_delimited
 from clipcli.errors import ImageError, InputError
 from clipcli.export_images import IMAGE_SUFFIXES
-from clipcli.inputs import FileInput, Source, discover
+from clipcli.inputs.discover import FileInput, Source, discover
 from clipcli.records import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
 from clipcli.text import csv_line

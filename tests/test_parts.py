@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from clipcli.errors import OutputError
-from clipcli.items import FileInput
+from clipcli.inputs.items import FileInput
 from clipcli.part_forms import check_part_suffix, result_parts
 from clipcli.parts import PartedOutput, is_complete_folder, part_names
 from clipcli.reading import read_results

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipcli.archives import Archive
 from clipcli.errors import ImageError
-from clipcli.inputs import BadInput, FileInput, MemberInput
-from clipcli.items import inputs_of
+from clipcli.inputs.discover import BadInput, FileInput, MemberInput
+from clipcli.inputs.items import inputs_of
+from clipcli.inputs.tar import Archive
 from clipcli.pipeline import Cached, ImageStatistics, Plan, embed_images
 from clipcli.scoring.zeroshot import normalise
 from clipcli.store import EmbeddingStore, ModelFacts

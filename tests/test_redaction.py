@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipcli.archives import Archive
 from clipcli.errors import ImageError, InputError
-from clipcli.items import BadInput, FileInput
+from clipcli.inputs.items import BadInput, FileInput
+from clipcli.inputs.tar import Archive
 from clipcli.redaction import redacted, redacted_foreign, redacted_reference
 
 HIDDEN = "s3cr3tVALUE"

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipcli.errors import ModelError, OutputError
-from clipcli.inputs import FileInput
+from clipcli.inputs.discover import FileInput
 from clipcli.reading import read_results
 from clipcli.records import Failure, Prediction, Result, printable
 from clipcli.results import RESUMABLE, ResultFile

@@ -11,7 +11,7 @@ import pytest
 
 from clipcli.errors import ClipcliError, InputError, LabelError
 from clipcli.evaluate import evaluate_records
-from clipcli.inputs import FileInput
+from clipcli.inputs.discover import FileInput
 from clipcli.labels.files import Label, load_labels, parse_csv, parse_json, parse_text
 from clipcli.labels.templates import resolve_templates
 from clipcli.reading import ReadRecord

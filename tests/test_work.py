@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipcli.items import FileInput, Input, Unit
+from clipcli.inputs.items import FileInput, Input, Unit
 from clipcli.work import Chunk, Gathered, InTurn, Piece, in_chunks, in_order
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from clipcli.errors import ImageError
 from clipcli.images.files import decoded_image, read_file
 from clipcli.images.preprocess import Preprocessing
-from clipcli.items import BadInput, Input, MemberInput
+from clipcli.inputs.items import BadInput, Input, MemberInput
 from clipcli.storage.locations import is_remote
 from clipcli.storage.remote import read_url
 

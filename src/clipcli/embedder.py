@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import InputError
-from clipcli.inputs import Input, Source, discover
-from clipcli.items import is_input
+from clipcli.inputs.discover import Input, Source, discover
+from clipcli.inputs.items import is_input
 from clipcli.models.model import check_engine, check_precision
 from clipcli.models.resolve import ModelSource, resolve_model
 from clipcli.pipeline import Block, Cached, Encoder, ImageStatistics, Plan, embed_images

@@ -112,7 +112,7 @@ def embed_labelled(
 
     ``failed`` is called with the path and the reason for the others.
     """
-    from clipcli.items import name_of
+    from clipcli.inputs.items import name_of
 
     labels = iter(labelled)
     for block in embedder.embed(each.image for each in labelled):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from clipcli.errors import ImageError, OutputError
 from clipcli.export import check_suffix
-from clipcli.items import name_of
+from clipcli.inputs.items import name_of
 from clipcli.parquet import pyarrow_or_error
 from clipcli.pipeline import Block
 from clipcli.records import printable

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.items import FileInput
+from clipcli.inputs.items import FileInput
 from clipcli.scoring.zeroshot import normalise
 from clipcli.stamps import FileStamp, stamp_of
 from clipcli.storage.remote import is_remote

@@ -22,7 +22,7 @@ from clipcli.errors import ImageError
 from clipcli.image_cache import Cached, ImageStatistics, as_kept, stamp_of_input
 from clipcli.images.files import to_rgb
 from clipcli.images.preprocess import Preprocessing
-from clipcli.items import BadInput, FileInput, is_input
+from clipcli.inputs.items import BadInput, FileInput, is_input
 from clipcli.on_demand import OnDemand
 from clipcli.stamps import FileStamp
 from clipcli.storage.network import is_forbidden, network_forbidden_in
@@ -91,7 +91,7 @@ def embed_images(
     Parameters
     ----------
     items
-        :data:`~clipcli.inputs.Input` values, or Pillow images.
+        :data:`~clipcli.inputs.discover.Input` values, or Pillow images.
     cached
         The model's embeddings on disk.
     open_encoder

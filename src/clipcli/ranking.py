@@ -9,7 +9,7 @@ import numpy as np
 
 from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import ImageError
-from clipcli.items import name_of
+from clipcli.inputs.items import name_of
 from clipcli.pipeline import Block
 from clipcli.records import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError
-from clipcli.items import shown_name
+from clipcli.inputs.items import shown_name
 from clipcli.parts import is_complete_folder, part_names
 from clipcli.redaction import redacted
 from clipcli.scoring.zeroshot import Score

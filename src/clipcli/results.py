@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from clipcli.errors import OutputError
-from clipcli.inputs import Input
+from clipcli.inputs.discover import Input
 from clipcli.lines import PartialLines
 from clipcli.records import Failure, Result, printable
 from clipcli.run_record import RunRecord, compare_settings

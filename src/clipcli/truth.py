@@ -10,8 +10,8 @@ from pathlib import Path
 
 from clipcli.delimited import PathBase, Table, read_delimited
 from clipcli.errors import InputError, LabelError
-from clipcli.exclusion import Exclusion
-from clipcli.inputs import BadInput, FileInput, Input, Source, discover
+from clipcli.inputs.discover import BadInput, FileInput, Input, Source, discover
+from clipcli.inputs.exclusion import Exclusion
 from clipcli.labels.files import Label
 from clipcli.reading import ReadRecord
 from clipcli.text import name_key, near_matches, open_text

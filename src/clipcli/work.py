@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
-from clipcli.items import Input, Unit, inputs_of, is_input
+from clipcli.inputs.items import Input, Unit, inputs_of, is_input
 
 __all__ = ["Chunk", "EncoderFacts", "Engine", "Gathered", "InTurn", "Piece", "in_chunks", "in_order"]
 

@@ -23,7 +23,7 @@ from clipcli.images.budget import DECODING_BYTES, MemoryBudget
 from clipcli.images.containers import MOST_SCANS
 from clipcli.images.files import looks_like_image, open_image
 from clipcli.images.formats import SIGNATURE_BYTES
-from clipcli.inputs import Source, discover
+from clipcli.inputs.discover import Source, discover
 from tests.deep_files import png_chunk, png_file, tiff_file
 
 SIDE = 96

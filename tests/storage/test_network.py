@@ -18,8 +18,8 @@ import pytest
 from clipcli import Classifier
 from clipcli.embedder import Embedder
 from clipcli.errors import HubUnreachableError, ImageError, InputError
-from clipcli.inputs import Source, discover
-from clipcli.items import FileInput
+from clipcli.inputs.discover import Source, discover
+from clipcli.inputs.items import FileInput
 from clipcli.models.hub import fetch_file, reachable
 from clipcli.storage import network as policy
 from clipcli.storage.remote import filesystem, open_url, read_url

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from clipcli.errors import ImageError, InputError
-from clipcli.inputs import Source, discover
+from clipcli.inputs.discover import Source, discover
 from clipcli.reading import read_results
 from clipcli.storage.locations import is_remote
 from clipcli.storage.remote import list_url, read_url

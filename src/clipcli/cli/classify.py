@@ -18,7 +18,7 @@ from clipcli.errors import InputError, Interrupted, LabelError
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
-    from clipcli.inputs import Source
+    from clipcli.inputs.discover import Source
     from clipcli.parts import PartedOutput
     from clipcli.records import Result
     from clipcli.results import ResultFile
@@ -126,8 +126,8 @@ def classify(
         raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
     destination.check_earlier()
     from clipcli.classifier import Classifier
-    from clipcli.exclusion import Exclusion
-    from clipcli.inputs import Source, discover, discover_units
+    from clipcli.inputs.discover import Source, discover, discover_units
+    from clipcli.inputs.exclusion import Exclusion
     from clipcli.labels.files import load_labels
     from clipcli.scoring.zeroshot import Thresholds
 

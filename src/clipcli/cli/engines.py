@@ -14,8 +14,8 @@ from clipcli.errors import ClusterError, InputError, Interrupted
 if TYPE_CHECKING:
     from clipcli.distributed.cluster import RayOptions
     from clipcli.embedder import Embedder
-    from clipcli.inputs import Input, Source
-    from clipcli.items import Unit
+    from clipcli.inputs.discover import Input, Source
+    from clipcli.inputs.items import Unit
     from clipcli.parts import PartedOutput, PartForm
     from clipcli.work import Engine
 
@@ -106,7 +106,7 @@ def take_all(
     -------
     How many there are with those of the earlier run, and how many of them are failures.
     """
-    from clipcli.inputs import count_files
+    from clipcli.inputs.discover import count_files
     from clipcli.records import printable
 
     done = failed = 0

@@ -17,7 +17,7 @@ from clipcli.errors import InputError, LabelError, OutputError
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.evaluate import Embedded, Evaluation
-    from clipcli.exclusion import Exclusion
+    from clipcli.inputs.exclusion import Exclusion
     from clipcli.labels.files import Label
     from clipcli.labels.templates import Template
     from clipcli.probe import ProbeResult
@@ -115,7 +115,7 @@ def evaluate(
         failures.append(path)
         messages.error(f"{printable(path)}: {reason}")
 
-    from clipcli.exclusion import Exclusion
+    from clipcli.inputs.exclusion import Exclusion
     from clipcli.truth import read_truth
 
     exclusion = Exclusion(tuple(exclude or ()), include_hidden)

@@ -20,7 +20,7 @@ from clipcli.errors import ImageError, OutputError
 if TYPE_CHECKING:
     from clipcli.embedder import Embedder
     from clipcli.export_images import ImageRow
-    from clipcli.inputs import Input, Source
+    from clipcli.inputs.discover import Input, Source
     from clipcli.parts import PartedOutput
     from clipcli.store import ModelFacts
     from clipcli.work import Engine
@@ -162,9 +162,9 @@ def export_images(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.embedder import Embedder
-    from clipcli.exclusion import Exclusion
     from clipcli.export_images import image_rows
-    from clipcli.inputs import Source
+    from clipcli.inputs.discover import Source
+    from clipcli.inputs.exclusion import Exclusion
     from clipcli.storage.locks import locked
 
     encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
@@ -235,7 +235,7 @@ class _Run:
     def into_file(self) -> Iterator[ImageRow]:
         """Write one file, as its suffix says."""
         from clipcli.export_images import write_image_embeddings
-        from clipcli.inputs import discover
+        from clipcli.inputs.discover import discover
 
         items = begun(discover(self.source, self.messages.warn))
         facts, fingerprint = self._model()
@@ -247,7 +247,7 @@ class _Run:
     ) -> tuple[Iterator[ImageRow], PartedOutput[ImageRow]]:
         """Write parts."""
         from clipcli.export_images import EmbeddingKind
-        from clipcli.inputs import discover_units
+        from clipcli.inputs.discover import discover_units
         from clipcli.part_forms import embedding_parts
 
         units = begun(discover_units(self.source, self.messages.warn))

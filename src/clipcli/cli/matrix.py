@@ -91,8 +91,8 @@ def matrix(
 
     context.with_resource(locked(output, plot))
     from clipcli.classifier import Classifier
-    from clipcli.exclusion import Exclusion
-    from clipcli.inputs import Source
+    from clipcli.inputs.discover import Source
+    from clipcli.inputs.exclusion import Exclusion
     from clipcli.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
 
     texts = [*(read_texts(texts_file) if texts_file is not None else ()), *(text or ())]
@@ -146,8 +146,8 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     import numpy as np
 
     from clipcli.errors import ImageError
-    from clipcli.inputs import count_files, discover
-    from clipcli.items import name_of
+    from clipcli.inputs.discover import count_files, discover
+    from clipcli.inputs.items import name_of
     from clipcli.records import printable
     from clipcli.scoring.zeroshot import cosine_similarities
 
@@ -182,7 +182,7 @@ def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, f
 
 
 def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbeddings, *, logits: bool) -> Matrix:
-    from clipcli.items import name_of
+    from clipcli.inputs.items import name_of
     from clipcli.matrix import Matrix
 
     facts = classes.facts
@@ -191,7 +191,7 @@ def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbedd
 
 
 def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
-    from clipcli.inputs import FileInput
+    from clipcli.inputs.discover import FileInput
     from clipcli.matrix_plot import draw_matrix, open_pictures
     from clipcli.plots import save_as
 

@@ -19,7 +19,7 @@ from clipcli.decoding import pixels_of, read_input
 from clipcli.distributed.portions import Batch, Portion
 from clipcli.errors import ImageError
 from clipcli.images.preprocess import Preprocessing
-from clipcli.items import FileInput, Input
+from clipcli.inputs.items import FileInput, Input
 from clipcli.models.allocator import keep_freed_memory
 from clipcli.storage.locations import is_remote
 from clipcli.storage.network import forbid_in_process, is_forbidden

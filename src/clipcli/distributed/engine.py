@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from clipcli.distributed.cluster import ActorPlan, RayOptions, connected, told
 from clipcli.errors import ClipcliError
-from clipcli.items import Input
+from clipcli.inputs.items import Input
 from clipcli.storage.network import is_forbidden
 from clipcli.work import Chunk, Piece, in_chunks, in_order
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clipcli.errors import ImageError
-from clipcli.items import BadInput, FileInput, Input, Unit, absolute, inputs_of
+from clipcli.inputs.items import BadInput, FileInput, Input, Unit, absolute, inputs_of
 from clipcli.work import Chunk
 
 __all__ = ["Batch", "Portion", "Rows", "portions_of"]

@@ -14,14 +14,14 @@ from typing import Any
 
 from clipcli.delimited import JSON_LINES, PathBase, read_delimited, read_json_lines
 from clipcli.errors import InputError
-from clipcli.exclusion import Exclusion
 from clipcli.images.files import has_image_suffix
-from clipcli.items import shown_name
+from clipcli.inputs.exclusion import Exclusion
+from clipcli.inputs.items import shown_name
+from clipcli.inputs.walk import walk
 from clipcli.storage.locations import is_remote
 from clipcli.text import decode_text, is_unicode, name_key, numbered_lines, open_text
 from clipcli.training.examples import CAPTIONS, LONGEST_TEXT, Example, ImageFile, LeftOut, captions_of
 from clipcli.training.shards import read_shard, shards_of
-from clipcli.walk import walk
 
 __all__ = ["Example", "ImageFile", "LeftOut", "Pairs", "read_pairs"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clipcli.errors import InputError
-from clipcli.exclusion import Exclusion
+from clipcli.inputs.exclusion import Exclusion
 from clipcli.training.pairs import LeftOut
 
 if TYPE_CHECKING:  # it needs torch; what is asked for is checked before that is imported
@@ -35,7 +35,7 @@ class Request:
     labels, templates, prompts
         As ``classify`` takes them, for classes.
     exclude, include_hidden
-        What to pass over in folders and shards; see :class:`~clipcli.exclusion.Exclusion`.
+        What to pass over in folders and shards; see :class:`~clipcli.inputs.exclusion.Exclusion`.
     """
 
     pairs: tuple[str, ...] | None = None

@@ -8,9 +8,9 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any
 
-from clipcli.archives import DAMAGE, StrictHeader
-from clipcli.exclusion import Exclusion
 from clipcli.images.files import has_image_suffix
+from clipcli.inputs.exclusion import Exclusion
+from clipcli.inputs.tar import DAMAGE, StrictHeader
 from clipcli.text import decode_text
 from clipcli.training.examples import LONGEST_TEXT, Example, ImageFile, LeftOut, captions_of
 

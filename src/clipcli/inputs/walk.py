@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipcli.errors import ImageError
-from clipcli.exclusion import Exclusion, ignore_file
 from clipcli.images.files import has_image_suffix
+from clipcli.inputs.exclusion import Exclusion, ignore_file
 
 __all__ = ["Found", "walk"]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ImageError
-from clipcli.exclusion import Exclusion
 from clipcli.images.files import MAX_BYTES, SIGNATURE_BYTES, has_image_suffix, looks_like_image, too_many_bytes
-from clipcli.items import BadInput, Input, MemberInput, shown_name
+from clipcli.inputs.exclusion import Exclusion
+from clipcli.inputs.items import BadInput, Input, MemberInput, shown_name
 from clipcli.storage.locations import is_remote, path_part
 from clipcli.storage.remote import open_url
 

@@ -3,7 +3,7 @@
 Inputs are files, folders, glob patterns, tar archives, tables with a column of paths or of pictures, and
 lists of paths on standard input, on disk or behind a URL. Nothing is read ahead, so that a million inputs
 cost no more memory than one folder's names. What cannot be an image becomes a
-:class:`~clipcli.items.BadInput`, so that it gets its record in its place.
+:class:`~clipcli.inputs.items.BadInput`, so that it gets its record in its place.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 
-from clipcli.archives import Archive, is_archive
 from clipcli.errors import ImageError, InputError
-from clipcli.exclusion import Exclusion
 from clipcli.images.files import has_image_suffix, looks_like_image, read_signature
-from clipcli.items import BadInput, FileInput, Input, MemberInput, Unit, inputs_of, shown_name
-from clipcli.path_lists import read_paths
-from clipcli.patterns import is_pattern, matches_of
+from clipcli.inputs.exclusion import Exclusion
+from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, inputs_of, shown_name
+from clipcli.inputs.path_lists import read_paths
+from clipcli.inputs.patterns import is_pattern, matches_of
+from clipcli.inputs.tables import Columns, DamagedTableError, is_parquet, rows_of
+from clipcli.inputs.tar import Archive, is_archive
+from clipcli.inputs.walk import walk
 from clipcli.storage.locations import is_remote, path_part
 from clipcli.storage.network import check_location
 from clipcli.storage.remote import is_folder_url, list_url
-from clipcli.tables import Columns, DamagedTableError, is_parquet, rows_of
-from clipcli.walk import walk
 
 __all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "count_files", "discover", "discover_units"]
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from clipcli.exclusion import Exclusion, is_system_name
+from clipcli.inputs.exclusion import Exclusion, is_system_name
 from clipcli.storage.locations import is_remote
 from clipcli.storage.remote import glob_url
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipcli.walk import Found, walk
+from clipcli.inputs.walk import Found, walk
 
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes or owners here")
 

@@ -1,0 +1,1 @@
+"""From what the user named to single inputs, in a fixed order."""
