@@ -52,7 +52,7 @@ def photos() -> dict[str, Path]:
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the clock ahead, so that files that were written just now count as written some time ago."""
-    monkeypatch.setattr("clipcli.stamps.time_ns", lambda: time.time_ns() + 10_000_000_000)
+    monkeypatch.setattr("clipcli.cache.stamps.time_ns", lambda: time.time_ns() + 10_000_000_000)
 
 
 def clean_environment(folder: Path) -> dict[str, str]:

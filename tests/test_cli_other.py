@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipcli.cache.embeddings import EmbeddingStore
 from clipcli.cli.options import bytes_in
 from clipcli.errors import CacheError
-from clipcli.store import EmbeddingStore
 from tests.conftest import Run, RunHere, RunTogether, lines_of
 
 POCKET = ("--model", "pocket")

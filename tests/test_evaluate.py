@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_score
 
+from clipcli.cache.embeddings import ModelFacts
 from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import InputError
 from clipcli.evaluate import (
@@ -23,7 +24,6 @@ from clipcli.labels.files import Label
 from clipcli.probe import STRENGTH, few_shot_split, linear_probe, probe
 from clipcli.reading import ReadRecord
 from clipcli.scoring.zeroshot import Score, normalise
-from clipcli.store import ModelFacts
 
 DIGITS = [str(digit) for digit in range(10)]
 

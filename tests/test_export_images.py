@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import ImageError, OutputError
 from clipcli.export import check_suffix
 from clipcli.export_images import DTYPES, IMAGE_SUFFIXES, ImageRow, write_image_embeddings
 from clipcli.scoring.zeroshot import normalise
-from clipcli.store import ModelFacts
 from clipcli.text import unguarded
 from tests.conftest import Run
 

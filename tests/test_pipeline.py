@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clipcli.cache.embeddings import EmbeddingStore, ModelFacts
 from clipcli.errors import ImageError
 from clipcli.inputs.discover import BadInput, FileInput, MemberInput
 from clipcli.inputs.items import inputs_of
 from clipcli.inputs.tar import Archive
 from clipcli.pipeline import Cached, ImageStatistics, Plan, embed_images
 from clipcli.scoring.zeroshot import normalise
-from clipcli.store import EmbeddingStore, ModelFacts
 
 PLAN = Plan(batch_size=4, workers=2)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.cache.embeddings import DEFAULT_LIMIT, ModelFacts
 from clipcli.embedder import Embedder, check_count
 from clipcli.embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.errors import EmbeddingFileError, LabelError
@@ -25,7 +26,6 @@ from clipcli.labels.templates import Template, resolve_templates
 from clipcli.ranking import Ranker
 from clipcli.records import Result
 from clipcli.scoring.zeroshot import Thresholds
-from clipcli.store import DEFAULT_LIMIT, ModelFacts
 
 if TYPE_CHECKING:
     from clipcli.embedder import ImageLike

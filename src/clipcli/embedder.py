@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clipcli.cache.embeddings import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
 from clipcli.errors import InputError
 from clipcli.inputs.discover import Input, Source, discover
 from clipcli.inputs.items import is_input
@@ -22,7 +23,6 @@ from clipcli.models.model import check_engine, check_precision
 from clipcli.models.resolve import ModelSource, resolve_model
 from clipcli.pipeline import Block, Cached, Encoder, ImageStatistics, Plan, embed_images
 from clipcli.storage.network import steps_without_network
-from clipcli.store import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
 
 if TYPE_CHECKING:
     from PIL import Image

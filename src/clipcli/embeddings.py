@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.cache.embeddings import EmbeddingStore, ModelFacts, content_key
 from clipcli.labels.files import Label, prompts_for
 from clipcli.labels.templates import Template
 from clipcli.models.resolve import ModelSource
 from clipcli.scoring.zeroshot import ensemble
-from clipcli.store import EmbeddingStore, ModelFacts, content_key
 
 __all__ = ["ClassEmbeddings", "TextStatistics", "build_class_embeddings"]
 

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.cache.embeddings import ModelFacts
 from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.parquet import pyarrow_or_error
 from clipcli.storage.atomic import replacing
-from clipcli.store import ModelFacts
 from clipcli.text import csv_line, guarded, unguarded
 
 __all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "save_class_embeddings"]

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import ImageError, OutputError
 from clipcli.export import check_suffix
 from clipcli.inputs.items import name_of
@@ -24,7 +25,6 @@ from clipcli.parquet import pyarrow_or_error
 from clipcli.pipeline import Block
 from clipcli.records import printable
 from clipcli.storage.atomic import replacing
-from clipcli.store import ModelFacts
 from clipcli.text import csv_line, guarded
 
 __all__ = [

@@ -17,16 +17,16 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.cache.embeddings import content_key
+from clipcli.cache.images import Cached, ImageStatistics, as_kept, stamp_of_input
+from clipcli.cache.stamps import FileStamp
 from clipcli.decoding import pixels_of, read_input
 from clipcli.errors import ImageError
-from clipcli.image_cache import Cached, ImageStatistics, as_kept, stamp_of_input
 from clipcli.images.files import to_rgb
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import BadInput, FileInput, is_input
 from clipcli.on_demand import OnDemand
-from clipcli.stamps import FileStamp
 from clipcli.storage.network import is_forbidden, network_forbidden_in
-from clipcli.store import content_key
 
 __all__ = ["Block", "Cached", "Encoder", "ImageStatistics", "Plan", "as_kept", "embed_images"]
 

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from clipcli import Classifier, Embedder
+from clipcli.cache.embeddings import EmbeddingStore
 from clipcli.errors import ModelError
 from clipcli.models.model import open_model
 from clipcli.models.openvino import OpenVinoImageEncoder, convert, keep_graph, read_graph
 from clipcli.models.openvino_graphs import clear_graphs
 from clipcli.models.resolve import resolve_model
-from clipcli.store import EmbeddingStore
 from tests.conftest import TINY_CLIP, Run, clean_environment, save_model_folder
 
 pytest.importorskip("openvino")

@@ -10,6 +10,7 @@ from shutil import copytree
 
 import pytest
 
+from clipcli.cache.embeddings import EmbeddingStore
 from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, ModelNotFoundError
 from clipcli.models.hub import weight_candidates
 from clipcli.models.resolve import (
@@ -20,7 +21,6 @@ from clipcli.models.resolve import (
     is_on_disk,
     resolve_model,
 )
-from clipcli.store import EmbeddingStore
 from tests.conftest import TINY_CLIP, Run, lines_of, save_model_folder, save_tokenizer
 
 

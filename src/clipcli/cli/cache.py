@@ -14,7 +14,7 @@ from clipcli.errors import CacheError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clipcli.store import EmbeddingStore
+    from clipcli.cache.embeddings import EmbeddingStore
 
 __all__ = ["app"]
 
@@ -25,7 +25,7 @@ app = typer.Typer(help="Look after the cache of embeddings.", no_args_is_help=Tr
 
 def _open(cache_dir: Path | None) -> tuple[EmbeddingStore, Messages]:
     """Open a cache that exists, for a look or to clear it; nothing is created, and a locked one is not waited for."""
-    from clipcli.store import EmbeddingStore, default_folder
+    from clipcli.cache.embeddings import EmbeddingStore, default_folder
 
     messages, folder = Messages(), cache_dir or default_folder()
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())

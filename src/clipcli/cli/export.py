@@ -18,11 +18,11 @@ from clipcli.cli.messages import Messages
 from clipcli.errors import ImageError, OutputError
 
 if TYPE_CHECKING:
+    from clipcli.cache.embeddings import ModelFacts
     from clipcli.embedder import Embedder
     from clipcli.export_images import ImageRow
     from clipcli.inputs.discover import Input, Source
     from clipcli.parts import PartedOutput
-    from clipcli.store import ModelFacts
     from clipcli.work import Engine
 
 __all__ = ["app"]

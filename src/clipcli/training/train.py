@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+from clipcli.cache.embeddings import EmbeddingStore
 from clipcli.errors import ModelError
 from clipcli.models.model import choose_device
-from clipcli.store import EmbeddingStore
 from clipcli.training.finish import finish
 from clipcli.training.job import Job
 from clipcli.training.prepare import Plan, make_training_data, prepare

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from clipcli.database import Schema
+from clipcli.cache.sqlite import Schema
+from clipcli.cache.vectors import problem_of
 from clipcli.storage.checksums import Seal, seal
-from clipcli.vectors import problem_of
 
 __all__ = ["SCHEMA", "ModelFacts", "examine", "facts_of", "file_seal", "model_seal", "read_note", "sealed_note"]
 

@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli import entries
-from clipcli.database import Database, chunked, used_bytes
-from clipcli.entries import ModelFacts
+from clipcli.cache import entries
+from clipcli.cache.entries import ModelFacts
+from clipcli.cache.sqlite import Database, chunked, used_bytes
+from clipcli.cache.stamps import FileStamp, stamp_of
+from clipcli.cache.vectors import LONGEST_VECTOR, packed, unpacked
 from clipcli.models.openvino_graphs import check_graphs, list_graphs, trim_graphs
-from clipcli.stamps import FileStamp, stamp_of
 from clipcli.storage.checksums import Seal, hash_file
-from clipcli.vectors import LONGEST_VECTOR, packed, unpacked
 
 __all__ = ["DEFAULT_LIMIT", "CacheInfo", "EmbeddingStore", "ModelFacts", "content_key", "default_folder"]
 
@@ -81,7 +81,7 @@ class EmbeddingStore:
     dim
         The only number of dimensions that the model's vectors can have, where it is known; others are not used.
     options
-        Of :class:`~clipcli.database.Database`: ``patience``, ``create`` and ``strict``.
+        Of :class:`~clipcli.cache.sqlite.Database`: ``patience``, ``create`` and ``strict``.
     """
 
     def __init__(

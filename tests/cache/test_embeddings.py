@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from clipcli.cache.embeddings import EmbeddingStore, ModelFacts, content_key, default_folder
 from clipcli.errors import CacheError
 from clipcli.storage.checksums import hash_file
-from clipcli.store import EmbeddingStore, ModelFacts, content_key, default_folder
 
 FACTS = ModelFacts("ViT-B-32", "openai", 8, 100.0, None)
 SIGMOID = ModelFacts("pocket", None, 8, 10.0, -10.0)
@@ -186,7 +186,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         paths.append(path)
         return hash_file(path)
 
-    monkeypatch.setattr("clipcli.store.hash_file", note_and_hash)
+    monkeypatch.setattr("clipcli.cache.embeddings.hash_file", note_and_hash)
     return paths
 
 
@@ -792,7 +792,7 @@ def test_a_full_disk_is_done_without_a_cache_and_said_once(tmp_path: Path) -> No
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from tests.test_store import EmbeddingStore, keep, kept
+from tests.cache.test_embeddings import EmbeddingStore, keep, kept
 store = EmbeddingStore(Path(sys.argv[1]), print)
 resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))
 keep(store, *(f"label {number}" for number in range(5000)))
@@ -808,7 +808,7 @@ print(kept(store, "label 1"))
 
 
 def python(program: str, folder: Path, *arguments: object) -> subprocess.Popen[str]:
-    here = Path(__file__).parents[1]
+    here = Path(__file__).parents[2]
     command = [sys.executable, "-c", program, *map(str, (folder, here, *arguments))]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -824,7 +824,7 @@ WRITER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from tests.test_store import EmbeddingStore, keep
+from tests.cache.test_embeddings import EmbeddingStore, keep
 print("ready", flush=True)
 sys.stdin.readline()
 store = EmbeddingStore(Path(sys.argv[1]), print)
@@ -857,7 +857,7 @@ import sys
 from itertools import count
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from tests.test_store import EmbeddingStore, keep
+from tests.cache.test_embeddings import EmbeddingStore, keep
 store = EmbeddingStore(Path(sys.argv[1]), print)
 for batch in count():
     keep(store, *(f"{batch} {number}" for number in range(100)))

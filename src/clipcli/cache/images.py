@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.cache.embeddings import EmbeddingStore
+from clipcli.cache.stamps import FileStamp, stamp_of
 from clipcli.inputs.items import FileInput
 from clipcli.scoring.zeroshot import normalise
-from clipcli.stamps import FileStamp, stamp_of
 from clipcli.storage.remote import is_remote
-from clipcli.store import EmbeddingStore
 
 __all__ = ["Cached", "ImageStatistics", "as_kept", "stamp_of_input"]
 

@@ -1,0 +1,1 @@
+"""Embeddings kept between runs, in one SQLite file."""
