@@ -21,7 +21,6 @@ import numpy as np
 
 from benchmarks.material import make_photos
 from clipcli import Classifier
-from clipcli.decoding import pixels_of, read_input
 from clipcli.distributed.cluster import RayOptions
 from clipcli.distributed.encode import EncoderOptions
 from clipcli.distributed.engine import OnRay
@@ -30,10 +29,11 @@ from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput
 from clipcli.part_forms import result_parts
 from clipcli.parts import PartedOutput
+from clipcli.pipeline.chunks import InTurn, Piece, in_chunks
+from clipcli.pipeline.decoding import pixels_of, read_input
 from clipcli.records import Prediction
 from clipcli.scoring.zeroshot import Score
 from clipcli.storage.folders import folder_at
-from clipcli.work import InTurn, Piece, in_chunks
 from clipcli.writers import Layout
 
 LABELS = ["cat", "dog", "a cup of coffee"]

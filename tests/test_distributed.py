@@ -177,7 +177,7 @@ def test_no_more_inputs_are_taken_than_there_is_room_for(cluster: Any, album: Pa
     from clipcli.embedder import Embedder
     from clipcli.export_images import image_rows
     from clipcli.inputs.items import FileInput
-    from clipcli.work import in_chunks
+    from clipcli.pipeline.chunks import in_chunks
 
     files = [FileInput(str(path), str(path)) for path in sorted(album.rglob("*.jpg"))]
     taken = done = most = 0

@@ -18,7 +18,7 @@ from clipcli.distributed.portions import Batch, Portion, Rows, portions_of
 from clipcli.errors import ClusterError, ImageError, InputError, ModelError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput, Input, MemberInput
-from clipcli.work import Chunk, in_chunks
+from clipcli.pipeline.chunks import Chunk, in_chunks
 
 SMALL = Preprocessing.from_config({"size": 4, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)})
 PIXELS = np.zeros((4, 4, 3), np.uint8)

@@ -9,7 +9,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_score
 
 from clipcli.cache.embeddings import ModelFacts
-from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import InputError
 from clipcli.evaluate import (
     Embedded,
@@ -21,6 +20,7 @@ from clipcli.evaluate import (
     evaluate_records,
 )
 from clipcli.labels.files import Label
+from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.probe import STRENGTH, few_shot_split, linear_probe, probe
 from clipcli.reading import ReadRecord
 from clipcli.scoring.zeroshot import Score, normalise

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from clipcli.cache.embeddings import ModelFacts
-from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.export import SUFFIXES, check_suffix, load_class_embeddings, save_class_embeddings
+from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.scoring.zeroshot import normalise
 
 FACTS = ModelFacts("ViT-B-32", "openai", 6, 100.00000762939453, None)

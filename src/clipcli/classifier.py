@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import DEFAULT_LIMIT, ModelFacts
 from clipcli.embedder import Embedder, check_count
-from clipcli.embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.errors import EmbeddingFileError, LabelError
 from clipcli.labels.files import load_labels
 from clipcli.labels.label import Label, check_labels
 from clipcli.labels.templates import Template, resolve_templates
-from clipcli.ranking import Ranker
+from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
+from clipcli.pipeline.rank import Ranker
 from clipcli.records import Result
 from clipcli.scoring.zeroshot import Thresholds
 

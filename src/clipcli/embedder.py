@@ -21,7 +21,7 @@ from clipcli.inputs.discover import Input, Source, discover
 from clipcli.inputs.items import is_input
 from clipcli.models.model import check_engine, check_precision
 from clipcli.models.resolve import ModelSource, resolve_model
-from clipcli.pipeline import Block, Cached, Encoder, ImageStatistics, Plan, embed_images
+from clipcli.pipeline.stream import Block, Cached, Encoder, ImageStatistics, Plan, embed_images
 from clipcli.storage.network import steps_without_network
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import ImageError, InputError
 from clipcli.labels.files import Label
 from clipcli.metrics import (
@@ -32,6 +31,7 @@ from clipcli.metrics import (
     hits_within,
     mean_per_class_interval,
 )
+from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.reading import ReadRecord
 from clipcli.scoring.zeroshot import UNKNOWN, cosine_similarities, probabilities
 from clipcli.text import name_key

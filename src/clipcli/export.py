@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
-from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.parquet import pyarrow_or_error
+from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.storage.atomic import replacing
 from clipcli.text import csv_line, guarded, unguarded
 

@@ -22,7 +22,7 @@ from clipcli.errors import ImageError, OutputError
 from clipcli.export import check_suffix
 from clipcli.inputs.items import name_of
 from clipcli.parquet import pyarrow_or_error
-from clipcli.pipeline import Block
+from clipcli.pipeline.stream import Block
 from clipcli.records import printable
 from clipcli.storage.atomic import replacing
 from clipcli.text import csv_line, guarded

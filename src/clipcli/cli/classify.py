@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.inputs.discover import Source
     from clipcli.parts import PartedOutput
+    from clipcli.pipeline.chunks import Engine
     from clipcli.records import Result
     from clipcli.results import ResultFile
-    from clipcli.work import Engine
     from clipcli.writers import Layout
 
 __all__ = ["classify"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clipcli.inputs.discover import Input, Source
     from clipcli.inputs.items import Unit
     from clipcli.parts import PartedOutput, PartForm
-    from clipcli.work import Engine
+    from clipcli.pipeline.chunks import Engine
 
 __all__ = ["begin_parts", "begun", "into_parts", "open_engine", "take_all"]
 
@@ -44,10 +44,10 @@ def open_engine(
         Where given, the work is done there, and ``finish`` says how embeddings become rows; see
         :class:`clipcli.distributed.engine.OnRay`.
     process
-        How inputs become rows in this process; see :class:`clipcli.work.InTurn`.
+        How inputs become rows in this process; see :class:`clipcli.pipeline.chunks.InTurn`.
     """
     if cluster is None:
-        from clipcli.work import InTurn
+        from clipcli.pipeline.chunks import InTurn
 
         yield InTurn(process)
         return
@@ -71,7 +71,7 @@ def into_parts(
     engine: Engine[Row], units: Iterable[Unit], output: PartedOutput[Row], size: int, warn: Any
 ) -> Iterator[Row]:
     """Work and write; yield the rows as they come."""
-    from clipcli.work import in_chunks
+    from clipcli.pipeline.chunks import in_chunks
 
     chunks = output.rest(in_chunks(units, size))
     worked = False

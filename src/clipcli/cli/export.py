@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clipcli.export_images import ImageRow
     from clipcli.inputs.discover import Input, Source
     from clipcli.parts import PartedOutput
-    from clipcli.work import Engine
+    from clipcli.pipeline.chunks import Engine
 
 __all__ = ["app"]
 

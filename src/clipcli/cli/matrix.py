@@ -16,8 +16,8 @@ from clipcli.errors import InputError, LabelError, OutputError
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
-    from clipcli.embeddings import ClassEmbeddings
     from clipcli.matrix import Matrix
+    from clipcli.pipeline.class_embeddings import ClassEmbeddings
 
 __all__ = ["matrix"]
 

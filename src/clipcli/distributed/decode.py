@@ -15,12 +15,12 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 
-from clipcli.decoding import pixels_of, read_input
 from clipcli.distributed.portions import Batch, Portion
 from clipcli.errors import ImageError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput, Input
 from clipcli.models.allocator import keep_freed_memory
+from clipcli.pipeline.decoding import pixels_of, read_input
 from clipcli.storage.locations import is_remote
 from clipcli.storage.network import forbid_in_process, is_forbidden
 

@@ -16,7 +16,7 @@ from clipcli.distributed.portions import Batch, Rows
 from clipcli.embedder import Embedder
 from clipcli.errors import ModelError
 from clipcli.images.preprocess import Preprocessing
-from clipcli.pipeline import Block, as_kept
+from clipcli.pipeline.stream import Block, as_kept
 
 __all__ = ["Encode", "EncoderFacts", "EncoderOptions", "facts_of"]
 

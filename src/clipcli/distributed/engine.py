@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from clipcli.distributed.cluster import ActorPlan, RayOptions, connected, told
 from clipcli.errors import ClipcliError
 from clipcli.inputs.items import Input
+from clipcli.pipeline.chunks import Chunk, Piece, in_chunks, in_order
 from clipcli.storage.network import is_forbidden
-from clipcli.work import Chunk, Piece, in_chunks, in_order
 
 if TYPE_CHECKING:
     from clipcli.distributed.encode import EncoderFacts, EncoderOptions

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clipcli.errors import ImageError
 from clipcli.inputs.items import BadInput, FileInput, Input, Unit, absolute, inputs_of
-from clipcli.work import Chunk
+from clipcli.pipeline.chunks import Chunk
 
 __all__ = ["Batch", "Portion", "Rows", "portions_of"]
 

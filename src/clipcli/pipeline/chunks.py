@@ -121,7 +121,7 @@ class InTurn(Generic[Row]):
     ----------
     process
         Yields one row for each input, in their order; it may take in some inputs ahead. Its second argument
-        says whether the last batch is filled up, see :class:`~clipcli.pipeline.Plan`.
+        says whether the last batch is filled up, see :class:`~clipcli.pipeline.stream.Plan`.
     """
 
     facts = None

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import EmbeddingStore, ModelFacts, content_key
-from clipcli.embeddings import ClassEmbeddings, TextStatistics, build_class_embeddings
 from clipcli.errors import CheckpointError
 from clipcli.labels.files import Label
 from clipcli.labels.templates import Template
 from clipcli.models.resolve import ModelSource
+from clipcli.pipeline.class_embeddings import ClassEmbeddings, TextStatistics, build_class_embeddings
 
 TEMPLATES = [Template("a photo of a {}"), Template("a drawing of a {}")]
 FACTS = ModelFacts("letters", None, 27, 20.0, None)

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from clipcli.cache.embeddings import content_key
 from clipcli.cache.images import Cached, ImageStatistics, as_kept, stamp_of_input
 from clipcli.cache.stamps import FileStamp
-from clipcli.decoding import pixels_of, read_input
 from clipcli.errors import ImageError
 from clipcli.images.files import to_rgb
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import BadInput, FileInput, is_input
-from clipcli.on_demand import OnDemand
+from clipcli.pipeline.decoding import pixels_of, read_input
+from clipcli.pipeline.on_demand import OnDemand
 from clipcli.storage.network import is_forbidden, network_forbidden_in
 
 __all__ = ["Block", "Cached", "Encoder", "ImageStatistics", "Plan", "as_kept", "embed_images"]

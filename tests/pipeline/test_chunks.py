@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcli.inputs.items import FileInput, Input, Unit
-from clipcli.work import Chunk, Gathered, InTurn, Piece, in_chunks, in_order
+from clipcli.pipeline.chunks import Chunk, Gathered, InTurn, Piece, in_chunks, in_order
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from clipcli.embeddings import ClassEmbeddings
 from clipcli.errors import ImageError
 from clipcli.inputs.items import name_of
-from clipcli.pipeline import Block
+from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.pipeline.stream import Block
 from clipcli.records import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank
 

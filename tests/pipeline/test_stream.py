@@ -23,7 +23,7 @@ from clipcli.errors import ImageError
 from clipcli.inputs.discover import BadInput, FileInput, MemberInput
 from clipcli.inputs.items import inputs_of
 from clipcli.inputs.tar import Archive
-from clipcli.pipeline import Cached, ImageStatistics, Plan, embed_images
+from clipcli.pipeline.stream import Cached, ImageStatistics, Plan, embed_images
 from clipcli.scoring.zeroshot import normalise
 
 PLAN = Plan(batch_size=4, workers=2)
