@@ -27,14 +27,14 @@ from clipcli.distributed.engine import OnRay
 from clipcli.distributed.portions import Rows
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput
-from clipcli.part_forms import result_parts
-from clipcli.parts import PartedOutput
+from clipcli.outputs.part_forms import result_parts
+from clipcli.outputs.parts import PartedOutput
+from clipcli.outputs.records import Prediction
+from clipcli.outputs.writers import Layout
 from clipcli.pipeline.chunks import InTurn, Piece, in_chunks
 from clipcli.pipeline.decoding import pixels_of, read_input
-from clipcli.records import Prediction
 from clipcli.scoring.zeroshot import Score
 from clipcli.storage.folders import folder_at
-from clipcli.writers import Layout
 
 LABELS = ["cat", "dog", "a cup of coffee"]
 

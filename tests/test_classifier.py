@@ -17,7 +17,7 @@ from PIL import Image
 import clipcli
 from clipcli import Classifier, Failure, Label, Prediction, Thresholds
 from clipcli.errors import ClipcliError, EmbeddingFileError, InputError, LabelError, ModelError
-from clipcli.export import save_class_embeddings
+from clipcli.outputs.class_embeddings import save_class_embeddings
 from tests.conftest import TINY_CLIP, save_model_folder
 
 LABELS = ["cat", "rocket", "cup of coffee", "temple"]

@@ -35,7 +35,7 @@ def exported(run_together: RunTogether, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_export_text_writes_the_format_its_suffix_names(suffix: str, exported: tuple[Path, dict[str, Done]]) -> None:
-    from clipcli.export import load_class_embeddings
+    from clipcli.outputs.class_embeddings import load_class_embeddings
 
     folder, done = exported
     classes = load_class_embeddings(folder / f"labels{suffix}")

@@ -16,9 +16,9 @@ import pytest
 
 from clipcli.cli.messages import Messages
 from clipcli.errors import ModelError
-from clipcli.records import Result
+from clipcli.outputs.records import Result
+from clipcli.outputs.writers import Layout, write_results
 from clipcli.storage.locks import locked
-from clipcli.writers import Layout, write_results
 from tests.conftest import RunHere, lines_of
 
 LABELS = ("-l", "cat", "-l", "cup of coffee")

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from clipcli.delimited import PathBase, own_kind, read_delimited
 from clipcli.errors import ImageError, InputError
-from clipcli.export_images import IMAGE_SUFFIXES
 from clipcli.inputs.discover import FileInput, Source, discover
-from clipcli.records import Failure, Prediction, Result
+from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES
+from clipcli.outputs.records import Failure, Prediction, Result
+from clipcli.outputs.writers import Layout, write_results
 from clipcli.scoring.zeroshot import Score
 from clipcli.text import csv_line
 from clipcli.training.pairs import read_pairs
 from clipcli.truth import read_truth
-from clipcli.writers import Layout, write_results
 from tests.conftest import RunHere
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1).filter(str.strip)

@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from clipcli.parts import part_names
+from clipcli.outputs.parts import part_names
 from tests.conftest import clean_environment
 
 COUNT = 5000
@@ -175,8 +175,8 @@ def test_no_more_inputs_are_taken_than_there_is_room_for(cluster: Any, album: Pa
     from clipcli.distributed.cluster import RayOptions
     from clipcli.distributed.engine import OnRay
     from clipcli.embedder import Embedder
-    from clipcli.export_images import image_rows
     from clipcli.inputs.items import FileInput
+    from clipcli.outputs.image_embeddings import image_rows
     from clipcli.pipeline.chunks import in_chunks
 
     files = [FileInput(str(path), str(path)) for path in sorted(album.rglob("*.jpg"))]

@@ -20,9 +20,9 @@ from clipcli.evaluate import (
     evaluate_records,
 )
 from clipcli.labels.files import Label
+from clipcli.outputs.readers import ReadRecord
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.probe import STRENGTH, few_shot_split, linear_probe, probe
-from clipcli.reading import ReadRecord
 from clipcli.scoring.zeroshot import Score, normalise
 
 DIGITS = [str(digit) for digit in range(10)]

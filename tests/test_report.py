@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clipcli.images.thumbnails import make_thumbnail, make_thumbnails
-from clipcli.reading import ReadRecord
+from clipcli.outputs.readers import ReadRecord
 from clipcli.report import CHUNK, page_data, write_page
 from clipcli.scoring.zeroshot import Score
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clipcli.images.thumbnails import make_thumbnails
-from clipcli.reading import ReadRecord
+from clipcli.outputs.readers import ReadRecord
 from clipcli.report import write_page
 from clipcli.scoring.zeroshot import UNKNOWN, Score
 from clipcli.truth import read_truth

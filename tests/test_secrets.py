@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from clipcli import Classifier
-from clipcli.reading import read_results
+from clipcli.outputs.readers import read_results
 from tests.conftest import RunHere
 
 HIDDEN = "s3cr3tVALUE"

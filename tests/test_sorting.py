@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 from pathvalidate import is_valid_filename
 
 from clipcli.errors import InputError, OutputError
-from clipcli.reading import ReadRecord
-from clipcli.records import Failure, Prediction, Result, printable
-from clipcli.results import ResultFile
+from clipcli.outputs.readers import ReadRecord
+from clipcli.outputs.records import Failure, Prediction, Result, printable
+from clipcli.outputs.resume import ResultFile
+from clipcli.outputs.writers import Layout, write_results
 from clipcli.scoring.zeroshot import Score
 from clipcli.sorting import LOG_NAME, Placement, carry_out, folder_names, plan, undo
-from clipcli.writers import Layout, write_results
 from tests.conftest import Run
 
 ACTIONS = ("copy", "link", "move")
@@ -398,7 +398,7 @@ def test_undoing_refuses_to_be_tried_dry(tmp_path: Path, run: Run) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from clipcli.reading import ReadRecord
+from clipcli.outputs.readers import ReadRecord
 from clipcli.sorting import carry_out, plan
 
 root, action, calls = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -448,7 +448,7 @@ def test_half_a_copy_that_a_kill_left_behind_is_removed(action: str, size: int, 
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from clipcli.reading import ReadRecord
+from clipcli.outputs.readers import ReadRecord
 from clipcli.sorting import carry_out, plan
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

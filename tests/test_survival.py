@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 
 from clipcli import Classifier
-from clipcli.records import Prediction, printable
+from clipcli.outputs.records import Prediction, printable
 from tests.bad_files import make_bad_files
 from tests.conftest import TINY_CLIP, clean_environment, save_model_folder
 
@@ -39,7 +39,7 @@ FORMS = ("jsonl", "csv", "parquet")
 # of its own that can be killed.
 NURSERY = f"""
 import io, json, os, resource, sys, traceback
-from clipcli import parquet
+from clipcli.outputs import parquet
 from clipcli.models._torchvision import import_open_clip
 from clipcli.cli import run
 

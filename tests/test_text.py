@@ -13,7 +13,7 @@ from clipcli.errors import ClipcliError
 from clipcli.labels.files import read_labels
 from clipcli.labels.templates import load_templates
 from clipcli.matrix import read_texts
-from clipcli.reading import read_results
+from clipcli.outputs.readers import read_results
 from clipcli.text import decode_text, encoding_of
 from clipcli.training.pairs import read_pairs
 

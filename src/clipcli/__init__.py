@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clipcli.embedder import Embedder
     from clipcli.errors import ClipcliError
     from clipcli.labels.files import Label
-    from clipcli.records import Failure, Prediction
+    from clipcli.outputs.records import Failure, Prediction
     from clipcli.scoring.zeroshot import Score, Thresholds
 
 __all__ = [
@@ -34,9 +34,9 @@ _HOMES = {
     "Classifier": "classifier",
     "ClipcliError": "errors",
     "Embedder": "embedder",
-    "Failure": "records",
+    "Failure": "outputs.records",
     "Label": "labels.files",
-    "Prediction": "records",
+    "Prediction": "outputs.records",
     "Score": "scoring.zeroshot",
     "Thresholds": "scoring.zeroshot",
 }

@@ -22,9 +22,9 @@ from clipcli.errors import EmbeddingFileError, LabelError
 from clipcli.labels.files import load_labels
 from clipcli.labels.label import Label, check_labels
 from clipcli.labels.templates import Template, resolve_templates
+from clipcli.outputs.records import Result
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.pipeline.rank import Ranker
-from clipcli.records import Result
 from clipcli.scoring.zeroshot import Thresholds
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Classifier(Embedder):
         return self.classes.vectors
 
     def _from_file(self, path: Path) -> ClassEmbeddings:
-        from clipcli.export import load_class_embeddings
+        from clipcli.outputs.class_embeddings import load_class_embeddings
 
         classes = load_class_embeddings(path)
         fingerprint = self.source.fingerprint(self._store.file_sha256)

@@ -31,8 +31,8 @@ from clipcli.metrics import (
     hits_within,
     mean_per_class_interval,
 )
+from clipcli.outputs.readers import ReadRecord
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
-from clipcli.reading import ReadRecord
 from clipcli.scoring.zeroshot import UNKNOWN, cosine_similarities, probabilities
 from clipcli.text import name_key
 from clipcli.truth import LabelledImage, indices_of

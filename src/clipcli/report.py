@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from clipcli.reading import ReadRecord
-from clipcli.records import written
+from clipcli.outputs.readers import ReadRecord
+from clipcli.outputs.records import written
 from clipcli.text import name_key
 
 __all__ = ["CHUNK", "page_data", "write_page"]
@@ -71,7 +71,7 @@ def write_page(records: Sequence[ReadRecord], thumbnails: Iterable[str], file: P
     Parameters
     ----------
     records
-        What a run gave, from :func:`clipcli.reading.read_results`.
+        What a run gave, from :func:`clipcli.outputs.readers.read_results`.
     thumbnails
         A picture for each record in its order, as base64, or an empty text; taken as they are needed.
     file

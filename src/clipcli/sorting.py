@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from pathvalidate import sanitize_filename
 
-from clipcli.reading import ReadRecord
+from clipcli.outputs.readers import ReadRecord
 from clipcli.sort_actions import ACTIONS
 from clipcli.sort_log import LOG_NAME, Entry, open_log
 from clipcli.sort_undo import undo
@@ -87,7 +87,7 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path) -> Iterator[Plac
     Parameters
     ----------
     records
-        From :func:`clipcli.reading.read_results`.
+        From :func:`clipcli.outputs.readers.read_results`.
     into
         The folder that the labels' folders are made in.
     root

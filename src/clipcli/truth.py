@@ -13,7 +13,7 @@ from clipcli.errors import InputError, LabelError
 from clipcli.inputs.discover import BadInput, FileInput, Input, Source, discover
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.labels.files import Label
-from clipcli.reading import ReadRecord
+from clipcli.outputs.readers import ReadRecord
 from clipcli.text import name_key, near_matches, open_text
 
 __all__ = ["LabelledImage", "classes_of", "distinct_names", "indices_of", "match_records", "read_truth"]

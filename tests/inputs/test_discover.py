@@ -20,7 +20,7 @@ from PIL import Image
 from clipcli.errors import ImageError, InputError
 from clipcli.images.files import open_image, read_file
 from clipcli.inputs.discover import BadInput, FileInput, Input, MemberInput, Source, count_files, discover
-from clipcli.reading import ReadRecord
+from clipcli.outputs.readers import ReadRecord
 from clipcli.sorting import plan
 from clipcli.training.pairs import read_pairs
 from tests.bad_files import encoded, make_bad_files

@@ -19,7 +19,7 @@ from PIL import Image
 
 from clipcli.errors import ImageError, InputError
 from clipcli.inputs.discover import Source, discover
-from clipcli.reading import read_results
+from clipcli.outputs.readers import read_results
 from clipcli.storage.locations import is_remote
 from clipcli.storage.remote import list_url, read_url
 from tests.conftest import RunHere

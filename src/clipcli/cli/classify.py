@@ -19,11 +19,11 @@ from clipcli.errors import InputError, Interrupted, LabelError
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.inputs.discover import Source
-    from clipcli.parts import PartedOutput
+    from clipcli.outputs.parts import PartedOutput
+    from clipcli.outputs.records import Result
+    from clipcli.outputs.resume import ResultFile
+    from clipcli.outputs.writers import Layout
     from clipcli.pipeline.chunks import Engine
-    from clipcli.records import Result
-    from clipcli.results import ResultFile
-    from clipcli.writers import Layout
 
 __all__ = ["classify"]
 
@@ -195,7 +195,7 @@ class _Run:
 
     def carry_out(self, part_size: int, *, show: bool) -> tuple[int, int]:
         """Classify and write; return how many images there were and how many of them failed."""
-        from clipcli.records import Failure
+        from clipcli.outputs.records import Failure
 
         def failure(result: Result) -> tuple[str, str] | None:
             return (result.path, result.message) if isinstance(result, Failure) else None
@@ -222,7 +222,7 @@ class _Run:
                 from clipcli.cli.show import show_results
 
                 return None, show_results(results)
-            from clipcli.writers import write_results
+            from clipcli.outputs.writers import write_results
 
             return None, write_results(results, sys.stdout, self._layout())
         if self.destination.is_resumable():
@@ -231,7 +231,7 @@ class _Run:
         return None, self._at_once()
 
     def _layout(self) -> Layout:
-        from clipcli.writers import Layout
+        from clipcli.outputs.writers import Layout
 
         classes = self.classifier.classes
         top_k = min(self.classifier.top_k, len(classes.labels))
@@ -243,7 +243,7 @@ class _Run:
         return settings | vars(self._layout())
 
     def _parts(self, part_size: int) -> PartedOutput[Result]:
-        from clipcli.part_forms import result_parts
+        from clipcli.outputs.part_forms import result_parts
 
         settings, about = self._settings() | {"part size": part_size}, {"templates": self.classifier.templates}
         form, destination = result_parts(self._layout()), self.destination
@@ -252,18 +252,18 @@ class _Run:
         )
 
     def _kept(self) -> ResultFile:
-        from clipcli.results import ResultFile
+        from clipcli.outputs.resume import ResultFile
 
         resume, overwrite = self.destination.resume, self.destination.overwrite
         return ResultFile(self.destination.file, self._layout(), self._settings(), resume=resume, overwrite=overwrite)
 
     def _at_once(self) -> Iterator[Result]:
         """Write a file that appears at the end or not at all, with the record of the run beside it."""
-        from clipcli.records import Failure
-        from clipcli.run_record import RunRecord
+        from clipcli.outputs.records import Failure
+        from clipcli.outputs.run_record import RunRecord
+        from clipcli.outputs.writers import write_results
         from clipcli.storage.atomic import replacing
         from clipcli.storage.locks import locked
-        from clipcli.writers import write_results
 
         target, records, failures = self.destination.file, 0, 0
         with locked(target), replacing(target) as temporary:

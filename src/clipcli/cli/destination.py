@@ -14,7 +14,7 @@ __all__ = ["Destination", "Format", "check_output_name", "is_folder"]
 
 
 class Format(str, Enum):
-    """How results are written; the names of :data:`clipcli.writers.FORMATS`."""
+    """How results are written; the names of :data:`clipcli.outputs.writers.FORMATS`."""
 
     table = "table"
     tsv = "tsv"
@@ -62,7 +62,7 @@ class Destination:
             If the form cannot be told, or cannot be written or resumed there.
         """
         if is_folder(output):
-            from clipcli.part_forms import check_part_suffix
+            from clipcli.outputs.part_forms import check_part_suffix
 
             form = Format[check_part_suffix(str(output), form.value if form else None)]
         chosen = cls(output, form or _form_of(output), resume, overwrite)
@@ -73,7 +73,7 @@ class Destination:
         if self.resume and self.output is None:
             raise OutputError("--resume needs a file to go on with: name it with -o FILE")
         if self.form is Format.parquet:
-            from clipcli.parquet import pyarrow_or_error
+            from clipcli.outputs.parquet import pyarrow_or_error
             from clipcli.storage.atomic import is_special
 
             pyarrow_or_error()
@@ -87,12 +87,12 @@ class Destination:
     def check_earlier(self) -> None:
         """Raise :class:`OutputError` if an earlier run is kept there, and this may not continue or replace it."""
         if self.in_parts:
-            from clipcli.parts import check_folder
+            from clipcli.outputs.parts import check_folder
             from clipcli.storage.folders import folder_at
 
             check_folder(folder_at(str(self.output)), resume=self.resume, overwrite=self.overwrite)
         elif self.is_resumable():
-            from clipcli.results import check_file
+            from clipcli.outputs.resume import check_file
 
             check_file(self.file, resume=self.resume, overwrite=self.overwrite)
 
@@ -108,7 +108,7 @@ class Destination:
 
     def is_resumable(self) -> bool:
         """Tell whether records are kept as they come: in a regular file of a format made of rows."""
-        from clipcli.results import RESUMABLE
+        from clipcli.outputs.resume import RESUMABLE
 
         special = self.output is not None and self.file.exists() and not self.file.is_file()
         return self.output is not None and not special and self.form.value in RESUMABLE

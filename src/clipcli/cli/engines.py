@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clipcli.embedder import Embedder
     from clipcli.inputs.discover import Input, Source
     from clipcli.inputs.items import Unit
-    from clipcli.parts import PartedOutput, PartForm
+    from clipcli.outputs.parts import PartedOutput, PartForm
     from clipcli.pipeline.chunks import Engine
 
 __all__ = ["begin_parts", "begun", "into_parts", "open_engine", "take_all"]
@@ -61,7 +61,7 @@ def begin_parts(
     folder: str, form: PartForm[Row], settings: dict[str, Any], about: dict[str, Any], *, resume: bool, overwrite: bool
 ) -> PartedOutput[Row]:
     """Begin a folder of parts, or go on with one."""
-    from clipcli.parts import PartedOutput
+    from clipcli.outputs.parts import PartedOutput
     from clipcli.storage.folders import folder_at
 
     return PartedOutput(folder_at(folder), form, settings, about, resume=resume, overwrite=overwrite)
@@ -107,7 +107,7 @@ def take_all(
     How many there are with those of the earlier run, and how many of them are failures.
     """
     from clipcli.inputs.discover import count_files
-    from clipcli.records import printable
+    from clipcli.outputs.records import printable
 
     done = failed = 0
     for row in with_progress(

@@ -110,7 +110,7 @@ def evaluate(
     failures: list[str] = []
 
     def failed(path: str, reason: str) -> None:
-        from clipcli.records import printable
+        from clipcli.outputs.records import printable
 
         failures.append(path)
         messages.error(f"{printable(path)}: {reason}")
@@ -185,7 +185,7 @@ def _from_results(
     from clipcli.delimited import PathBase
     from clipcli.evaluate import evaluate_records
     from clipcli.labels.files import load_labels
-    from clipcli.reading import read_results
+    from clipcli.outputs.readers import read_results
     from clipcli.truth import match_records
 
     locate = PathBase(str(results), own=True).locate
@@ -286,8 +286,8 @@ def _write_json(file: Path, evaluations: list[Evaluation], probes: list[ProbeRes
     import json
 
     from clipcli.evaluate import as_json
+    from clipcli.outputs.records import printable
     from clipcli.probe import probes_as_json
-    from clipcli.records import printable
     from clipcli.storage.atomic import replacing
 
     found = {

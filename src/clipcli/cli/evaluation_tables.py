@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from clipcli.evaluate import Evaluation, compare
 from clipcli.metrics import Interval
+from clipcli.outputs.records import printable, written
 from clipcli.probe import ProbeResult
-from clipcli.records import printable, written
 from clipcli.text import one_line
 
 if TYPE_CHECKING:

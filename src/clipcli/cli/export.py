@@ -20,9 +20,9 @@ from clipcli.errors import ImageError, OutputError
 if TYPE_CHECKING:
     from clipcli.cache.embeddings import ModelFacts
     from clipcli.embedder import Embedder
-    from clipcli.export_images import ImageRow
     from clipcli.inputs.discover import Input, Source
-    from clipcli.parts import PartedOutput
+    from clipcli.outputs.image_embeddings import ImageRow
+    from clipcli.outputs.parts import PartedOutput
     from clipcli.pipeline.chunks import Engine
 
 __all__ = ["app"]
@@ -82,8 +82,8 @@ def export_text(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier
-    from clipcli.export import check_suffix, save_class_embeddings
     from clipcli.labels.files import load_labels
+    from clipcli.outputs.class_embeddings import check_suffix, save_class_embeddings
     from clipcli.storage.atomic import check_writable
     from clipcli.storage.locks import locked
 
@@ -103,14 +103,14 @@ def export_text(
 
 
 class Dtype(str, Enum):
-    """The numbers' precision in the file; the names of :data:`clipcli.export_images.DTYPES`."""
+    """The numbers' precision in the file; the names of :data:`clipcli.outputs.image_embeddings.DTYPES`."""
 
     float32 = "float32"
     float16 = "float16"
 
 
 class PartFormat(str, Enum):
-    """The form of the parts of a folder; the names of :data:`clipcli.part_forms.PART_SUFFIXES`."""
+    """The form of the parts of a folder; the names of :data:`clipcli.outputs.part_forms.PART_SUFFIXES`."""
 
     parquet = "parquet"
     jsonl = "jsonl"
@@ -162,9 +162,9 @@ def export_images(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.embedder import Embedder
-    from clipcli.export_images import image_rows
     from clipcli.inputs.discover import Source
     from clipcli.inputs.exclusion import Exclusion
+    from clipcli.outputs.image_embeddings import image_rows
     from clipcli.storage.locks import locked
 
     encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
@@ -196,9 +196,9 @@ def _check_output(
     output: str, form: PartFormat | None, inputs: Sequence[str | None], *, resume: bool, overwrite: bool
 ) -> str | None:
     """Return the form of the parts where it is a folder; ``None`` where it is a file that can be written."""
-    from clipcli.export import check_suffix
-    from clipcli.part_forms import check_part_suffix
-    from clipcli.parts import check_folder
+    from clipcli.outputs.class_embeddings import check_suffix
+    from clipcli.outputs.part_forms import check_part_suffix
+    from clipcli.outputs.parts import check_folder
     from clipcli.storage.atomic import check_writable, is_special
     from clipcli.storage.folders import folder_at
 
@@ -215,7 +215,7 @@ def _check_output(
 
 
 def _rows(embedder: Embedder, items: Iterable[Input], even_batches: bool) -> Iterator[ImageRow]:
-    from clipcli.export_images import image_rows
+    from clipcli.outputs.image_embeddings import image_rows
 
     for block in embedder.embed(items, even_batches=even_batches):
         yield from image_rows(block)
@@ -234,8 +234,8 @@ class _Run:
 
     def into_file(self) -> Iterator[ImageRow]:
         """Write one file, as its suffix says."""
-        from clipcli.export_images import write_image_embeddings
         from clipcli.inputs.discover import discover
+        from clipcli.outputs.image_embeddings import write_image_embeddings
 
         items = begun(discover(self.source, self.messages.warn))
         facts, fingerprint = self._model()
@@ -246,9 +246,9 @@ class _Run:
         self, suffix: str, size: int, resume: bool, overwrite: bool
     ) -> tuple[Iterator[ImageRow], PartedOutput[ImageRow]]:
         """Write parts."""
-        from clipcli.export_images import EmbeddingKind
         from clipcli.inputs.discover import discover_units
-        from clipcli.part_forms import embedding_parts
+        from clipcli.outputs.image_embeddings import EmbeddingKind
+        from clipcli.outputs.part_forms import embedding_parts
 
         units = begun(discover_units(self.source, self.messages.warn))
         facts, fingerprint = self._model()

@@ -148,7 +148,7 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     from clipcli.errors import ImageError
     from clipcli.inputs.discover import count_files, discover
     from clipcli.inputs.items import name_of
-    from clipcli.records import printable
+    from clipcli.outputs.records import printable
     from clipcli.scoring.zeroshot import cosine_similarities
 
     files, vectors, failed = [], [], 0
@@ -205,7 +205,7 @@ def _print_table(made: Matrix) -> None:
     from rich.text import Text
 
     from clipcli.cli.colours import style_between
-    from clipcli.records import printable
+    from clipcli.outputs.records import printable
     from clipcli.terminal import console as open_console
     from clipcli.text import one_line
 

@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 class Kept(Protocol):
-    """What knows how much was done before; :class:`clipcli.results.ResultFile` does."""
+    """What knows how much was done before; :class:`clipcli.outputs.resume.ResultFile` does."""
 
     earlier: int
     earlier_failures: int

@@ -53,8 +53,8 @@ def report(
         raise OutputError(f"{output}: the page is HTML; name it with .html")
     from clipcli.delimited import PathBase
     from clipcli.images.thumbnails import make_thumbnails
-    from clipcli.reading import read_results
-    from clipcli.records import printable
+    from clipcli.outputs.readers import read_results
+    from clipcli.outputs.records import printable
     from clipcli.report import write_page
     from clipcli.storage.atomic import check_writable, replacing
     from clipcli.storage.locks import locked

@@ -65,9 +65,9 @@ def sort(
 
 def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run: bool, messages: Messages) -> None:
     from clipcli.delimited import PathBase
-    from clipcli.reading import read_results
+    from clipcli.outputs.readers import read_results
+    from clipcli.outputs.writers import tsv_line
     from clipcli.sorting import carry_out, plan
-    from clipcli.writers import tsv_line
 
     if results.exists() and not (results.is_file() or results.is_dir()):
         raise InputError(

@@ -12,8 +12,8 @@ from typing import Any
 from clipcli.delimited import JSON_LINES, PathBase, own_kind, read_delimited, read_json_lines
 from clipcli.errors import ImageError, InputError
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
-from clipcli.parquet import pyarrow_or_error
-from clipcli.records import printable
+from clipcli.outputs.parquet import pyarrow_or_error
+from clipcli.outputs.records import printable
 from clipcli.storage.locations import is_remote, path_part
 from clipcli.storage.remote import open_url
 from clipcli.text import one_line, open_text

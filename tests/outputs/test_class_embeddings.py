@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import EmbeddingFileError, OutputError
-from clipcli.export import SUFFIXES, check_suffix, load_class_embeddings, save_class_embeddings
+from clipcli.outputs.class_embeddings import SUFFIXES, check_suffix, load_class_embeddings, save_class_embeddings
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.scoring.zeroshot import normalise
 
@@ -293,7 +293,7 @@ def test_a_full_disk_is_an_output_error_in_every_format_and_leaves_the_old_file(
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from tests.test_export import OutputError, classes_of, save_class_embeddings
+from tests.outputs.test_class_embeddings import OutputError, classes_of, save_class_embeddings
 classes = classes_of(tuple(f"label {number}" for number in range(2000)))
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 for path in sys.argv[2:]:
@@ -302,7 +302,7 @@ for path in sys.argv[2:]:
     except OutputError as problem:
         print(problem)
 """
-    command = [sys.executable, "-c", program, str(Path(__file__).parents[1]), *map(str, paths)]
+    command = [sys.executable, "-c", program, str(Path(__file__).parents[2]), *map(str, paths)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     for path, line in zip(paths, result.stdout.splitlines(), strict=True):
         assert line.startswith(f"{path}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from clipcli.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
+from clipcli.outputs.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
 from clipcli.scoring.zeroshot import UNKNOWN
 from clipcli.text import csv_line, guarded, one_line
 

@@ -13,14 +13,14 @@ import pytest
 
 from clipcli.errors import OutputError
 from clipcli.inputs.items import FileInput
-from clipcli.part_forms import check_part_suffix, result_parts
-from clipcli.parts import PartedOutput, is_complete_folder, part_names
+from clipcli.outputs.part_forms import check_part_suffix, result_parts
+from clipcli.outputs.parts import PartedOutput, is_complete_folder, part_names
+from clipcli.outputs.readers import read_results
+from clipcli.outputs.records import Failure, Prediction, Result
+from clipcli.outputs.writers import Layout
 from clipcli.pipeline.chunks import Chunk, Piece, in_chunks
-from clipcli.reading import read_results
-from clipcli.records import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
 from clipcli.storage.folders import folder_at
-from clipcli.writers import Layout
 
 SETTINGS = {"model": "pocket", "labels": ["cat", "dog"]}
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import ImageError, OutputError
-from clipcli.export import check_suffix
-from clipcli.export_images import DTYPES, IMAGE_SUFFIXES, ImageRow, write_image_embeddings
+from clipcli.outputs.class_embeddings import check_suffix
+from clipcli.outputs.image_embeddings import DTYPES, IMAGE_SUFFIXES, ImageRow, write_image_embeddings
 from clipcli.scoring.zeroshot import normalise
 from clipcli.text import unguarded
 from tests.conftest import Run
@@ -314,7 +314,7 @@ import resource, sys
 from pathlib import Path
 from random import Random
 sys.path.insert(0, sys.argv[1])
-from tests.test_export_images import ImageRow, OutputError, rows, write
+from tests.outputs.test_image_embeddings import ImageRow, OutputError, rows, write
 count, length = int(sys.argv[2]), int(sys.argv[3])
 given = [ImageRow(Random(number).randbytes(length).hex(), rows()[0].vector) for number in range(count)]
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
@@ -334,7 +334,7 @@ def test_a_full_disk_is_an_output_error_in_every_format_and_leaves_the_old_file(
     for path in paths:
         write(path, rows())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    arguments = [str(Path(__file__).parents[1]), str(count), str(length), *map(str, paths)]
+    arguments = [str(Path(__file__).parents[2]), str(count), str(length), *map(str, paths)]
     result = subprocess.run([sys.executable, "-c", FULL_DISK, *arguments], capture_output=True, text=True, check=True)
     for path, line in zip(paths, result.stdout.splitlines(), strict=True):
         assert line.startswith(str(path))

@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clipcli.records import Result
+from clipcli.outputs.records import Result
+from clipcli.outputs.writers import Layout, writer_for
 from clipcli.storage.atomic import replacing
 from clipcli.text import tsv_cell, unguarded
-from clipcli.writers import Layout, writer_for
 
 __all__ = ["PartialLines"]
 

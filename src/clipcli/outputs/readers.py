@@ -12,7 +12,7 @@ from typing import Any
 
 from clipcli.errors import InputError
 from clipcli.inputs.items import shown_name
-from clipcli.parts import is_complete_folder, part_names
+from clipcli.outputs.parts import is_complete_folder, part_names
 from clipcli.redaction import redacted
 from clipcli.scoring.zeroshot import Score
 from clipcli.storage.folders import folder_at
@@ -191,7 +191,7 @@ def _tsv(file: Path) -> Iterator[Any]:
 
 
 def _parquet(file: Path) -> Iterator[Any]:
-    from clipcli.parquet import pyarrow_or_error
+    from clipcli.outputs.parquet import pyarrow_or_error
 
     arrow = pyarrow_or_error()
     try:

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clipcli.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
+from clipcli.outputs.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
+from clipcli.outputs.writers import FORMATS, Layout, write_results
 from clipcli.scoring.zeroshot import UNKNOWN, Score
 from clipcli.text import guarded, unguarded
-from clipcli.writers import FORMATS, Layout, write_results
 
 CAT = Prediction(
     path="photos/cat.jpg",

@@ -18,8 +18,8 @@ from typing import Any, Generic, TypeVar
 
 from clipcli._version import __version__
 from clipcli.errors import OutputError
+from clipcli.outputs.run_record import compare_settings
 from clipcli.pipeline.chunks import Chunk, Gathered, Piece
-from clipcli.run_record import compare_settings
 from clipcli.storage.folders import Folder
 
 __all__ = ["MANIFEST", "PartForm", "PartedOutput", "check_folder", "is_complete_folder", "part_names"]

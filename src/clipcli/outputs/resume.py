@@ -20,12 +20,12 @@ from typing import Any, Protocol, TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.inputs.discover import Input
-from clipcli.lines import PartialLines
-from clipcli.records import Failure, Result, printable
-from clipcli.run_record import RunRecord, compare_settings
+from clipcli.outputs.journal import PartialLines
+from clipcli.outputs.records import Failure, Result, printable
+from clipcli.outputs.run_record import RunRecord, compare_settings
+from clipcli.outputs.writers import Layout
 from clipcli.storage.atomic import replacing
 from clipcli.storage.locks import OutputLock
-from clipcli.writers import Layout
 
 __all__ = ["RESUMABLE", "ResultFile", "check_file"]
 
@@ -293,7 +293,7 @@ def _remove(partial: Path) -> None:
 
 def _partial_for(path: Path, layout: Layout) -> _Partial:
     if layout.form == "parquet":
-        from clipcli.parquet import PartialParquet
+        from clipcli.outputs.parquet import PartialParquet
 
         return PartialParquet(path, layout)
     return PartialLines(path, layout)

@@ -15,12 +15,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.errors import InputError
-from clipcli.reading import ReadRecord, read_results
-from clipcli.records import Failure, Prediction, Result, printable
+from clipcli.outputs.readers import ReadRecord, read_results
+from clipcli.outputs.records import Failure, Prediction, Result, printable
+from clipcli.outputs.resume import ResultFile
+from clipcli.outputs.writers import Layout, write_results
 from clipcli.report import page_data
-from clipcli.results import ResultFile
 from clipcli.scoring.zeroshot import UNKNOWN, Score
-from clipcli.writers import Layout, write_results
 
 FORMS = ("jsonl", "json", "csv", "tsv", "parquet")
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

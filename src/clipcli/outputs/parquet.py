@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import OutputError
-from clipcli.records import Result, flat_columns, flat_values
+from clipcli.outputs.records import Result, flat_columns, flat_values
+from clipcli.outputs.writers import Layout
 from clipcli.storage.atomic import replacing
-from clipcli.writers import Layout
 
 __all__ = ["PartialParquet", "pyarrow_or_error", "result_table"]
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from clipcli.errors import ModelError, OutputError
 from clipcli.inputs.discover import FileInput
-from clipcli.reading import read_results
-from clipcli.records import Failure, Prediction, Result, printable
-from clipcli.results import RESUMABLE, ResultFile
+from clipcli.outputs.readers import read_results
+from clipcli.outputs.records import Failure, Prediction, Result, printable
+from clipcli.outputs.resume import RESUMABLE, ResultFile
+from clipcli.outputs.writers import Layout
 from clipcli.scoring.zeroshot import Score
-from clipcli.writers import Layout
 
 TEXT = ("jsonl", "csv", "tsv")
 SETTINGS = {"model": "pocket", "labels": ["cat", "dog"], "threshold": None}
@@ -251,10 +251,10 @@ def test_a_run_killed_at_each_single_byte_comes_to_the_identical_file(form: str,
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from clipcli import parquet
-from clipcli.records import Failure
-from clipcli.results import ResultFile
-from clipcli.writers import Layout
+from clipcli.outputs import parquet
+from clipcli.outputs.records import Failure
+from clipcli.outputs.resume import ResultFile
+from clipcli.outputs.writers import Layout
 
 parquet._PART_ROWS = 3
 target = Path(sys.argv[1])
@@ -499,11 +499,11 @@ def test_an_error_on_the_way_is_not_taken_for_one_of_the_file(tmp_path: Path) ->
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from clipcli import parquet
+from clipcli.outputs import parquet
 from clipcli.errors import ModelError, OutputError
-from clipcli.records import Failure
-from clipcli.results import ResultFile
-from clipcli.writers import Layout
+from clipcli.outputs.records import Failure
+from clipcli.outputs.resume import ResultFile
+from clipcli.outputs.writers import Layout
 
 parquet._PART_ROWS, parquet._GROUP_ROWS = 100, 100
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

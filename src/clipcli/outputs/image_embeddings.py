@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import ImageError, OutputError
-from clipcli.export import check_suffix
 from clipcli.inputs.items import name_of
-from clipcli.parquet import pyarrow_or_error
+from clipcli.outputs.class_embeddings import check_suffix
+from clipcli.outputs.parquet import pyarrow_or_error
+from clipcli.outputs.records import printable
 from clipcli.pipeline.stream import Block
-from clipcli.records import printable
 from clipcli.storage.atomic import replacing
 from clipcli.text import csv_line, guarded
 

@@ -1,0 +1,1 @@
+"""Files of results and of embeddings, written and read back."""
