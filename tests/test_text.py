@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from clipcli.errors import ClipcliError
 from clipcli.labels.files import read_labels
 from clipcli.labels.templates import load_templates
-from clipcli.matrix import read_texts
 from clipcli.outputs.readers import read_results
+from clipcli.reports.matrix import read_texts
 from clipcli.text import decode_text, encoding_of
 from clipcli.training.pairs import read_pairs
 

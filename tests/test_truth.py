@@ -15,7 +15,7 @@ from clipcli.inputs.discover import FileInput
 from clipcli.labels.files import Label, load_labels, parse_csv, parse_json, parse_text
 from clipcli.labels.templates import resolve_templates
 from clipcli.outputs.readers import ReadRecord
-from clipcli.report import page_data
+from clipcli.reports.page import page_data
 from clipcli.scoring.zeroshot import Score, group_probabilities
 from clipcli.training.data import group_of
 from clipcli.training.pairs import Example, ImageFile

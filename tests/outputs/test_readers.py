@@ -19,7 +19,7 @@ from clipcli.outputs.readers import ReadRecord, read_results
 from clipcli.outputs.records import Failure, Prediction, Result, printable
 from clipcli.outputs.resume import ResultFile
 from clipcli.outputs.writers import Layout, write_results
-from clipcli.report import page_data
+from clipcli.reports.page import page_data
 from clipcli.scoring.zeroshot import UNKNOWN, Score
 
 FORMS = ("jsonl", "json", "csv", "tsv", "parquet")

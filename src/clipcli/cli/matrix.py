@@ -16,8 +16,8 @@ from clipcli.errors import InputError, LabelError, OutputError
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
-    from clipcli.matrix import Matrix
     from clipcli.pipeline.class_embeddings import ClassEmbeddings
+    from clipcli.reports.matrix import Matrix
 
 __all__ = ["matrix"]
 
@@ -93,7 +93,7 @@ def matrix(
     from clipcli.classifier import Classifier
     from clipcli.inputs.discover import Source
     from clipcli.inputs.exclusion import Exclusion
-    from clipcli.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
+    from clipcli.reports.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
 
     texts = [*(read_texts(texts_file) if texts_file is not None else ()), *(text or ())]
     if not texts or not all(each.strip() for each in texts):
@@ -124,7 +124,7 @@ def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) ->
     from clipcli.storage.atomic import check_writable
 
     if output is not None:
-        from clipcli.matrix import check_suffix
+        from clipcli.reports.matrix import check_suffix
 
         check_suffix(output)
         check_writable(output, inputs)
@@ -183,7 +183,7 @@ def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, f
 
 def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbeddings, *, logits: bool) -> Matrix:
     from clipcli.inputs.items import name_of
-    from clipcli.matrix import Matrix
+    from clipcli.reports.matrix import Matrix
 
     facts = classes.facts
     values = facts.logit_scale * cosines + (facts.logit_bias or 0.0) if logits else cosines
@@ -192,8 +192,8 @@ def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbedd
 
 def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
     from clipcli.inputs.discover import FileInput
-    from clipcli.matrix_plot import draw_matrix, open_pictures
     from clipcli.plots import save_as
+    from clipcli.reports.matrix_plot import draw_matrix, open_pictures
 
     paths = [Path(item.path) if isinstance(item, FileInput) else None for item in files]
     save_as(draw_matrix(made, open_pictures(paths), title), plot)

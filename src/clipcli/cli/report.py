@@ -55,7 +55,7 @@ def report(
     from clipcli.images.thumbnails import make_thumbnails
     from clipcli.outputs.readers import read_results
     from clipcli.outputs.records import printable
-    from clipcli.report import write_page
+    from clipcli.reports.page import write_page
     from clipcli.storage.atomic import check_writable, replacing
     from clipcli.storage.locks import locked
 

@@ -17,8 +17,8 @@ from clipcli.cli.colours import style_between
 from clipcli.errors import LabelError
 from clipcli.labels.files import prompts_for
 from clipcli.labels.templates import resolve_templates
-from clipcli.matrix import Matrix, read_texts, save_matrix, texts_as_labels
-from clipcli.matrix_plot import draw_matrix, open_pictures
+from clipcli.reports.matrix import Matrix, read_texts, save_matrix, texts_as_labels
+from clipcli.reports.matrix_plot import draw_matrix, open_pictures
 
 Done = subprocess.CompletedProcess[str]
 TEXTS = ("a photo of a cat", "a cup of coffee", "a rocket, at night")

@@ -18,7 +18,7 @@ from PIL import Image
 
 from clipcli.images.thumbnails import make_thumbnail, make_thumbnails
 from clipcli.outputs.readers import ReadRecord
-from clipcli.report import CHUNK, page_data, write_page
+from clipcli.reports.page import CHUNK, page_data, write_page
 from clipcli.scoring.zeroshot import Score
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

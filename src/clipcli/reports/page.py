@@ -24,7 +24,7 @@ __all__ = ["CHUNK", "page_data", "write_page"]
 CHUNK = 256
 """Thumbnails in one block of the page, which is looked into when one of them comes into view."""
 
-_FOLDER = Path(__file__).parent / "report_page"
+_FOLDER = Path(__file__).parent / "page"
 
 
 def page_data(records: Sequence[ReadRecord]) -> dict[str, Any]:

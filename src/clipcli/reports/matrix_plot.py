@@ -11,9 +11,9 @@ from PIL import Image
 
 from clipcli.errors import ImageError
 from clipcli.images.files import open_image
-from clipcli.matrix import Matrix
 from clipcli.outputs.records import printable
 from clipcli.plots import empty_figure, plain
+from clipcli.reports.matrix import Matrix
 
 __all__ = ["draw_matrix", "open_pictures"]
 

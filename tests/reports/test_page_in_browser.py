@@ -14,7 +14,7 @@ import pytest
 
 from clipcli.images.thumbnails import make_thumbnails
 from clipcli.outputs.readers import ReadRecord
-from clipcli.report import write_page
+from clipcli.reports.page import write_page
 from clipcli.scoring.zeroshot import UNKNOWN, Score
 from clipcli.truth import read_truth
 

@@ -1,0 +1,1 @@
+"""Results to look at: a page in a browser, and matrices."""
