@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from clipcli.delimited import PathBase, own_kind, read_delimited
 from clipcli.errors import ImageError, InputError
+from clipcli.evaluation.ground_truth import read_truth
 from clipcli.inputs.discover import FileInput, Source, discover
 from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES
 from clipcli.outputs.records import Failure, Prediction, Result
@@ -22,7 +23,6 @@ from clipcli.outputs.writers import Layout, write_results
 from clipcli.scoring.zeroshot import Score
 from clipcli.text import csv_line
 from clipcli.training.pairs import read_pairs
-from clipcli.truth import read_truth
 from tests.conftest import RunHere
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1).filter(str.strip)

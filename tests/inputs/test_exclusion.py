@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from clipcli.errors import InputError
+from clipcli.evaluation.ground_truth import read_truth
 from clipcli.inputs.discover import Source, count_files, discover
 from clipcli.inputs.exclusion import SYSTEM_NAMES, Exclusion
 from clipcli.training.pairs import read_pairs
-from clipcli.truth import read_truth
 from tests.bad_files import encoded
 from tests.conftest import RunHere
 

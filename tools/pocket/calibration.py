@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clipcli.metrics import expected_calibration_error
+from clipcli.evaluation.metrics import expected_calibration_error
 from clipcli.scoring.zeroshot import cosine_similarities, probabilities
 
 Array = npt.NDArray[np.float32]

@@ -13,7 +13,7 @@ from tools.pocket.label_lists import balanced_accuracy
 from tools.pocket.material import Material, Task
 from tools.pocket.measured_model import MeasuredModel
 
-from clipcli.probe import linear_probe
+from clipcli.evaluation.linear_probe import linear_probe
 from clipcli.scoring.zeroshot import normalise
 
 Array = npt.NDArray[np.float32]

@@ -16,12 +16,12 @@ from clipcli.errors import InputError, LabelError, OutputError
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
-    from clipcli.evaluate import Embedded, Evaluation
+    from clipcli.evaluation.evaluate import Embedded, Evaluation
+    from clipcli.evaluation.ground_truth import LabelledImage
+    from clipcli.evaluation.linear_probe import ProbeResult
     from clipcli.inputs.exclusion import Exclusion
     from clipcli.labels.files import Label
     from clipcli.labels.templates import Template
-    from clipcli.probe import ProbeResult
-    from clipcli.truth import LabelledImage
 
 __all__ = ["evaluate"]
 
@@ -115,8 +115,8 @@ def evaluate(
         failures.append(path)
         messages.error(f"{printable(path)}: {reason}")
 
+    from clipcli.evaluation.ground_truth import read_truth
     from clipcli.inputs.exclusion import Exclusion
-    from clipcli.truth import read_truth
 
     exclusion = Exclusion(tuple(exclude or ()), include_hidden)
     probes: list[ProbeResult] = []
@@ -140,7 +140,7 @@ def evaluate(
     if json_file is not None:
         _write_json(json_file, evaluations, probes, failures)
     if plots is not None:
-        from clipcli.plots import draw_evaluations
+        from clipcli.evaluation.charts import draw_evaluations
 
         for file in draw_evaluations(evaluations, plots):
             messages.detail(f"drew {file}")
@@ -183,10 +183,10 @@ def _from_results(
     messages: Messages,
 ) -> Evaluation:
     from clipcli.delimited import PathBase
-    from clipcli.evaluate import evaluate_records
+    from clipcli.evaluation.evaluate import evaluate_records
+    from clipcli.evaluation.ground_truth import match_records
     from clipcli.labels.files import load_labels
     from clipcli.outputs.readers import read_results
-    from clipcli.truth import match_records
 
     locate = PathBase(str(results), own=True).locate
     matched = match_records(read_results(results, messages.warn), labelled, messages.warn, locate)
@@ -206,10 +206,10 @@ def _from_images(
 ) -> list[Evaluation]:
     """Evaluate every model with every set of templates, and its linear probes."""
     from clipcli.classifier import Classifier
-    from clipcli.evaluate import evaluate_embeddings
+    from clipcli.evaluation.evaluate import evaluate_embeddings
+    from clipcli.evaluation.ground_truth import classes_of, indices_of, read_truth
+    from clipcli.evaluation.linear_probe import probe
     from clipcli.labels.files import Label
-    from clipcli.probe import probe
-    from clipcli.truth import classes_of, indices_of, read_truth
 
     labelled = read_truth(wanted.source, messages.warn, wanted.exclusion)
     labels = wanted.labels or [Label(name) for name in classes_of(labelled)]
@@ -237,7 +237,7 @@ def _embedded(
 ) -> Embedded:
     import numpy as np
 
-    from clipcli.evaluate import Embedded, embed_labelled
+    from clipcli.evaluation.evaluate import Embedded, embed_labelled
 
     rows = list(with_progress(embed_labelled(classifier, labelled, failed), lambda: len(labelled), messages))
     statistics = classifier.image_statistics
@@ -285,9 +285,9 @@ def _tell(evaluations: list[Evaluation], probes: list[ProbeResult], failures: in
 def _write_json(file: Path, evaluations: list[Evaluation], probes: list[ProbeResult], failures: list[str]) -> None:
     import json
 
-    from clipcli.evaluate import as_json
+    from clipcli.evaluation.evaluate import as_json
+    from clipcli.evaluation.linear_probe import probes_as_json
     from clipcli.outputs.records import printable
-    from clipcli.probe import probes_as_json
     from clipcli.storage.atomic import replacing
 
     found = {

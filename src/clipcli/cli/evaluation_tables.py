@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from clipcli.evaluate import Evaluation, compare
-from clipcli.metrics import Interval
+from clipcli.evaluation.evaluate import Evaluation, compare
+from clipcli.evaluation.linear_probe import ProbeResult
+from clipcli.evaluation.metrics import Interval
 from clipcli.outputs.records import printable, written
-from clipcli.probe import ProbeResult
 from clipcli.text import one_line
 
 if TYPE_CHECKING:

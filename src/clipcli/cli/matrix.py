@@ -131,7 +131,7 @@ def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) ->
     if plot is not None:
         from importlib.util import find_spec
 
-        from clipcli.plots import is_chart
+        from clipcli.evaluation.charts import is_chart
 
         if plot.suffix.lower() not in (".png", ".svg"):
             raise OutputError(f"{plot}: a picture is a .png or .svg")
@@ -191,8 +191,8 @@ def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbedd
 
 
 def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
+    from clipcli.evaluation.charts import save_as
     from clipcli.inputs.discover import FileInput
-    from clipcli.plots import save_as
     from clipcli.reports.matrix_plot import draw_matrix, open_pictures
 
     paths = [Path(item.path) if isinstance(item, FileInput) else None for item in files]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError, LabelError, ModelError
+from clipcli.evaluation.ground_truth import indices_of
 from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
 from clipcli.models.resolve import ModelSource, resolve_model, untrained_model
@@ -17,7 +18,6 @@ from clipcli.training.request import Outcome, Request
 from clipcli.training.settings import Wishes, check_batch, contradiction
 from clipcli.training.start import check_trainable
 from clipcli.training.state import TrainingFolder
-from clipcli.truth import indices_of
 
 __all__ = ["Job", "check_job", "has_companions"]
 

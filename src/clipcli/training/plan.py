@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipcli.errors import ImageError, InputError
+from clipcli.evaluation.ground_truth import distinct_names, indices_of
 from clipcli.images.files import open_image
 from clipcli.labels.files import Label, prompts_for
 from clipcli.labels.templates import Template
@@ -20,7 +21,6 @@ from clipcli.training.data import group_of
 from clipcli.training.pairs import Example, LeftOut
 from clipcli.training.settings import MIN_PAIRS
 from clipcli.training.validation import HeldOut
-from clipcli.truth import distinct_names, indices_of
 
 __all__ = ["MOST_HELD_OUT", "Captions", "check_images", "digest_of", "hold_out", "settle", "split"]
 

@@ -16,7 +16,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from clipcli.metrics import (
+from clipcli.evaluation.metrics import (
     accuracy_interval,
     best_first,
     calibrate,

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_sco
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import InputError
-from clipcli.evaluate import (
+from clipcli.evaluation.evaluate import (
     Embedded,
     Evaluation,
     as_json,
@@ -19,10 +19,10 @@ from clipcli.evaluate import (
     evaluate_embeddings,
     evaluate_records,
 )
+from clipcli.evaluation.linear_probe import STRENGTH, few_shot_split, linear_probe, probe
 from clipcli.labels.files import Label
 from clipcli.outputs.readers import ReadRecord
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
-from clipcli.probe import STRENGTH, few_shot_split, linear_probe, probe
 from clipcli.scoring.zeroshot import Score, normalise
 
 DIGITS = [str(digit) for digit in range(10)]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import InputError
-from clipcli.evaluate import Evaluation
-from clipcli.metrics import Indices, Interval, accuracy_interval, difference_interval
+from clipcli.evaluation.evaluate import Evaluation
+from clipcli.evaluation.metrics import Indices, Interval, accuracy_interval, difference_interval
 
 __all__ = ["STRENGTH", "ProbeResult", "few_shot_split", "linear_probe", "probe", "probes_as_json"]
 

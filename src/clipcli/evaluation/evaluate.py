@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import ImageError, InputError
-from clipcli.labels.files import Label
-from clipcli.metrics import (
+from clipcli.evaluation.ground_truth import LabelledImage, indices_of
+from clipcli.evaluation.metrics import (
     Calibration,
     ClassReport,
     Confusion,
@@ -31,11 +31,11 @@ from clipcli.metrics import (
     hits_within,
     mean_per_class_interval,
 )
+from clipcli.labels.files import Label
 from clipcli.outputs.readers import ReadRecord
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.scoring.zeroshot import UNKNOWN, cosine_similarities, probabilities
 from clipcli.text import name_key
-from clipcli.truth import LabelledImage, indices_of
 
 if TYPE_CHECKING:
     from clipcli.embedder import Embedder
@@ -160,7 +160,7 @@ def evaluate_records(
     Parameters
     ----------
     matched
-        Records beside what somebody said of their images, from :func:`clipcli.truth.match_records`.
+        Records beside what somebody said of their images, from :func:`clipcli.evaluation.ground_truth.match_records`.
         ``unknown`` counts as wrong.
     labels
         The labels of the run, where the ground truth calls them by their folders.

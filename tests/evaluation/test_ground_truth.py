@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from clipcli.errors import ClipcliError, InputError, LabelError
-from clipcli.evaluate import evaluate_records
+from clipcli.evaluation.evaluate import evaluate_records
+from clipcli.evaluation.ground_truth import LabelledImage, classes_of, indices_of, match_records, read_truth
 from clipcli.inputs.discover import FileInput
 from clipcli.labels.files import Label, load_labels, parse_csv, parse_json, parse_text
 from clipcli.labels.templates import resolve_templates
@@ -20,7 +21,6 @@ from clipcli.scoring.zeroshot import Score, group_probabilities
 from clipcli.training.data import group_of
 from clipcli.training.pairs import Example, ImageFile
 from clipcli.training.plan import Captions
-from clipcli.truth import LabelledImage, classes_of, indices_of, match_records, read_truth
 
 
 @pytest.fixture

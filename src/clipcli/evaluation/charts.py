@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from clipcli.evaluate import Evaluation, confusion_table
-from clipcli.metrics import BINS, reliability
+from clipcli.evaluation.evaluate import Evaluation, confusion_table
+from clipcli.evaluation.metrics import BINS, reliability
 from clipcli.storage.atomic import replacing
 
 __all__ = ["draw_evaluations", "empty_figure", "figure", "is_chart", "plain", "save", "save_as"]

@@ -1,0 +1,1 @@
+"""How good a model, its labels and its prompts are."""
