@@ -21,7 +21,7 @@ from clipcli.errors import ImageError, InputError
 from clipcli.images.files import open_image, read_file
 from clipcli.inputs.discover import BadInput, FileInput, Input, MemberInput, Source, count_files, discover
 from clipcli.outputs.readers import ReadRecord
-from clipcli.sorting import plan
+from clipcli.sorting.placement import plan
 from clipcli.training.pairs import read_pairs
 from tests.bad_files import encoded, make_bad_files
 

@@ -67,7 +67,7 @@ def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run:
     from clipcli.delimited import PathBase
     from clipcli.outputs.readers import read_results
     from clipcli.outputs.writers import tsv_line
-    from clipcli.sorting import carry_out, plan
+    from clipcli.sorting.placement import carry_out, plan
 
     if results.exists() and not (results.is_file() or results.is_dir()):
         raise InputError(
@@ -96,7 +96,7 @@ def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run:
 
 
 def _undo(folder: Path, root: Path | None, messages: Messages) -> None:
-    from clipcli.sort_undo import undo
+    from clipcli.sorting.undo import undo
 
     back = left = 0
     for path, problem in undo(folder, root):

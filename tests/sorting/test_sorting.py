@@ -28,7 +28,7 @@ from clipcli.outputs.records import Failure, Prediction, Result, printable
 from clipcli.outputs.resume import ResultFile
 from clipcli.outputs.writers import Layout, write_results
 from clipcli.scoring.zeroshot import Score
-from clipcli.sorting import LOG_NAME, Placement, carry_out, folder_names, plan, undo
+from clipcli.sorting.placement import LOG_NAME, Placement, carry_out, folder_names, plan, undo
 from tests.conftest import Run
 
 ACTIONS = ("copy", "link", "move")
@@ -399,7 +399,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from clipcli.outputs.readers import ReadRecord
-from clipcli.sorting import carry_out, plan
+from clipcli.sorting.placement import carry_out, plan
 
 root, action, calls = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
@@ -449,7 +449,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from clipcli.outputs.readers import ReadRecord
-from clipcli.sorting import carry_out, plan
+from clipcli.sorting.placement import carry_out, plan
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))

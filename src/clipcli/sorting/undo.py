@@ -1,6 +1,6 @@
 """Undo ``clipcli sort``: what was copied or linked is removed, what was moved goes back.
 
-The log is hostile until shown otherwise (see :mod:`clipcli.sort_log`), so undoing
+The log is hostile until shown otherwise (see :mod:`clipcli.sorting.log`), so undoing
 
 * touches nothing outside the sorted folder and the folders that images were moved from, follows no links on the
   way to an image, makes no folders and overwrites nothing;
@@ -19,8 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcli.sort_actions import CHUNK, move
-from clipcli.sort_log import LOG_NAME, Entry, SortLog, read_log
+from clipcli.sorting.actions import CHUNK, move
+from clipcli.sorting.log import LOG_NAME, Entry, SortLog, read_log
 
 __all__ = ["undo"]
 

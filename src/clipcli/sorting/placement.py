@@ -13,9 +13,9 @@ from typing import BinaryIO
 from pathvalidate import sanitize_filename
 
 from clipcli.outputs.readers import ReadRecord
-from clipcli.sort_actions import ACTIONS
-from clipcli.sort_log import LOG_NAME, Entry, open_log
-from clipcli.sort_undo import undo
+from clipcli.sorting.actions import ACTIONS
+from clipcli.sorting.log import LOG_NAME, Entry, open_log
+from clipcli.sorting.undo import undo
 from clipcli.text import name_key
 
 __all__ = ["ACTIONS", "LOG_NAME", "Placement", "carry_out", "folder_names", "plan", "undo"]

@@ -1,0 +1,1 @@
+"""Image files into one folder per label, and back again."""
