@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clipcli.signals import exit_code, preserved, stopped
-from clipcli.training.interruption import Interruption
+from clipcli.training.signals import Interruption
 from tests.conftest import clean_environment
 from tests.test_survival import LABELS, PACE, Nursery, kept_in, make_images, partial_of
 

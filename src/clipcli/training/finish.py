@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from clipcli.models.build import load_network
+from clipcli.training.base_model import Start
+from clipcli.training.model_folder import interpolated, model_card, write_model
 from clipcli.training.prepare import Plan
 from clipcli.training.request import Listener, Measures, Outcome
-from clipcli.training.result import interpolated, model_card, write_model
-from clipcli.training.run import Training
-from clipcli.training.start import Start
 from clipcli.training.state import TrainingFolder
+from clipcli.training.trainer import Training
 
 __all__ = ["finish"]
 

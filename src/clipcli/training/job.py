@@ -13,10 +13,10 @@ from clipcli.evaluation.ground_truth import indices_of
 from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
 from clipcli.models.resolve import ModelSource, resolve_model, untrained_model
+from clipcli.training.base_model import check_trainable
 from clipcli.training.pairs import Pairs, read_pairs
 from clipcli.training.request import Outcome, Request
 from clipcli.training.settings import Wishes, check_batch, contradiction
-from clipcli.training.start import check_trainable
 from clipcli.training.state import TrainingFolder
 
 __all__ = ["Job", "check_job", "has_companions"]

@@ -13,14 +13,14 @@ from clipcli.errors import InputError, ModelError
 from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
 from clipcli.models.encoders import TextEncoder
+from clipcli.training._open_clip import PreprocessCfg, image_transform
+from clipcli.training.base_model import Start
 from clipcli.training.data import Batches, PairDataset, TrainingData, make_data
 from clipcli.training.job import Job
 from clipcli.training.pairs import Example, LeftOut, Pairs
 from clipcli.training.plan import Captions, check_images, digest_of, hold_out, settle, split
 from clipcli.training.request import Listener, Place
 from clipcli.training.settings import Facts, Settings, choose_settings
-from clipcli.training.start import Start
-from clipcli.training.trainer import PreprocessCfg, image_transform
 from clipcli.training.validation import HeldOut
 
 __all__ = ["Plan", "make_training_data", "prepare"]

@@ -10,14 +10,14 @@ from typing import Any
 from clipcli.cache.embeddings import EmbeddingStore
 from clipcli.errors import ModelError
 from clipcli.models.model import choose_device
+from clipcli.training._open_clip import init_distributed_device
+from clipcli.training.base_model import lock_towers, open_start
 from clipcli.training.finish import finish
 from clipcli.training.job import Job
 from clipcli.training.prepare import Plan, make_training_data, prepare
 from clipcli.training.request import Listener, Outcome, Place
-from clipcli.training.run import Training
 from clipcli.training.settings import check_batch
-from clipcli.training.start import lock_towers, open_start
-from clipcli.training.trainer import init_distributed_device
+from clipcli.training.trainer import Training
 
 __all__ = ["join_processes", "train"]
 

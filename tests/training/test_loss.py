@@ -1,4 +1,4 @@
-"""What is trained is what :mod:`clipcli.scoring.contrastive` writes down, repeats included; and nothing that is locked."""
+"""What is trained is what :mod:`clipcli.scoring.contrastive` writes down, repeats too; and nothing that is locked."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from clipcli.scoring.contrastive import contrastive_loss, sigmoid_loss
 open_clip = import_open_clip()
 import torch  # noqa: E402
 
-from clipcli.training.objective import GroupedLoss, TwoTowers  # noqa: E402
-from clipcli.training.result import interpolated  # noqa: E402
+from clipcli.training.loss import GroupedLoss, TwoTowers  # noqa: E402
+from clipcli.training.model_folder import interpolated  # noqa: E402
 
 CONFIG: dict[str, Any] = {
     "embed_dim": 16,

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from clipcli.training.trainer import ClipLoss
+from clipcli.training._open_clip import ClipLoss
 
 __all__ = ["GroupedLoss", "TwoTowers"]
 

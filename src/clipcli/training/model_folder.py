@@ -11,7 +11,7 @@ from clipcli._version import __version__
 from clipcli.errors import OutputError
 from clipcli.storage.atomic import replacing
 from clipcli.text import one_line
-from clipcli.training.start import Start
+from clipcli.training.base_model import Start
 from clipcli.training.validation import MEASURES
 
 __all__ = ["interpolated", "model_card", "plain_weights", "write_model"]
