@@ -30,8 +30,8 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/pytest -n 2 --ignore tests/test_distributed.py
-	$(BIN)/pytest tests/test_distributed.py
+	$(BIN)/pytest -n 2 --ignore tests/distributed/test_engine.py
+	$(BIN)/pytest tests/distributed/test_engine.py
 
 readme: install
 	$(BIN)/python tools/readme.py

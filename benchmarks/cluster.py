@@ -22,9 +22,9 @@ import numpy as np
 from benchmarks.material import make_photos
 from clipcli import Classifier
 from clipcli.distributed.cluster import RayOptions
-from clipcli.distributed.encode import EncoderOptions
+from clipcli.distributed.encode_actor import EncoderOptions
 from clipcli.distributed.engine import OnRay
-from clipcli.distributed.portions import Rows
+from clipcli.distributed.messages import Rows
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput
 from clipcli.outputs.part_forms import result_parts

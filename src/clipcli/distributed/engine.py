@@ -18,7 +18,7 @@ from clipcli.pipeline.chunks import Chunk, Piece, in_chunks, in_order
 from clipcli.storage.network import is_forbidden
 
 if TYPE_CHECKING:
-    from clipcli.distributed.encode import EncoderFacts, EncoderOptions
+    from clipcli.distributed.encode_actor import EncoderFacts, EncoderOptions
     from clipcli.embedder import Embedder
 
 __all__ = ["OnRay"]
@@ -100,7 +100,7 @@ class OnRay(Generic[Row]):
     @property
     def facts(self) -> EncoderFacts:
         """What the model turned out to be on a machine like the actors': :class:`~.encode.EncoderFacts`."""
-        from clipcli.distributed.encode import facts_of
+        from clipcli.distributed.encode_actor import facts_of
 
         if self._facts is None:
             if self._plan.gpus:
@@ -115,7 +115,7 @@ class OnRay(Generic[Row]):
         return self._facts
 
     def _opening(self) -> EncoderOptions:
-        from clipcli.distributed.encode import EncoderOptions
+        from clipcli.distributed.encode_actor import EncoderOptions
 
         return EncoderOptions(self._embedder.options, os.getcwd())  # noqa: PTH109
 
@@ -158,7 +158,7 @@ class OnRay(Generic[Row]):
 
     def _send(self, chunks: Iterable[Chunk], size: int, way: _Way, feed: Any) -> None:
         """Discover, cut and hand out, no further ahead than there is room; on a thread of its own."""
-        from clipcli.distributed.portions import portions_of
+        from clipcli.distributed.messages import portions_of
 
         try:
             for chunk in chunks:
@@ -175,8 +175,8 @@ class OnRay(Generic[Row]):
 
     def _dataset(self, feed: Any, facts: Any) -> Any:
         """Lay out the three steps; nothing runs before rows are asked for."""
-        from clipcli.distributed.decode import Decode
-        from clipcli.distributed.encode import Encode
+        from clipcli.distributed.decode_actor import Decode
+        from clipcli.distributed.encode_actor import Encode
         from clipcli.distributed.feed import FeedSource
 
         data, plan = self._ray.data, self._plan
@@ -204,7 +204,7 @@ class OnRay(Generic[Row]):
         )  # fmt: skip
 
     def _arriving(self, dataset: Any, way: _Way, feed: Any) -> Iterator[Piece[Row]]:
-        from clipcli.distributed.portions import Rows
+        from clipcli.distributed.messages import Rows
 
         try:
             for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clipcli.distributed.cluster import ActorPlan, RayOptions, told
-from clipcli.distributed.decode import at_once, batches, with_care
+from clipcli.distributed.decode_actor import at_once, batches, with_care
 from clipcli.distributed.engine import _Way
-from clipcli.distributed.portions import Batch, Portion, Rows, portions_of
+from clipcli.distributed.messages import Batch, Portion, Rows, portions_of
 from clipcli.errors import ClusterError, ImageError, InputError, ModelError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput, Input, MemberInput

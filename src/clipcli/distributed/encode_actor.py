@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from clipcli.distributed.portions import Batch, Rows
+from clipcli.distributed.messages import Batch, Rows
 from clipcli.embedder import Embedder
 from clipcli.errors import ModelError
 from clipcli.images.preprocess import Preprocessing

@@ -327,7 +327,7 @@ def test_other_weights_on_a_machine_of_the_cluster_are_refused(
 ) -> None:
     from dataclasses import replace
 
-    from clipcli.distributed.encode import Encode, EncoderOptions, facts_of
+    from clipcli.distributed.encode_actor import Encode, EncoderOptions, facts_of
     from clipcli.embedder import Embedder
     from clipcli.errors import ModelError
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 
-from clipcli.distributed.portions import Batch, Portion
+from clipcli.distributed.messages import Batch, Portion
 from clipcli.errors import ImageError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput, Input
