@@ -14,8 +14,8 @@ import pytest
 
 from clipcli.signals import exit_code, preserved, stopped
 from clipcli.training.signals import Interruption
+from tests.cli.test_survival import LABELS, PACE, Nursery, kept_in, make_images, partial_of
 from tests.conftest import clean_environment
-from tests.test_survival import LABELS, PACE, Nursery, kept_in, make_images, partial_of
 
 COUNT = 200
 POLITE = [signal.SIGTERM, signal.SIGHUP]

@@ -13,7 +13,7 @@ from clipcli.cli import build_app
 from clipcli.cli.requirements import REQUIREMENTS, CheckedCommand, unmet
 from tests.conftest import RunHere
 
-COMMANDS = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
+COMMANDS = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
 ALONE = {
     "classify": """inputs labels label template prompts text_embeddings model pretrained device precision engine offline
         top_k min_probability min_similarity min_margin form output resume show exclude include_hidden batch_size
