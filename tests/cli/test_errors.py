@@ -31,10 +31,19 @@ def only_line(done: Done, code: int = 2) -> str:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (("-o", "out/", "--resume", "--overwrite"), "--resume and --overwrite exclude each other"),
-        (("-o", "ftp://h/out/"), "ftp://h/out/: no place that can be written; name a folder, or s3://, gs:// or az://"),
-        (("-o", "."), ".: is a folder; end its name with / to write parts in it, or name a file in it"),
-        (("-o", "out/", "-f", "csv"), "out/: a folder holds parts in parquet or jsonl, not csv; see --format"),
+        (("-o", "out/", "--resume", "--overwrite"), "cannot use --resume with --overwrite (leave one out)"),
+        (
+            ("-o", "ftp://h/out/"),
+            "cannot write to ftp://h/out/: not a writable location (name a folder, or s3://, gs:// or az://)",
+        ),
+        (
+            ("-o", "."),
+            "cannot write .: it is a folder (end its name with / to write parts into it, or name a file in it)",
+        ),
+        (
+            ("-o", "out/", "-f", "csv"),
+            "cannot write to out/: a folder holds parts in parquet or jsonl, not csv (see --format)",
+        ),
     ],
 )
 def test_a_folder_of_parts_that_cannot_be_written_is_told_at_once(line: tuple[str, ...], told: str, run: Run) -> None:
@@ -207,7 +216,7 @@ def test_inputs_that_cannot_be_opened_do_not_keep_the_others_from_being_right(od
 def test_an_output_below_a_regular_file_is_refused(command: tuple[str, ...], run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     line = only_line(run(*command, "-l", "cat", *POCKET, "-o", "file/results.csv"))
-    assert line.startswith("file/results.csv: cannot be written")
+    assert line.startswith("cannot write file/results.csv: ")
 
 
 def test_an_output_that_is_a_folder_is_refused(run: Run, tmp_path: Path) -> None:
@@ -251,7 +260,7 @@ def test_a_full_disk_below_stdout_is_one_line(tmp_path: Path) -> None:
             [sys.executable, "-m", "clipcli", "models", "list", "--all"],
             stdout=full, stderr=subprocess.PIPE, text=True, env=clean_environment(tmp_path), check=False,
         )  # fmt: skip
-    assert (done.returncode, done.stderr) == (2, "error: cannot go on: No space left on device\n")
+    assert (done.returncode, done.stderr) == (2, "error: cannot continue: No space left on device\n")
 
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal(run: Run) -> None:

@@ -135,10 +135,10 @@ def test_written_results_are_evaluated_without_a_model(ran: dict[str, Done], cla
     ("name", "says"),
     [
         ("missing", "the ground truth has classes that are no labels: 'coffee', 'flower', 'rocket'"),
-        ("both", "--truth goes with results that are there already"),
+        ("both", "cannot use --truth with --template, --prompts, --compare-model or --few-shot"),
         ("nothing", "none: no such file or folder"),
         ("model", "no model 'nosuch'"),
-        ("plots", "truth.csv: is a file; name a folder"),
+        ("plots", "truth.csv: it is a file (name a folder)"),
         ("shots", "--few-shot 4 needs 5 images of each class at least; too few of 'cat' and 3 more"),
     ],
 )

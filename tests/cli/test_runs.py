@@ -52,7 +52,7 @@ def test_a_complete_run_with_failures_ends_with_the_same_exit_code_when_resumed(
     command = ("classify", album, *LABELS, *model, "-o", output)
     first, again = run_here(command, (*command, "--resume"))
     assert (first.returncode, again.returncode) == (1, 1)
-    assert f"warning: {output}: complete already, nothing was left to do" in lines_of(again.stderr)
+    assert f"warning: {output}: already complete, nothing to do" in lines_of(again.stderr)
     assert lines_of(first.stderr)[-1] == lines_of(again.stderr)[-1] == "warning: 1 of 3 images failed"
 
 
@@ -71,7 +71,7 @@ def test_a_complete_run_without_failures_ends_with_0_when_resumed(
     ("change", "told"),
     [
         (("-l", "dog"), "labels: number 3 was 'nothing', now 'dog'"),
-        (("-t", "art of {label}"), "prompts: number 1 was 'a photo of a cat', now 'art of cat'"),
+        (("-t", "art of {label}"), "prompts: item 1 was 'a photo of a cat', now 'art of cat'"),
         (("--min-margin", "0.5"), "least margin: None, now 0.5"),
         (("--top-k", "2"), "top_k"),
         (("--model", "pocket"), "model: local-dir:"),
@@ -97,7 +97,7 @@ def test_a_complete_run_is_not_taken_for_one_over_other_inputs(
     shutil.copy(photos["flower"], album / "2b.jpg")
     (again,) = run_here((*command, "--resume"))
     assert (again.returncode, "complete already" in again.stderr) == (2, False)
-    assert "the inputs changed since the" in again.stderr
+    assert "the inputs have changed since the" in again.stderr
 
 
 def test_results_of_another_program_are_not_taken_for_a_complete_run(
@@ -106,7 +106,7 @@ def test_results_of_another_program_are_not_taken_for_a_complete_run(
     (tmp_path / "r.csv").write_text("path,label\n")
     (done,) = run_here(("classify", album, *LABELS, *model, "-o", "r.csv", "--resume"))
     assert done.returncode == 2
-    assert done.stderr.startswith("error: cannot resume r.csv: no r.csv.run.json says what its results were made with")
+    assert done.stderr.startswith("error: cannot resume r.csv: its record r.csv.run.json is missing")
     assert (tmp_path / "r.csv").read_text() == "path,label\n"
 
 

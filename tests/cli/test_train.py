@@ -349,7 +349,7 @@ def test_too_few_pairs_are_a_clear_error(lines: list[str], message: str, tmp_pat
         (["p", "-o", "x", "--from-scratch", "vit", "--validation", "1.5"], "a share is from 0 to below 1"),
         (["p", "-o", "x", "--precision", "fp16", "--from-scratch", "vit"], "--precision fp16 trains on a GPU alone"),
         (["p", "-o", "x", "--resume"], "no training run in it to go on with"),
-        (["p"], "name the model folder to write with -o DIR"),
+        (["p"], "no model folder to write (name it with -o DIR)"),
         (["-o", "x", "--from-scratch", "vit"], "no pairs: name a table"),
     ],
 )

@@ -305,7 +305,7 @@ def test_nothing_is_left_where_the_reader_of_the_rows_stops(suffix: str, tmp_pat
 
 @SUFFIX
 def test_a_folder_that_is_not_there_is_an_output_error(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"cannot be written \(No such file or directory\)"):
+    with pytest.raises(OutputError, match=r"cannot write .*: No such file or directory$"):
         write(tmp_path / "missing" / f"images{suffix}", rows())
 
 
@@ -338,7 +338,7 @@ def test_a_full_disk_is_an_output_error_in_every_format_and_leaves_the_old_file(
     result = subprocess.run([sys.executable, "-c", FULL_DISK, *arguments], capture_output=True, text=True, check=True)
     for path, line in zip(paths, result.stdout.splitlines(), strict=True):
         assert line.startswith(str(path))
-        assert "cannot be written" in line
+        assert "cannot write " in line
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

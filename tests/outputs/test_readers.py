@@ -133,7 +133,7 @@ def test_more_columns_than_needed_do_no_harm(tmp_path: Path) -> None:
         (
             "r.jsonl",
             '{"path": "a", "label": "x", "probability": 1, "top": [{"label": 3, "probability": 1, "similarity": 1}]}\n',
-            "a label that is not text",
+            "a label is not text",
         ),
         ("r.json", '{"path": "a"}', "not a list"),
         ("r.json", "[3]", "not an object"),

@@ -219,7 +219,7 @@ def test_a_relative_link_is_not_moved_as_it_would_lead_nowhere(tmp_path: Path) -
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "sorted")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot write "):
         place(tmp_path, [record("a.png")])
 
 
@@ -769,7 +769,7 @@ def test_the_command_sorts_and_undoes(action: str, tmp_path: Path, run: Run) -> 
     assert (tmp_path / "sorted/cat/a.png").is_symlink() is (action == "link")
     assert (tmp_path / "a.png").exists() is (action != "move")
     undone = run("sort", "--undo", "sorted")
-    assert (undone.returncode, undone.stdout) == (0, "2 taken back\n")
+    assert (undone.returncode, undone.stdout) == (0, "2 undone\n")
     assert tree(tmp_path) == before
 
 
@@ -802,7 +802,7 @@ def test_photographs_that_cannot_be_taken_back_are_named_and_the_exit_code_is_1(
     place(tmp_path, [record("a.png")])
     (tmp_path / "sorted/cat/a.png").write_bytes(b"changed")
     done = run("sort", "--undo", "sorted")
-    assert (done.returncode, done.stdout) == (1, "0 taken back\n")
+    assert (done.returncode, done.stdout) == (1, "0 undone\n")
     assert done.stderr == "error: sorted/cat/a.png: left, it was changed\n"
 
 
@@ -822,7 +822,7 @@ def test_the_command_moves_back_into_a_folder_that_is_named(tmp_path: Path, run:
     shutil.copytree(tmp_path / "sorted", tmp_path / "copied")
     left = run("sort", "--undo", "copied")
     assert (left.returncode, left.stderr.count("\n"), "--root DIR" in left.stderr) == (1, 1, True)
-    assert run("sort", "--undo", "copied", "--root", "photos").stdout == "1 taken back\n"
+    assert run("sort", "--undo", "copied", "--root", "photos").stdout == "1 undone\n"
 
 
 def test_results_in_a_pipe_are_refused_and_not_waited_for(tmp_path: Path, run: Run) -> None:
@@ -833,10 +833,10 @@ def test_results_in_a_pipe_are_refused_and_not_waited_for(tmp_path: Path, run: R
 
 
 REFUSED: list[tuple[tuple[str, ...], str]] = [
-    ((), "name a results file"),
+    ((), "give a results file"),
     (("r.jsonl",), "--into"),
-    (("r.jsonl", "--into", "sorted", "--copy", "--move"), "--copy and --move exclude each other"),
-    (("r.jsonl", "--undo", "sorted"), "--undo DIR stands alone"),
+    (("r.jsonl", "--into", "sorted", "--copy", "--move"), "cannot use --copy with --move (leave one out)"),
+    (("r.jsonl", "--undo", "sorted"), "cannot use --undo with RESULTS or --into"),
     (("--undo", "nowhere"), "nothing to undo"),
     (("nowhere.jsonl", "--into", "sorted"), "no such file"),
     (("r.txt", "--into", "sorted"), "unknown format '.txt'"),

@@ -176,11 +176,12 @@ def test_photographs_and_results_may_both_be_in_a_store(store: Store, run_here: 
         "warning: 2 of 7 images failed",
     ]
     assert (again.returncode, again.stderr.splitlines()) == (
-        1, ["warning: s3://photos/out: complete already, nothing was left to do", "warning: 2 of 7 images failed"],
+        1, ["warning: s3://photos/out: already complete, nothing to do", "warning: 2 of 7 images failed"],
     )  # fmt: skip
     assert refused.returncode == 2
     assert refused.stderr == (
-        "error: s3://photos/out: whole results are kept there; go on with --resume, or start anew with --overwrite\n"
+        "error: cannot write to s3://photos/out: it holds a complete run "
+        "(continue with --resume, or start again with --overwrite)\n"
     )
     parts = {key.rpartition("/")[2]: store.read("photos", key) for key in store.keys("photos", "out/")}
     assert parts == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
@@ -358,7 +359,7 @@ def test_a_table_on_the_web_names_photographs_beside_it(site: str, run_here: Run
 def test_results_cannot_be_written_to_a_web_server(site: str, run_here: RunHere) -> None:
     (done,) = run_here(("classify", f"{site}/a.jpg", *ANSWER, "-o", f"{site}/out/"))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"error: {site}/out/: cannot be written" in done.stderr
+    assert f"error: cannot write to {site}/out/: " in done.stderr
 
 
 def test_a_scheme_whose_package_is_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

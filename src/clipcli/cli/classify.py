@@ -40,7 +40,7 @@ def classify(
     text_embeddings: Annotated[
         Path | None,
         typer.Option("--text-embeddings", metavar="FILE", rich_help_panel="Labels and prompts",
-                     help="Class embeddings from 'clipcli export text', in place of labels."),
+                     help="Class embeddings written by 'clipcli export text', instead of labels."),
     ] = None,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,
@@ -51,38 +51,38 @@ def classify(
     top_k: Annotated[
         int | None,
         typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES, show_default=False,
-                     help="How many labels to list. [default: 5; 1 for tsv and csv]"),
+                     help="Number of labels to list. [default: 5; 1 for tsv and csv]"),
     ] = None,
     min_probability: Annotated[
         float | None,
         typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Say 'unknown' below this probability."),
+                     help="Answer 'unknown' if the best probability is below P."),
     ] = None,
     min_similarity: Annotated[
         float | None,
         typer.Option(metavar="COSINE", min=-1.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Say 'unknown' below this cosine similarity."),
+                     help="Answer 'unknown' if the best cosine similarity is below COSINE."),
     ] = None,
     min_margin: Annotated[
         float | None,
         typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Say 'unknown' where the best leads the second by less probability."),
+                     help="Answer 'unknown' if the two best probabilities differ by less than P."),
     ] = None,
     form: Annotated[
         Format | None,
         typer.Option("--format", "-f", rich_help_panel=_OUT, show_default=False,
-                     help="How to write. [default: by the suffix of -o; else table on a terminal, tsv in a pipe]"),
+                     help="Output format. [default: by the extension of -o, else table on a terminal, tsv in a pipe]"),
     ] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE|FOLDER/|URL", rich_help_panel=_OUT,
-                     help="Write here, not to stdout; into a folder (end its name with /) in parts."),
+                     help="Output file instead of stdout, or a folder (name ends with /) that is written in parts."),
     ] = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     show: Annotated[
-        bool, typer.Option("--show", rich_help_panel=_OUT, help="Draw each photograph beside its bars, on a terminal.")
+        bool, typer.Option("--show", rich_help_panel=_OUT, help="Display each image next to its scores, on a terminal.")
     ] = False,
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
@@ -100,7 +100,7 @@ def classify(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Classify images among the labels you name.
+    """Classify images with the labels you give.
 
     clipcli classify photo.jpg -l cat -l dog -l "a cup of coffee"
 
@@ -279,6 +279,6 @@ class _Run:
         try:
             yield from kept.write(self.engine.rows(kept.rest(self.found), even_batches=True))
             if kept.is_complete:
-                self.messages.warn(f"{self.destination.output}: complete already, nothing was left to do")
+                self.messages.warn(f"{self.destination.output}: already complete, nothing to do")
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted: {kept.how_to_go_on()}") from None

@@ -1,4 +1,4 @@
-"""Where results go, and in which form."""
+"""The destination of results and their format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Destination", "Format", "check_output_name", "is_folder"]
 
 
 class Format(str, Enum):
-    """How results are written; the names of :data:`clipcli.outputs.writers.FORMATS`."""
+    """The format of results; the names of :data:`clipcli.outputs.writers.FORMATS`."""
 
     table = "table"
     tsv = "tsv"
@@ -25,27 +25,31 @@ class Format(str, Enum):
 
 
 def is_folder(output: str | None) -> bool:
-    """Tell whether parts in a folder are asked for: a name that ends with a slash, or a URL."""
+    """Return whether the output is a folder of parts: a name that ends with a slash, or a URL."""
     return output is not None and (output.endswith(("/", os.sep)) or "://" in output)
 
 
 def check_output_name(output: str | None, *, resume: bool, overwrite: bool) -> None:
-    """Raise :class:`OutputError` for a name that nothing can be written to, or wishes that exclude each other."""
+    """Raise :class:`OutputError` for a name that cannot be written to, or for options that contradict each other."""
     from clipcli.storage.locations import is_remote
     from clipcli.storage.network import check_location
 
     check_location(output or "")
     if resume and overwrite:
-        raise OutputError("--resume and --overwrite exclude each other")
+        raise OutputError("cannot use --resume with --overwrite (leave one out)")
     if output is not None and "://" in output and not is_remote(output):
-        raise OutputError(f"{output}: no place that can be written; name a folder, or s3://, gs:// or az://")
+        raise OutputError(
+            f"cannot write to {output}: not a writable location (name a folder, or s3://, gs:// or az://)"
+        )
     if output is not None and not is_folder(output) and Path(output).is_dir():
-        raise OutputError(f"{output}: is a folder; end its name with / to write parts in it, or name a file in it")
+        raise OutputError(
+            f"cannot write {output}: it is a folder (end its name with / to write parts into it, or name a file in it)"
+        )
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where results go, stdout where that is ``None``; in which form; and what may stand there."""
+    """Where results go (``None`` is stdout), their format, and whether an earlier run is continued or replaced."""
 
     output: str | None
     form: Format
@@ -54,12 +58,12 @@ class Destination:
 
     @classmethod
     def choose(cls, output: str | None, form: Format | None, *, resume: bool, overwrite: bool) -> Destination:
-        """Choose the form by ``--format``, else by the name, and check that it can be used there.
+        """Choose the format by ``--format``, else by the extension, and check that it can be written there.
 
         Raises
         ------
         OutputError
-            If the form cannot be told, or cannot be written or resumed there.
+            If the format is unknown, or cannot be written or resumed there.
         """
         if is_folder(output):
             from clipcli.outputs.part_forms import check_part_suffix
@@ -71,21 +75,23 @@ class Destination:
 
     def _check(self) -> None:
         if self.resume and self.output is None:
-            raise OutputError("--resume needs a file to go on with: name it with -o FILE")
+            raise OutputError("cannot use --resume without an output file (name it with -o FILE)")
         if self.form is Format.parquet:
             from clipcli.outputs.parquet import pyarrow_or_error
             from clipcli.storage.atomic import is_special
 
             pyarrow_or_error()
             if self.output is None:
-                raise OutputError("Parquet cannot be written to a pipe: name a file with -o FILE")
+                raise OutputError("cannot write Parquet to stdout: it needs a file (name one with -o FILE)")
             if not self.in_parts and is_special(self.file):
-                raise OutputError(f"cannot write {self.output}: Parquet needs a file, not a pipe or device")
+                raise OutputError(f"cannot write {self.output}: Parquet needs a regular file, not a pipe or device")
         if self.resume and not self.in_parts and not self.is_resumable():
-            raise OutputError(f"{self.output}: --resume works with jsonl, csv, tsv and parquet files")
+            raise OutputError(
+                f"cannot resume {self.output}: its format cannot be resumed (use jsonl, csv, tsv or parquet)"
+            )
 
     def check_earlier(self) -> None:
-        """Raise :class:`OutputError` if an earlier run is kept there, and this may not continue or replace it."""
+        """Raise :class:`OutputError` if there is an earlier run that this one may neither continue nor replace."""
         if self.in_parts:
             from clipcli.outputs.parts import check_folder
             from clipcli.storage.folders import folder_at
@@ -98,23 +104,23 @@ class Destination:
 
     @property
     def in_parts(self) -> bool:
-        """Whether it is a folder of parts."""
+        """Whether results go into a folder of parts."""
         return is_folder(self.output)
 
     @property
     def file(self) -> Path:
-        """The one file that it is."""
+        """The path of the output file."""
         return Path(str(self.output))
 
     def is_resumable(self) -> bool:
-        """Tell whether records are kept as they come: in a regular file of a format made of rows."""
+        """Return whether an interrupted run can be continued: the output is a regular file in a row-based format."""
         from clipcli.outputs.resume import RESUMABLE
 
         special = self.output is not None and self.file.exists() and not self.file.is_file()
         return self.output is not None and not special and self.form.value in RESUMABLE
 
     def is_for_people(self) -> bool:
-        """Tell whether tables go to a terminal."""
+        """Return whether results are tables on a terminal."""
         return self.output is None and self.form is Format.table and sys.stdout.isatty()
 
 
@@ -125,5 +131,5 @@ def _form_of(output: str | None) -> Format:
     if suffix in Format.__members__ and suffix != "table":
         return Format[suffix]
     raise OutputError(
-        f"{output}: cannot tell the format from its name; use .jsonl, .json, .csv, .tsv or .parquet, or --format"
+        f"cannot write {output}: unknown extension (use .jsonl, .json, .csv, .tsv or .parquet, or --format)"
     )

@@ -1,4 +1,4 @@
-"""What does the work, this process or a cluster; and runs whose rows go into a folder of parts."""
+"""Open the engine, in this process or on a cluster; and write runs into a folder of parts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = TypeVar("Row")
 
 
 def begun(items: Iterator[Item]) -> Iterator[Item]:
-    """Find the first item now: what is wrong with the inputs comes out before a model is loaded for them."""
+    """Find the first item now, so that errors in the inputs are raised before a model is loaded."""
     first = next(items, None)
     return chain(() if first is None else (first,), items)
 
@@ -36,15 +36,15 @@ def open_engine(
     embedder: Embedder, cluster: RayOptions | None, finish: Callable[[str], Callable[[Any], list[Row]]],
     process: Callable[[Iterable[Input], bool], Iterator[Row]],
 ) -> Iterator[Engine[Row]]:  # fmt: skip
-    """Open what does the work.
+    """Open the engine.
 
     Parameters
     ----------
     cluster
-        Where given, the work is done there, and ``finish`` says how embeddings become rows; see
+        The Ray cluster to work on, if any. ``finish`` turns embeddings into rows there; see
         :class:`clipcli.distributed.engine.OnRay`.
     process
-        How inputs become rows in this process; see :class:`clipcli.pipeline.chunks.InTurn`.
+        Turns inputs into rows in this process; see :class:`clipcli.pipeline.chunks.InTurn`.
     """
     if cluster is None:
         from clipcli.pipeline.chunks import InTurn
@@ -60,7 +60,7 @@ def open_engine(
 def begin_parts(
     folder: str, form: PartForm[Row], settings: dict[str, Any], about: dict[str, Any], *, resume: bool, overwrite: bool
 ) -> PartedOutput[Row]:
-    """Begin a folder of parts, or go on with one."""
+    """Start a folder of parts, or continue one."""
     from clipcli.outputs.parts import PartedOutput
     from clipcli.storage.folders import folder_at
 
@@ -70,7 +70,7 @@ def begin_parts(
 def into_parts(
     engine: Engine[Row], units: Iterable[Unit], output: PartedOutput[Row], size: int, warn: Any
 ) -> Iterator[Row]:
-    """Work and write; yield the rows as they come."""
+    """Process the inputs and write the rows into parts; yield the rows in the order of processing."""
     from clipcli.pipeline.chunks import in_chunks
 
     chunks = output.rest(in_chunks(units, size))
@@ -80,7 +80,7 @@ def into_parts(
             worked = True
             yield row
         if output.earlier and not worked:
-            warn(f"{output.name}: complete already, nothing was left to do")
+            warn(f"{output.name}: already complete, nothing to do")
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted: {output.how_to_go_on()}") from None
     except (ClusterError, InputError) as problem:
@@ -93,18 +93,18 @@ def take_all(
     rows: Iterator[Row], failure: Callable[[Row], tuple[str, str] | None], source: Source, messages: Messages,
     kept: Kept | None,
 ) -> tuple[int, int]:  # fmt: skip
-    """Take all rows, under a progress bar, and tell of failures as they come.
+    """Consume all rows with a progress bar, and print each failure.
 
     Parameters
     ----------
     failure
-        Returns the input and the message of a row that is one.
+        Returns the input and the message of a failed row, ``None`` for any other row.
     kept
-        What knows of an earlier run.
+        The counts of an earlier run that this one continues.
 
     Returns
     -------
-    How many there are with those of the earlier run, and how many of them are failures.
+    The number of rows and the number of failures, both including those of the earlier run.
     """
     from clipcli.inputs.discover import count_files
     from clipcli.outputs.records import printable

@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 class Kept(Protocol):
-    """What knows how much was done before; :class:`clipcli.outputs.resume.ResultFile` does."""
+    """The counts of an earlier run; :class:`clipcli.outputs.resume.ResultFile` has them."""
 
     earlier: int
     earlier_failures: int
@@ -25,14 +25,14 @@ def with_progress(
     items: Iterable[Item], count: Callable[[], int | None], messages: Messages, kept: Kept | None = None,
     is_failure: Callable[[Item], bool] = lambda _: False,
 ) -> Iterator[Item]:  # fmt: skip
-    """Pass items on and show how many came, how many failed, how fast, and how long the rest will take.
+    """Pass items on and show their number, the failures, the rate and the remaining time.
 
     Parameters
     ----------
     count
-        Counts all items, or returns ``None`` where that takes too long; called on a thread of its own.
+        Counts all items, or returns ``None`` if that takes too long; called on a separate thread.
     kept
-        Tells how many of them an interrupted run did before.
+        The counts of an interrupted run that this one continues.
     """
     if messages.quiet or not sys.stderr.isatty():
         yield from items
@@ -45,7 +45,7 @@ def with_progress(
     class RateColumn(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            too_early = (task.elapsed or 0.0) < 1.0  # what the cache gives at once says nothing of the rest
+            too_early = (task.elapsed or 0.0) < 1.0  # the rate of cached items does not predict the others
             return Text(f"{speed:.1f}/s" if speed and not too_early else "", style="dim")
 
     class FailuresColumn(ProgressColumn):

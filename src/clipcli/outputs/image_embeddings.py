@@ -1,8 +1,8 @@
 """Image embeddings in files: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.csv``, ``.jsonl``.
 
-Rows are written as they come, in the order of the inputs. Formats made of rows have a row for each input,
-also for one that failed, which then has its error in place of the embedding. Arrays have rows for the
-images that could be read; the paths beside them say which, and list the failures.
+Rows are written one by one, in the order of the inputs. Row-based formats have a row for each input; that of a
+failed input has an error instead of an embedding. Array formats have rows for the readable images only, and store
+the paths and the failures with them.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ImageRow:
-    """One input: its embedding, (D,) float32 of length one, or why it has none."""
+    """One input with its embedding, (D,) float32 of length one, or its error."""
 
     path: str
     vector: FloatArray | ImageError
 
 
 def image_rows(block: Block[Any]) -> list[ImageRow]:
-    """Return the rows of a block of embeddings, or of what came in their place."""
+    """Return the rows of a block of embeddings and errors."""
     return [ImageRow(name_of(item), vector) for item, vector in block]
 
 
 @dataclass(frozen=True)
 class EmbeddingKind:
-    """What all rows of one file share: the model that made the embeddings, and one of :data:`DTYPES`."""
+    """Properties that all rows of one file share: the model, and one of :data:`DTYPES`."""
 
     facts: ModelFacts
     fingerprint: str
@@ -68,12 +68,12 @@ class EmbeddingKind:
 
     @classmethod
     def of(cls, facts: ModelFacts, fingerprint: str, dtype: str) -> EmbeddingKind:
-        """Make it of a model, whose name may be a file's path."""
+        """Return the properties of a model, whose name may be a file's path."""
         pretrained = None if facts.pretrained is None else printable(facts.pretrained)
         return cls(replace(facts, name=printable(facts.name), pretrained=pretrained), fingerprint, dtype)
 
     def metadata(self) -> dict[str, Any]:
-        """Return what a file says of the model."""
+        """Return the model's facts for the file."""
         model = asdict(self.facts)
         return {"clipcli": _VERSION, "fingerprint": self.fingerprint, "model": model, "dtype": self.dtype}
 
@@ -83,13 +83,13 @@ class _RowWriter(Protocol):
         """Write one row."""
 
     def finish(self) -> None:
-        """Write what comes after the last row."""
+        """Write what follows the last row."""
 
 
 def write_image_embeddings(
     rows: Iterable[ImageRow], path: Path, facts: ModelFacts, fingerprint: str, dtype: str = "float32"
 ) -> Iterator[ImageRow]:
-    """Write embeddings in the format that the suffix names, and pass the rows on; whole or not at all.
+    """Write embeddings in the format of the extension, atomically, and pass the rows on.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def write_image_embeddings(
     Raises
     ------
     OutputError
-        If the suffix is none of :data:`IMAGE_SUFFIXES`, or the file cannot be written.
+        If the extension is not in :data:`IMAGE_SUFFIXES`, or the file cannot be written.
     """
     check_suffix(path)
     kind = EmbeddingKind.of(facts, fingerprint, dtype)
@@ -119,7 +119,7 @@ def _error_of(row: ImageRow) -> dict[str, str]:
     return {"type": row.vector.kind, "message": str(row.vector)}
 
 
-# --- arrays, with the paths beside them ---------------------------------------------------------------
+# --- arrays, with the paths stored separately ---------------------------------------------------------------
 
 
 class _ArrayFile:
@@ -146,7 +146,7 @@ class _ArrayFile:
 
 
 class _Npy:
-    """``FILE.npy``, and ``FILE.npy.jsonl``: first the model, then a line for each input."""
+    """``FILE.npy``, and ``FILE.npy.jsonl``: first the model, then one line per input."""
 
     def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:
         beside = stack.enter_context(replacing(path.with_name(path.name + ".jsonl")))
@@ -170,7 +170,7 @@ class _Npy:
 
 
 class _Collected:
-    """Base of the array formats that hold the paths inside: rows go to a growing array until all are there."""
+    """Base of the array formats that hold the paths inside: rows go to a temporary array first."""
 
     def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:
         self._target, self._path, self._kind = temporary, path, kind
@@ -213,15 +213,15 @@ class _Safetensors(_Collected):
         texts = {"clipcli": metadata, "paths": json.dumps(self._paths, ensure_ascii=False)}
         try:
             save_file({"embeddings": np.ascontiguousarray(vectors)}, self._target, texts)
-        except SafetensorError as problem:  # what it makes of a full disk
-            raise OutputError(f"{self._path}: cannot be written ({problem})") from None
+        except SafetensorError as problem:  # as on a full disk
+            raise OutputError(f"cannot write {self._path}: {problem}") from None
 
 
 # --- rows, one for each input -------------------------------------------------------------------------
 
 
 def _numbers(vector: FloatArray, dtype: str) -> list[float]:
-    """Return numbers that are written short and read back bit for bit."""
+    """Return numbers whose shortest text restores the data type bit for bit."""
     return [float(str(number)) for number in vector.astype(dtype)]
 
 
@@ -268,7 +268,7 @@ class _Csv:
 
 
 def parquet_schema(kind: EmbeddingKind) -> Any:
-    """Return the columns of Parquet output; the model stands in the metadata."""
+    """Return the schema of Parquet output; its metadata holds the model."""
     arrow = pyarrow_or_error()
     columns = {name: arrow.string() for name in ("path", "error_type", "error_message")}
     embedding = arrow.list_(arrow.from_numpy_dtype(kind.dtype), kind.facts.dim)
@@ -291,7 +291,7 @@ def _parquet_values(row: ImageRow, dtype: str) -> dict[str, Any]:
 
 
 class _Parquet:
-    """Groups of rows as they come."""
+    """Row groups, written one by one."""
 
     def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:  # noqa: ARG002
         self._kind = kind
@@ -323,4 +323,4 @@ _WRITERS: dict[str, Any] = {
     ".jsonl": _Jsonl,
 }
 IMAGE_SUFFIXES = tuple(_WRITERS)
-"""The suffixes that name a format."""
+"""The extensions of the formats."""

@@ -1,4 +1,4 @@
-"""What a run yields for each input, and how that is written down."""
+"""The results of a run: one record per input, a prediction or a failure."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Prediction:
     Parameters
     ----------
     path
-        The input as it was named; empty for an image that was passed in memory.
+        The input's name; empty for an image passed in memory.
     label
-        The best label, or ``unknown`` where it fell below a threshold.
+        The best label, or ``unknown`` if it is below a threshold.
     top
         The best labels with their scores, best first.
     groups
-        Probability by group, best first, where the labels have groups.
+        Probability by group, best first, if the labels have groups.
     model, pretrained, precision
-        What made it, and what its image encoder computed in.
+        The model's name, its pretrained tag, and the precision of its image encoder.
     """
 
     path: str
@@ -39,7 +39,7 @@ class Prediction:
 
     @property
     def probability(self) -> float:
-        """Probability of the best label, also where it was not good enough to be named."""
+        """Probability of the best label, even if the answer is ``unknown``."""
         return self.top[0].probability
 
     @property
@@ -61,17 +61,17 @@ Result = Prediction | Failure
 
 
 def printable(path: str) -> str:
-    r"""Return a path as valid Unicode; bytes that are no UTF-8 are shown as ``\xff``."""
+    r"""Return a path as valid Unicode; bytes that are not UTF-8 become escapes such as ``\xff``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def written(number: float) -> float:
-    """Round a score to the six digits that are written: the rest is noise of the arithmetic."""
+    """Round a score to the six digits that are written; further digits depend on the processor."""
     return float(f"{number:.6g}")
 
 
 def as_record(result: Result) -> dict[str, Any]:
-    """Return the nested record that JSON output writes."""
+    """Return the nested record for JSON output."""
     if isinstance(result, Failure):
         return {"path": printable(result.path), "error": {"type": result.type, "message": result.message}}
     record: dict[str, Any] = {
@@ -99,7 +99,7 @@ def flat_columns(top_k: int, *, grouped: bool) -> list[str]:
 
 
 def flat_values(result: Result) -> dict[str, str | float | None]:
-    """Return the values of one row by column; those that do not apply are left out."""
+    """Return the values of one row by column, without those that do not apply."""
     if isinstance(result, Failure):
         return {"path": printable(result.path), "error_type": result.type, "error_message": result.message}
     values: dict[str, str | float | None] = {

@@ -1,11 +1,11 @@
-"""The record of a run that stays beside its results: what they were made with, and what came of it.
+"""The record of a run, a file next to the results.
 
 ::
 
     results.csv             the results
-    results.csv.run.json    the version of clipcli, all settings, how many records and failures there are
+    results.csv.run.json    the version of clipcli, all settings, the number of records and failures
 
-``--resume`` compares it with what is asked for. It can be deleted: nothing else reads it.
+``--resume`` compares it with the settings of the new run. It can be deleted: nothing else reads it.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ __all__ = ["RunRecord", "compare_settings", "record_of"]
 
 
 def record_of(results: Path) -> Path:
-    """Return where the record of a results file is."""
+    """Return the path of the record of a results file."""
     return results.with_name(results.name + ".run.json")
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a finished run did.
+    """The record of a complete run.
 
     Parameters
     ----------
     settings
-        All that decides what the records say.
+        Everything that determines the results.
     records, failures
-        How many records there are, and how many of them are failures.
+        The number of records, and the number of failures among them.
     sha256
-        Digest of the results file: tells whether it was changed or replaced afterwards.
+        Digest of the results file; it differs if the file was changed or replaced afterwards.
     """
 
     settings: dict[str, Any]
@@ -49,11 +49,11 @@ class RunRecord:
 
     @classmethod
     def sign(cls, content: Path, settings: dict[str, Any], records: int, failures: int) -> RunRecord:
-        """Make the record of results that ``content`` holds."""
+        """Return the record of the results in the file ``content``."""
         return cls(settings, records, failures, _digest(content))
 
     def write(self, results: Path) -> None:
-        """Write it beside a results file, whole or not at all."""
+        """Write the record next to a results file, atomically."""
         values = {
             "clipcli": __version__,
             "state": "complete",
@@ -72,7 +72,7 @@ class RunRecord:
         Raises
         ------
         OutputError
-            If there is none, it is damaged, or the results were changed since it was written.
+            If there is no record, it is damaged, or the results were changed since it was written.
         """
         path = record_of(results)
         remedy = "leave --resume out to write the results again"
@@ -82,12 +82,12 @@ class RunRecord:
                 dict(values["settings"]), int(values["records"]), int(values["failures"]), str(values["sha256"])
             )
         except FileNotFoundError:
-            reason = f"no {path.name} says what its results were made with"
+            reason = f"its record {path.name} is missing"
             raise OutputError(f"cannot resume {results}: {reason} ({remedy})") from None
         except (LookupError, OSError, TypeError, ValueError):
             raise OutputError(f"cannot resume {results}: {path.name} is damaged ({remedy})") from None
         if record.sha256 != _digest(results):
-            raise OutputError(f"cannot resume {results}: it was changed since its run ended ({remedy})")
+            raise OutputError(f"cannot resume {results}: it has changed since its run ended ({remedy})")
         return record
 
 
@@ -102,24 +102,24 @@ def _digest(path: Path) -> str:
 def compare_settings(
     target: Path | str, before: dict[str, Any], settings: dict[str, Any], run: str = "the interrupted run"
 ) -> None:
-    """Raise :class:`OutputError` if an earlier run had other settings; it names the first that differs."""
+    """Raise :class:`OutputError` if an earlier run had other settings; the message names the first difference."""
     now: dict[str, Any] = json.loads(json.dumps(settings))
     for name in now | before:
         if before.get(name) != now.get(name):
             raise OutputError(
-                f"{target}: {run} had {_difference(name, before.get(name), now.get(name))}; "
-                "resume with the same, or start anew with --overwrite"
+                f"cannot resume {target}: {run} had {_difference(name, before.get(name), now.get(name))} "
+                "(use the same settings, or start again with --overwrite)"
             )
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
-    """Say in what a setting differs; for a long list, where it first does."""
+    """Return the difference of a setting; for a list, the first item that differs."""
     if isinstance(before, list) and isinstance(now, list):
         pairs = zip([*before, *["nothing"] * len(now)], [*now, *["nothing"] * len(before)], strict=False)
         for index, (old, new) in enumerate(pairs, start=1):
             if old != new:
-                return f"other {name}: number {index} was {old!r}, now {new!r}"
-    return f"another {name}: {_short(before)}, now {_short(now)}"
+                return f"different {name}: item {index} was {old!r}, now {new!r}"
+    return f"a different {name}: {_short(before)}, now {_short(now)}"
 
 
 def _short(value: Any) -> str:

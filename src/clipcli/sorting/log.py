@@ -134,7 +134,7 @@ def open_log(into: Path) -> BinaryIO:
     except _NotRegularError as problem:
         raise OutputError(f"cannot write {log}: {problem} (remove it, or sort into another folder)") from None
     except OSError as problem:
-        raise OutputError(f"{into}: cannot be written ({problem.strerror or problem})") from None
+        raise OutputError(f"cannot write to {into}: {problem.strerror or problem}") from None
     if os.fstat(opened).st_nlink > 1:
         os.close(opened)
         raise OutputError(f"cannot write {log}: it has a second name (remove it, or sort into another folder)")

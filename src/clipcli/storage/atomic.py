@@ -109,7 +109,7 @@ def _is_same(path: Path, other: str | Path) -> bool:
 
 
 def _cannot_be_written(path: Path, problem: OSError | RuntimeError) -> OutputError:
-    return OutputError(f"{path}: cannot be written ({getattr(problem, 'strerror', None) or problem})")
+    return OutputError(f"cannot write {path}: {getattr(problem, 'strerror', None) or problem}")
 
 
 def _mode_of(path: Path) -> int:

@@ -100,7 +100,7 @@ class _DiskFolder:
             raise self._told(problem) from None
 
     def _told(self, problem: Exception) -> OutputError:
-        return OutputError(f"{self.name}: cannot be written ({getattr(problem, 'strerror', None) or problem})")
+        return OutputError(f"cannot write to {self.name}: {getattr(problem, 'strerror', None) or problem}")
 
 
 class _StoreFolder:
@@ -152,4 +152,4 @@ class _StoreFolder:
         return path_in(f"{self._url}/{name}")
 
     def _told(self, problem: ImageError) -> OutputError:
-        return OutputError(f"{self.name}: cannot be written ({reason_of(problem)})")
+        return OutputError(f"cannot write to {self.name}: {reason_of(problem)}")

@@ -37,14 +37,14 @@ class OutputLock:
         """
         output = self._output
         if not self._file.absolute().parent.is_dir():
-            raise OutputError(f"{output}: cannot be written (no such folder)")
+            raise OutputError(f"cannot write {output}: no such folder")
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
             raise OutputError(f"{output}: another run is writing it at this moment; name another one") from None
         except (OSError, NotImplementedError) as problem:
             reason = getattr(problem, "strerror", None) or problem
-            raise OutputError(f"{output}: cannot be written ({reason})") from None
+            raise OutputError(f"cannot write {output}: {reason}") from None
         except BaseException:  # the file may be there, and the lock not ours yet
             with suppress(OSError, NotImplementedError, Timeout):
                 self._lock.acquire(blocking=False)

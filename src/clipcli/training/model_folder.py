@@ -69,7 +69,7 @@ def _write_tokenizer(root: Path, tokenizer: Any) -> None:
         (root / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
         (root / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     except OSError as problem:
-        raise OutputError(f"{root}: cannot be written ({problem.strerror or problem})") from None
+        raise OutputError(f"cannot write {root}: {problem.strerror or problem}") from None
 
 
 def model_card(record: Mapping[str, Any], outcome: Sequence[tuple[str, Mapping[str, float]]]) -> str:

@@ -123,7 +123,7 @@ class TrainingFolder:
             self.inner.mkdir(parents=True, exist_ok=True)
             self._lock = OutputLock(self.root, self.inner / ".lock").acquire()
         except OSError as problem:
-            raise OutputError(f"{self.root}: cannot be written ({problem.strerror or problem})") from None
+            raise OutputError(f"cannot write {self.root}: {problem.strerror or problem}") from None
 
     def clear(self) -> None:
         """Remove what a run writes, and nothing else."""
