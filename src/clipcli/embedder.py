@@ -1,6 +1,6 @@
-"""A model that embeds images: from the cache where they are known, else by encoding them.
+"""Compute image embeddings, or read them from the cache.
 
-Nothing heavy happens before it is needed: the model is loaded when the first image must be encoded.
+The model is loaded when the first image must be encoded.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Embedder", "check_count"]
 
-_BATCH = {"fp32": 16, "bf16": 32, "fp16": 64}  # each the fastest where that precision is chosen by itself
+_BATCH = {"fp32": 16, "bf16": 32, "fp16": 64}  # each the fastest on devices where that precision is the default
 _TRIM_EVERY = 200  # blocks
 
 
 class Embedder:
-    """Turn images into embeddings of the shared space.
+    """Compute embeddings of images.
 
     Parameters
     ----------
@@ -47,30 +47,30 @@ class Embedder:
     pretrained
         For an open_clip name: a tag or a checkpoint file.
     device, precision
-        ``auto``, or as the command line has them.
+        ``auto``, or a value of ``--device`` and ``--precision``.
     engine
         ``torch``, or ``openvino`` (an extra) for the image encoder on a CPU.
     batch_size, workers
-        Images a batch; decoding threads. Chosen for the machine where not given.
+        Images per batch; decoding threads. The default depends on the machine.
     cache
-        ``False`` keeps nothing on disk; a path keeps it there; ``True`` keeps it in the folder that the variable
-        ``CLIPCLI_CACHE_DIR`` names, else in the user's cache folder.
+        ``False`` for no cache; the path of the cache folder; or ``True`` for the folder in the environment variable
+        ``CLIPCLI_CACHE_DIR``, else the user's cache folder.
     cache_limit
-        Bytes that the cache may take before the oldest image embeddings are dropped.
+        Maximum size of the cache in bytes; above it, the oldest image embeddings are removed.
     offline
-        Never open a socket.
+        Do not use the network.
     warn
-        Called with one line for people where something is worth knowing.
+        Called with each warning, one line of text.
 
     Attributes
     ----------
     options
-        The keywords that open the same model elsewhere.
+        The keywords that open the same model in another process.
 
     Raises
     ------
     ModelError
-        A subclass that names the model, device or file to put right.
+        A subclass that names the model, device or file to fix.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Embedder:
             warn(note)
         self._store = EmbeddingStore(folder, warn, cache_limit, dim=int(self.source.config["embed_dim"]))
         self.options: dict[str, Any] = {
-            # not "auto" again: elsewhere that might come to another model
+            # not "auto" again: another machine might choose another model
             "model": self.source.name if model == "auto" else model,
             "pretrained": self.source.pretrained if model == "auto" else pretrained,
             "device": device, "precision": precision, "engine": engine, "batch_size": batch_size, "offline": offline,
@@ -115,19 +115,19 @@ class Embedder:
         from clipcli.models.model import open_model
 
         if self._engine == "openvino":
-            return open_model(self.source, "cpu", "fp32")  # what OpenVINO then converts
+            return open_model(self.source, "cpu", "fp32")  # OpenVINO converts this model
         model = open_model(self.source, self._device, self._precision)
         self._store.keep_note(self._precision_note, model.precision)
         return model
 
     @property
     def is_loaded(self) -> bool:
-        """Whether the model had to be loaded so far."""
+        """Whether the model has been loaded."""
         return "model" in self.__dict__
 
     @cached_property
     def image_encoder(self) -> Encoder:
-        """What encodes images, opened on first use; OpenVINO's needs no model where it was converted before."""
+        """The image encoder, opened on first use; OpenVINO needs no model if a converted encoder is cached."""
         if self._engine == "torch":
             return self.model.image_encoder
         from clipcli.models import openvino
@@ -145,7 +145,7 @@ class Embedder:
 
     @property
     def ran_on(self) -> str | None:
-        """Where images were encoded: ``cpu``, ``cuda:0``, ``cpu with OpenVINO``; ``None`` if nowhere so far."""
+        """Device of the image encoder: ``cpu``, ``cuda:0``, ``cpu with OpenVINO``; ``None`` before its first use."""
         if "image_encoder" not in self.__dict__:
             return None
         return "cpu with OpenVINO" if self._engine == "openvino" else self.model.device
@@ -160,9 +160,9 @@ class Embedder:
 
     @property
     def precision(self) -> str:
-        """What the image encoder computes in: ``bf16``, or ``openvino-bf16`` for another engine than torch.
+        """The precision of the image encoder: ``bf16``, or ``openvino-bf16`` for another engine than torch.
 
-        The model is loaded to tell only where it was never before.
+        The model is loaded only if the cache does not contain its precision.
         """
         if self._engine == "openvino":
             return f"openvino-{self._openvino_precision}"
@@ -186,11 +186,11 @@ class Embedder:
         return self.precision.removeprefix("openvino-")
 
     def image_fingerprint(self) -> str:
-        """Identify what makes the image embeddings: model, preprocessing and precision."""
+        """Return the fingerprint of the image encoder: model, preprocessing and precision."""
         return self.source.image_fingerprint(self._store.file_sha256, self.precision)
 
     def facts(self) -> ModelFacts:
-        """Return the model's name, dimensions and learned scale; from the cache where it is known there."""
+        """Return the model's name, dimensions and learned scale, from the cache if it contains them."""
         if not self.is_loaded:
             fingerprints = (self.image_fingerprint(), self.source.fingerprint(self._store.file_sha256))
             known = next(filter(None, map(self._store.model_facts, fingerprints)), None)
@@ -203,12 +203,12 @@ class Embedder:
         return ModelFacts(self.source.name, self.source.pretrained, model.dim, model.logit_scale, model.logit_bias)
 
     def embed(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Block[Any]]:
-        """Embed images, in blocks: from the cache where they are known, else encoded and kept there.
+        """Embed images in blocks; embeddings come from the cache, or are computed and cached.
 
         Yields
         ------
-        Lists of ``(input, embedding)`` in the order of the inputs. An embedding is (D,) float32 of length
-        one; in its place stands an :class:`~clipcli.errors.ImageError` where the input is no image.
+        Lists of ``(input, embedding)`` in the order of the inputs. An embedding is (D,) float32 of length one, or an
+        :class:`~clipcli.errors.ImageError` if the input cannot be read as an image.
         """
         cached = Cached(
             self._store, self.image_fingerprint(), half=self._arithmetic != "fp32", statistics=self.image_statistics
@@ -234,18 +234,18 @@ class Embedder:
 
     @property
     def batch_size(self) -> int:
-        """Images a batch: as asked for, or as suits what the encoder computes in."""
+        """Images per batch: the given number, or a default for the encoder's precision."""
         return self._batch_size or _BATCH[self._arithmetic]
 
 
 def check_count(name: str, count: int | None) -> None:
-    """Raise :class:`InputError` for a number of things that is less than one."""
+    """Raise :class:`InputError` for a count below 1."""
     if count is not None and count < 1:
         raise InputError(f"{name} must be 1 or more, not {count}")
 
 
 def _processor() -> str:
-    """Identify the kind of processor: a cache on a shared disk may be met by several."""
+    """Return the kind of processor: several may share a cache on a network disk."""
     try:
         with open("/proc/cpuinfo", "rb") as file:  # noqa: PTH123
             first = file.read(1 << 13).split(b"\n\n")[0]
@@ -256,7 +256,7 @@ def _processor() -> str:
 
 
 def _inputs(images: Iterable[ImageLike] | ImageLike) -> Iterator[Any]:
-    """Turn what the caller gave into single inputs; folders and archives are looked into."""
+    """Turn paths and images into single inputs; folders and archives are expanded."""
     if isinstance(images, str | Path) or not isinstance(images, Iterable):
         images = [images]
     for image in images:
@@ -265,4 +265,4 @@ def _inputs(images: Iterable[ImageLike] | ImageLike) -> Iterator[Any]:
         elif is_input(image) or hasattr(image, "convert"):
             yield image
         else:
-            raise InputError(f"cannot classify a {type(image).__name__}; give paths or Pillow images")
+            raise InputError(f"cannot classify a {type(image).__name__} (give paths or Pillow images)")

@@ -57,13 +57,13 @@ def test_a_missing_label_file_is_named(run: Run) -> None:
 
 def test_an_empty_label_file_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("# nothing yet\n\n")
-    assert "labels.txt: no labels in it" in only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
+    assert "labels.txt: it has no labels" in only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
 
 
 def test_a_double_label_is_named_with_both_lines(run: Run, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("cat\ndog\n  cat  \n")
     line = only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
-    assert line == "labels.txt: 'cat' stands twice: line 1 and line 3"
+    assert line == "labels.txt: duplicate label 'cat' (lines 1 and 3)"
 
 
 def test_a_label_file_that_is_not_utf_8_is_named(run: Run, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_folder_without_images_is_an_error_that_names_it(odd_inputs: list[Done
     done = odd_inputs[0]
     assert done.returncode == 2
     assert len(lines_of(done.stderr)) == 1
-    assert "/empty: no images in " in done.stderr
+    assert "/empty: no images found" in done.stderr
 
 
 def test_inputs_that_cannot_be_opened_are_named_one_a_line(odd_inputs: list[Done]) -> None:

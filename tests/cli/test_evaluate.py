@@ -128,13 +128,13 @@ def test_a_model_compared_with_itself_is_no_better(ran: dict[str, Done]) -> None
 def test_written_results_are_evaluated_without_a_model(ran: dict[str, Done], classes: Path) -> None:
     found = figures(ran["results"])
     assert found[str(classes.parent / "results.jsonl"), "top1"] == ["1", "1", "1"]
-    assert "1 of 17 results are of images without ground truth" in ran["results"].stderr
+    assert "1 of 17 results have no ground truth" in ran["results"].stderr
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("missing", "the ground truth has classes that are no labels: 'coffee', 'flower', 'rocket'"),
+        ("missing", "cannot match classes of the ground truth to labels: 'coffee', 'flower', 'rocket'"),
         ("both", "cannot use --truth with --template, --prompts, --compare-model or --few-shot"),
         ("nothing", "none: no such file or folder"),
         ("model", "no model 'nosuch'"),

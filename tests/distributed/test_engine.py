@@ -318,7 +318,7 @@ def test_inputs_that_are_none_are_told_before_anything_is_written(
     (tmp_path / "empty").mkdir()
     ray = ("--engine", "ray", "--ray-address", cluster.address)
     command = ("classify", tmp_path / "empty", *LABELS, *model, *ray, "-o", f"{tmp_path}/out/")
-    assert finished(started(environment, *command)) == (2, "", f"error: {tmp_path}/empty: no images in it\n")
+    assert finished(started(environment, *command)) == (2, "", f"error: {tmp_path}/empty: no images found\n")
     assert not (tmp_path / "out").exists()
 
 

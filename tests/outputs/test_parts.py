@@ -250,7 +250,9 @@ def test_a_folder_that_a_run_writes_in_is_refused_to_others(tmp_path: Path) -> N
 
 
 def test_a_folder_in_no_folder_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "no/out", names(2)).endswith(f"cannot be made (no such folder as {tmp_path}/no)")
+    assert refusal(tmp_path / "no/out", names(2)).endswith(
+        f"cannot create {tmp_path}/no/out/: no such folder as {tmp_path}/no"
+    )
 
 
 def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

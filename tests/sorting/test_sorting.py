@@ -279,7 +279,7 @@ def test_a_copy_that_was_changed_is_left(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "b.png")
     place(tmp_path, [record("a.png"), record("b.png")])
     (tmp_path / "sorted/cat/a.png").write_bytes(b"a.pnG")
-    assert taken_back(tmp_path) == {"cat/a.png": "it was changed", "cat/b.png": None}
+    assert taken_back(tmp_path) == {"cat/a.png": "it has changed", "cat/b.png": None}
     assert sorted_files(tmp_path) == {"cat/a.png": "a.pnG"}
 
 
@@ -315,7 +315,7 @@ def test_a_link_that_was_replaced_by_a_file_is_left(tmp_path: Path) -> None:
     place(tmp_path, [record("a.png")], "link")
     (tmp_path / "sorted/cat/a.png").unlink()
     make(tmp_path, "sorted/cat/a.png")
-    assert taken_back(tmp_path) == {"cat/a.png": "it is another file now"}
+    assert taken_back(tmp_path) == {"cat/a.png": "it is now a different file"}
 
 
 def test_a_moved_photograph_does_not_go_back_over_another(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_a_moved_photograph_that_was_changed_is_left_until_it_is_as_it_was(tmp_p
     moved = tmp_path / "sorted/cat/a.png"
     before = moved.stat()
     moved.write_bytes(b"retouched")
-    assert taken_back(tmp_path) == {"cat/a.png": "it was changed"}
+    assert taken_back(tmp_path) == {"cat/a.png": "it has changed"}
     assert not (tmp_path / "a.png").exists()
     moved.write_bytes(b"a.png")
     os.utime(moved, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -386,7 +386,7 @@ def test_a_moved_photograph_that_is_nowhere_is_named_and_the_log_stays(tmp_path:
     (tmp_path / "sorted" / "cat" / "a.png").unlink()
     outcome = [problem for _, problem in undo(tmp_path / "sorted")]
     assert outcome[0] is None
-    assert str(outcome[1]).startswith("it is not there, nor is ")
+    assert str(outcome[1]).startswith("neither it nor ")
     assert (tmp_path / "sorted" / LOG_NAME).exists()
 
 
@@ -803,7 +803,7 @@ def test_photographs_that_cannot_be_taken_back_are_named_and_the_exit_code_is_1(
     (tmp_path / "sorted/cat/a.png").write_bytes(b"changed")
     done = run("sort", "--undo", "sorted")
     assert (done.returncode, done.stdout) == (1, "0 undone\n")
-    assert done.stderr == "error: sorted/cat/a.png: left, it was changed\n"
+    assert done.stderr == "error: cannot undo sorted/cat/a.png: it has changed\n"
 
 
 def test_a_damaged_results_file_is_refused_before_anything_is_placed(tmp_path: Path, run: Run) -> None:

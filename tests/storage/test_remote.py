@@ -133,7 +133,7 @@ def test_a_pattern_stands_for_what_matches(at_store: Store) -> None:
 
 
 def test_a_prefix_without_photographs_is_refused(at_store: Store) -> None:
-    with pytest.raises(InputError, match="s3://photos/none/: no images in it"):
+    with pytest.raises(InputError, match="s3://photos/none/: no images found"):
         names_in("s3://photos/none/")
 
 
@@ -221,7 +221,7 @@ def test_without_credentials_one_line_says_what_to_do(
     variables = {**store.variables, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     (done,) = run_here(("classify", *command, *ANSWER, "-f", "jsonl"), **variables)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("error: s3://photos: no credentials (")
+    assert done.stderr.startswith("error: cannot use s3://photos: no credentials (")
     assert "FSSPEC_S3='{\"anon\": true}'" in done.stderr
 
 
@@ -243,8 +243,8 @@ def test_refused_credentials_are_told_in_one_line(
     (done,) = run_here(("classify", *line, *ANSWER, "-f", "jsonl"), **strict_store.variables)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "error: s3://photos: the credentials were refused (InvalidAccessKeyId); "
-        "give valid ones, as the store's tools do\n"
+        "error: cannot use s3://photos: the credentials were refused (InvalidAccessKeyId); "
+        "set valid ones as for the store's own tools\n"
     )
 
 
@@ -366,5 +366,5 @@ def test_a_scheme_whose_package_is_missing_names_the_extra(monkeypatch: pytest.M
     import sys
 
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(InputError, match=r"gs:// needs an extra: pip install 'clipcli\[gcs\]'"):
+    with pytest.raises(InputError, match=r"cannot use gs://: it needs an extra \(pip install 'clipcli\[gcs\]'"):
         list(discover(Source(("gs://bucket/a/",))))

@@ -1,7 +1,7 @@
-"""The stream: look up -> read and decode in parallel -> batch -> encode, in order and in bounded memory.
+"""The stream: look up -> read and decode in parallel -> batch -> encode, in order and with bounded memory.
 
-Inputs go in one by one and come out in the same order, in blocks, each with its embedding or with the
-error that kept it from having one. An error is a value that flows on beside its neighbours.
+Inputs are taken one by one and returned in the same order, in blocks, each with its embedding or its error. An error
+is a value and does not stop the stream.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ Block = list[tuple[Item, "FloatArray | ImageError"]]
 
 
 class Encoder(Protocol):
-    """What the stream needs of an image encoder; :class:`clipcli.models.model.ImageEncoder` has it."""
+    """The interface of an image encoder, which :class:`clipcli.models.model.ImageEncoder` has."""
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How pictures are resized and cropped for it."""
+        """Its preprocessing: how images are resized and cropped."""
 
     @property
     def shares_processor(self) -> bool:
-        """Whether it computes on the same cores as decoding does; the two then take turns."""
+        """Whether it shares the CPU cores with decoding; the two then alternate."""
 
     def encode(self, pixels: Sequence[NDArray[np.uint8]], pad_to: int = 0) -> FloatArray:
         """Encode N images, each (H, W, 3), into (N, D) float32, each row of length one."""
@@ -55,17 +55,17 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """How the work is cut up.
+    """The batching of a stream.
 
     Parameters
     ----------
     batch_size
-        Images that are encoded at once.
+        Images per batch.
     workers
         Threads that read and decode.
     even_batches
-        Fill every batch up to ``batch_size``. The last digits of an embedding depend on the size of the
-        batch it was made in; so a run that is taken up again half-way gives the same file.
+        Pad every batch to ``batch_size``. The last digits of an embedding depend on the size of its batch; with
+        padding, a resumed run gives the same file.
     """
 
     batch_size: int
@@ -75,7 +75,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Ready:
-    """An input that was read: pixels that wait to be encoded, or the embedding that was found."""
+    """An input that was read: its pixels, or its embedding if that is cached."""
 
     content: bytes
     stamp: FileStamp | None
@@ -86,7 +86,7 @@ class _Ready:
 def embed_images(
     items: Iterable[Item], cached: Cached, open_encoder: Callable[[], Encoder], plan: Plan
 ) -> Iterator[Block[Item]]:
-    """Embed images, from the cache where they are known.
+    """Embed images; known images are read from the cache.
 
     Parameters
     ----------
@@ -99,8 +99,8 @@ def embed_images(
 
     Yields
     ------
-    Blocks of ``(item, vector)`` in the order of the items; the vector is (D,) float32 of length one, or
-    the :class:`ImageError` that took its place.
+    Blocks of ``(item, vector)`` in the order of the items; the vector is (D,) float32 of length one, or an
+    :class:`ImageError`.
     """
     encoder = OnDemand(open_encoder)
     may_decode = threading.Event()
@@ -137,7 +137,7 @@ def embed_images(
 
 
 def _looked_up(items: Iterable[Item], cached: Cached) -> Iterator[tuple[Item, FloatArray | None]]:
-    """Look items up in growing portions: the first results come soon, later ones cost little."""
+    """Look items up in growing portions: the first results come early, later ones are cheap."""
     size, stream = _FIRST_LOOK_UP, iter(items)
     while portion := list(_portion(stream, size)):
         yield from zip(portion, cached.look_up(portion), strict=True)
@@ -145,7 +145,7 @@ def _looked_up(items: Iterable[Item], cached: Cached) -> Iterator[tuple[Item, Fl
 
 
 def _portion(stream: Iterator[Item], size: int) -> Iterator[Item]:
-    """Take items that can be looked up together; one that weighs in memory ends the portion."""
+    """Take items that can be looked up together; an item that holds its image in memory ends the portion."""
     for item in islice(stream, size):
         yield item
         if _is_in_memory(item):
@@ -153,7 +153,7 @@ def _portion(stream: Iterator[Item], size: int) -> Iterator[Item]:
 
 
 def _is_in_memory(item: Any) -> bool:
-    """Tell whether an item carries its picture, rather than just its name."""
+    """Return whether an item holds its image in memory, rather than only a name."""
     return not isinstance(item, FileInput | BadInput)
 
 
@@ -167,7 +167,7 @@ def _settled(
 def _prepared(
     item: Any, cached: Cached, encoder: OnDemand[Encoder], may_decode: threading.Event
 ) -> _Ready | ImageError:
-    """Read, hash and decode one input; on a worker thread. Reading goes on while decoding has to wait."""
+    """Read, hash and decode one input on a worker thread; only decoding waits for the encoder."""
     try:
         if not is_input(item):
             preprocessing = encoder.wait().preprocessing
@@ -175,7 +175,7 @@ def _prepared(
             return _Ready(b"", None, preprocessing.pixels(to_rgb(item)))
         before = stamp_of_input(item)
         data = read_input(item)
-        stamp = before if before == stamp_of_input(item) else None  # else changed while it was read
+        stamp = before if before == stamp_of_input(item) else None  # else it changed while it was read
         content = content_key(data)
         known = cached.find(content)
         if known is not None:
@@ -190,7 +190,7 @@ def _prepared(
 
 
 class _Batch:
-    """Gathers items until a batch is full, then encodes it and lets all of them go in order."""
+    """Gathers items until a batch is full, encodes it, and returns all of them in order."""
 
     def __init__(self, cached: Cached, plan: Plan, may_decode: threading.Event) -> None:
         self._cached, self._plan, self._may_decode = cached, plan, may_decode
@@ -230,7 +230,7 @@ class _Batch:
         yield block
 
     def _encode(self, encoder: Encoder, pixels: Sequence[NDArray[np.uint8]]) -> FloatArray:
-        """Encode a batch. On a CPU no picture is decoded meanwhile: threads that fight over a core cost both."""
+        """Encode a batch. On a CPU, no image is decoded meanwhile: threads that share a core slow each other down."""
         if encoder.shares_processor:
             self._may_decode.clear()
         try:

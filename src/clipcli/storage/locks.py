@@ -1,4 +1,4 @@
-"""Keeping two runs from writing the same output at once."""
+"""Locks, so that two runs never write the same output at once."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ __all__ = ["OutputLock", "locked"]
 
 
 class OutputLock:
-    """The right to write one output, from :meth:`acquire` until :meth:`release` or the end of the process.
+    """The lock of one output, held from :meth:`acquire` until :meth:`release` or the end of the process.
 
     Parameters
     ----------
     output
-        The file or folder that is written, for messages.
+        The file or folder to write, for messages.
     file
-        The lock's own file, which is removed when the lock is released.
+        The lock file, which is removed when the lock is released.
     """
 
     def __init__(self, output: Path, file: Path) -> None:
         self._output, self._file, self._lock = output, file, FileLock(file)
 
     def acquire(self) -> OutputLock:
-        """Take the lock, and return it; a signal that comes in between leaves no file behind.
+        """Acquire the lock and return it; a signal in between leaves no file behind.
 
         Raises
         ------
         OutputError
-            If another process has the lock, or its file cannot be made.
+            If another process holds the lock, or the lock file cannot be created.
         """
         output = self._output
         if not self._file.absolute().parent.is_dir():
@@ -41,11 +41,13 @@ class OutputLock:
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
-            raise OutputError(f"{output}: another run is writing it at this moment; name another one") from None
+            raise OutputError(
+                f"cannot write {output}: another run is writing it (name another output, or wait)"
+            ) from None
         except (OSError, NotImplementedError) as problem:
             reason = getattr(problem, "strerror", None) or problem
             raise OutputError(f"cannot write {output}: {reason}") from None
-        except BaseException:  # the file may be there, and the lock not ours yet
+        except BaseException:  # the file may exist without the lock being acquired
             with suppress(OSError, NotImplementedError, Timeout):
                 self._lock.acquire(blocking=False)
                 self.release()
@@ -53,17 +55,17 @@ class OutputLock:
         return self
 
     def release(self) -> None:
-        """Let others write the output, and remove the lock's own file; nothing happens where it is not held."""
+        """Release the lock and remove its file; do nothing if it is not held."""
         if not self._lock.is_locked:
             return
-        with suppress(OSError):  # some systems remove no open file; there filelock does it
+        with suppress(OSError):  # some systems cannot remove an open file; there filelock does it
             self._file.unlink(missing_ok=True)
         self._lock.release()
 
 
 @contextmanager
 def locked(*outputs: Path | None) -> Iterator[None]:
-    """Hold the locks of files and folders while they are written; pipes and devices need none.
+    """Hold the locks of files and folders during the block; pipes and devices need none.
 
     Raises
     ------
