@@ -139,7 +139,7 @@ def test_written_results_are_evaluated_without_a_model(ran: dict[str, Done], cla
         ("nothing", "none: no such file or folder"),
         ("model", "no model 'nosuch'"),
         ("plots", "truth.csv: it is a file (name a folder)"),
-        ("shots", "--few-shot 4 needs 5 images of each class at least; too few of 'cat' and 3 more"),
+        ("shots", "cannot use --few-shot 4: it needs at least 5 images per class; too few of 'cat' and 3 more"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_in_one_line(name: str, says: str, ran: dict[str, Done]) -> None:

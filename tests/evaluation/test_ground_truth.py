@@ -73,14 +73,14 @@ def test_a_path_that_stands_twice_is_one_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("t.csv", "path,class\na,b\n", "no column 'label'; it has: path, class"),
-        ("t.csv", "", "no column 'path'; it has: none"),
+        ("t.csv", "path,class\na,b\n", "no column 'label' (it has: path, class)"),
+        ("t.csv", "", "no column 'path' (it has: none)"),
         ("t.csv", "path,label\n", "no labelled images"),
-        ("t.csv", "path,label\na.png,\n", "line 2: no label in it"),
-        ("t.csv", "path,label\n,cat\n", "line 2: no path in it"),
+        ("t.csv", "path,label\na.png,\n", "line 2 has no label"),
+        ("t.csv", "path,label\n,cat\n", "line 2 has no path"),
         ("t.csv", 'path,label\n"a.png,cat\n', "not a table"),
-        ("t.csv", "path,label\na.png,cat\na.png,dog\n", "line 3: a.png is 'dog' here and 'cat' before"),
-        ("t.jsonl", "{}", r"this is a results file \(pass the ground truth with --truth\)"),
+        ("t.csv", "path,label\na.png,cat\na.png,dog\n", "line 3: a.png is 'dog' here but 'cat' before"),
+        ("t.jsonl", "{}", "this is a results file (pass the ground truth with --truth)"),
         ("t.txt", "path,label\n", "neither a folder nor a .csv or .tsv table"),
     ],
 )

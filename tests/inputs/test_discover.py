@@ -380,7 +380,7 @@ def test_tables_are_read_as_they_come(name: str, text: str | bytes, expected: li
 
 def test_a_column_that_is_missing_is_refused_with_those_there_are(tmp_path: Path) -> None:
     path = table(tmp_path, "id,file\n1,a.png\n")
-    assert refusal(path, path_column="path") == f"{path}: no column 'path'; it has: id, file"
+    assert refusal(path, path_column="path") == f"cannot read {path}: no column 'path' (it has: id, file)"
 
 
 def test_an_empty_table_is_refused(tmp_path: Path) -> None:

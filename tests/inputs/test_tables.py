@@ -95,11 +95,11 @@ def test_how_many_there_are_takes_reading(pictures: str) -> None:
 @pytest.mark.parametrize(
     ("columns", "options", "told"),
     [
-        ({"a": ["x"]}, {}, "no column of bytes; name one with --image-column, or one of paths with --path-column"),
-        ({"a": [b"x"], "b": [b"y"]}, {}, "several columns of bytes; name one with --image-column"),
-        ({"a": [b"x"]}, {"image_column": "b"}, "no column 'b'; it has: a"),
-        ({"a": ["x"]}, {"path_column": "b"}, "no column 'b'; it has: a"),
-        ({"a": [b"x"]}, {"image_column": "a", "path_column": "b"}, "no column 'b'; it has: a"),
+        ({"a": ["x"]}, {}, "no column of bytes (name one with --image-column, or one of paths with --path-column"),
+        ({"a": [b"x"], "b": [b"y"]}, {}, "several columns of bytes (name one with --image-column"),
+        ({"a": [b"x"]}, {"image_column": "b"}, "no column 'b' (it has: a)"),
+        ({"a": ["x"]}, {"path_column": "b"}, "no column 'b' (it has: a)"),
+        ({"a": [b"x"]}, {"image_column": "a", "path_column": "b"}, "no column 'b' (it has: a)"),
         ({"a": [1]}, {"image_column": "a"}, "column 'a' holds int64, not encoded images"),
     ],
 )  # fmt: skip
@@ -110,7 +110,7 @@ def test_columns_that_cannot_be_used_are_told(
     with pytest.raises(InputError) as caught:
         found(table, **options)
     assert told in str(caught.value)
-    assert f"cannot read {table}: " in str(caught.value) or f"cannot use {table}: " in str(caught.value)
+    assert str(caught.value).startswith((f"cannot read {table}: ", f"cannot use {table}: "))
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 and nothing else", b"\0" * 4000])

@@ -47,7 +47,7 @@ def test_texts_can_be_filled_into_templates() -> None:
 
 def test_a_file_without_texts_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("# nothing\n")
-    with pytest.raises(LabelError, match="no texts in it"):
+    with pytest.raises(LabelError, match="it has no texts"):
         read_texts(tmp_path / "t.txt")
 
 
@@ -179,7 +179,7 @@ def test_a_broken_image_has_no_row_and_is_named(ran: dict[str, Done]) -> None:
     ("name", "says"),
     [
         ("unpaired", "cannot use --paired: 2 readable images but 3 texts (give as many images as texts)"),
-        ("suffix", "unknown format '.txt'; choose one of .csv, .tsv, .npz, .json"),
+        ("suffix", "unknown extension '.txt' (use .csv, .tsv, .npz, .json)"),
         ("nothing", "no texts, or an empty one (give texts with --texts FILE or -x TEXT)"),
     ],
 )

@@ -839,7 +839,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("r.jsonl", "--undo", "sorted"), "cannot use --undo with RESULTS or --into"),
     (("--undo", "nowhere"), "nothing to undo"),
     (("nowhere.jsonl", "--into", "sorted"), "no such file"),
-    (("r.txt", "--into", "sorted"), "unknown format '.txt'"),
+    (("r.txt", "--into", "sorted"), "unknown extension '.txt'"),
 ]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["IGNORE_FILE", "SYSTEM_NAMES", "Exclusion", "ignore_file", "is_system_name"]
 
 IGNORE_FILE = ".clipcliignore"
-"""A file of patterns that counts for the folder it is in, and for those below."""
+"""The name of ignore files, whose patterns apply to their folder and those below."""
 
 SYSTEM_NAMES = (
     "@eaDir", "#recycle", "#snapshot", "@tmp", "@Recycle", "@Recently-Snapshot", ".@__thumb", ".@__qini", ".streams",
