@@ -107,7 +107,7 @@ def take_all(
     The number of rows and the number of failures, both including those of the earlier run.
     """
     from clipcli.inputs.discover import count_files
-    from clipcli.outputs.records import printable
+    from clipcli.text import printable
 
     done = failed = 0
     for row in with_progress(

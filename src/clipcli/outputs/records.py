@@ -1,68 +1,13 @@
-"""The results of a run: one record per input, a prediction or a failure."""
+"""How predictions and failures are written down."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
 from typing import Any
 
-from clipcli.scoring.zeroshot import Score
+from clipcli.pipeline.predictions import Failure, Result
+from clipcli.text import printable
 
-__all__ = ["Failure", "Prediction", "Result", "as_record", "flat_columns", "flat_values", "printable", "written"]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One classified image.
-
-    Parameters
-    ----------
-    path
-        The input's name; empty for an image passed in memory.
-    label
-        The best label, or ``unknown`` if it is below a threshold.
-    top
-        The best labels with their scores, best first.
-    groups
-        Probability by group, best first, if the labels have groups.
-    model, pretrained, precision
-        The model's name, its pretrained tag, and the precision of its image encoder.
-    """
-
-    path: str
-    label: str
-    top: tuple[Score, ...]
-    model: str
-    pretrained: str | None = None
-    groups: dict[str, float] = field(default_factory=dict)
-    precision: str = "fp32"
-
-    @property
-    def probability(self) -> float:
-        """Probability of the best label, even if the answer is ``unknown``."""
-        return self.top[0].probability
-
-    @property
-    def similarity(self) -> float:
-        """Cosine similarity of the best label."""
-        return self.top[0].similarity
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One input that could not be classified: ``type`` for machines, ``message`` for people."""
-
-    path: str
-    type: str
-    message: str
-
-
-Result = Prediction | Failure
-
-
-def printable(path: str) -> str:
-    r"""Return a path as valid Unicode; bytes that are not UTF-8 become escapes such as ``\xff``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+__all__ = ["as_record", "flat_columns", "flat_values", "written"]
 
 
 def written(number: float) -> float:

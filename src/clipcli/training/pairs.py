@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import JSON_LINES, PathBase, read_delimited, read_json_lines
+from clipcli.delimited import JSON_LINES, read_delimited, read_json_lines
 from clipcli.errors import InputError
 from clipcli.images.files import has_image_suffix
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import shown_name
+from clipcli.inputs.path_base import PathBase
 from clipcli.inputs.walk import walk
 from clipcli.storage.locations import is_remote
 from clipcli.text import decode_text, is_unicode, name_key, numbered_lines, open_text
@@ -95,7 +96,7 @@ def _read(source: str, exclusion: Exclusion) -> Iterator[Example | LeftOut]:
     if not path.exists() and (shards := shards_of(source)):
         return (item for shard in shards for item in read_shard(shard, exclusion))
     if not path.exists():
-        raise InputError(f"{source}: no such file or folder")
+        raise InputError(f"cannot read {source}: no such file or folder")
     if suffix in (*_TABLES, *JSON_LINES):
         return (row for row in _rows_of(path) if not exclusion.leaves_out_named(row.name))
     kinds = ", ".join((*_TABLES, *JSON_LINES, ".tar"))
@@ -144,7 +145,7 @@ def _rows_of(table: Path) -> Iterator[Example | LeftOut]:
             named = ((where, {name.strip().lower(): cell for name, cell in cells.items()}) for where, cells in rows)
             yield from _from_rows(base, rows if lines else named)
     except (OSError, UnicodeError) as problem:
-        raise InputError(f"{table}: {getattr(problem, 'strerror', None) or problem}") from None
+        raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
 
 
 def _from_folder(root: Path, exclusion: Exclusion) -> Iterator[Example | LeftOut]:
