@@ -74,7 +74,7 @@ def test_a_line_that_is_no_json_object_is_left_out_alone(tmp_path: Path) -> None
     (tmp_path / "p.jsonl").write_text('{"path": "a.png"\n[]\n{"path": "b.png", "caption": ["x", "y"]}\n')
     found = read_pairs([str(tmp_path / "p.jsonl")])
     assert [example.captions for example in found.examples] == [("x", "y")]
-    assert [row.reason for row in found.left_out] == ["nothing in this line that can be read"] * 2
+    assert [row.reason for row in found.left_out] == ["the line cannot be read"] * 2
 
 
 def test_a_row_that_contradicts_an_earlier_one_is_left_out(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_folder_of_folders_names_classes(tmp_path: Path) -> None:
     picture(tmp_path / "stray.png")
     found = read_pairs([str(tmp_path)])
     assert [(example.label, example.captions) for example in found.examples] == [("cat", ()), ("dog", ())]
-    assert "stands in no class's folder" in found.left_out[0].reason
+    assert "is not in a class folder" in found.left_out[0].reason
 
 
 def make_shard(path: Path, samples: dict[str, dict[str, bytes]]) -> None:
@@ -139,9 +139,9 @@ def test_a_damaged_shard_is_left_out_and_the_others_go_on(tmp_path: Path) -> Non
     ("name", "text", "message"),
     [
         ("missing.csv", None, "no such file or folder"),
-        ("p.csv", "file,words\na,b\n", "needs a column 'path', and 'caption' or 'label'; it has: file, words"),
-        ("p.csv", "path,caption\n", "no image-text pairs in it"),
-        ("p.xlsx", "x", "pairs are a folder or one of"),
+        ("p.csv", "file,words\na,b\n", "it needs the columns 'path', and 'caption' or 'label' (it has: file, words)"),
+        ("p.csv", "path,caption\n", "it has no image-text pairs"),
+        ("p.xlsx", "x", "pairs must be in a folder or a file"),
     ],
 )
 def test_what_holds_no_pairs_is_one_clear_error(name: str, text: str | None, message: str, tmp_path: Path) -> None:
@@ -225,7 +225,9 @@ def test_going_on_with_other_settings_is_refused_by_name() -> None:
     settings = choose_settings(Wishes(seed=1), Facts(100, 1_000, False, "cpu")).as_json
     assert contradiction(Wishes(), settings) is None
     assert contradiction(Wishes(seed=1), settings) is None
-    assert contradiction(Wishes(learning_rate=0.5), settings) == "--learning-rate 0.5: this run was begun with 0.0001"
+    assert contradiction(Wishes(learning_rate=0.5), settings) == (
+        "cannot resume with --learning-rate 0.5: the run was started with 0.0001"
+    )
 
 
 def test_recall_at_k_agrees_with_open_clip_where_no_caption_repeats() -> None:

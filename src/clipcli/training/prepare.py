@@ -1,4 +1,4 @@
-"""Before the first step: pairs read and checked, settings chosen, and all of it recorded."""
+"""Prepare a run: check the pairs, choose the settings, and record both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Plan", "make_training_data", "prepare"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What all processes must know of a run."""
+    """The facts of a run that all processes need."""
 
     examples: list[Example]
     captions: Captions
@@ -39,12 +39,12 @@ class Plan:
 
 
 def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
-    """Check the images of the pairs, and settle what is done with them.
+    """Check the images of the pairs, and plan the run.
 
     Raises
     ------
     InputError, LabelError, TemplateError
-        If there is too little to learn from, or it is not what an interrupted run was begun with.
+        If there are too few pairs, or they differ from those of the run to resume.
     """
     request, wishes, folder, recorded = job.request, job.wishes, job.folder, job.recorded
     templates = resolve_templates([*(request.templates or ())], [*(request.prompts or ())])
@@ -73,7 +73,7 @@ def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
     }
     _check_same(record, recorded)
     if recorded is None:
-        folder.clear()  # not before: an earlier run outlives a command that cannot be carried out
+        folder.clear()  # not earlier: a command that fails must not remove an earlier run
         folder.write_left_out([*checked.left_out, *too_long])
         folder.write_json("settings.json", record)
     left_out = sum(not row.used for row in (checked.left_out if before is None else before))
@@ -81,7 +81,7 @@ def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
 
 
 def _divided(checked: _Checked, job: Job) -> tuple[list[Example], list[Example]]:
-    """Return the examples to train on and those held out."""
+    """Return the training examples and those held out."""
     examples = checked.usable(job.pairs)
     if job.held_out is not None:
         return examples, checked.usable(job.held_out)
@@ -89,29 +89,31 @@ def _divided(checked: _Checked, job: Job) -> tuple[list[Example], list[Example]]
 
 
 def _for_all(settings: Settings, place: Place) -> Settings:
-    """Make the batch one that can be cut evenly among the processes."""
+    """Adjust the batch size so that it can be split evenly among the processes."""
     parts = settings.accumulate * place.world
     batch = settings.batch_size - settings.batch_size % parts
     if batch < 2 * parts:
-        raise InputError(f"a batch of {settings.batch_size} pairs is too small for {place.world} processes")
+        raise InputError(f"cannot split a batch of {settings.batch_size} pairs among {place.world} processes")
     return Settings(**settings.as_json | {"batch_size": batch})
 
 
 def _check_same(record: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> None:
-    """Refuse to go on with other data, or from other weights, than a run was begun with."""
+    """Raise an error if the data or the initial weights differ from those of the run to resume."""
     if recorded is None:
         return
     if record["pairs_digest"] != recorded["pairs_digest"]:
         raise InputError(
-            f"the pairs are not those that this run was begun with ({record['train'] + record['validation']} now, "
-            f"{recorded['train'] + recorded['validation']} then); start anew with --force"
+            f"cannot resume: the pairs differ from those of the run ({record['train'] + record['validation']} now, "
+            f"{recorded['train'] + recorded['validation']} before) (start again with --force)"
         )
     if record["start"] != recorded["start"]:
-        raise ModelError(f"{record['model']}: its weights are not those that this run was begun with")
+        raise ModelError(
+            f"cannot resume: the weights of {record['model']} differ from those of the run (start again with --force)"
+        )
 
 
 class _Checked:
-    """Leaves out the pairs whose image cannot be decoded; an earlier run's findings are taken over."""
+    """Leaves out pairs whose image cannot be decoded, reusing the results of an interrupted run."""
 
     def __init__(self, listener: Listener, before: Sequence[LeftOut] | None) -> None:
         self._listener = listener
@@ -133,7 +135,7 @@ class _Checked:
 
 
 def make_training_data(start: Start, plan: Plan, settings: Settings, place: Place, workers: int | None) -> TrainingData:
-    """Make the batches of this process, with open_clip's training transform."""
+    """Return the batches of this process, with open_clip's training transform."""
     transform = image_transform(PreprocessCfg(**start.network.visual.preprocess_cfg), is_train=True)
     dataset = PairDataset(plan.examples, plan.captions, start.preprocessing, transform, start.tokenizer, settings.seed)
     batches = Batches(
