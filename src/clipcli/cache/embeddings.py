@@ -105,7 +105,7 @@ class EmbeddingStore:
     # --- models and notes -------------------------------------------------------------------------
 
     def remember_model(self, fingerprint: str, facts: ModelFacts) -> None:
-        """Keep the facts of a model beside its vectors."""
+        """Keep the facts of a model next to its vectors."""
         text = json.dumps(vars(facts))
         self._database.run(
             lambda connection: connection.execute(

@@ -81,7 +81,7 @@ def facts_of(connection: sqlite3.Connection, fingerprint: str, dim: int | None =
 
 
 def _is_plausible(facts: ModelFacts) -> bool:
-    """Tell whether facts have the types that scoring needs; a file from others may hold anything."""
+    """Return whether facts have the types that scoring needs; a file from others may hold anything."""
     return (
         isinstance(facts.name, str)
         and isinstance(facts.pretrained, str | None)

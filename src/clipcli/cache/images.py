@@ -78,5 +78,5 @@ def as_kept(vectors: FloatArray, *, half: bool) -> FloatArray:
 
 
 def stamp_of_input(item: Any) -> FileStamp | None:
-    """Return the stamp of a file on disk; a member, a picture or an object in a store has none."""
+    """Return the stamp of a file on disk; a member, an image or an object in a store has none."""
     return stamp_of(item.path) if isinstance(item, FileInput) and not is_remote(item.path) else None

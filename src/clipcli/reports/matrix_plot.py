@@ -18,7 +18,7 @@ from clipcli.text import printable
 __all__ = ["draw_matrix", "open_pictures"]
 
 _PICTURED, _NAMED, _VALUED = 40, 60, 14  # maximum rows or columns for images, names, numbers
-_SIDE = 96  # pixels of a picture
+_SIDE = 96  # pixels of an image
 _CELL, _LEAST, _GREATEST = 0.62, 4.0, 16.0  # inches
 
 

@@ -100,9 +100,7 @@ def _read(source: str, exclusion: Exclusion) -> Iterator[Example | LeftOut]:
     if suffix in (*_TABLES, *JSON_LINES):
         return (row for row in _rows_of(path) if not exclusion.leaves_out_named(row.name))
     kinds = ", ".join((*_TABLES, *JSON_LINES, ".tar"))
-    raise InputError(
-        f"cannot read {source}: pairs must be in a folder or a file of one of these types: {kinds} (unpack a compressed archive)"
-    )
+    raise InputError(f"cannot read {source}: pairs must be in a folder or a {kinds} file (unpack archives)")
 
 
 Row = tuple[str, dict[str, Any]]
