@@ -22,8 +22,8 @@ from clipcli.errors import EmbeddingFileError, LabelError
 from clipcli.labels.files import load_labels
 from clipcli.labels.label import Label, check_labels
 from clipcli.labels.templates import Template, resolve_templates
-from clipcli.outputs.records import Result
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
+from clipcli.pipeline.predictions import Result
 from clipcli.pipeline.rank import Ranker
 from clipcli.scoring.zeroshot import Thresholds
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.inputs.discover import Source
     from clipcli.outputs.parts import PartedOutput
-    from clipcli.outputs.records import Result
     from clipcli.outputs.resume import ResultFile
     from clipcli.outputs.writers import Layout
     from clipcli.pipeline.chunks import Engine
+    from clipcli.pipeline.predictions import Result
 
 __all__ = ["classify"]
 
@@ -195,7 +195,7 @@ class _Run:
 
     def carry_out(self, part_size: int, *, show: bool) -> tuple[int, int]:
         """Classify and write; return how many images there were and how many of them failed."""
-        from clipcli.outputs.records import Failure
+        from clipcli.pipeline.predictions import Failure
 
         def failure(result: Result) -> tuple[str, str] | None:
             return (result.path, result.message) if isinstance(result, Failure) else None
@@ -259,9 +259,9 @@ class _Run:
 
     def _at_once(self) -> Iterator[Result]:
         """Write a file that appears at the end or not at all, with the record of the run beside it."""
-        from clipcli.outputs.records import Failure
         from clipcli.outputs.run_record import RunRecord
         from clipcli.outputs.writers import write_results
+        from clipcli.pipeline.predictions import Failure
         from clipcli.storage.atomic import replacing
         from clipcli.storage.locks import locked
 

@@ -73,7 +73,7 @@ class Destination:
         if self.resume and self.output is None:
             raise OutputError("--resume needs a file to go on with: name it with -o FILE")
         if self.form is Format.parquet:
-            from clipcli.outputs.parquet import pyarrow_or_error
+            from clipcli.extras import pyarrow_or_error
             from clipcli.storage.atomic import is_special
 
             pyarrow_or_error()

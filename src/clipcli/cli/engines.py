@@ -107,7 +107,7 @@ def take_all(
     How many there are with those of the earlier run, and how many of them are failures.
     """
     from clipcli.inputs.discover import count_files
-    from clipcli.outputs.records import printable
+    from clipcli.text import printable
 
     done = failed = 0
     for row in with_progress(

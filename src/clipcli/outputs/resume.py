@@ -21,11 +21,12 @@ from typing import Any, Protocol, TypeVar
 from clipcli.errors import OutputError
 from clipcli.inputs.discover import Input
 from clipcli.outputs.journal import PartialLines
-from clipcli.outputs.records import Failure, Result, printable
 from clipcli.outputs.run_record import RunRecord, compare_settings
 from clipcli.outputs.writers import Layout
+from clipcli.pipeline.predictions import Failure, Result
 from clipcli.storage.atomic import replacing
 from clipcli.storage.locks import OutputLock
+from clipcli.text import printable
 
 __all__ = ["RESUMABLE", "ResultFile", "check_file"]
 
