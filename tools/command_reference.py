@@ -20,14 +20,15 @@ __all__ = ["command_reference"]
 _INTRODUCTION = """\
 # Commands and options
 
-This page is generated from the `--help` texts. [Exit codes](../guide/troubleshooting.md#exit-codes) are described in the guide.
+This page is generated from the `--help` texts. The guide describes the
+[exit codes](../guide/troubleshooting.md#exit-codes).
 
 """
 _REQUIREMENTS = """\
 ## Options that require other options
 
-An option that would have no effect is an error (exit code 2) if it is given on the command line. Environment variables are
-defaults: they are ignored where they do not apply.
+An option that would have no effect is an error (exit code 2) if it is given on the command line. Environment variables
+are defaults: they are ignored where they do not apply.
 
 | option | commands | only works |
 |---|---|---|
