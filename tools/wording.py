@@ -58,9 +58,11 @@ def findings(path: Path, rules: list[Rule]) -> Iterator[tuple[int, str, str]]:
     found = []
     for first, text in prose_of(path):
         prose = _CODE.sub(lambda code: re.sub(r"[^\n]", "\0", code.group()), text)
-        for rule in rules:
-            for match in rule.expression.finditer(prose):
-                found.append((first + prose.count("\n", 0, match.start()), match.group(), rule.remedy))
+        found += [
+            (first + prose.count("\n", 0, match.start()), match.group(), rule.remedy)
+            for rule in rules
+            for match in rule.expression.finditer(prose)
+        ]
     yield from sorted(found)
 
 
