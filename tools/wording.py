@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RULES = Path(__file__).with_suffix(".txt")
 DOCUMENTS = ("*.md", "docs/**/*.md", "prompts/*.txt", "src/**/*.html")
 
-_CODE = re.compile(r"^```.*?^```|``.*?``|`[^`\n]*`|:\w+:`[^`]*`|https?://\S+", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"^```.*?^```|``.*?``|`[^`\n]*`|https?://\S+|^ +\w+(?:, \w+)*$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class ClusterError(ClipcliError):
     """Ray cannot be started or reached, or failed during the run."""
 
 
-class Interrupted(ClipcliError):  # noqa: N818 - no error of anybody's
+class Interrupted(ClipcliError):  # noqa: N818 - an interruption is not an error
     """The user interrupted the run; finished work is saved."""
 
     exit_code = 130  # of Ctrl-C; the command line exits with 128 + the signal

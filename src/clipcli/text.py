@@ -133,7 +133,7 @@ def csv_line(cells: Iterable[object]) -> str:
 
 _JOINERS = "\u200c\u200d"  # they join letters of some scripts, and emoji
 # A formula begins with one of four signs, which East Asian editions also accept at full width; some programs skip
-# white space and invisible characters before it. A tab or line end at the start may begin a cell of its own.
+# white space and invisible characters before it. A tab or line end at the start may start a new cell.
 _FORMULA = re.compile(
     "'*(?:[\\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])"
 )

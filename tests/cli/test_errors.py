@@ -239,7 +239,7 @@ def test_a_cache_folder_that_cannot_be_made_costs_the_cache_and_no_more(
     done = run("classify", photos["cat"], "-l", "cat", "-l", "dog", *POCKET, "--cache-dir", "file/cache")
     lines = lines_of(done.stderr)
     assert (done.returncode, len(lines)) == (0, 1)
-    assert lines[0].startswith("warning: going on without a cache: file/cache")
+    assert lines[0].startswith("warning: continuing without the cache file/cache")
     assert "\tcat\t" in lines_of(done.stdout)[1]
 
 

@@ -194,7 +194,7 @@ def test_a_locked_cache_is_an_error_in_one_line(command: str, run_here: RunHere,
     other.execute("BEGIN EXCLUSIVE")
     (done,) = run_here(("cache", command))
     other.close()
-    told = f"error: cannot use the cache {file}: locked by another process (try again when that has finished)\n"
+    told = f"error: cannot use the cache {file}: locked by another process (try again when it has finished)\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
 
 

@@ -517,7 +517,10 @@ def test_a_damaged_cache_is_set_aside_with_one_warning(
     images = sorted(album.iterdir())[:40]
     code, _, errors = nursery.run("classify", *images, *LABELS, *model, *PACE, "--cache-dir", tmp_path, "-o", target)
     (aside,) = tmp_path.glob("*.damaged-*")
-    assert (code, errors) == (0, f"warning: the cache was damaged; set aside as {aside}, a new one begun\n")
+    assert (code, errors) == (
+        0,
+        f"warning: the cache was damaged and has been set aside as {aside}, a new one has been started\n",
+    )
     assert target.read_bytes().splitlines() == undisturbed["jsonl"].read_bytes().splitlines()[:40]
 
 

@@ -1,10 +1,10 @@
-"""The cache of embeddings: one SQLite file, shared by processes, never fatal.
+"""The embedding cache: one SQLite file, shared by processes, whose faults never stop a run.
 
-A vector is keyed by the kind (text or image), the fingerprint of what made it, and the sha256 of what it
-was made from. Vectors are float32, or float16 where the encoder itself computed in half precision. A
-file's stamp (path, size, times, inode) leads to the sha256 of its bytes, so that an unchanged file is not read
-again. Each row has a checksum of its key and value: a row that does not match it counts as missing, and is
-replaced when it is next needed. Over a size limit the oldest image embeddings are dropped.
+An embedding is identified by its kind (text or image), the fingerprint of the encoder, and the sha256 of the encoded
+content. Embeddings are float32, or float16 if the encoder computes in half precision. The stamp of a file (path, size,
+times, inode) gives the sha256 of its bytes, so that an unchanged file is not read again. Each row has a checksum of its
+key and value; a row with a wrong checksum counts as missing, and is replaced when it is next needed. Above a size
+limit, the oldest image embeddings are removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from clipcli.storage.checksums import Seal, hash_file
 __all__ = ["DEFAULT_LIMIT", "CacheInfo", "EmbeddingStore", "ModelFacts", "content_key", "default_folder"]
 
 DEFAULT_LIMIT = 4_000_000_000
-"""Bytes that the cache may take before the oldest image embeddings are dropped."""
+"""Maximum size of the cache in bytes; above it, the oldest image embeddings are removed."""
 
 _FILE_NAME = "embeddings-v1.sqlite"
 _EVICTED_SHARE = 0.1
@@ -43,7 +43,7 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """What the cache holds: where, bytes now and at most, embeddings by (model, kind), and converted encoders."""
+    """The content of the cache: path, size and limit in bytes, embeddings by (model, kind), converted encoders."""
 
     path: Path
     size: int
@@ -53,7 +53,7 @@ class CacheInfo:
 
 
 def default_folder() -> Path:
-    """Return this user's cache folder: ``CLIPCLI_CACHE_DIR`` where that is set."""
+    """Return the user's cache folder: ``CLIPCLI_CACHE_DIR`` if it is set."""
     chosen = os.environ.get("CLIPCLI_CACHE_DIR")
     if chosen:
         return Path(chosen)
@@ -63,25 +63,25 @@ def default_folder() -> Path:
 
 
 def content_key(content: str | bytes) -> bytes:
-    """Return the 32-byte sha256 that a vector is filed under."""
+    """Return the 32-byte sha256 that identifies some content."""
     return sha256(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content).digest()
 
 
 class EmbeddingStore:
-    """Embeddings on disk, looked up in bulk. Every method works, as a miss, when the disk does not.
+    """Embeddings on disk, looked up in bulk. If the disk fails, every method behaves as for a cache miss.
 
     Parameters
     ----------
     folder
-        Where the file lives; made if missing. ``None`` keeps nothing.
+        The folder of the file, created if missing. ``None`` for no cache.
     warn
-        Called with one line when something is set aside or the cache is given up.
+        Called with one line if a damaged file is set aside or the cache is disabled.
     limit
-        Bytes over which :meth:`trim` drops image embeddings.
+        Size in bytes above which :meth:`trim` removes image embeddings.
     dim
-        The only number of dimensions that the model's vectors can have, where it is known; others are not used.
+        The number of dimensions of the model, if known; embeddings with others are not used.
     options
-        Of :class:`~clipcli.cache.sqlite.Database`: ``patience``, ``create`` and ``strict``.
+        Options of :class:`~clipcli.cache.sqlite.Database`: ``patience``, ``create`` and ``strict``.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class EmbeddingStore:
 
     @property
     def path(self) -> Path | None:
-        """The file, or ``None`` where nothing is kept."""
+        """The file, or ``None`` for no cache."""
         return self._database.path
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class EmbeddingStore:
     # --- models and notes -------------------------------------------------------------------------
 
     def remember_model(self, fingerprint: str, facts: ModelFacts) -> None:
-        """Keep the facts of a model next to its vectors."""
+        """Save the facts of a model."""
         text = json.dumps(vars(facts))
         self._database.run(
             lambda connection: connection.execute(
@@ -117,15 +117,15 @@ class EmbeddingStore:
         )
 
     def model_facts(self, fingerprint: str) -> ModelFacts | None:
-        """Return what is known of a model, or ``None``."""
+        """Return the facts of a model, or ``None``."""
         return self._database.run(lambda connection: entries.facts_of(connection, fingerprint, self._dim), None)
 
     def note(self, name: str) -> str | None:
-        """Return what was noted under a name, or ``None``."""
+        """Return the value of a note, or ``None``."""
         return self._database.run(lambda connection: entries.read_note(connection, name), None)
 
     def keep_note(self, name: str, value: str) -> None:
-        """Note a small fact, such as what ``auto`` came to on this machine."""
+        """Save a note, such as the precision chosen by ``auto`` on this machine."""
         row = entries.sealed_note(name, value)
         self._database.run(
             lambda connection: connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", row), None
@@ -134,7 +134,7 @@ class EmbeddingStore:
     # --- vectors ----------------------------------------------------------------------------------
 
     def get_many(self, kind: str, fingerprint: str, keys: Sequence[bytes]) -> dict[bytes, FloatArray]:
-        """Return the vectors that are known and sound, each (D,) float32; other keys are left out."""
+        """Return the cached embeddings with a right checksum, each (D,) float32, by key."""
         made_by = Seal("vector", kind, fingerprint)
 
         def look_up(connection: sqlite3.Connection) -> dict[bytes, FloatArray]:
@@ -153,9 +153,9 @@ class EmbeddingStore:
         return self._database.run(look_up, {})
 
     def put_many(self, kind: str, fingerprint: str, vectors: Mapping[bytes, FloatArray], *, half: bool = False) -> None:
-        """Keep vectors, each (D,); the model must have been remembered before. All or none are kept.
+        """Save embeddings, each (D,), all or none; the facts of the model must have been saved before.
 
-        ``half`` keeps them as float16: for encoders that compute no finer.
+        ``half`` saves them as float16, for encoders that compute in half precision.
         """
         made_by = Seal("vector", kind, fingerprint)
 
@@ -177,7 +177,7 @@ class EmbeddingStore:
     # --- hashes of files --------------------------------------------------------------------------
 
     def contents_of(self, stamps: Sequence[FileStamp]) -> dict[FileStamp, bytes]:
-        """Return the sha256 of those files that are as they were when last read."""
+        """Return the sha256 of those files that are unchanged since they were read."""
         wanted = {stamp.path: stamp for stamp in stamps}
 
         def look_up(connection: sqlite3.Connection) -> dict[FileStamp, bytes]:
@@ -192,7 +192,7 @@ class EmbeddingStore:
         return self._database.run(look_up, {})
 
     def remember_contents(self, contents: Mapping[FileStamp, bytes]) -> None:
-        """Keep the sha256 of files as they are now; those that changed only just now are left out."""
+        """Save the sha256 of files, except for those that changed too recently."""
         rows = [
             (stamp.path, stamp.stamp, content, entries.file_seal(stamp.path, stamp.stamp, content))
             for stamp, content in contents.items()
@@ -203,7 +203,7 @@ class EmbeddingStore:
             self._database.run(lambda connection: connection.executemany(query, rows), None)
 
     def file_sha256(self, path: Path) -> str:
-        """Return the sha256 of a large file's bytes, from memory where its :class:`FileStamp` is unchanged.
+        """Return the sha256 of a large file, from memory if its :class:`FileStamp` is unchanged.
 
         Raises
         ------
@@ -223,10 +223,10 @@ class EmbeddingStore:
             self._hashes[stamp] = digest  # a run asks for its weights several times, also without a cache on disk
         return digest.hex()
 
-    # --- looking after it -------------------------------------------------------------------------
+    # --- maintenance -------------------------------------------------------------------------
 
     def info(self) -> CacheInfo | None:
-        """Return what the cache holds, or ``None`` where there is none."""
+        """Return the content of the cache, or ``None`` if there is no cache."""
         rows: list[tuple[str, str, int]] = self._database.run(
             lambda connection: connection.execute(
                 "SELECT models.facts, vectors.kind, COUNT(*) FROM vectors JOIN models ON models.id = vectors.model"
@@ -242,9 +242,9 @@ class EmbeddingStore:
         return CacheInfo(self.path, size, self._limit, counts, len(graphs))
 
     def trim(self) -> int:
-        """Drop the oldest image embeddings while the cache is over its limit; return how many.
+        """Remove the oldest image embeddings while the cache exceeds its limit; return how many.
 
-        Converted encoders may take half of the limit; over that, the one used longest ago is dropped first.
+        Converted encoders may take half of the limit; above that, the least recently used are removed first.
         """
         if self.path is None:
             return 0
@@ -270,7 +270,7 @@ class EmbeddingStore:
     def clear(self, kind: str | None = None) -> int:
         """Delete all vectors, or those of one kind; return how many.
 
-        ``is_shrunk`` tells afterwards whether the file could be made smaller, too.
+        Afterwards, ``is_shrunk`` is whether the file could be made smaller.
         """
 
         def delete(connection: sqlite3.Connection) -> int:
@@ -288,9 +288,9 @@ class EmbeddingStore:
         return gone
 
     def check(self) -> list[str]:
-        """Read everything and return what is wrong, one line each; empty where all is well.
+        """Read everything and return all damage, one line each.
 
-        A file that this store had to set aside is one of the things that are wrong.
+        A file that was set aside counts as damage.
         """
         problems = self._database.run(entries.examine, ["there is no usable cache"])
         if self.path is not None:

@@ -163,7 +163,7 @@ def _set_by_variable(context: typer.Context, option: str) -> bool:
 
 
 def _tell_text(classifier: Classifier, messages: Messages) -> None:
-    """With ``-v``, say what the labels took."""
+    """With ``-v``, print statistics of the labels."""
     count, statistics = len(classifier.classes.labels), classifier.text_statistics
     if statistics is not None:
         messages.detail(f"text: {statistics.cached} prompts from the cache, {statistics.encoded} encoded")
@@ -175,7 +175,7 @@ def _tell_text(classifier: Classifier, messages: Messages) -> None:
 
 
 def _tell_images(classifier: Classifier, messages: Messages) -> None:
-    """With ``-v``, say what the images took."""
+    """With ``-v``, print statistics of the images."""
     statistics = classifier.image_statistics
     where = f" on {classifier.ran_on}" if classifier.ran_on else ""
     where += "" if classifier.is_loaded else ", the model was not loaded"
@@ -184,7 +184,7 @@ def _tell_images(classifier: Classifier, messages: Messages) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """One run: what is worked on, by what, and where the results go."""
+    """One run: its inputs, its engine and its destination."""
 
     classifier: Classifier
     engine: Engine[Result]
@@ -194,7 +194,7 @@ class _Run:
     messages: Messages
 
     def carry_out(self, part_size: int, *, show: bool) -> tuple[int, int]:
-        """Classify and write; return how many images there were and how many of them failed."""
+        """Classify and write; return the number of images and the number of failures."""
         from clipcli.pipeline.predictions import Failure
 
         def failure(result: Result) -> tuple[str, str] | None:
@@ -204,7 +204,7 @@ class _Run:
         if not self.destination.is_for_people():
             return take_all(written, failure, self.source, self.messages, kept)
         done = failed = 0
-        for result in written:  # what they see tells of failures by itself
+        for result in written:  # the tables show failures
             done += 1
             failed += isinstance(result, Failure)
         return done, failed
@@ -212,7 +212,7 @@ class _Run:
     def _written(
         self, part_size: int, *, show: bool
     ) -> tuple[ResultFile | PartedOutput[Result] | None, Iterator[Result]]:
-        """Return what knows of an earlier run, and the results, which are written as they are taken."""
+        """Return the counts of an earlier run, and the results, which are written while they are consumed."""
         if self.destination.in_parts:
             output = self._parts(part_size)
             return output, into_parts(self.engine, self.found, output, part_size, self.messages.warn)
@@ -258,7 +258,7 @@ class _Run:
         return ResultFile(self.destination.file, self._layout(), self._settings(), resume=resume, overwrite=overwrite)
 
     def _at_once(self) -> Iterator[Result]:
-        """Write a file that appears at the end or not at all, with the record of the run beside it."""
+        """Write a file atomically, with the record of the run."""
         from clipcli.outputs.run_record import RunRecord
         from clipcli.outputs.writers import write_results
         from clipcli.pipeline.predictions import Failure
@@ -275,7 +275,7 @@ class _Run:
                 RunRecord.sign(temporary, self._settings(), records, failures).write(target)
 
     def _into_file(self, kept: ResultFile) -> Iterator[Result]:
-        """Write a file whose records are kept as they come, and go on with an interrupted one."""
+        """Write a file whose records are saved one by one, or continue an interrupted one."""
         try:
             yield from kept.write(self.engine.rows(kept.rest(self.found), even_batches=True))
             if kept.is_complete:

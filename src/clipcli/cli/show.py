@@ -17,7 +17,7 @@ from clipcli.text import one_line, printable
 
 __all__ = ["can_show", "show_results"]
 
-_WIDTH = 32  # of a picture, in characters
+_WIDTH = 32  # width of an image, in characters
 _PIXELS = 800  # more than a terminal draws there
 
 

@@ -68,7 +68,7 @@ def is_heif(signature: bytes) -> bool:
 
 
 def looks_like_image(signature: bytes) -> bool:
-    """Tell by its first bytes, :data:`SIGNATURE_BYTES` if it has that many, whether a file is an image."""
+    """Return whether a file is an image, by its first :data:`SIGNATURE_BYTES` bytes, or fewer."""
     padded = signature.ljust(SIGNATURE_BYTES, b"\0")  # some of Pillow's tests fail on fewer bytes
     for name in open_formats():
         accept = Image.OPEN[name][1]

@@ -1,4 +1,4 @@
-"""Figures: made with matplotlib, and written as PNG and SVG whole or not at all.
+"""Figures: made with matplotlib, and written atomically as PNG and SVG.
 
 The caller's matplotlib settings stay as they are.
 """
