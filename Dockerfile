@@ -15,7 +15,7 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN pip install --no-cache-dir --index-url ${TORCH_INDEX} torch torchvision \
  && pip install --no-cache-dir "$(echo /dist/clipcli-*.whl)[evaluate,heif,parquet]" \
  && rm -r /dist
-ENV CLIPCLI_MODEL=pocket CLIPCLI_CACHE_DIR=/cache HF_HUB_OFFLINE=1
+ENV CLIPCLI_MODEL=pocket CLIPCLI_CACHE_DIR=/cache
 RUN install --directory --mode 1777 /cache
 WORKDIR /data
 ENTRYPOINT ["clipcli"]

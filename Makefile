@@ -1,6 +1,7 @@
 # make demo         install into .venv and classify some real photographs
 # make test         install into .venv and run lint, types and tests
 # make quick        run the tests that need no model, in less than a minute
+# make docs         build the documentation site in build/docs
 # make fuzz         feed 700 damaged files to every command (SEED=0), and try many more examples of the properties
 # make dist         build the wheel and the source archive in dist/
 # make test-lowest  run the tests with the lowest versions that pyproject.toml allows, and with the oldest and the
@@ -13,7 +14,7 @@ TESTS  ?= tests
 # What is below the models in the order of the layers, and so imports no torch.
 NO_MODEL := scoring labels inputs storage images test_text.py test_delimited.py test_redaction.py test_terminal.py
 
-.PHONY: install demo format lint types unit quick test readme fuzz dist test-lowest constraints clean
+.PHONY: install demo format lint types unit quick test readme docs fuzz dist test-lowest constraints clean
 
 install: $(VENV)/.installed
 
@@ -48,6 +49,9 @@ quick: install
 
 readme: install
 	$(BIN)/python tools/readme.py
+
+docs: install
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/docs
 
 fuzz: install
 	$(BIN)/python -m tools.fuzz --seed $(SEED)
