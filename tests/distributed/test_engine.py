@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -17,24 +18,22 @@ import pytest
 from PIL import Image
 
 from clipcli.outputs.parts import part_names
-from tests.conftest import clean_environment, clipcli_command
+from tests.conftest import clean_environment
 
-COUNT, FOLDERS = 1500, 5  # images, and the folders that they are in
-PART = 32
+COUNT = 5000
 LABELS = ("-l", "cat", "-l", "dog", "-l", "a cup of coffee")
 
 
 @pytest.fixture(scope="module")
 def album(photos: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small photographs cut out of real ones, and one file in each folder that is not an image."""
+    """Thousands of small photographs cut out of real ones, and some files that are none."""
     folder = tmp_path_factory.mktemp("album")
     originals = [Image.open(path).convert("RGB").resize((400, 300)) for path in photos.values()]
     chance = np.random.default_rng(7)
     for number in range(COUNT):
-        each = COUNT // FOLDERS
-        path = folder / f"{number // each}" / f"{number:05}.jpg"
+        path = folder / f"{number // 1000}" / f"{number:05}.jpg"
         path.parent.mkdir(exist_ok=True)
-        if number % each == 17:
+        if number % 1000 == 17:
             path.write_bytes(b"no image at all")
             continue
         left, top = int(chance.integers(0, 300)), int(chance.integers(0, 220))
@@ -54,7 +53,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def started(environment: dict[str, str], *line: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*clipcli_command(environment), *map(str, line)], env=environment, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "clipcli", *map(str, line)], env=environment, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, encoding="utf-8",
     )  # fmt: skip
 
@@ -129,11 +128,11 @@ def cluster() -> Iterator[Any]:
     """Three simulated machines; the first is the head, which the driver is on."""
     from ray.cluster_utils import Cluster
 
-    machine = {"num_cpus": 1, "object_store_memory": 200 << 20, "include_dashboard": False}
+    machine = {"num_cpus": 2, "object_store_memory": 200 << 20, "include_dashboard": False}
     quickly = {"health_check_period_ms": 500, "health_check_failure_threshold": 3, "health_check_initial_delay_ms": 0}
     made = Cluster(initialize_head=True, head_node_args={**machine, "_system_config": quickly})
     for _ in range(2):
-        made.add_node(num_cpus=1, object_store_memory=200 << 20)
+        made.add_node(num_cpus=2, object_store_memory=200 << 20)
     made.wait_for_nodes()
     yield made
     made.shutdown()
@@ -144,9 +143,9 @@ def test_a_machine_that_is_lost_half_way_costs_no_record_and_doubles_none(
     tmp_path: Path,
 ) -> None:  # fmt: skip
     command = ("classify", album, *LABELS, *model, "--engine", "ray", "--ray-address", cluster.address, "-q")
-    process = started(environment, *command, "--ray-actors", "3", "--part-size", str(PART), "-o", f"{tmp_path}/out/")
-    wait_until_half(tmp_path / "out", process, COUNT // PART // 2)
-    assert parts_of(tmp_path / "out") < COUNT // PART
+    process = started(environment, *command, "--ray-actors", "3", "--part-size", "128", "-o", f"{tmp_path}/out/")
+    wait_until_half(tmp_path / "out", process, COUNT // 128 // 2)
+    assert parts_of(tmp_path / "out") < COUNT // 128
     cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
     code, out, errors = finished(process)
     assert (code, out, errors.count("\n")) == (1, "", 5)
@@ -158,13 +157,13 @@ def test_a_driver_that_is_killed_leaves_whole_parts_and_a_resumed_run_adds_the_r
     tmp_path: Path,
 ) -> None:  # fmt: skip
     command = ("classify", album, *LABELS, *model, "--engine", "ray", "--ray-address", cluster.address, "-q")
-    command = (*command, "--ray-actors", "2", "--part-size", str(PART), "-o", f"{tmp_path}/out/")
+    command = (*command, "--ray-actors", "2", "--part-size", "128", "-o", f"{tmp_path}/out/")
     process = started(environment, *command)
-    wait_until_half(tmp_path / "out", process, COUNT // PART // 2)
+    wait_until_half(tmp_path / "out", process, COUNT // 128 // 2)
     process.kill()
     assert finished(process)[0] == -signal.SIGKILL
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*")}
-    assert COUNT // PART // 2 <= len(kept) < COUNT // PART
+    assert COUNT // 128 // 2 <= len(kept) < COUNT // 128
     code, _, _ = finished(started(environment, *command, "--resume"))
     assert code == 1
     now = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*")}
@@ -191,12 +190,12 @@ def test_no_more_inputs_are_taken_than_there_is_room_for(cluster: Any, album: Pa
 
     embedder = Embedder(f"local-dir:{tiny_clip}", device="cpu", cache=False, batch_size=32)
     with OnRay(embedder, RayOptions(cluster.address, actors=(1, 1)), lambda _: image_rows) as engine:
-        room = (8 + 4 * int(engine._ray.cluster_resources()["CPU"])) * PART  # images in portions
-        for piece in engine.pieces(in_chunks(stream(), PART)):
+        room = (8 + 4 * int(engine._ray.cluster_resources()["CPU"])) * 128  # images in portions
+        for piece in engine.pieces(in_chunks(stream(), 128)):
             most = max(most, taken - done)
             done += len(piece.rows)
     assert (taken, done) == (COUNT, COUNT)
-    assert most <= room + 2 * PART < COUNT
+    assert most <= room + 2 * 128 < COUNT
 
 
 def test_shards_become_parts_and_embeddings_too(
@@ -210,7 +209,7 @@ def test_shards_become_parts_and_embeddings_too(
     (tmp_path / "3.tar").write_bytes((tmp_path / "0.tar").read_bytes()[:100_000])
     command = ("export", "images", f"{tmp_path}/*.tar", *model, "-q")
     assert finished(started(environment, *command, "-o", f"{tmp_path}/local/"))[0] == 1
-    ray = ("--engine", "ray", "--ray-address", cluster.address, "--ray-actors", "1")
+    ray = ("--engine", "ray", "--ray-address", cluster.address)
     assert finished(started(environment, *command, "-o", f"{tmp_path}/ray/", *ray))[0] == 1
     local, far = rows_in(tmp_path / "local"), rows_in(tmp_path / "ray")
     assert [{**row, "embedding": None} for row in far] == [{**row, "embedding": None} for row in local]
@@ -224,13 +223,21 @@ def test_shards_become_parts_and_embeddings_too(
 def test_results_can_go_to_a_pipe_in_the_order_of_the_inputs(
     cluster: Any, album: Path, model: tuple[str, ...], environment: dict[str, str], expected: list[dict[str, Any]]
 ) -> None:
-    ray = ("--engine", "ray", "--ray-address", cluster.address, "--ray-actors", "1")
-    command = ("classify", album / "0", *LABELS, *model, "-f", "jsonl", *ray)
+    command = (
+        "classify",
+        album / "0",
+        *LABELS,
+        *model,
+        "-f",
+        "jsonl",
+        "--engine",
+        "ray",
+        "--ray-address",
+        cluster.address,
+    )
     code, out, _ = finished(started(environment, *command))
     assert code == 1
-    assert [json.loads(line)["path"] for line in out.splitlines()] == [
-        row["path"] for row in expected[: COUNT // FOLDERS]
-    ]
+    assert [json.loads(line)["path"] for line in out.splitlines()] == [row["path"] for row in expected[:1000]]
 
 
 # --- what can go wrong --------------------------------------------------------------------------------------
