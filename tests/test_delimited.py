@@ -106,7 +106,7 @@ def test_own_results_are_not_taken_for_the_truth(tmp_path: Path) -> None:
         ("t.tsv", "path\tlabel\na\tb\tc\n", "line 2 has 3 cells, the header has 2"),
         ("t.csv", 'path,label\n"a.png,cat\nb.png,dog\n', "not a table"),
         ("t.tsv", 'path\tlabel\n"a.png\tcat\nb.png\tdog\n', "not a table"),
-        ("t.csv", "path,path,label\na,b,c\n", "twice"),
+        ("t.csv", "path,path,label\na,b,c\n", "duplicate column"),
     ],
 )
 def test_a_table_whose_cells_cannot_be_told_apart_is_refused(name: str, text: str, says: str, tmp_path: Path) -> None:

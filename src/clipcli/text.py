@@ -100,7 +100,7 @@ def read_text(path: Path, error: type[ClipcliError]) -> str:
     except IsADirectoryError:
         raise error(f"cannot read {path}: it is a folder, not a text file") from None
     except UnicodeError as problem:
-        raise error(f"{path}: {problem}") from None
+        raise error(f"cannot read {path}: {problem}") from None
     except OSError as problem:
         raise error(f"cannot read {path}: {problem.strerror or problem}") from None
 

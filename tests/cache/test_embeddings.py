@@ -328,7 +328,7 @@ def test_a_sound_cache_passes_its_check(tmp_path: Path) -> None:
         (np.full(8, 0.9, "<f4").tobytes(), "length 2.55 instead of 1"),
         (np.zeros(8, "<f4").tobytes(), "length 0 instead of 1"),
         (np.full(8, np.nan, "<f4").tobytes(), "length nan instead of 1"),
-        (b"\0" * 12, "12 bytes for 8 numbers"),
+        (b"\0" * 12, "12 bytes for 8 dimensions"),
     ],
 )
 def test_a_corrupted_vector_is_found_by_the_check_and_never_used(blob: bytes, problem: str, tmp_path: Path) -> None:

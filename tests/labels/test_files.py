@@ -179,8 +179,8 @@ def test_an_object_says_which_are_names_and_which_are_prompts() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "line 1: not JSON"),
-        ('["cat",\n"dog"', "line 2: not JSON"),
+        ("", "line 1 is not JSON"),
+        ('["cat",\n"dog"', "line 2 is not JSON"),
         ('"cat"', "expected a list of labels"),
         ("[]", "it has no labels"),
         ("{}", "it has no labels"),

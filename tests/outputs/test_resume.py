@@ -411,9 +411,9 @@ def test_an_interrupted_run_is_forgotten_on_request(form: str, tmp_path: Path) -
     ("change", "told"),
     [
         ({"model": "ViT-B-32"}, "a different model: pocket, now ViT-B-32"),
-        ({"labels": ["cat", "cow"]}, "different labels: item  2 was 'dog', now 'cow'"),
-        ({"labels": ["cat", "dog", "cow"]}, "different labels: item  3 was 'nothing', now 'cow'"),
-        ({"labels": ["cat"]}, "different labels: item  2 was 'dog', now 'nothing'"),
+        ({"labels": ["cat", "cow"]}, "different labels: item 2 was 'dog', now 'cow'"),
+        ({"labels": ["cat", "dog", "cow"]}, "different labels: item 3 was 'nothing', now 'cow'"),
+        ({"labels": ["cat"]}, "different labels: item 2 was 'dog', now 'nothing'"),
         ({"threshold": 0.5}, "a different threshold: None, now 0.5"),
         ({"new": "x"}, "a different new: None, now x"),
     ],
