@@ -139,7 +139,11 @@ def test_a_damaged_shard_is_left_out_and_the_others_go_on(tmp_path: Path) -> Non
     ("name", "text", "message"),
     [
         ("missing.csv", None, "no such file or folder"),
-        ("p.csv", "file,words\na,b\n", "it needs the columns 'path', and 'caption' or 'label' \\(it has: file, words\\)"),
+        (
+            "p.csv",
+            "file,words\na,b\n",
+            "it needs the columns 'path', and 'caption' or 'label' \\(it has: file, words\\)",
+        ),
         ("p.csv", "path,caption\n", "it has no image-text pairs"),
         ("p.xlsx", "x", "pairs must be in a folder or a "),
     ],

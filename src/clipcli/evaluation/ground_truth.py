@@ -14,12 +14,11 @@ from clipcli.inputs.discover import BadInput, FileInput, Input, Source, discover
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import Label
+from clipcli.log import LOG
 from clipcli.outputs.readers import ReadRecord
 from clipcli.text import name_key, near_matches, open_text
 
 __all__ = ["LabelledImage", "classes_of", "distinct_names", "indices_of", "match_records", "read_truth"]
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,6 @@ class LabelledImage:
 
 def read_truth(
     source: Path,
-    warn: Warn = lambda _: None,
     exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
 ) -> list[LabelledImage]:
     """Read the ground truth of images.
@@ -40,10 +38,8 @@ def read_truth(
     Parameters
     ----------
     source
-        A folder with one folder per class, as for torchvision's ``ImageFolder``, or a CSV or TSV table with the columns
-        ``path`` and ``label``. For its paths see :class:`~clipcli.delimited.PathBase`.
-    warn
-        Called with a warning about images that are left out.
+        A folder with one folder a class, as torchvision's ``ImageFolder`` has it, or a CSV or TSV table
+        with columns ``path`` and ``label``. For its paths see :class:`~clipcli.delimited.PathBase`.
     exclusion
         The files and folders to exclude.
 
@@ -53,7 +49,7 @@ def read_truth(
         If the source does not exist, or has no labelled images.
     """
     if source.is_dir():
-        labelled = _from_folder(source, warn, exclusion)
+        labelled = _from_folder(source, exclusion)
     elif re.match(r"\w{2,}:/", source.as_posix()):
         raise InputError(
             f"cannot read {source}: the ground truth must be a table or folder on this machine (copy it here)"
@@ -71,7 +67,7 @@ def read_truth(
     return labelled
 
 
-def _from_folder(root: Path, warn: Warn, exclusion: Exclusion) -> list[LabelledImage]:
+def _from_folder(root: Path, exclusion: Exclusion) -> list[LabelledImage]:
     labelled: list[LabelledImage] = []
     classless = 0
     prefix = len(os.fspath(root).rstrip(os.sep)) + 1 if os.fspath(root) != "." else 2
@@ -84,7 +80,7 @@ def _from_folder(root: Path, warn: Warn, exclusion: Exclusion) -> list[LabelledI
     if not labelled:
         raise InputError(f"cannot evaluate {root}: it has no folders with images (make one folder per class)")
     if classless:
-        warn(f"{root}: {classless} images are not in a class folder, and are left out")
+        LOG.warning(f"{root}: {classless} images are not in a class folder, and are left out")
     return labelled
 
 
@@ -159,7 +155,6 @@ def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
 def match_records(
     records: Iterable[ReadRecord],
     labelled: Sequence[LabelledImage],
-    warn: Warn = lambda _: None,
     locate: Callable[[str], str] = str,
 ) -> list[tuple[ReadRecord, str]]:
     """Match the results of a run to the ground truth, by the paths of the images.
@@ -195,7 +190,8 @@ def match_records(
             "(run this in the folder of the classify run)"
         )
     if without:
-        warn(f"{without} of {without + len(matched)} results have no ground truth, and are left out")
+        count = without + len(matched)
+        LOG.warning(f"{without} of {count} results are of images without ground truth, and are left out")
     return matched
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 
@@ -23,6 +23,7 @@ from clipcli.inputs.patterns import is_pattern, matches_of
 from clipcli.inputs.tables import Columns, DamagedTableError, is_parquet, rows_of
 from clipcli.inputs.tar import Archive, is_archive
 from clipcli.inputs.walk import walk
+from clipcli.log import LOG
 from clipcli.storage.locations import is_remote, path_part
 from clipcli.storage.network import check_location
 from clipcli.storage.remote import is_folder_url, list_url
@@ -31,7 +32,6 @@ __all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "count_fil
 
 _UNKNOWN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
-Warn = Callable[[str], None]
 Found = TypeVar("Found")
 
 
@@ -71,7 +71,7 @@ class Source:
         return Columns(self.path_column, self.image_column) if given else None
 
 
-def discover(source: Source, warn: Warn = lambda _: None) -> Iterator[Input]:
+def discover(source: Source) -> Iterator[Input]:
     """Yield every input in a fixed order.
 
     A file named by the user is always yielded. A folder is walked in the order of names, and yields the files that
@@ -84,12 +84,12 @@ def discover(source: Source, warn: Warn = lambda _: None) -> Iterator[Input]:
         has an image. An empty folder among others causes a warning only.
     """
     expanded = ((name, inputs_of(units)) for name, units in _expanded(source, _all_matches(source)))
-    yield from _counted(expanded, warn, source)
+    yield from _counted(expanded, source)
 
 
-def discover_units(source: Source, warn: Warn = lambda _: None) -> Iterator[Unit]:
+def discover_units(source: Source) -> Iterator[Unit]:
     """Yield the same as :func:`discover`, except that archives and tables of images are yielded unread."""
-    yield from _counted(_expanded(source, _all_matches(source)), warn, source)
+    yield from _counted(_expanded(source, _all_matches(source)), source)
 
 
 def _all_matches(source: Source) -> dict[str, list[str]]:
@@ -102,16 +102,16 @@ def _all_matches(source: Source) -> dict[str, list[str]]:
     return matches
 
 
-def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], warn: Warn, source: Source) -> Iterator[Found]:
+def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], source: Source) -> Iterator[Found]:
     """Pass on the inputs of each name, and warn of names without inputs."""
-    left_out = " after --exclude" if source.exclusion.patterns else ""
+    left_out = " that --exclude leaves" if source.exclusion.patterns else ""
     empty: list[str] = []  # those without a warning so far
     count = 0
     for name, found in expanded:
         before = count
         for item in found:
             while empty:
-                warn(empty.pop(0))
+                LOG.warning(empty.pop(0))
             count += 1
             yield item
         if count == before:
@@ -119,7 +119,7 @@ def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], warn: Warn, source
     if empty and not count:
         raise InputError(empty[0])
     for problem in empty:
-        warn(problem)
+        LOG.warning(problem)
 
 
 def _expanded(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str, Iterator[Unit]]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from clipcli.errors import InputError
 from clipcli.inputs.items import shown_name
+from clipcli.log import LOG
 from clipcli.outputs.parts import is_complete_folder, part_names
 from clipcli.redaction import redacted
 from clipcli.scoring.zeroshot import Score
@@ -53,8 +54,8 @@ class ReadRecord:
     model: str = field(default="", compare=False)
 
 
-def read_results(file: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[ReadRecord]:
-    """Read a results file record by record, or the parts of a folder; the extension gives the format.
+def read_results(file: Path) -> Iterator[ReadRecord]:
+    """Read a results file record by record, or the parts of a folder; the suffix tells the format.
 
     Raises
     ------
@@ -68,7 +69,7 @@ def read_results(file: Path, warn: Callable[[str], None] = lambda _: None) -> It
         if not parts:
             raise InputError(f"cannot read {file}: a folder without parts of results (name a results file)")
         if not is_complete_folder(folder):
-            warn(f"{file}: some parts are missing; continue the run with --resume")
+            LOG.warning(f"{file}: some parts are missing; continue the run with --resume")
         for part in parts:
             yield from read_results(file / part)
         return

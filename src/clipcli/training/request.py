@@ -134,6 +134,3 @@ class Listener(Reporter, Protocol):
 
     def begin(self, record: Mapping[str, Any], done: int) -> None:
         """Receive the settings of the run, and the number of steps done before."""
-
-    def warn(self, text: str) -> None:
-        """Receive a warning."""
