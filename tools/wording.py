@@ -19,9 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = Path(__file__).with_suffix(".txt")
-DOCUMENTS = ("*.md", "docs/**/*.md", "prompts/*.txt", "src/**/*.html")
+DOCUMENTS = ("*.md", "docs/**/*.md")
 
-_CODE = re.compile(r"^```.*?^```|``.*?``|`[^`\n]*`|https?://\S+|^ +\w+(?:, \w+)*$", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"^```.*?^```|``.*?``|`[^`\n]*`|https?://\S+|"[^"\n]+"|^ +\w+(?:, \w+)*$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)

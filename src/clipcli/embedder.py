@@ -136,7 +136,7 @@ class Embedder:
     def arithmetic(self) -> str:
         """What the image encoder computes in: ``fp32``, ``bf16`` or ``fp16``.
 
-        What ``auto`` comes to is noted in the cache, as torch or OpenVINO must be imported to tell.
+        The precision chosen for ``auto`` is saved in the cache, because choosing it needs torch or OpenVINO.
         """
         if self._precision != "auto":
             return self._backend.arithmetic()

@@ -157,7 +157,7 @@ class Database:
         if last:
             self._give_up("damaged again immediately")
         else:
-            LOG.warning(self.damage[-1] + (", a new one begun" if self._create else ""))
+            LOG.warning(self.damage[-1] + (", a new one has been started" if self._create else ""))
 
     def remove_set_aside(self) -> int:
         """Delete the damaged files that were set aside, and return how many there were."""

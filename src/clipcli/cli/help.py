@@ -10,7 +10,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-__all__ = ["PANELS", "WIDTH", "Group", "GroupedHelp"]
+__all__ = ["PANELS", "WIDTH", "Group", "GroupedHelp", "option_groups"]
 
 PANELS = (
     "Options", "Pairs", "Labels and prompts", "Texts", "Output", "Comparison", "Scores", "Initial model", "Training",
@@ -46,7 +46,7 @@ class GroupedHelp:
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, each group under its title, in aligned columns."""
-        groups = _groups(self, ctx)
+        groups = option_groups(self, ctx)
         names = [name for rows in groups.values() for name, _ in rows if len(name) <= _NAME_WIDTH]
         width = max(map(len, names), default=0)
         for title, rows in groups.items():
@@ -63,8 +63,8 @@ class Group(GroupedHelp, TyperGroup):
         self.format_commands(ctx, formatter)
 
 
-def _groups(command: Any, context: Any) -> dict[str, list[Row]]:
-    """Return the rows of each group that has any, by title."""
+def option_groups(command: Any, context: Any) -> dict[str, list[Row]]:
+    """Return the arguments and options of a command, each with its help text, by the title of their group."""
     groups: dict[str, list[Row]] = {title: [] for title in ("Arguments", *PANELS)}
     parameters = command.get_params(context)
     is_short = len(parameters) <= _SHORT

@@ -55,7 +55,7 @@ class ReadRecord:
 
 
 def read_results(file: Path) -> Iterator[ReadRecord]:
-    """Read a results file record by record, or the parts of a folder; the suffix tells the format.
+    """Read a results file record by record, or the parts of a folder; the extension gives the format.
 
     Raises
     ------
