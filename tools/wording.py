@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 RULES = Path(__file__).with_suffix(".txt")
 DOCUMENTS = ("*.md", "docs/**/*.md")
 
-_CODE = re.compile(r"^```.*?^```|``.*?``|`[^`\n]*`|https?://\S+|"[^"\n]+"|^ +\w+(?:, \w+)*$", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(
+    r"^```.*?^```|``.*?``|`[^`\n]*`|https?://\S+|\x22[^\x22\n]+\x22|^ +\w+(?:, \w+)*$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
