@@ -96,7 +96,7 @@ def test_a_complete_run_is_not_taken_for_one_over_other_inputs(
     assert run_here(command)[0].returncode == 1
     shutil.copy(photos["flower"], album / "2b.jpg")
     (again,) = run_here((*command, "--resume"))
-    assert (again.returncode, "complete already" in again.stderr) == (2, False)
+    assert (again.returncode, "already complete" in again.stderr) == (2, False)
     assert "the inputs have changed since the" in again.stderr
 
 

@@ -81,7 +81,7 @@ def test_a_row_that_contradicts_an_earlier_one_is_left_out(tmp_path: Path) -> No
     (tmp_path / "p.csv").write_text("path,label\na.png,cat\na.png,dog\n")
     found = read_pairs([str(tmp_path / "p.csv")])
     assert [example.label for example in found.examples] == ["cat"]
-    assert "labelled 'dog' here and 'cat' in" in found.left_out[0].reason
+    assert "labelled 'dog' here but 'cat' in" in found.left_out[0].reason
 
 
 def test_a_folder_with_texts_beside_images_holds_a_caption_a_line(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_folder_with_texts_beside_images_holds_a_caption_a_line(tmp_path: Path
     (tmp_path / "in" / "b.txt").write_text("\n")
     found = read_pairs([str(tmp_path)])
     assert [example.captions for example in found.examples] == [("a cat", "a tabby")]
-    assert [row.reason for row in found.left_out] == ["the caption is empty", "no c.txt beside it"]
+    assert [row.reason for row in found.left_out] == ["the caption is empty", "its caption file c.txt is missing"]
 
 
 def test_a_folder_of_folders_names_classes(tmp_path: Path) -> None:
