@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from clipcli.cli.destination import is_folder
+from clipcli.outputs.destination import is_folder
 
 __all__ = ["REQUIREMENTS", "CheckedCommand", "Requirement", "unmet"]
 
