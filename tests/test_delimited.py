@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipcli.delimited import PathBase, own_kind, read_delimited
+from clipcli.delimited import own_kind, read_delimited
 from clipcli.errors import ImageError, InputError
 from clipcli.evaluation.ground_truth import read_truth
 from clipcli.inputs.discover import FileInput, Source, discover
+from clipcli.inputs.path_base import PathBase
 from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES
-from clipcli.outputs.records import Failure, Prediction, Result
 from clipcli.outputs.writers import Layout, write_results
+from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
 from clipcli.text import csv_line
 from clipcli.training.pairs import read_pairs

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clipcli.embedder import Embedder
     from clipcli.errors import ClipcliError
     from clipcli.labels.files import Label
-    from clipcli.outputs.records import Failure, Prediction
+    from clipcli.pipeline.predictions import Failure, Prediction
     from clipcli.scoring.zeroshot import Score, Thresholds
 
 __all__ = [
@@ -34,9 +34,9 @@ _HOMES = {
     "Classifier": "classifier",
     "ClipcliError": "errors",
     "Embedder": "embedder",
-    "Failure": "outputs.records",
+    "Failure": "pipeline.predictions",
     "Label": "labels.files",
-    "Prediction": "outputs.records",
+    "Prediction": "pipeline.predictions",
     "Score": "scoring.zeroshot",
     "Thresholds": "scoring.zeroshot",
 }

@@ -27,11 +27,11 @@ from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
 from clipcli.outputs.destination import Destination
 from clipcli.outputs.output import Output, result_output
-from clipcli.outputs.records import Failure, Result
 from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout
 from clipcli.pipeline.chunks import EncoderFacts, InTurn
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
+from clipcli.pipeline.predictions import Failure, Result
 from clipcli.pipeline.rank import Ranker
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
 from clipcli.scoring.zeroshot import Thresholds

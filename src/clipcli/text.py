@@ -7,6 +7,7 @@ import csv
 import difflib
 import io
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,7 @@ __all__ = [
     "numbered_lines",
     "one_line",
     "open_text",
+    "printable",
     "read_text",
     "tsv_cell",
     "unguarded",
@@ -156,6 +158,11 @@ def tsv_cell(cell: str) -> str:
     known = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
     parts = iter(cell)
     return "".join(known.get(next(parts, ""), "") if character == "\\" else character for character in parts)
+
+
+def printable(path: str) -> str:
+    r"""Return a path as valid Unicode; bytes that are no UTF-8 are shown as ``\xff``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def one_line(text: str) -> str:

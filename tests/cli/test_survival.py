@@ -24,7 +24,8 @@ import pytest
 from PIL import Image
 
 from clipcli import Classifier
-from clipcli.outputs.records import Prediction, printable
+from clipcli.pipeline.predictions import Prediction
+from clipcli.text import printable
 from tests.bad_files import make_bad_files
 from tests.conftest import TINY_CLIP, clean_environment, save_model_folder
 

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from clipcli.errors import InputError
 from clipcli.outputs.readers import ReadRecord, read_results
-from clipcli.outputs.records import Failure, Prediction, Result, printable
 from clipcli.outputs.resume import ResultFile
 from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout, write_results
+from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.reports.page import page_data
 from clipcli.scoring.zeroshot import UNKNOWN, Score
+from clipcli.text import printable
 
 FORMS = ("jsonl", "json", "csv", "tsv", "parquet")
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

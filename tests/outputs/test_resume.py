@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 from clipcli.errors import ModelError, OutputError
 from clipcli.inputs.discover import FileInput
 from clipcli.outputs.readers import read_results
-from clipcli.outputs.records import Failure, Prediction, Result, printable
 from clipcli.outputs.resume import RESUMABLE, ResultFile
 from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout
+from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
+from clipcli.text import printable
 
 TEXT = ("jsonl", "csv", "tsv")
 SETTINGS: dict[str, Any] = {"model": "pocket", "labels": ["cat", "dog"], "threshold": None}
@@ -253,7 +254,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from clipcli.outputs import parquet
-from clipcli.outputs.records import Failure
+from clipcli.pipeline.predictions import Failure
 from clipcli.outputs.resume import ResultFile
 from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout
@@ -516,7 +517,7 @@ import resource, signal, sys
 from pathlib import Path
 from clipcli.outputs import parquet
 from clipcli.errors import ModelError, OutputError
-from clipcli.outputs.records import Failure
+from clipcli.pipeline.predictions import Failure
 from clipcli.outputs.resume import ResultFile
 from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clipcli.outputs.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
+from clipcli.outputs.records import as_record, flat_columns, flat_values
 from clipcli.outputs.writers import FORMATS, Layout, write_results
+from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import UNKNOWN, Score
-from clipcli.text import guarded, unguarded
+from clipcli.text import guarded, printable, unguarded
 
 CAT = Prediction(
     path="photos/cat.jpg",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clipcli.distributed.cluster import RayOptions
     from clipcli.inputs.discover import Source
     from clipcli.outputs.output import Output
-    from clipcli.outputs.records import Result
+    from clipcli.pipeline.predictions import Result
     from clipcli.runner import Outcome
 
 __all__ = ["classify"]
@@ -179,7 +179,7 @@ class _Target:
         if resume:
             raise OutputError("--resume needs a file to go on with: name it with -o FILE")
         if form == Format.parquet.value:
-            from clipcli.outputs.parquet import pyarrow_or_error
+            from clipcli.extras import pyarrow_or_error
 
             pyarrow_or_error()
             raise OutputError("Parquet cannot be written to a pipe: name a file with -o FILE")

@@ -110,7 +110,7 @@ def evaluate(
     failures: list[str] = []
 
     def failed(path: str, reason: str) -> None:
-        from clipcli.outputs.records import printable
+        from clipcli.text import printable
 
         failures.append(path)
         messages.error(f"{printable(path)}: {reason}")
@@ -182,9 +182,9 @@ def _from_results(
     failed: Callable[[str, str], None],
     messages: Messages,
 ) -> Evaluation:
-    from clipcli.delimited import PathBase
     from clipcli.evaluation.evaluate import evaluate_records
     from clipcli.evaluation.ground_truth import match_records
+    from clipcli.inputs.path_base import PathBase
     from clipcli.labels.files import load_labels
     from clipcli.outputs.readers import read_results
 
@@ -287,8 +287,8 @@ def _write_json(file: Path, evaluations: list[Evaluation], probes: list[ProbeRes
 
     from clipcli.evaluation.evaluate import as_json
     from clipcli.evaluation.linear_probe import probes_as_json
-    from clipcli.outputs.records import printable
     from clipcli.storage.atomic import replacing
+    from clipcli.text import printable
 
     found = {
         "evaluations": as_json(evaluations),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from clipcli.evaluation.evaluate import Evaluation, compare
 from clipcli.evaluation.linear_probe import ProbeResult
 from clipcli.evaluation.metrics import Interval
-from clipcli.outputs.records import printable, written
-from clipcli.text import one_line
+from clipcli.outputs.records import written
+from clipcli.text import one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -130,7 +130,7 @@ def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) ->
     if plot is not None:
         from importlib.util import find_spec
 
-        from clipcli.evaluation.charts import is_chart
+        from clipcli.reports.figures import is_chart
 
         if plot.suffix.lower() not in (".png", ".svg"):
             raise OutputError(f"{plot}: a picture is a .png or .svg")
@@ -147,9 +147,9 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     from clipcli.errors import ImageError
     from clipcli.inputs.discover import count_files, discover
     from clipcli.inputs.items import name_of
-    from clipcli.outputs.records import printable
     from clipcli.runner import begun
     from clipcli.scoring.zeroshot import cosine_similarities
+    from clipcli.text import printable
 
     files, vectors, failed = [], [], 0
     items = (pair for block in classifier.embed(begun(discover(source, messages.warn))) for pair in block)
@@ -191,8 +191,8 @@ def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbedd
 
 
 def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
-    from clipcli.evaluation.charts import save_as
     from clipcli.inputs.discover import FileInput
+    from clipcli.reports.figures import save_as
     from clipcli.reports.matrix_plot import draw_matrix, open_pictures
 
     paths = [Path(item.path) if isinstance(item, FileInput) else None for item in files]
@@ -205,9 +205,8 @@ def _print_table(made: Matrix) -> None:
     from rich.text import Text
 
     from clipcli.cli.colours import style_between
-    from clipcli.outputs.records import printable
     from clipcli.terminal import console as open_console
-    from clipcli.text import one_line
+    from clipcli.text import one_line, printable
 
     console = open_console()
     room = max(1, (console.width - _NAME - 2) // (_CELL + 1))

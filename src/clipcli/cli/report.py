@@ -51,13 +51,13 @@ def report(
     messages = Messages(quiet=quiet)
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{output}: the page is HTML; name it with .html")
-    from clipcli.delimited import PathBase
     from clipcli.images.thumbnails import make_thumbnails
+    from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
-    from clipcli.outputs.records import printable
     from clipcli.reports.page import write_page
     from clipcli.storage.atomic import check_writable, replacing
     from clipcli.storage.locks import locked
+    from clipcli.text import printable
 
     check_writable(output, [results])
     records = list(read_results(results, messages.warn))

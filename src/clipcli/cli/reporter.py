@@ -10,8 +10,8 @@ import typer
 
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import progress_bar
-from clipcli.outputs.records import printable
 from clipcli.runner import SilentReporter
+from clipcli.text import printable
 
 if TYPE_CHECKING:
     from clipcli.runner import Outcome

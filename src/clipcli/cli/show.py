@@ -11,9 +11,9 @@ from typing import Any
 
 from clipcli.cli.messages import Messages
 from clipcli.errors import ImageError, OutputError
-from clipcli.outputs.records import Failure, Prediction, Result, printable
 from clipcli.outputs.writers import bars
-from clipcli.text import one_line
+from clipcli.pipeline.predictions import Failure, Prediction, Result
+from clipcli.text import one_line, printable
 
 __all__ = ["can_show", "show_results"]
 

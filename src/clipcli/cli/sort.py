@@ -64,7 +64,7 @@ def sort(
 
 
 def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run: bool, messages: Messages) -> None:
-    from clipcli.delimited import PathBase
+    from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
     from clipcli.outputs.writers import tsv_line
     from clipcli.sorting.placement import carry_out, plan

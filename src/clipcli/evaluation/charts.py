@@ -14,9 +14,9 @@ import numpy as np
 
 from clipcli.evaluation.evaluate import Evaluation, confusion_table
 from clipcli.evaluation.metrics import BINS, reliability
-from clipcli.storage.atomic import replacing
+from clipcli.reports.figures import empty_figure, figure, plain, save
 
-__all__ = ["draw_evaluations", "empty_figure", "figure", "is_chart", "plain", "save", "save_as"]
+__all__ = ["draw_evaluations"]
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#767676"
 _NAMED = 60  # classes whose names fit along an axis
@@ -24,8 +24,6 @@ _SPACIOUS = 30  # names that fit there in a larger size
 _COUNTED = 25  # classes whose counts fit into a matrix's cells
 _BRIGHT = 0.6  # a share from which on a cell is too light for white digits
 _BARS = 40  # classes that fit into one chart of bars
-_DOTS = 200  # an inch
-_HEAD = 2048  # bytes of a PNG or SVG in which matplotlib names itself
 
 
 def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> Iterator[Path]:
@@ -40,58 +38,6 @@ def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> Iterato
         suffix = f"-{number}" if len(evaluations) > 1 else ""
         for name, draw in (("confusion", _confusion), ("reliability", _reliability), ("classes", _classes)):
             yield from save(draw(each), folder / f"{name}{suffix}")
-
-
-def figure(width: float, height: float) -> tuple[Any, Any]:
-    """Return a figure of that many inches, and its axes; no window is ever opened."""
-    drawn = empty_figure(width, height)
-    return drawn, drawn.subplots()
-
-
-def empty_figure(width: float, height: float) -> Any:
-    """Return a figure of that many inches without axes."""
-    from matplotlib import rcParams
-    from matplotlib.figure import Figure
-
-    rcParams["text.parse_math"] = False  # a label may hold a dollar sign
-    rcParams["svg.hashsalt"] = "clipcli"  # the same chart is the same file
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def save(drawn: Any, stem: Path) -> Iterator[Path]:
-    """Write a figure as PNG and as SVG, yielding each file."""
-    for suffix in (".png", ".svg"):
-        file = stem.with_name(stem.name + suffix)
-        save_as(drawn, file)
-        yield file
-
-
-def save_as(drawn: Any, file: Path) -> None:
-    """Write a figure, whole or not at all, in the format that the suffix names.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
-    suffix = file.suffix.lower()
-    with replacing(file) as temporary:
-        drawn.savefig(temporary, dpi=_DOTS, format=suffix[1:], metadata={"Date": None} if suffix == ".svg" else None)
-
-
-def is_chart(file: Path) -> bool:
-    """Tell whether a file is a chart that was drawn before, and may be drawn anew; a photograph may not."""
-    try:
-        with file.open("rb") as opened:
-            return b"Matplotlib" in opened.read(_HEAD)
-    except OSError:
-        return False
-
-
-def plain(text: str, longest: int = 32) -> str:
-    """Return a label on one line, cut where it is too long."""
-    shown = " ".join(text.split())
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def _confusion(evaluation: Evaluation) -> Any:

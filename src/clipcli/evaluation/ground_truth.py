@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcli.delimited import PathBase, Table, read_delimited
+from clipcli.delimited import Table, read_delimited
 from clipcli.errors import InputError, LabelError
 from clipcli.inputs.discover import BadInput, FileInput, Input, Source, discover
 from clipcli.inputs.exclusion import Exclusion
+from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import Label
 from clipcli.outputs.readers import ReadRecord
 from clipcli.text import name_key, near_matches, open_text

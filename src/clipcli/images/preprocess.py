@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipcli.models.config import LARGEST_SIDE
+__all__ = ["LARGEST_SIDE", "Preprocessing"]
 
-__all__ = ["Preprocessing"]
+LARGEST_SIDE = 4096
+"""Most pixels along a side of an encoder's input."""
 
 _RESIZE_MODES = ("shortest", "longest", "squash")
 _BICUBIC_REACH = 2.0  # pixels to each side that count, where a picture is not made smaller

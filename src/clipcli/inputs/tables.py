@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import JSON_LINES, PathBase, own_kind, read_delimited, read_json_lines
+from clipcli.delimited import JSON_LINES, own_kind, read_delimited, read_json_lines
 from clipcli.errors import ImageError, InputError
+from clipcli.extras import pyarrow_or_error
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
-from clipcli.outputs.parquet import pyarrow_or_error
-from clipcli.outputs.records import printable
+from clipcli.inputs.path_base import PathBase
 from clipcli.storage.locations import is_remote, path_part
 from clipcli.storage.remote import open_url
-from clipcli.text import one_line, open_text
+from clipcli.text import one_line, open_text, printable
 
 __all__ = ["Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
 

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import CheckpointError
+from clipcli.images.preprocess import LARGEST_SIDE
 from clipcli.text import near_matches
 
-__all__ = ["CLEANERS", "LARGEST_SIDE", "check_model_config", "is_repository", "read_model_config"]
+__all__ = ["CLEANERS", "check_model_config", "is_repository", "read_model_config"]
 
 CLEANERS = ("canonicalize", "lower", "whitespace")
 """open_clip's ways to tidy a text before it is cut into tokens."""
-
-LARGEST_SIDE = 4096  # pixels of an encoder's input
 
 _LARGEST = 1_000_000  # bytes of a file
 

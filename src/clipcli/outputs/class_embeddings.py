@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import EmbeddingFileError, OutputError
-from clipcli.outputs.parquet import pyarrow_or_error
+from clipcli.extras import pyarrow_or_error
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.storage.atomic import replacing
 from clipcli.text import csv_line, guarded, unguarded

@@ -130,7 +130,7 @@ class Destination:
 
     def _check_results(self) -> None:
         if self.form == Format.parquet.value:
-            from clipcli.outputs.parquet import pyarrow_or_error
+            from clipcli.extras import pyarrow_or_error
             from clipcli.storage.atomic import is_special
 
             pyarrow_or_error()

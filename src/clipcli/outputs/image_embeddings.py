@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import ImageError, OutputError
+from clipcli.extras import pyarrow_or_error
 from clipcli.inputs.items import name_of
 from clipcli.outputs.class_embeddings import check_suffix
-from clipcli.outputs.parquet import pyarrow_or_error
-from clipcli.outputs.records import printable
 from clipcli.pipeline.stream import Block
 from clipcli.storage.atomic import replacing
-from clipcli.text import csv_line, guarded
+from clipcli.text import csv_line, guarded, printable
 
 __all__ = [
     "DTYPES",

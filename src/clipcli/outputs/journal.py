@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clipcli.outputs.records import Result
 from clipcli.outputs.writers import Layout, writer_for
+from clipcli.pipeline.predictions import Result
 from clipcli.storage.atomic import replacing
 from clipcli.text import tsv_cell, unguarded
 

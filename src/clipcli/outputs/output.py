@@ -12,11 +12,11 @@ from clipcli.outputs.destination import Destination
 from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, write_image_embeddings
 from clipcli.outputs.part_forms import embedding_parts, result_parts
 from clipcli.outputs.parts import PartedOutput, PartForm
-from clipcli.outputs.records import Failure, Result
 from clipcli.outputs.resume import ResultFile
 from clipcli.outputs.settings import RunRecord, RunSettings
 from clipcli.outputs.writers import Layout, write_results
 from clipcli.pipeline.chunks import EncoderFacts, Engine
+from clipcli.pipeline.predictions import Failure, Result
 from clipcli.storage.atomic import replacing
 from clipcli.storage.folders import folder_at
 from clipcli.storage.locks import locked

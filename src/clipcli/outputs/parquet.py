@@ -11,25 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from clipcli.errors import OutputError
-from clipcli.outputs.records import Result, flat_columns, flat_values
+from clipcli.extras import pyarrow_or_error
+from clipcli.outputs.records import flat_columns, flat_values
 from clipcli.outputs.writers import Layout
+from clipcli.pipeline.predictions import Result
 from clipcli.storage.atomic import replacing
 
-__all__ = ["PartialParquet", "pyarrow_or_error", "result_table"]
+__all__ = ["PartialParquet", "result_table"]
 
 _PART_ROWS, _PART_SECONDS = 4096, 20.0
 _GROUP_ROWS = 65_536
-
-
-def pyarrow_or_error() -> Any:
-    """Import pyarrow, or say which extra brings it."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise OutputError("Parquet needs an extra: pip install 'clipcli[parquet]'") from None
-    return pyarrow
 
 
 def result_table(results: Iterable[Result], layout: Layout) -> Any:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from clipcli.errors import ImageError, OutputError
+from clipcli.extras import pyarrow_or_error
 from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, jsonl_line, parquet_table
-from clipcli.outputs.parquet import pyarrow_or_error, result_table
+from clipcli.outputs.parquet import result_table
 from clipcli.outputs.parts import PartForm
-from clipcli.outputs.records import Failure, Result
 from clipcli.outputs.writers import Layout, writer_for
+from clipcli.pipeline.predictions import Failure, Result
 
 __all__ = ["PART_SUFFIXES", "check_part_suffix", "embedding_parts", "result_parts"]
 

@@ -191,7 +191,7 @@ def _tsv(file: Path) -> Iterator[Any]:
 
 
 def _parquet(file: Path) -> Iterator[Any]:
-    from clipcli.outputs.parquet import pyarrow_or_error
+    from clipcli.extras import pyarrow_or_error
 
     arrow = pyarrow_or_error()
     try:

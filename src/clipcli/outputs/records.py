@@ -1,68 +1,13 @@
-"""What a run yields for each input, and how that is written down."""
+"""How predictions and failures are written down."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
 from typing import Any
 
-from clipcli.scoring.zeroshot import Score
+from clipcli.pipeline.predictions import Failure, Result
+from clipcli.text import printable
 
-__all__ = ["Failure", "Prediction", "Result", "as_record", "flat_columns", "flat_values", "printable", "written"]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One classified image.
-
-    Parameters
-    ----------
-    path
-        The input as it was named; empty for an image that was passed in memory.
-    label
-        The best label, or ``unknown`` where it fell below a threshold.
-    top
-        The best labels with their scores, best first.
-    groups
-        Probability by group, best first, where the labels have groups.
-    model, pretrained, precision
-        What made it, and what its image encoder computed in.
-    """
-
-    path: str
-    label: str
-    top: tuple[Score, ...]
-    model: str
-    pretrained: str | None = None
-    groups: dict[str, float] = field(default_factory=dict)
-    precision: str = "fp32"
-
-    @property
-    def probability(self) -> float:
-        """Probability of the best label, also where it was not good enough to be named."""
-        return self.top[0].probability
-
-    @property
-    def similarity(self) -> float:
-        """Cosine similarity of the best label."""
-        return self.top[0].similarity
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One input that could not be classified: ``type`` for machines, ``message`` for people."""
-
-    path: str
-    type: str
-    message: str
-
-
-Result = Prediction | Failure
-
-
-def printable(path: str) -> str:
-    r"""Return a path as valid Unicode; bytes that are no UTF-8 are shown as ``\xff``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+__all__ = ["as_record", "flat_columns", "flat_values", "written"]
 
 
 def written(number: float) -> float:

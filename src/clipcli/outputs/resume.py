@@ -21,11 +21,12 @@ from typing import Protocol, TypeVar
 from clipcli.errors import OutputError
 from clipcli.inputs.discover import Input
 from clipcli.outputs.journal import PartialLines
-from clipcli.outputs.records import Failure, Result, printable
 from clipcli.outputs.settings import RunRecord, RunSettings, check_version, header
 from clipcli.outputs.writers import Layout
 from clipcli.pipeline.chunks import Engine
+from clipcli.pipeline.predictions import Failure, Result
 from clipcli.storage.atomic import replacing
+from clipcli.text import printable
 
 __all__ = ["RESUMABLE", "ResultFile", "check_file"]
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from clipcli.outputs.records import Failure, Prediction, Result, as_record, flat_columns, flat_values, printable
+from clipcli.outputs.records import as_record, flat_columns, flat_values
+from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import UNKNOWN
-from clipcli.text import csv_line, guarded, one_line
+from clipcli.text import csv_line, guarded, one_line, printable
 
 if TYPE_CHECKING:
     from rich.table import Table

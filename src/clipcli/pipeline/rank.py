@@ -9,8 +9,8 @@ import numpy as np
 
 from clipcli.errors import ImageError
 from clipcli.inputs.items import name_of
-from clipcli.outputs.records import Failure, Prediction, Result
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.pipeline.stream import Block
 from clipcli.scoring.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank
 

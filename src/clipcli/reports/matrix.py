@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from clipcli.errors import LabelError, OutputError
 from clipcli.labels.files import Label
-from clipcli.outputs.records import printable, written
+from clipcli.outputs.records import written
 from clipcli.outputs.writers import tsv_line
 from clipcli.storage.atomic import replacing
-from clipcli.text import csv_line, guarded, numbered_lines, read_text
+from clipcli.text import csv_line, guarded, numbered_lines, printable, read_text
 
 __all__ = ["SUFFIXES", "Matrix", "check_suffix", "read_texts", "save_matrix", "texts_as_labels", "write_tsv"]
 

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from clipcli.errors import ImageError
-from clipcli.evaluation.charts import empty_figure, plain
 from clipcli.images.files import open_image
-from clipcli.outputs.records import printable
+from clipcli.reports.figures import empty_figure, plain
 from clipcli.reports.matrix import Matrix
+from clipcli.text import printable
 
 __all__ = ["draw_matrix", "open_pictures"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from clipcli.outputs.records import printable
+from clipcli.text import printable
 
 __all__ = ["CAPTIONS", "LONGEST_TEXT", "Example", "ImageFile", "LeftOut", "captions_of"]
 

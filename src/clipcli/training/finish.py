@@ -52,7 +52,7 @@ def _draw(folder: TrainingFolder, plan: Plan, training: Training, listener: List
     if find_spec("matplotlib") is None:
         listener.warn("no curve is drawn: that needs an extra: pip install 'clipcli[train]'")
         return
-    from clipcli.evaluation.charts import save_as
+    from clipcli.reports.figures import save_as
     from clipcli.training.curve import draw_curve
 
     title = f"{plan.record['model']}, {plan.record['train']} images"

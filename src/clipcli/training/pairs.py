@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import JSON_LINES, PathBase, read_delimited, read_json_lines
+from clipcli.delimited import JSON_LINES, read_delimited, read_json_lines
 from clipcli.errors import InputError
 from clipcli.images.files import has_image_suffix
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import shown_name
+from clipcli.inputs.path_base import PathBase
 from clipcli.inputs.walk import walk
 from clipcli.storage.locations import is_remote
 from clipcli.text import decode_text, is_unicode, name_key, numbered_lines, open_text

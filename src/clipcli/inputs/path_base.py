@@ -1,0 +1,77 @@
+"""One rule for the relative paths that a table names."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from clipcli.storage.locations import is_remote, join_url
+from clipcli.storage.network import check_location
+
+__all__ = ["PathBase"]
+
+
+class PathBase:
+    """Where the relative paths of one table lead: all of them into the same folder.
+
+    Anybody's table names files beside itself; clipcli's own tables name them as the run did, from the current
+    folder. Where the first file that exists is in the other of the two folders, all are looked for there. So a
+    file that is missing is never taken from elsewhere in silence.
+
+    Parameters
+    ----------
+    table
+        The table's path or URL.
+    own
+        Whether it is one of clipcli's own.
+    """
+
+    def __init__(self, table: str, *, own: bool) -> None:
+        beside = os.path.dirname(table.rstrip("/" + os.sep))  # noqa: PTH120 - keeps names as they are
+        self._table, self._own = table, own
+        self._folders = ("", beside) if own else (beside, "")
+        self._folder: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder, as far as it is known by the names that were located."""
+        return Path(self._folders[0] if self._folder is None else self._folder)
+
+    def locate(self, name: str) -> str:
+        """Return the path or URL of a file that the table names.
+
+        Raises
+        ------
+        InputError
+            If it is a URL, and the network must not be used.
+        """
+        if is_remote(name) or is_remote(self._table):
+            location = join_url(self._table, name)
+            check_location(location)
+            return location
+        if os.path.isabs(name):  # noqa: PTH117
+            return self._existing("", name) or name
+        for folder in self._folders if self._folder is None else (self._folder,):
+            if (found := self._existing(folder, name)) is not None:
+                self._folder = folder
+                return found
+        folder = self._folders[0] if self._folder is None else self._folder
+        return os.path.join(folder, name)  # noqa: PTH118
+
+    def look_for(self, name: str) -> None:
+        """Let a name decide about the folder, if none did before; whatever it is, also a URL."""
+        if self._folder is None and not is_remote(name):
+            self.locate(name)
+
+    def _existing(self, folder: str, name: str) -> str | None:
+        r"""Return a file's path if it is there; clipcli's tables show bytes that are no text as ``\xff``."""
+        names = [name]
+        if self._own and "\\x" in name:
+            names.append(os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", _byte, os.fsencode(name))))
+        paths = (os.path.join(folder, each) for each in names)  # noqa: PTH118
+        return next((path for path in paths if os.path.lexists(path)), None)
+
+
+def _byte(found: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(found[1].decode())

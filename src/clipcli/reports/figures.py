@@ -1,0 +1,72 @@
+"""Figures: made with matplotlib, and written as PNG and SVG whole or not at all.
+
+The caller's matplotlib settings stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clipcli.storage.atomic import replacing
+
+__all__ = ["empty_figure", "figure", "is_chart", "plain", "save", "save_as"]
+
+_DOTS = 200  # per inch
+_HEAD = 2048  # bytes of a PNG or SVG in which matplotlib names itself
+
+
+def figure(width: float, height: float) -> tuple[Any, Any]:
+    """Return a figure of that many inches, and its axes; no window is ever opened."""
+    drawn = empty_figure(width, height)
+    return drawn, drawn.subplots()
+
+
+def empty_figure(width: float, height: float) -> Any:
+    """Return a figure of that many inches without axes."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(drawn: Any, stem: Path) -> Iterator[Path]:
+    """Write a figure as PNG and as SVG, yielding each file."""
+    for suffix in (".png", ".svg"):
+        file = stem.with_name(stem.name + suffix)
+        save_as(drawn, file)
+        yield file
+
+
+def save_as(drawn: Any, file: Path) -> None:
+    """Write a figure, whole or not at all, in the format that the suffix names.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.text import Text
+
+    suffix = file.suffix.lower()
+    for text in drawn.findobj(Text):
+        text.set_parse_math(False)  # a label may hold a dollar sign
+    settings: Any = {"text.parse_math": False, "svg.hashsalt": "clipcli"}  # the salt: the same chart is the same file
+    with replacing(file) as temporary, rc_context(settings):
+        drawn.savefig(temporary, dpi=_DOTS, format=suffix[1:], metadata={"Date": None} if suffix == ".svg" else None)
+
+
+def is_chart(file: Path) -> bool:
+    """Tell whether a file is a chart that was drawn before, and may be drawn anew; a photograph may not."""
+    try:
+        with file.open("rb") as opened:
+            return b"Matplotlib" in opened.read(_HEAD)
+    except OSError:
+        return False
+
+
+def plain(text: str, longest: int = 32) -> str:
+    """Return a label on one line, cut where it is too long."""
+    shown = " ".join(text.split())
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
