@@ -44,15 +44,11 @@ class Noted(SilentReporter):
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.failures: list[str] = []
-        self.warnings: list[str] = []
         self.shown: list[tuple[int, int]] = []
         self.begun, self.total, self._stop_after = 0, None, stop_after
 
     def begin(self) -> None:
         self.begun += 1
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
     def failed(self, path: str, reason: str) -> None:
         self.failures.append(f"{Path(path).name}: {reason}")
@@ -129,7 +125,7 @@ def test_an_image_in_memory_is_refused_for_it_has_no_name(classifier: Classifier
 def test_a_reporter_hears_of_each_record_and_failure(classifier: Classifier, album: Path, tmp_path: Path) -> None:
     noted = Noted()
     classifier.classify_to(tmp_path / "r.csv", album, reporter=noted)
-    assert (noted.begun, noted.total, noted.warnings) == (1, 5, [])
+    assert (noted.begun, noted.total) == (1, 5)
     assert noted.shown == [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1)]
     assert len(noted.failures) == 1
     assert noted.failures[0].startswith("3.jpg: damaged image")
@@ -157,13 +153,13 @@ def test_a_run_that_was_stopped_is_resumed_to_the_same_bytes(
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_complete_run_is_left_alone_when_resumed(
-    output: str, classifier: Classifier, album: Path, tmp_path: Path
+    output: str, classifier: Classifier, album: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    target, noted = f"{tmp_path}/{output}", Noted()
+    target = f"{tmp_path}/{output}"
     classifier.classify_to(target, album)
     before = content(tmp_path / output)
-    assert classifier.classify_to(target, album, resume=True, reporter=noted) == Outcome(5, 1)
-    assert noted.warnings == [f"{target}: complete already, nothing was left to do"]
+    assert classifier.classify_to(target, album, resume=True) == Outcome(5, 1)
+    assert caplog.messages == [f"{target}: complete already, nothing was left to do"]
     assert content(tmp_path / output) == before
 
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from clipcli.inputs.given import source_of
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
+from clipcli.log import LOG
 from clipcli.outputs.destination import Destination
 from clipcli.outputs.output import Output, result_output
 from clipcli.outputs.settings import RunSettings
@@ -78,8 +79,6 @@ class Classifier(Embedder):
         Bytes that the cache may take before the oldest image embeddings are dropped.
     offline
         Never open a socket.
-    warn
-        Called with one line for people where something is worth knowing.
 
     Raises
     ------
@@ -106,14 +105,13 @@ class Classifier(Embedder):
         cache: bool | str | Path = True,
         cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
-        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         if (labels is None) == (text_embeddings is None):
             raise LabelError("give either labels or text_embeddings")
         check_count("top_k", top_k)
         super().__init__(
             model, pretrained=pretrained, device=device, precision=precision, engine=engine,
-            batch_size=batch_size, workers=workers, cache=cache, cache_limit=cache_limit, offline=offline, warn=warn,
+            batch_size=batch_size, workers=workers, cache=cache, cache_limit=cache_limit, offline=offline,
         )  # fmt: skip
         self._labels = labels_from(labels) if labels is not None else []
         self._templates = resolve_templates(list(templates), list(prompts))
@@ -178,14 +176,14 @@ class Classifier(Embedder):
         return load_for_model(path, self.source.fingerprint(self._store.file_sha256), self.source.title)
 
     def _open_text_encoder(self) -> tuple[ModelFacts, Encode]:
-        model = self.model
+        encoder = self._backend.text_encoder()
 
         def encode(prompts: Sequence[str]) -> NDArray[np.float32]:
-            cut = sum(model.text_encoder.cut(prompts))
+            cut = sum(encoder.cut(prompts))
             if cut:
                 prompts_are = "1 prompt is" if cut == 1 else f"{cut} prompts are"
-                self._warn(f"{prompts_are} longer than {self.source.title} can read; what is too much is cut off")
-            return model.text_encoder.encode(prompts)
+                LOG.warning(f"{prompts_are} longer than {self.source.title} can read; what is too much is cut off")
+            return encoder.encode(prompts)
 
         return self._facts(), encode
 
@@ -286,7 +284,7 @@ class Classifier(Embedder):
         classes = self.classes
         if len(classes.labels) == 1 and classes.facts.logit_bias is None and not self._warned:
             self._warned = True
-            self._warn(
+            LOG.warning(
                 f"{classes.labels[0]!r} is the only label: a single label cannot be told from anything, so its "
                 "probability is always 1 (add other labels, or judge by the similarity)"
             )

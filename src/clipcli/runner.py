@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from clipcli.errors import ClusterError, InputError, Interrupted
 from clipcli.inputs.discover import Source, count_files, discover, discover_units
+from clipcli.log import LOG
 from clipcli.outputs.output import Output, Writing
 from clipcli.pipeline.chunks import Engine
 
@@ -31,9 +32,6 @@ class Reporter(Protocol):
 
     def begin(self) -> None:
         """Take note that there are inputs; what is opened next is the model."""
-
-    def warn(self, text: str) -> None:
-        """Take one line about something worth knowing that does not stop the run."""
 
     def failed(self, path: str, reason: str) -> None:
         """Take an input that failed, and why."""
@@ -57,9 +55,6 @@ class SilentReporter:
     """A reporter that keeps everything to itself; base for those that tell a part."""
 
     def begin(self) -> None:
-        """Do nothing."""
-
-    def warn(self, text: str) -> None:
         """Do nothing."""
 
     def failed(self, path: str, reason: str) -> None:
@@ -115,7 +110,7 @@ def run(task: Task[Row], output: Output[Row], reporter: Reporter = SILENT) -> Ou
         Of every kind: for inputs, model and output that cannot be used. ``Interrupted`` where the user stopped the
         run; the message says what is kept.
     """
-    found: Iterator[object] = (discover_units if output.in_parts else discover)(task.source, reporter.warn)
+    found: Iterator[object] = (discover_units if output.in_parts else discover)(task.source)
     units = begun(found)
     reporter.begin()
     with output.claimed(), task.open_engine() as engine:
@@ -145,5 +140,5 @@ def _follow(rows: Iterator[Row], task: Task[Row], writing: Writing[Row], reporte
             if failure is not None:
                 reporter.failed(*failure)
     if writing.earlier and not done:
-        reporter.warn(f"{writing.name}: complete already, nothing was left to do")
+        LOG.warning(f"{writing.name}: complete already, nothing was left to do")
     return Outcome(done + writing.earlier, failed + writing.earlier_failures)

@@ -128,7 +128,7 @@ def classify(
         top_k=top_k or (1 if target.form in ("csv", "tsv") else 5),
         thresholds=Thresholds(min_probability, min_similarity, min_margin),
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size),
-        offline=offline, warn=messages.warn,
+        offline=offline,
     )  # fmt: skip
     source = options.source(inputs, null_separated, path_column, image_column, exclude, include_hidden)
     outcome = _run(classifier, source, cluster, target, messages)

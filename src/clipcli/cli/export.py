@@ -79,7 +79,7 @@ def export_text(
     check_writable(output, [labels, pretrained, *(prompts or ())])
     classifier = Classifier(
         model, load_labels(labels, label or ()), pretrained=pretrained, templates=template or (), prompts=prompts or (),
-        device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline, warn=messages.warn,
+        device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline,
     )  # fmt: skip
     with locked(output):
         classes = classifier.classes
@@ -162,7 +162,7 @@ def export_images(
     embedder = Embedder(
         model, pretrained=pretrained, device=device, precision=precision, engine=encoder_engine,
         batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
-        cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
+        cache_limit=options.bytes_in(cache_size), offline=offline,
     )  # fmt: skip
     source = options.source(inputs, null_separated, path_column, image_column, exclude, include_hidden)
     task = embedder.embedding_task(source, on_cluster(embedder, cluster, lambda _: image_rows))

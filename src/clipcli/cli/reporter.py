@@ -20,7 +20,7 @@ __all__ = ["PlainReporter", "TerminalReporter", "end"]
 
 
 class PlainReporter(SilentReporter):
-    """Passes on warnings only: for a table on a terminal, which shows failures by itself."""
+    """Says only what is known at the beginning: for a table on a terminal, which shows failures by itself."""
 
     def __init__(self, messages: Messages, begin: Callable[[], None] = lambda: None) -> None:
         self._messages, self._begin = messages, begin
@@ -28,10 +28,6 @@ class PlainReporter(SilentReporter):
     def begin(self) -> None:
         """Say what is known before the model is opened."""
         self._begin()
-
-    def warn(self, text: str) -> None:
-        """Say a warning."""
-        self._messages.warn(text)
 
 
 class TerminalReporter(PlainReporter):
