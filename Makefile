@@ -1,12 +1,13 @@
 # make demo   install into .venv and classify some real photographs
 # make test   install into .venv and run lint, types and tests
+# make docs   build the documentation site in build/docs
 # make fuzz   feed 700 damaged files to every command (SEED=0); some ten minutes on two cores
 PYTHON ?= python3
 VENV   ?= .venv
 SEED   ?= 0
 BIN    := $(VENV)/bin
 
-.PHONY: install demo format lint types unit test readme fuzz clean
+.PHONY: install demo format lint types unit test readme docs fuzz clean
 
 install: $(VENV)/.installed
 
@@ -36,6 +37,9 @@ unit: install
 
 readme: install
 	$(BIN)/python tools/readme.py
+
+docs: install
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/docs
 
 fuzz: install
 	$(BIN)/python -m tools.fuzz --seed $(SEED)
