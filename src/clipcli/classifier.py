@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from clipcli.errors import EmbeddingFileError, LabelError
 from clipcli.labels.files import load_labels
 from clipcli.labels.label import Label, check_labels
 from clipcli.labels.templates import Template, resolve_templates
+from clipcli.log import LOG
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.pipeline.predictions import Result
 from clipcli.pipeline.rank import Ranker
@@ -69,8 +70,6 @@ class Classifier(Embedder):
         Bytes that the cache may take before the oldest image embeddings are dropped.
     offline
         Never open a socket.
-    warn
-        Called with one line for people where something is worth knowing.
 
     Raises
     ------
@@ -97,14 +96,13 @@ class Classifier(Embedder):
         cache: bool | str | Path = True,
         cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
-        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         if (labels is None) == (text_embeddings is None):
             raise LabelError("give either labels or text_embeddings")
         check_count("top_k", top_k)
         super().__init__(
             model, pretrained=pretrained, device=device, precision=precision, engine=engine,
-            batch_size=batch_size, workers=workers, cache=cache, cache_limit=cache_limit, offline=offline, warn=warn,
+            batch_size=batch_size, workers=workers, cache=cache, cache_limit=cache_limit, offline=offline,
         )  # fmt: skip
         self._labels = _as_labels(labels) if labels is not None else []
         self._templates = resolve_templates(list(templates), list(prompts))
@@ -171,14 +169,14 @@ class Classifier(Embedder):
         return classes
 
     def _open_text_encoder(self) -> tuple[ModelFacts, Encode]:
-        model = self.model
+        encoder = self._backend.text_encoder()
 
         def encode(prompts: Sequence[str]) -> NDArray[np.float32]:
-            cut = sum(model.text_encoder.cut(prompts))
+            cut = sum(encoder.cut(prompts))
             if cut:
                 prompts_are = "1 prompt is" if cut == 1 else f"{cut} prompts are"
-                self._warn(f"{prompts_are} longer than {self.source.title} can read; what is too much is cut off")
-            return model.text_encoder.encode(prompts)
+                LOG.warning(f"{prompts_are} longer than {self.source.title} can read; what is too much is cut off")
+            return encoder.encode(prompts)
 
         return self._facts(), encode
 
@@ -212,7 +210,7 @@ class Classifier(Embedder):
         classes = self.classes
         if len(classes.labels) == 1 and classes.facts.logit_bias is None and not self._warned:
             self._warned = True
-            self._warn(
+            LOG.warning(
                 f"{classes.labels[0]!r} is the only label: a single label cannot be told from anything, so its "
                 "probability is always 1 (add other labels, or judge by the similarity)"
             )

@@ -139,11 +139,11 @@ def classify(
         top_k=top_k or (1 if destination.form in (Format.csv, Format.tsv) else 5),
         thresholds=Thresholds(min_probability, min_similarity, min_margin),
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size),
-        offline=offline, warn=messages.warn,
+        offline=offline,
     )  # fmt: skip
     exclusion = Exclusion(tuple(exclude or ()), include_hidden)
     source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
-    found = begun((discover_units if destination.in_parts else discover)(source, messages.warn))
+    found = begun((discover_units if destination.in_parts else discover)(source))
     _tell_text(classifier, messages)
     with open_engine(
         classifier, cluster, lambda precision: classifier.ranker(precision).results,

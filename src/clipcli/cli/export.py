@@ -91,7 +91,7 @@ def export_text(
     check_writable(output, [labels, pretrained, *(prompts or ())])
     classifier = Classifier(
         model, load_labels(labels, label or ()), pretrained=pretrained, templates=template or (), prompts=prompts or (),
-        device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline, warn=messages.warn,
+        device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline,
     )  # fmt: skip
     with locked(output):
         classes = classifier.classes
@@ -173,7 +173,7 @@ def export_images(
     embedder = Embedder(
         model, pretrained=pretrained, device=device, precision=precision, engine=encoder_engine,
         batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
-        cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
+        cache_limit=options.bytes_in(cache_size), offline=offline,
     )  # fmt: skip
     exclusion = Exclusion(tuple(exclude or ()), include_hidden)
     source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
@@ -237,7 +237,7 @@ class _Run:
         from clipcli.inputs.discover import discover
         from clipcli.outputs.image_embeddings import write_image_embeddings
 
-        items = begun(discover(self.source, self.messages.warn))
+        items = begun(discover(self.source))
         facts, fingerprint = self._model()
         rows = self.engine.rows(items)
         return write_image_embeddings(rows, Path(self.output), facts, fingerprint, self.dtype)
@@ -250,7 +250,7 @@ class _Run:
         from clipcli.outputs.image_embeddings import EmbeddingKind
         from clipcli.outputs.part_forms import embedding_parts
 
-        units = begun(discover_units(self.source, self.messages.warn))
+        units = begun(discover_units(self.source))
         facts, fingerprint = self._model()
         kind = EmbeddingKind.of(facts, fingerprint, self.dtype)
         settings = {**kind.metadata(), "part size": size, "batch size": self.embedder.batch_size}

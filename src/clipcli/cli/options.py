@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli.input_options import Exclude, ImageColumn, IncludeHidden, Inputs, NullSeparated, PathColumn
-from clipcli.errors import CacheError, ClusterError, ModelError
+from clipcli.errors import CacheError, ClusterError
+from clipcli.models.engines import choose_engine
 
 if TYPE_CHECKING:
     from clipcli.distributed.cluster import RayOptions
@@ -265,16 +266,12 @@ def cluster_or_none(
     ClusterError
         If an option of a cluster cannot be used.
     """
-    where, _, encoder = engine.partition("+")
-    if where != "ray":
-        if engine not in ("torch", "openvino"):
-            raise ModelError(f"--engine {engine}: choose one of torch, openvino, ray, ray+openvino")
-        return engine, None
-    if encoder not in ("", "torch", "openvino"):
-        raise ModelError(f"--engine {engine}: choose one of ray, ray+openvino")
+    choice = choose_engine(engine)
+    if not choice.on_cluster:
+        return choice.name, None
     from clipcli.distributed.cluster import RayOptions
 
-    return encoder or "torch", RayOptions(address, _range(actors) if actors else None, gpus, workers)
+    return choice.name, RayOptions(address, _range(actors) if actors else None, gpus, workers)
 
 
 def _range(actors: str) -> tuple[int, int]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
+from clipcli.delimited import long_cells
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.extras import pyarrow_or_error
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
@@ -209,8 +210,7 @@ def _write_csv(classes: ClassEmbeddings, path: Path) -> None:
 
 
 def _read_csv(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    csv.field_size_limit(2**31 - 1)  # the prompts of a large ensemble exceed the usual 128 KiB a cell
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file, long_cells():  # those of a large ensemble's prompts are
         table = list(csv.DictReader(file))
     rows = [
         {
