@@ -52,7 +52,10 @@ def test_a_folder_of_parts_that_cannot_be_written_is_told_at_once(line: tuple[st
 
 
 def test_a_missing_label_file_is_named(run: Run) -> None:
-    assert only_line(run("classify", "x.png", "--labels", "nowhere.txt", *POCKET)) == "nowhere.txt: no such file"
+    assert (
+        only_line(run("classify", "x.png", "--labels", "nowhere.txt", *POCKET))
+        == "cannot read nowhere.txt: no such file"
+    )
 
 
 def test_an_empty_label_file_is_named(run: Run, tmp_path: Path) -> None:
@@ -69,7 +72,7 @@ def test_a_double_label_is_named_with_both_lines(run: Run, tmp_path: Path) -> No
 def test_a_label_file_that_is_not_utf_8_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_bytes("Käfer\n".encode("latin-1"))
     line = only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
-    assert line.startswith("labels.txt: not UTF-8 text")
+    assert line.startswith("cannot read labels.txt: it is not UTF-8 text")
 
 
 def test_a_folder_in_place_of_a_label_file_is_refused(run: Run, tmp_path: Path) -> None:
@@ -101,7 +104,9 @@ def test_labels_and_text_embeddings_do_not_go_together(run: Run) -> None:
 
 
 def test_a_missing_file_of_text_embeddings_is_named(run: Run) -> None:
-    assert only_line(run("classify", "x.png", "--text-embeddings", "x.npz", *POCKET)).startswith("x.npz: no such file")
+    assert only_line(run("classify", "x.png", "--text-embeddings", "x.npz", *POCKET)).startswith(
+        "cannot read x.npz: no such file"
+    )
 
 
 # --- models -------------------------------------------------------------------------------------------------
@@ -221,13 +226,15 @@ def test_an_output_below_a_regular_file_is_refused(command: tuple[str, ...], run
 
 def test_an_output_that_is_a_folder_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "results.csv").mkdir()
-    assert "results.csv: is a folder" in only_line(run("classify", "x.png", "-l", "cat", *POCKET, "-o", "results.csv"))
+    assert "cannot write results.csv: it is a folder" in only_line(
+        run("classify", "x.png", "-l", "cat", *POCKET, "-o", "results.csv")
+    )
 
 
 @pytest.mark.parametrize("command", [("classify", "x.png"), ("export", "text")])
 def test_an_output_without_a_known_suffix_is_refused(command: tuple[str, ...], run: Run, tmp_path: Path) -> None:
     line = only_line(run(*command, "-l", "cat", *POCKET, "-o", "results.docx"))
-    assert line.startswith("results.docx: ")
+    assert line.startswith(("cannot write results.docx: ", "cannot use results.docx: "))
     assert ".csv" in line
     assert not (tmp_path / "results.docx").exists()
 
@@ -265,7 +272,7 @@ def test_a_full_disk_below_stdout_is_one_line(tmp_path: Path) -> None:
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal(run: Run) -> None:
     line = only_line(run("classify", "x.png", "--labels", "red\x1b[31m\nname.txt", *POCKET))
-    assert line == r"red\x1b[31m\nname.txt: no such file"
+    assert line == r"cannot read red\x1b[31m\nname.txt: no such file"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])

@@ -309,7 +309,7 @@ def test_an_option_goes_before_its_variable(run: Run) -> None:
 
 def test_text_embeddings_go_before_the_labels_variable(run: Run) -> None:
     done = run("classify", "x.png", "--text-embeddings", "gone.npz", *POCKET, CLIPCLI_LABELS="labels.txt")
-    assert lines_of(done.stderr) == ["error: gone.npz: no such file"]
+    assert lines_of(done.stderr) == ["error: cannot read gone.npz: no such file"]
 
 
 # --- completion -------------------------------------------------------------------------------------------------

@@ -71,9 +71,9 @@ def test_a_complete_run_without_failures_ends_with_0_when_resumed(
     ("change", "told"),
     [
         (("-l", "dog"), "labels: number 3 was 'nothing', now 'dog'"),
-        (("-t", "art of {label}"), "prompts: item 1 was 'a photo of a cat', now 'art of cat'"),
-        (("--min-margin", "0.5"), "least margin: None, now 0.5"),
-        (("--top-k", "2"), "top_k"),
+        (("-t", "art of {label}"), "prompts: number 1 was 'a photo of a cat', now 'art of cat'"),
+        (("--min-margin", "0.5"), "min margin: None, now 0.5"),
+        (("--top-k", "2"), "a different top k: 1, now 2"),
         (("--model", "pocket"), "model: local-dir:"),
     ],
     ids=["labels", "templates", "threshold", "top-k", "model"],
@@ -190,7 +190,7 @@ def test_a_folder_in_place_of_the_file_is_refused_and_left_alone(
     (tmp_path / outcome(line)).mkdir()
     (done,) = run_here(line)
     assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
-    assert f"{outcome(line)}: is a folder" in done.stderr
+    assert f"cannot write {outcome(line)}: it is a folder" in done.stderr
     assert list((tmp_path / outcome(line)).iterdir()) == []
 
 

@@ -120,7 +120,7 @@ def test_a_folder_that_is_left_out_is_not_looked_into(tmp_path: Path) -> None:
 def test_an_ignore_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "a.png")
     (tmp_path / ".clipcliignore").write_bytes(b"caf\xe9\n")
-    with pytest.raises(InputError, match=r"\.clipcliignore: not UTF-8 text"):
+    with pytest.raises(InputError, match=r"\.clipcliignore: it is not UTF-8 text"):
         names_in(tmp_path)
 
 

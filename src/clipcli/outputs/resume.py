@@ -15,16 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.inputs.discover import Input
 from clipcli.outputs.journal import PartialLines
-from clipcli.outputs.run_record import RunRecord, compare_settings
+from clipcli.outputs.settings import RunRecord, RunSettings, check_version, header
 from clipcli.outputs.writers import Layout
+from clipcli.pipeline.chunks import Engine
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.storage.atomic import replacing
-from clipcli.storage.locks import OutputLock
 from clipcli.text import printable
 
 __all__ = ["RESUMABLE", "ResultFile", "check_file"]
@@ -72,10 +72,6 @@ class _Places:
         return self.target.with_name(self.target.name + ".partial")
 
     @property
-    def lock(self) -> Path:
-        return self.target.with_name(self.target.name + ".partial.lock")
-
-    @property
     def settings(self) -> Path:
         return self.target.with_name(self.target.name + ".partial.json")
 
@@ -102,7 +98,7 @@ def check_file(target: Path, *, resume: bool, overwrite: bool) -> RunRecord | No
 
 
 class ResultFile:
-    """One output file: start or resume, write records, complete.
+    """One output file: start or resume, write records, complete; the caller holds the lock of the file.
 
     Parameters
     ----------
@@ -111,7 +107,7 @@ class ResultFile:
     layout
         The format, with the columns of a flat one.
     settings
-        Everything that determines the records, by names for people. A run is only resumed with the same settings.
+        Everything that determines the records. A run is only resumed with the same settings.
     resume
         Continue an interrupted run, if there is one; if the run is complete, only compare its settings.
     overwrite
@@ -119,6 +115,8 @@ class ResultFile:
 
     Attributes
     ----------
+    name
+        Name of the target.
     earlier, earlier_failures
         The number of records of an earlier run, and the number of failures among them.
     is_complete
@@ -132,9 +130,9 @@ class ResultFile:
     """
 
     def __init__(
-        self, target: Path, layout: Layout, settings: dict[str, Any], *, resume: bool = False, overwrite: bool = False
+        self, target: Path, layout: Layout, settings: RunSettings, *, resume: bool = False, overwrite: bool = False
     ) -> None:
-        self._places = _Places(target)
+        self._places, self.name = _Places(target), str(target)
         self._settings = settings
         self.earlier = self.earlier_failures = 0
         self._added = self._added_failures = 0
@@ -147,14 +145,9 @@ class ResultFile:
             raise OutputError(f"cannot resume {target}: {layout.form} cannot be resumed (use {', '.join(RESUMABLE)})")
         self._partial = _partial_for(self._places.partial, layout)
         self._is_new = False
-        self._lock = OutputLock(target, self._places.lock).acquire()
         try:
             self._begin(resume=resume, overwrite=overwrite)
-        except OutputError:
-            self._lock.release()
-            raise
         except OSError as problem:
-            self._lock.release()
             raise OutputError(f"cannot write {target}: {problem.strerror or problem}") from None
 
     def _begin(self, *, resume: bool, overwrite: bool) -> None:
@@ -164,20 +157,23 @@ class ResultFile:
             self._compare(places.settings)
             return
         if record is not None:
-            compare_settings(places.target, record.settings, self._settings, "the complete run")
+            self._settings.check_same(record.settings, places.target, "the complete run")
             self.is_complete = True
             return
         self._is_new = True
         _remove(places.partial)
         with replacing(places.settings) as temporary:
-            temporary.write_text(json.dumps(self._settings, ensure_ascii=False, indent=1) + "\n", "utf-8")
+            values = {**header(), "state": "running", "settings": self._settings.as_json}
+            temporary.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
     def _compare(self, kept_in: Path) -> None:
         try:
-            before: dict[str, Any] = dict(json.loads(kept_in.read_text("utf-8")))
-        except (TypeError, ValueError):
+            values = dict(json.loads(kept_in.read_text("utf-8")))
+            check_version(values, self._places.target, kept_in.name, "start again with --overwrite")
+            before = RunSettings.from_json(values["settings"])
+        except (LookupError, TypeError, ValueError):
             raise OutputError(_DAMAGED.format(kept_in)) from None
-        compare_settings(self._places.target, before, self._settings)
+        self._settings.check_same(before, self._places.target)
 
     def done(self) -> Iterator[str]:
         """Yield the names of the inputs that already have a record.
@@ -223,15 +219,16 @@ class ResultFile:
             "(start again with --overwrite; cached embeddings are reused)"
         )
 
+    def rows(self, engine: Engine[Result], items: Iterable[Input]) -> Iterator[Result]:
+        """Let an engine process the remaining inputs; write its results and yield them, in the order of the inputs."""
+        return self.write(engine.rows(self.rest(items), even_batches=True))
+
     def write(self, results: Iterable[Result]) -> Iterator[Result]:
         """Write records and pass them on; at the end, move the complete file to the target.
 
         If the run ends early, for whatever reason, the records so far are saved.
         """
-        try:
-            yield from results if self.is_complete else self._write(iter(results))
-        finally:
-            self._lock.release()
+        return iter(results) if self.is_complete else self._write(iter(results))
 
     def _write(self, results: Iterator[Result]) -> Iterator[Result]:
         try:
@@ -268,14 +265,19 @@ class ResultFile:
         try:
             yield
         except OutputError as problem:
-            raise OutputError(f"{problem}; {self.how_to_go_on()}") from None
+            raise OutputError(f"{problem}; {self.resume_hint()}") from None
         except OSError as problem:
             reason = problem.strerror or " ".join(str(problem).split())
-            raise OutputError(f"cannot write {self._places.target}: {reason}; {self.how_to_go_on()}") from None
+            raise OutputError(f"cannot write {self._places.target}: {reason}; {self.resume_hint()}") from None
 
-    def how_to_go_on(self) -> str:
+    @property
+    def kept(self) -> int:
+        """The number of records on disk of an incomplete run."""
+        return self._partial.count()  # not what was counted on the way: Ctrl-C may come between writing and counting
+
+    def resume_hint(self) -> str:
         """Return what was saved of a run that ended early, and how to continue it."""
-        count = self._partial.count()  # not what was counted on the way: Ctrl-C may come between writing and counting
+        count = self.kept
         if not count:
             return "no records were written"
         records = f"{count:,} record{'' if count == 1 else 's'}"

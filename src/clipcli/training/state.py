@@ -25,7 +25,7 @@ from typing import Any
 from clipcli.errors import InputError, OutputError
 from clipcli.models.state_dicts import read_state_dict
 from clipcli.storage.atomic import replacing
-from clipcli.storage.locks import OutputLock
+from clipcli.storage.locks import locked
 from clipcli.training.pairs import LeftOut
 from clipcli.training.records import check_left_out, check_metrics, check_progress, check_settings, check_summary
 from clipcli.training.restore import check_weights, read_states
@@ -93,15 +93,7 @@ class TrainingFolder:
 
     @contextmanager
     def claimed(self, *, resume: bool, force: bool) -> Iterator[None]:
-        """Claim the folder for this process during the block; errors are those of :meth:`claim`."""
-        self.claim(resume=resume, force=force)
-        try:
-            yield
-        finally:
-            self.release()
-
-    def claim(self, *, resume: bool, force: bool) -> None:
-        """Claim the folder for this process.
+        """Have the folder for this process while the block runs; where nothing was written, no trace of it stays.
 
         Raises
         ------
@@ -110,6 +102,25 @@ class TrainingFolder:
         InputError
             If there is no run to resume.
         """
+        self._check(resume=resume, force=force)
+        is_new = not self.root.exists()
+        try:
+            self.inner.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise OutputError(f"cannot write {self.root}: {problem.strerror or problem}") from None
+        try:
+            with locked(self.root):
+                try:
+                    yield
+                finally:
+                    with suppress(OSError):  # not empty
+                        self.inner.rmdir()
+        finally:
+            if is_new:
+                with suppress(OSError):
+                    self.root.rmdir()
+
+    def _check(self, *, resume: bool, force: bool) -> None:
         if self.root.exists() and not self.root.is_dir():
             raise OutputError(f"cannot write {self.root}: it is a file (name a folder)")
         if resume and not self.file("settings.json").is_file():
@@ -119,12 +130,6 @@ class TrainingFolder:
                 f"cannot write {self.root}: it is not empty "
                 "(continue a run in it with --resume, or replace it with --force)"
             )
-        self._is_new = not self.root.exists()
-        try:
-            self.inner.mkdir(parents=True, exist_ok=True)
-            self._lock = OutputLock(self.root, self.inner / ".lock").acquire()
-        except OSError as problem:
-            raise OutputError(f"cannot write {self.root}: {problem.strerror or problem}") from None
 
     def clear(self) -> None:
         """Remove the files of a run, and nothing else."""
@@ -133,14 +138,6 @@ class TrainingFolder:
             *map(self.file, _RUN_FILES),
         ):
             path.unlink(missing_ok=True)
-
-    def release(self) -> None:
-        """Release the folder, and remove it if nothing was written."""
-        self._lock.release()
-        with suppress(OSError):  # not empty
-            self.inner.rmdir()
-            if self._is_new:
-                self.root.rmdir()
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a file of the run, atomically."""

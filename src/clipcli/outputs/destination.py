@@ -1,0 +1,188 @@
+"""The destination of results or embeddings: a file or a folder of parts, and its format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from clipcli.errors import OutputError
+
+__all__ = ["Destination", "Format", "is_folder"]
+
+
+class Format(str, Enum):
+    """The format of results; the names of :data:`clipcli.outputs.writers.FORMATS`."""
+
+    table = "table"
+    tsv = "tsv"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+
+
+def is_folder(output: str | None) -> bool:
+    """Return whether the output is a folder of parts: a name that ends with a slash, or a URL."""
+    return output is not None and (output.endswith(("/", os.sep)) or "://" in output)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A file or a folder of parts, and whether an earlier run there is continued or replaced.
+
+    Parameters
+    ----------
+    output
+        The name of a file; or of a folder, if it ends with a slash or is a URL.
+    form
+        The format, such as ``csv``; or that of the parts.
+    resume, overwrite
+        Whether to continue or replace an earlier run.
+    part_size
+        Inputs per part of a folder.
+    """
+
+    output: str
+    form: str
+    resume: bool = False
+    overwrite: bool = False
+    part_size: int = 4096
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether results go into a folder of parts."""
+        return is_folder(self.output)
+
+    @property
+    def file(self) -> Path:
+        """The path of the output file."""
+        return Path(self.output)
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether an interrupted run can be continued: the output is a folder, or a file in a row-based format."""
+        from clipcli.outputs.resume import RESUMABLE
+
+        is_special = not self.in_parts and self.file.exists() and not self.file.is_file()
+        return self.in_parts or (not is_special and self.form in RESUMABLE)
+
+    @classmethod
+    def for_results(
+        cls, output: str, form: str | None = None, *, inputs: Iterable[object] = (), resume: bool = False,
+        overwrite: bool = False, part_size: int = 4096,
+    ) -> Destination:  # fmt: skip
+        """Choose the format of results by ``form``, else by the extension, and check the output.
+
+        Parameters
+        ----------
+        inputs
+            Files that may not be overwritten; values of other types are ignored.
+
+        Raises
+        ------
+        OutputError
+            If the format is unknown, or cannot be written or resumed there; or if there is an earlier run that may
+            neither be continued nor replaced.
+        """
+        _check_name(output, resume=resume, overwrite=overwrite)
+        if is_folder(output):
+            from clipcli.outputs.part_forms import check_part_suffix
+
+            form = check_part_suffix(output, form)
+        else:
+            _check_not_input(Path(output), inputs)
+        chosen = cls(output, form or _format_of(output), resume, overwrite, part_size)
+        chosen._check_results()
+        return chosen
+
+    @classmethod
+    def for_embeddings(
+        cls, output: str, form: str | None = None, *, inputs: Iterable[object] = (), resume: bool = False,
+        overwrite: bool = False, part_size: int = 4096,
+    ) -> Destination:  # fmt: skip
+        """Do the same for image embeddings; the extension of a file is its format.
+
+        Raises
+        ------
+        OutputError
+            As for results.
+        """
+        from clipcli.outputs.class_embeddings import check_suffix
+        from clipcli.outputs.part_forms import check_part_suffix
+        from clipcli.storage.atomic import is_special
+
+        _check_name(output, resume=resume, overwrite=overwrite)
+        if is_folder(output):
+            chosen = cls(output, check_part_suffix(output, form), resume, overwrite, part_size)
+            chosen._check_earlier()
+            return chosen
+        check_suffix(Path(output))
+        _check_not_input(Path(output), inputs)
+        suffix = Path(output).suffix.lower()
+        if is_special(Path(output)) and suffix not in (".csv", ".jsonl"):
+            raise OutputError(
+                f"cannot write {output}: {suffix} needs a file, not a pipe or device (use .csv or .jsonl)"
+            )
+        return cls(output, suffix.lstrip("."), part_size=part_size)
+
+    def _check_results(self) -> None:
+        if self.form == Format.parquet.value:
+            from clipcli.extras import pyarrow_or_error
+            from clipcli.storage.atomic import is_special
+
+            pyarrow_or_error()
+            if not self.in_parts and is_special(self.file):
+                raise OutputError(f"cannot write {self.output}: Parquet needs a regular file, not a pipe or device")
+        if self.resume and not self.is_resumable:
+            raise OutputError(
+                f"cannot resume {self.output}: its format cannot be resumed (use jsonl, csv, tsv or parquet)"
+            )
+        self._check_earlier()
+
+    def _check_earlier(self) -> None:
+        """Raise :class:`OutputError` if there is an earlier run that this one may neither continue nor replace."""
+        if self.in_parts:
+            from clipcli.outputs.parts import check_folder
+            from clipcli.storage.folders import folder_at
+
+            check_folder(folder_at(self.output), resume=self.resume, overwrite=self.overwrite)
+        elif self.is_resumable:
+            from clipcli.outputs.resume import check_file
+
+            check_file(self.file, resume=self.resume, overwrite=self.overwrite)
+
+
+def _check_name(output: str, *, resume: bool, overwrite: bool) -> None:
+    """Raise :class:`OutputError` for a name that cannot be written to, or for options that contradict each other."""
+    from clipcli.storage.locations import is_remote
+    from clipcli.storage.network import check_location
+
+    check_location(output)
+    if resume and overwrite:
+        raise OutputError("cannot use --resume with --overwrite (leave one out)")
+    if "://" in output and not is_remote(output):
+        raise OutputError(
+            f"cannot write to {output}: not a writable location (name a folder, or s3://, gs:// or az://)"
+        )
+    if not is_folder(output) and Path(output).is_dir():
+        raise OutputError(
+            f"cannot write {output}: it is a folder (end its name with / to write parts into it, or name a file in it)"
+        )
+
+
+def _check_not_input(file: Path, inputs: Iterable[object]) -> None:
+    from clipcli.storage.atomic import check_writable
+
+    check_writable(file, [each for each in inputs if isinstance(each, str | Path)])
+
+
+def _format_of(output: str) -> str:
+    suffix = Path(output).suffix.lower().lstrip(".")
+    if suffix in Format.__members__ and suffix != Format.table.value:
+        return suffix
+    raise OutputError(
+        f"cannot write {output}: unknown extension (use .jsonl, .json, .csv, .tsv or .parquet, or --format)"
+    )

@@ -1,0 +1,197 @@
+"""The settings of a run on disk, next to its output, and their comparison.
+
+::
+
+    results.csv                 the results
+    results.csv.run.json        the version of clipcli, all settings, the number of records and failures
+    results.csv.partial.json    the settings of an incomplete run
+
+``--resume`` compares them with the settings of the new run. The manifest of a folder of parts and the
+``settings.json`` of a training run have the same header and are compared in the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clipcli._version import __version__
+from clipcli.errors import OutputError
+from clipcli.storage.atomic import replacing
+
+__all__ = ["VERSION", "RunRecord", "RunSettings", "check_version", "header", "record_of"]
+
+VERSION = 1
+"""The version of all files that describe a run; a file of another version is rejected."""
+
+_COMMAND = "command"
+_TITLES = {"fingerprint": "set of weights or preprocessing"}
+_REMEDY = "use the same settings, or start again with --overwrite"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that determines the output of a run; a run is only resumed with the same settings.
+
+    Parameters
+    ----------
+    command
+        The command: ``classify``, ``export images`` or ``train``.
+    values
+        Plain values for JSON, by snake_case name.
+    """
+
+    command: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def having(self, **values: Any) -> RunSettings:
+        """Return the same settings with more values."""
+        return RunSettings(self.command, {**self.values, **values})
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as in a file."""
+        values: dict[str, Any] = json.loads(json.dumps(dict(self.values)))
+        return {_COMMAND: self.command, **values}
+
+    @classmethod
+    def from_json(cls, value: Any) -> RunSettings:
+        """Return the settings in a file.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError
+            If the file has no settings.
+        """
+        values = dict(value)
+        return cls(str(values.pop(_COMMAND)), values)
+
+    def check_same(
+        self, earlier: RunSettings, target: object, run: str = "the interrupted run", remedy: str = _REMEDY
+    ) -> None:
+        """Raise :class:`OutputError` if an earlier run had other settings; the message names the first difference."""
+        before, now = earlier.as_json, self.as_json
+        for name in now | before:
+            if before.get(name) != now.get(name):
+                difference = _difference(name, before.get(name), now.get(name))
+                raise OutputError(f"cannot resume {target}: {run} had {difference} ({remedy})")
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """Return the difference of a setting; for a list, the first item that differs."""
+    title = _TITLES.get(name, name.replace("_", " "))
+    if isinstance(before, list) and isinstance(now, list):
+        pairs = zip([*before, *["nothing"] * len(now)], [*now, *["nothing"] * len(before)], strict=False)
+        for index, (old, new) in enumerate(pairs, start=1):
+            if old != new:
+                return f"different {title}: item {index} was {old!r}, now {new!r}"
+    return f"a different {title}: {_short(before)}, now {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def header() -> dict[str, Any]:
+    """Return the header of every file that describes a run."""
+    return {"version": VERSION, "clipcli": __version__}
+
+
+def check_version(values: Mapping[str, Any], target: object, file: str, remedy: str) -> None:
+    """Check that this version of clipcli can read a file that describes a run.
+
+    Raises
+    ------
+    OutputError
+        If another version wrote it.
+    ValueError
+        If it has no version.
+    """
+    found = values.get("version")
+    if type(found) is not int:
+        raise ValueError("no version")
+    if found != VERSION:
+        raise OutputError(
+            f"cannot resume {target}: {file} has version {found}, but this clipcli reads version {VERSION} ({remedy})"
+        )
+
+
+def record_of(results: Path) -> Path:
+    """Return the path of the record of a results file."""
+    return results.with_name(results.name + ".run.json")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The record of a complete run.
+
+    Parameters
+    ----------
+    settings
+        Everything that determines the results.
+    records, failures
+        The number of records, and the number of failures among them.
+    sha256
+        Digest of the results file; it differs if the file was changed or replaced afterwards.
+    """
+
+    settings: RunSettings
+    records: int
+    failures: int
+    sha256: str
+
+    @classmethod
+    def sign(cls, content: Path, settings: RunSettings, records: int, failures: int) -> RunRecord:
+        """Return the record of the results in the file ``content``."""
+        return cls(settings, records, failures, _digest(content))
+
+    def write(self, results: Path) -> None:
+        """Write the record next to a results file, atomically."""
+        values = {
+            **header(),
+            "state": "complete",
+            "records": self.records,
+            "failures": self.failures,
+            "sha256": self.sha256,
+            "settings": self.settings.as_json,
+        }
+        with replacing(record_of(results)) as temporary:
+            temporary.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+    @classmethod
+    def read(cls, results: Path) -> RunRecord:
+        """Read the record of a results file.
+
+        Raises
+        ------
+        OutputError
+            If there is no record, it is damaged or of another version, or the results were changed since.
+        """
+        path = record_of(results)
+        remedy = "leave --resume out to write the results again"
+        try:
+            values = dict(json.loads(path.read_text("utf-8")))
+            check_version(values, results, path.name, remedy)
+            settings = RunSettings.from_json(values["settings"])
+            record = cls(settings, int(values["records"]), int(values["failures"]), str(values["sha256"]))
+        except FileNotFoundError:
+            reason = f"its record {path.name} is missing"
+            raise OutputError(f"cannot resume {results}: {reason} ({remedy})") from None
+        except (LookupError, OSError, TypeError, ValueError):
+            raise OutputError(f"cannot resume {results}: {path.name} is damaged ({remedy})") from None
+        if record.sha256 != _digest(results):
+            raise OutputError(f"cannot resume {results}: it has changed since its run ended ({remedy})")
+        return record
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()  # not hashlib.file_digest: that came with Python 3.11
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
