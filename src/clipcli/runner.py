@@ -31,7 +31,7 @@ class Reporter(Protocol):
     """Receives the events of a run."""
 
     def begin(self) -> None:
-        """Called when there are inputs, before the model is opened."""
+        """Take note that there are inputs, before the model is opened."""
 
     def failed(self, path: str, reason: str) -> None:
         """Receive a failed input and the reason."""
