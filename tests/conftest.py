@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ def photos() -> dict[str, Path]:
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the clock ahead, so that files that were written just now count as written some time ago."""
     monkeypatch.setattr("clipcli.cache.stamps.time_ns", lambda: time.time_ns() + 10_000_000_000)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What clipcli logs while the test runs, warnings and what is less."""
+    texts: list[str] = []
+    handler, logger = logging.Handler(), logging.getLogger("clipcli")
+    handler.emit = lambda record: texts.append(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    yield texts
+    logger.removeHandler(handler)
 
 
 def clean_environment(folder: Path) -> dict[str, str]:
