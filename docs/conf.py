@@ -17,7 +17,8 @@ suppress_warnings = ["myst.strikethrough"]
 smartquotes = False  # examples must stay as they are typed
 
 autodoc_default_options = {"members": True, "show-inheritance": True, "member-order": "bysource"}
-autodoc_typehints = "none"  # the docstrings give types, shapes and units
+autodoc_typehints = "description"
+autodoc_typehints_format = "short"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clipcli.errors import ClipcliError
     from clipcli.labels.files import Label
     from clipcli.pipeline.predictions import Failure, Prediction
+    from clipcli.runner import Outcome, Reporter
     from clipcli.scoring.zeroshot import Score, Thresholds
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "Embedder",
     "Failure",
     "Label",
+    "Outcome",
     "Prediction",
+    "Reporter",
     "Score",
     "Thresholds",
     "__version__",
@@ -36,6 +39,8 @@ _HOMES = {
     "Embedder": "embedder",
     "Failure": "pipeline.predictions",
     "Label": "labels.files",
+    "Outcome": "runner",
+    "Reporter": "runner",
     "Prediction": "pipeline.predictions",
     "Score": "scoring.zeroshot",
     "Thresholds": "scoring.zeroshot",

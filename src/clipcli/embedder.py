@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,23 +17,26 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.cache.embeddings import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
 from clipcli.errors import InputError
-from clipcli.inputs.discover import Input, Source, discover
-from clipcli.inputs.items import is_input
+from clipcli.inputs.discover import Input, Source
+from clipcli.inputs.given import inputs_from, source_of
 from clipcli.log import LOG
 from clipcli.models.engines import Backend, ImageEncoder, Opening, check_engine
 from clipcli.models.model import check_precision
 from clipcli.models.resolve import resolve_model
 from clipcli.models.source import ModelSource
+from clipcli.outputs.destination import Destination
+from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, failure_of, image_rows
+from clipcli.outputs.output import Output, embedding_output
+from clipcli.pipeline.chunks import EncoderFacts, InTurn
 from clipcli.pipeline.stream import Block, Cached, ImageStatistics, Plan, embed_images
+from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
 from clipcli.storage.network import steps_without_network
 
 if TYPE_CHECKING:
-    from PIL import Image
     from typing_extensions import Self
 
+    from clipcli.inputs.given import ImageLike, Names
     from clipcli.models.model import Model
-
-    ImageLike = str | Path | Image.Image | Input
 
 __all__ = ["Embedder", "check_count"]
 
@@ -202,7 +206,7 @@ class Embedder:
 
         workers = self._workers or min(4, os.cpu_count() or 1)
         plan = Plan(self.batch_size, workers, even_batches)
-        blocks = embed_images(_inputs(images), cached, open_encoder, plan)
+        blocks = embed_images(inputs_from(images), cached, open_encoder, plan)
         try:
             for number, block in enumerate(steps_without_network(blocks, forbidden=self._offline), start=1):
                 if number % _TRIM_EVERY == 0:
@@ -210,6 +214,45 @@ class Embedder:
                 yield block
         finally:
             self._store.trim()
+
+    def embed_to(
+        self, output: str | Path, inputs: Names, *, file_format: str | None = None, dtype: str = "float32",
+        resume: bool = False, overwrite: bool = False, part_size: int = 4096, reporter: Reporter = SILENT,
+    ) -> Outcome:  # fmt: skip
+        """Write the embeddings of images to a file, or to a folder of parts.
+
+        Parameters
+        ----------
+        output
+            A ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.csv`` or ``.jsonl`` file; a folder where the name
+            ends with a slash or is the URL of an object store. Only a folder can be resumed.
+        dtype
+            ``float32`` or ``float16``.
+        inputs, file_format, resume, overwrite, part_size, reporter
+            As for :meth:`clipcli.Classifier.classify_to`, which also has the errors.
+        """
+        source = source_of(inputs)
+        destination = Destination.for_embeddings(
+            str(output), file_format, inputs=source.names, resume=resume, overwrite=overwrite, part_size=part_size
+        )
+        return run(self.embedding_task(source), self.embedding_output(destination, dtype), reporter)
+
+    def embedding_task(self, source: Source, open_engine: OpenEngine[ImageRow] | None = None) -> Task[ImageRow]:
+        """Return the work of embedding all inputs, here or by another engine; see :mod:`clipcli.runner`."""
+
+        def rows(items: Iterable[Input], even_batches: bool) -> Iterator[ImageRow]:
+            for block in self.embed(items, even_batches=even_batches):
+                yield from image_rows(block)
+
+        return Task(source, open_engine or (lambda: nullcontext(InTurn(rows))), failure_of)
+
+    def embedding_output(self, destination: Destination, dtype: str) -> Output[ImageRow]:
+        """Return the output that embeddings are written to."""
+
+        def kind(facts: EncoderFacts | None, dtype: str) -> EmbeddingKind:
+            return EmbeddingKind.of(self.facts(), facts.fingerprint if facts else self.image_fingerprint(), dtype)
+
+        return embedding_output(destination, dtype, kind, lambda: self.batch_size)
 
     @property
     def batch_size(self) -> int:
@@ -232,16 +275,3 @@ def _processor() -> str:
         return platform.processor()
     flags = [line for line in first.splitlines() if line.startswith((b"flags", b"Features", b"model name"))]
     return hashlib.sha256(b"\n".join(flags)).hexdigest()[:8]
-
-
-def _inputs(images: Iterable[ImageLike] | ImageLike) -> Iterator[Any]:
-    """Turn what the caller gave into single inputs; folders and archives are looked into."""
-    if isinstance(images, str | Path) or not isinstance(images, Iterable):
-        images = [images]
-    for image in images:
-        if isinstance(image, str | Path):
-            yield from discover(Source((os.fspath(image),)))
-        elif is_input(image) or hasattr(image, "convert"):
-            yield image
-        else:
-            raise InputError(f"cannot classify a {type(image).__name__}; give paths or Pillow images")

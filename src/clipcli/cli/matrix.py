@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.engines import begun
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
 from clipcli.errors import InputError, LabelError, OutputError
@@ -147,6 +146,7 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     from clipcli.errors import ImageError
     from clipcli.inputs.discover import count_files, discover
     from clipcli.inputs.items import name_of
+    from clipcli.runner import begun
     from clipcli.scoring.zeroshot import cosine_similarities
     from clipcli.text import printable
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,7 @@ from clipcli.models.engines import choose_engine
 
 if TYPE_CHECKING:
     from clipcli.distributed.cluster import RayOptions
+    from clipcli.inputs.discover import Source
 
 __all__ = [
     "AnyEngine",
@@ -49,6 +52,7 @@ __all__ = [
     "bytes_in",
     "cache_setting",
     "cluster_or_none",
+    "source",
 ]
 
 _LEAST_CACHE = 1_000_000
@@ -236,6 +240,18 @@ def cache_setting(cache_dir: Path | None, no_cache: bool) -> bool | Path:
     if no_cache:
         return False
     return cache_dir if cache_dir is not None else True
+
+
+def source(
+    inputs: Sequence[str], null_separated: bool, path_column: str | None, image_column: str | None,
+    exclude: Sequence[str] | None, include_hidden: bool,
+) -> Source:  # fmt: skip
+    """Return what is read: the INPUTs, and what to pass over in them."""
+    from clipcli.inputs.discover import Source
+    from clipcli.inputs.exclusion import Exclusion
+
+    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
+    return Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
 
 
 def bytes_in(size: str) -> int:

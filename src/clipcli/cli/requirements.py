@@ -9,8 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from clipcli.cli.destination import is_folder
 from clipcli.models.engines import cluster_names, runs_on_cluster
+from clipcli.outputs.destination import is_folder
 
 __all__ = ["REQUIREMENTS", "CheckedCommand", "Requirement", "unmet"]
 
