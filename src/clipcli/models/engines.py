@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -118,6 +119,9 @@ class Backend(Protocol):
             If it cannot compute in what was asked for.
         """
 
+    def scale(self) -> tuple[float, float | None]:
+        """Return the model's learned scale (the factor, not its logarithm), and the bias of a sigmoid model."""
+
     def image_encoder(self) -> ImageEncoder:
         """Open the image encoder.
 
@@ -171,6 +175,10 @@ class EngineEntry:
     def precision(self, arithmetic: str) -> str:
         """Return what records and the cache call the precision: ``bf16``, ``openvino-bf16``."""
         return f"{self.prefix}{arithmetic}"
+
+    def text_key(self, fingerprint: str) -> str:
+        """Return what the cache files text embeddings under; engines, which differ in the last digits, share none."""
+        return sha256(f"{self.prefix}{fingerprint}".encode()).hexdigest()[:32] if self.prefix else fingerprint
 
     def check(self, device: str) -> None:
         """Raise :class:`ModelError` unless the engine is installed and runs on the device."""

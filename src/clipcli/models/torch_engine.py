@@ -40,6 +40,10 @@ class Backend:
             return choose_precision(self._opening.precision, "")
         return choose_precision("auto", choose_device(self._opening.device))
 
+    def scale(self) -> tuple[float, float | None]:
+        """Return the model's logit scale and bias."""
+        return self.model.logit_scale, self.model.logit_bias
+
     def image_encoder(self) -> ImageEncoder:
         """Return the image encoder."""
         return self.model.image_encoder
