@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.embedder import Embedder
     from clipcli.errors import ClipcliError
+    from clipcli.evaluation.compare import Comparison, evaluate, evaluate_results
     from clipcli.labels.files import Label
     from clipcli.pipeline.predictions import Failure, Prediction
     from clipcli.runner import Outcome, Reporter
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Classifier",
     "ClipcliError",
+    "Comparison",
     "Embedder",
     "Failure",
     "Label",
@@ -31,11 +33,14 @@ __all__ = [
     "Score",
     "Thresholds",
     "__version__",
+    "evaluate",
+    "evaluate_results",
 ]
 
 _HOMES = {
     "Classifier": "classifier",
     "ClipcliError": "errors",
+    "Comparison": "evaluation.compare",
     "Embedder": "embedder",
     "Failure": "pipeline.predictions",
     "Label": "labels.files",
@@ -44,6 +49,8 @@ _HOMES = {
     "Prediction": "pipeline.predictions",
     "Score": "scoring.zeroshot",
     "Thresholds": "scoring.zeroshot",
+    "evaluate": "evaluation.compare",
+    "evaluate_results": "evaluation.compare",
 }
 
 

@@ -23,24 +23,24 @@ _PATIENCE = 2.0  # seconds
 app = typer.Typer(help="Manage the embedding cache.", no_args_is_help=True, rich_markup_mode=None)
 
 
-def _open(cache_dir: Path | None) -> tuple[EmbeddingStore, Messages]:
+def _open(cache_dir: Path | None) -> EmbeddingStore:
     """Open an existing cache; nothing is created, and the wait for a locked one is short."""
     from clipcli.cache.embeddings import EmbeddingStore, default_folder
 
-    messages, folder = Messages(), cache_dir or default_folder()
+    folder = cache_dir or default_folder()
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not above.is_dir():
         raise CacheError(
             f"cannot use the cache {folder}: {above} is not a folder (name another folder with --cache-dir)"
         )
-    store = EmbeddingStore(folder, patience=_PATIENCE, create=False, strict=True)
-    return store, messages
+    return EmbeddingStore(folder, patience=_PATIENCE, create=False, strict=True)
 
 
 @app.command("info")
 def show_info(cache_dir: options.CacheDir = None) -> None:
     """Show the location, size and content of the cache."""
-    info = _open(cache_dir)[0].info()
+    with _open(cache_dir) as store:
+        info = store.info()
     if info is None:
         raise CacheError("cannot read the cache")
     typer.echo(f"{info.path}\t{info.size:,} bytes")
@@ -55,23 +55,24 @@ def clear(cache_dir: options.CacheDir = None) -> None:
     """Delete all cached embeddings and converted encoders. They are recomputed when needed."""
     from clipcli.models.openvino_graphs import clear_graphs
 
-    store, messages = _open(cache_dir)
-    embeddings = store.clear()  # first: if another process has locked the cache, nothing is removed
-    graphs = clear_graphs(store.path.parent) if store.path else 0
+    with _open(cache_dir) as store:
+        place = store.path
+        embeddings = store.clear()  # first: if another process has locked the cache, nothing is removed
+        graphs = clear_graphs(place.parent) if place else 0
     converted = f", {graphs} converted encoder{'s' if graphs != 1 else ''}" if graphs else ""
     typer.echo(f"deleted {embeddings} embeddings{converted}")
     if not store.is_shrunk:
-        messages.warn(f"{store.path}: the file keeps its size for now, because another process is using it")
+        Messages().warn(f"{place}: not made smaller yet, as another process is using it")
 
 
 @app.command("check")
 def check(cache_dir: options.CacheDir = None) -> None:
     """Check the whole cache for damage. The exit code is 1 if an entry is damaged."""
-    store, messages = _open(cache_dir)
-    problems = store.check()
+    with _open(cache_dir) as store:
+        problems = store.check()
     for problem in problems:
         typer.echo(problem)
     if problems:
-        messages.warn("damaged entries are not used; they are recomputed when needed")
+        Messages().warn("damaged entries are not used; they are recomputed when needed")
         raise typer.Exit(1)
     typer.echo("no damage found")

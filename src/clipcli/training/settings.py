@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from clipcli.errors import InputError
 
-__all__ = ["MIN_PAIRS", "Facts", "Settings", "Wishes", "check_batch", "choose_settings", "contradiction"]
+__all__ = ["MIN_PAIRS", "Facts", "Settings", "Wishes", "check_batch", "choose_settings"]
 
 MIN_PAIRS = 8
 """Minimum number of usable pairs: contrastive training needs different ones."""
@@ -149,13 +148,3 @@ def check_batch(wishes: Wishes, processes: int = 1) -> None:
 
 def _given(wish: Any, otherwise: Any) -> Any:
     return otherwise if wish is None else wish
-
-
-def contradiction(wishes: Wishes, recorded: Mapping[str, Any]) -> str | None:
-    """Return a message about the first setting that differs from the recorded one, or ``None``."""
-    for each in fields(wishes):
-        wish = getattr(wishes, each.name)
-        if wish is not None and each.name in recorded and wish != recorded[each.name]:
-            option = f"--{each.name.replace('_', '-')} {wish}"
-            return f"cannot resume with {option}: the run was started with {recorded[each.name]}"
-    return None
