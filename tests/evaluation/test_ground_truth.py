@@ -147,7 +147,7 @@ def test_a_path_that_two_files_could_be_meets_neither_by_its_spelling() -> None:
         for name, label in (("\u1e63\u0307", "cat"), ("s\u0323\u0307", "dog"))
     ]
     assert [text for _, text in match_records([ReadRecord("\u1e63\u0307", "x", 0.9, None)], truth)] == ["cat"]
-    with pytest.raises(InputError, match="no path of the results"):
+    with pytest.raises(InputError, match="they have no paths in common"):
         match_records([ReadRecord(three, "x", 0.9, None)], truth)
 
 

@@ -172,7 +172,7 @@ def test_a_builtin_set_loads_by_name(name: str) -> None:
 
 
 def test_a_mistyped_set_is_answered_with_its_neighbour() -> None:
-    with pytest.raises(TemplateError, match="no template set or file 'foto'; did you mean photo"):
+    with pytest.raises(TemplateError, match=r"no template set or file 'foto' \(did you mean photo"):
         load_templates("foto")
 
 

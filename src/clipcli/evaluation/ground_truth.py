@@ -191,7 +191,7 @@ def match_records(
         )
     if without:
         count = without + len(matched)
-        LOG.warning(f"{without} of {count} results are of images without ground truth, and are left out")
+        LOG.warning(f"{without} of {count} results have no ground truth, and are left out")
     return matched
 
 

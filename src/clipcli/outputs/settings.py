@@ -102,7 +102,7 @@ def _difference(name: str, before: Any, now: Any) -> str:
         for index, (old, new) in enumerate(pairs, start=1):
             if old != new:
                 return f"different {title}: item {index} was {old!r}, now {new!r}"
-    which = "other" if title.endswith("s") else "another"
+    which = "different" if title.endswith("s") else "a different"
     return f"{which} {title}: {_short(before)}, now {_short(now)}"
 
 
