@@ -371,7 +371,7 @@ def test_a_run_is_not_resumed_with_another_model(
     target = stopped.copied_to(tmp_path)
     code, _, errors = nursery.run(*stopped.command, target, "--model", f"local-dir:{other_model}", "--resume")
     assert (code, errors.count("\n")) == (2, 1)
-    assert "the interrupted run had another model: local-dir:" in errors
+    assert "the interrupted run had a different model: local-dir:" in errors
 
 
 def test_a_run_is_not_resumed_with_other_weights_of_the_same_name(
@@ -386,7 +386,7 @@ def test_a_run_is_not_resumed_with_other_weights_of_the_same_name(
     finally:
         weights.write_bytes(before)
     assert (code, errors.count("\n")) == (2, 1)
-    assert "the interrupted run had another set of weights or preprocessing: " in errors
+    assert "the interrupted run had a different set of weights or preprocessing: " in errors
 
 
 @pytest.mark.parametrize("change", ["added", "removed"])

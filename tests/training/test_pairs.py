@@ -238,7 +238,7 @@ def test_going_on_with_other_settings_is_refused_by_name() -> None:
     check(Wishes(seed=1))
     with pytest.raises(OutputError, match=r"had a different learning rate: 0\.0001, now 0\.5 \(use the same settings"):
         check(Wishes(learning_rate=0.5))
-    with pytest.raises(OutputError, match="had other epochs: "):
+    with pytest.raises(OutputError, match="had different epochs: "):
         check(Wishes(epochs=999))
 
 
