@@ -8,13 +8,39 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from clipcli.outputs.writers import Layout, writer_for
 from clipcli.pipeline.predictions import Result
 from clipcli.storage.atomic import replacing
 from clipcli.text import tsv_cell, unguarded
 
-__all__ = ["PartialLines"]
+__all__ = ["Partial", "PartialLines"]
+
+
+class Partial(Protocol):
+    """What is kept while a run lasts, in one format."""
+
+    def kept(self) -> Iterator[tuple[str, bool]]:
+        """Yield the inputs that have their records already, and whether they failed; drop a torn last record."""
+
+    def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
+        """Yield the inputs of a complete file, and whether they failed."""
+
+    def open(self) -> None:
+        """Make ready to add records."""
+
+    def write(self, result: Result) -> None:
+        """Add one record."""
+
+    def count(self) -> int:
+        """Count the records on disk."""
+
+    def close(self) -> None:
+        """Keep what was added."""
+
+    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
+        """Put the whole file in its place, once ``sign`` has seen it; the partial one is removed afterwards."""
 
 
 class PartialLines:

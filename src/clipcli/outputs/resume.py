@@ -11,16 +11,16 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.inputs.discover import Input
-from clipcli.outputs.journal import PartialLines
+from clipcli.outputs.journal import Partial, PartialLines
 from clipcli.outputs.settings import RunRecord, RunSettings, check_version, header
 from clipcli.outputs.writers import Layout
 from clipcli.pipeline.chunks import Engine
@@ -35,31 +35,6 @@ RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
 
 _DAMAGED = "{}: damaged; start anew with --overwrite"
 Item = TypeVar("Item", bound=Input)
-
-
-class _Partial(Protocol):
-    """What is kept while a run lasts, in one format."""
-
-    def kept(self) -> Iterator[tuple[str, bool]]:
-        """Yield the inputs that have their records already, and whether they failed; drop a torn last record."""
-
-    def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
-        """Yield the inputs of a complete file, and whether they failed."""
-
-    def open(self) -> None:
-        """Make ready to add records."""
-
-    def write(self, result: Result) -> None:
-        """Add one record."""
-
-    def count(self) -> int:
-        """Count the records on disk."""
-
-    def close(self) -> None:
-        """Keep what was added."""
-
-    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
-        """Put the whole file in its place, once ``sign`` has seen it; the partial one is removed afterwards."""
 
 
 @dataclass(frozen=True)
@@ -293,7 +268,7 @@ def _remove(partial: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _partial_for(path: Path, layout: Layout) -> _Partial:
+def _partial_for(path: Path, layout: Layout) -> Partial:
     if layout.form == "parquet":
         from clipcli.outputs.parquet import PartialParquet
 
