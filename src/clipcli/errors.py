@@ -15,6 +15,7 @@ r"""Every error that clipcli raises on purpose, and the exit code each one ends 
     ├── CacheError                2   `clipcli cache` cannot do what was asked
     ├── ClusterError              2   Ray cannot be started or reached, or gave up
     ├── Interrupted       128+signal  stopped by Ctrl-C (130), SIGTERM (143) or SIGHUP (129); says what is kept
+    ├── StorageError              2   an object store or web server refused or failed; callers say of what
     └── ImageError                1   one input that is no readable image; recorded, the run goes on
 
 Exit code 0 means all done, 1 means done but some inputs failed, 128 + signal means interrupted (130 by Ctrl-C).
@@ -38,6 +39,7 @@ __all__ = [
     "ModelError",
     "ModelNotFoundError",
     "OutputError",
+    "StorageError",
     "TemplateError",
 ]
 
@@ -102,6 +104,26 @@ class Interrupted(ClipcliError):  # noqa: N818 - no error of anybody's
     """The user stopped the run; what was done is kept."""
 
     exit_code = 130  # of Ctrl-C; the command line exits with 128 + the signal
+
+
+class StorageError(ClipcliError):
+    """An object store or web server did not do what it was asked to do.
+
+    Parameters
+    ----------
+    kind
+        ``not_found``, ``no_bucket``, ``denied``, ``empty`` or ``failed``.
+    reason
+        What went wrong, without what was asked for.
+    """
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[type[StorageError], tuple[str, str]]:
+        """Let it travel between processes with both of its parts."""
+        return type(self), (self.kind, str(self))
 
 
 class ImageError(ClipcliError):
