@@ -20,7 +20,8 @@ from clipcli.errors import InputError
 from clipcli.inputs.discover import Input, Source
 from clipcli.inputs.given import inputs_from, source_of
 from clipcli.log import LOG
-from clipcli.models.engines import Backend, ImageEncoder, Opening, check_engine
+from clipcli.models.backend import Backend, ImageEncoder, Opening
+from clipcli.models.engines import check_engine
 from clipcli.models.model import check_precision
 from clipcli.models.resolve import resolve_model
 from clipcli.models.source import ModelSource

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from clipcli.images.preprocess import Preprocessing
-from clipcli.models.engines import Opening, TextEncoder
+from clipcli.models.backend import Opening, TextEncoder
 from clipcli.models.openvino_graphs import graph_place
 from clipcli.models.openvino_runtime import (
     Graph,
@@ -36,7 +36,7 @@ _FORM = 3  # to be raised when graphs are made in another way
 
 
 class Backend:
-    """A model run by OpenVINO; see :class:`clipcli.models.engines.Backend`."""
+    """A model run by OpenVINO; see :class:`clipcli.models.backend.Backend`."""
 
     device = "cpu with OpenVINO"
 

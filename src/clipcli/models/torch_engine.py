@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from clipcli.models.backend import Opening
 from clipcli.models.encoders import ImageEncoder, TextEncoder
-from clipcli.models.engines import Opening
 from clipcli.models.model import Model, choose_device, choose_precision, open_model
 
 __all__ = ["Backend"]
 
 
 class Backend:
-    """A model run by torch; see :class:`clipcli.models.engines.Backend`."""
+    """A model run by torch; see :class:`clipcli.models.backend.Backend`."""
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
