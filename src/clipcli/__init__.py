@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from clipcli.labels.files import Label
     from clipcli.pipeline.predictions import Failure, Prediction
     from clipcli.scoring.zeroshot import Score, Thresholds
+    from clipcli.search import Hit, ImageSearch
 
 __all__ = [
     "Classifier",
     "ClipcliError",
     "Embedder",
     "Failure",
+    "Hit",
+    "ImageSearch",
     "Label",
     "Prediction",
     "Score",
@@ -35,6 +38,8 @@ _HOMES = {
     "ClipcliError": "errors",
     "Embedder": "embedder",
     "Failure": "pipeline.predictions",
+    "Hit": "search",
+    "ImageSearch": "search",
     "Label": "labels.files",
     "Prediction": "pipeline.predictions",
     "Score": "scoring.zeroshot",
