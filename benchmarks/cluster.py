@@ -29,6 +29,7 @@ from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput
 from clipcli.outputs.part_forms import result_parts
 from clipcli.outputs.parts import PartedOutput
+from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout
 from clipcli.pipeline.chunks import InTurn, Piece, in_chunks
 from clipcli.pipeline.decoding import pixels_of, read_input
@@ -184,7 +185,13 @@ def driver(folder: Path, count: int) -> float:
         for first in range(0, len(chunk.units), 32)
     ]
     tables = [(chunk, rows.packed()) for chunk, rows in packed]
-    output = PartedOutput(folder_at(f"{folder}/out/"), result_parts(Layout("parquet", 5, grouped=False)), {})
+    (folder / "out").mkdir()
+    output = PartedOutput(
+        folder_at(f"{folder}/out/"),
+        result_parts(Layout("parquet", 5, grouped=False)),
+        RunSettings("classify"),
+        size=4096,
+    )
 
     def pieces() -> Iterator[Piece[Any]]:
         places: dict[int, int] = {}

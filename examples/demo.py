@@ -17,7 +17,7 @@ import skimage
 import sklearn
 
 LABELS = Path(__file__).resolve().parent / "labels.txt"
-COMMAND = "clipcli classify photos --labels labels.txt --model pocket --format table --top-k 3"
+COMMAND = "clipcli classify photos --labels labels.txt --model pocket --format table --top-k 2"
 SCIKIT_IMAGE = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 SCIKIT_LEARN = ("china.jpg", "flower.jpg")
 

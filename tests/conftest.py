@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.fork_server import ForkServer, needs_cold_start
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 RunTogether = Callable[..., "list[subprocess.CompletedProcess[str]]"]
@@ -26,8 +30,10 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # as nohup leaves it
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-    settings.load_profile("untimed")
+    # A busy machine is not a failure. CI tries the same examples each time; `make fuzz` tries many others.
+    settings.register_profile("suite", deadline=None, max_examples=25, derandomize=True)
+    settings.register_profile("thorough", deadline=None, max_examples=1000)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +61,17 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clipcli.cache.stamps.time_ns", lambda: time.time_ns() + 10_000_000_000)
 
 
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What clipcli logs while the test runs, warnings and what is less."""
+    texts: list[str] = []
+    handler, logger = logging.Handler(), logging.getLogger("clipcli")
+    handler.emit = lambda record: texts.append(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    yield texts
+    logger.removeHandler(handler)
+
+
 def clean_environment(folder: Path) -> dict[str, str]:
     """Make an environment of one's own: no settings, an empty cache, and a hub that nobody answers for."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLIPCLI_", "HF_"))}
@@ -68,13 +85,28 @@ def clean_environment(folder: Path) -> dict[str, str]:
     }
 
 
+@functools.cache
+def fork_server() -> ForkServer:
+    """Return the one server of this test run."""
+    return ForkServer(clean_environment(Path(os.devnull)))
+
+
+def clipcli_command(environment: dict[str, str]) -> list[str]:
+    """Return what starts ``clipcli`` in an environment: a process of the fork server where that is the same."""
+    served = fork_server()
+    if needs_cold_start(environment, served.environment):
+        return [sys.executable, "-m", "clipcli"]
+    return served.command()
+
+
 def runner(folder: Path, environment: dict[str, str]) -> Run:
     """Make a function that runs ``clipcli`` in a process of its own, as a user would, in a folder."""
 
     def run_clipcli(*arguments: object, **extra: str) -> subprocess.CompletedProcess[str]:
+        variables = environment | extra
         return subprocess.run(
-            [sys.executable, "-m", "clipcli", *map(str, arguments)],
-            capture_output=True, text=True, encoding="utf-8", timeout=1200, cwd=folder, env=environment | extra,
+            [*clipcli_command(variables), *map(str, arguments)],
+            capture_output=True, text=True, encoding="utf-8", timeout=1200, cwd=folder, env=variables,
         )  # fmt: skip
 
     return run_clipcli
@@ -99,37 +131,14 @@ def run_once(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return runner(folder, clean_environment(folder))
 
 
-TOGETHER = """
-import io, json, os, sys
-from clipcli.cli import run
-
-answers = []
-for arguments, variables in json.load(sys.stdin):
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2)]
-    os.environ.update(variables)
-    sys.stdout, sys.stderr = streams
-    code = run(arguments)
-    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-    for stream in streams:
-        stream.flush()
-    answers.append([code, *(stream.buffer.getvalue().decode() for stream in streams)])
-json.dump(answers, sys.stdout)
-"""
-
-
 @pytest.fixture(scope="module")
 def run_together(tmp_path_factory: pytest.TempPathFactory) -> RunTogether:
-    """Run several command lines one after the other in one process, which imports torch but once."""
+    """Run several command lines one after the other, for several tests of a module."""
     folder = tmp_path_factory.mktemp("together")
 
     def run_all(*lines: Sequence[object], **variables: str) -> list[subprocess.CompletedProcess[str]]:
-        commands = [(list(map(str, line)), variables) for line in lines]
-        done = subprocess.run(
-            [sys.executable, "-c", TOGETHER], input=json.dumps(commands), stdout=subprocess.PIPE, check=True, text=True,
-            encoding="utf-8", timeout=900, cwd=folder, env=clean_environment(folder),
-        )  # fmt: skip
-        answers = zip(commands, json.loads(done.stdout), strict=True)
-        return [subprocess.CompletedProcess(command[0], *answer) for command, answer in answers]
+        run_clipcli = runner(folder, clean_environment(folder))
+        return [run_clipcli(*line, **variables) for line in lines]
 
     return run_all
 

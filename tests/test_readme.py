@@ -1,4 +1,4 @@
-"""The README and the docs are true: their commands do what they are said to do."""
+"""The README and the docs are true: their commands print what they show, and what they name exists."""
 
 from __future__ import annotations
 
@@ -14,10 +14,25 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import readme  # noqa: E402 - a tool of the repository, not a package
 
+REPOSITORY = "https://github.com/clipcli/clipcli/"
+ONLINE = re.compile(re.escape(REPOSITORY) + r"(?:blob|tree)/main/([^)\s#]+)")
+NAMED = re.compile(r"`((?:src|tests|tools|docs|examples|prompts|benchmarks)/[\w./-]+|(?:[a-z]\w*/)+\w+\.py)`")
+PYTHON = [(page, code) for page in readme.PAGES for code in readme.python_examples(page)]
 
-@pytest.mark.parametrize("document", readme.DOCUMENTS, ids=lambda path: path.name)
-def test_console_blocks_print_what_they_are_said_to(document: Path, tmp_path: Path) -> None:
-    environment = readme.prepare(tmp_path)
+
+def name_of(page: object) -> str:
+    return page.relative_to(ROOT).as_posix() if isinstance(page, Path) else ""
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all documents, so that each image and prompt is encoded once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.parametrize("document", readme.DOCUMENTS, ids=name_of)
+def test_console_blocks_print_what_they_show(document: Path, tmp_path: Path, cache: Path) -> None:
+    environment = readme.prepare(tmp_path, cache)
     steps = list(readme.steps_of(document))
     assert steps
     for step in steps:
@@ -32,25 +47,42 @@ def test_a_changed_word_or_a_number_far_off_is_noticed() -> None:
     assert not readme.same_output("cat\n", "cat\ndog\n")
 
 
-def test_the_python_example_runs(tmp_path: Path) -> None:
-    environment = readme.prepare(tmp_path)
-    code = re.search(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    assert code is not None
+@pytest.mark.parametrize(("page", "code"), PYTHON, ids=name_of)
+def test_python_examples_run(page: Path, code: str, tmp_path: Path, cache: Path) -> None:
+    environment = readme.prepare(tmp_path, cache)
     done = subprocess.run(
-        [sys.executable, "-c", code.group(1)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=1200,
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1200
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0].startswith("cat.png cat ")
-    assert len(done.stdout.splitlines()) == 8
+    if page.name == "README.md":
+        assert done.stdout.splitlines()[0].startswith("cat.png cat ")
+        assert len(done.stdout.splitlines()) == 8
 
 
-def test_every_setting_that_the_readme_names_is_an_option(tmp_path: Path) -> None:
-    named = set(re.findall(r"CLIPCLI_\w+", (ROOT / "README.md").read_text("utf-8")))
-    environment = readme.prepare(tmp_path)
-    helped = readme.run_step("clipcli classify --help", tmp_path, environment)
-    assert named <= set(re.findall(r"CLIPCLI_\w+", helped))
+def test_the_command_reference_is_that_of_the_commands() -> None:
+    assert readme.COMMAND_REFERENCE.read_text("utf-8") == readme.command_reference(), "run make readme"
+
+
+@pytest.mark.parametrize("page", readme.PAGES, ids=name_of)
+def test_pages_show_the_layers_of_the_import_contract(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert text == readme.with_layers(text), "run make readme"
+
+
+def test_every_variable_that_the_docs_name_is_one_of_an_option() -> None:
+    named = {name for page in readme.PAGES for name in re.findall(r"CLIPCLI_\w+", page.read_text("utf-8"))}
+    assert named <= set(re.findall(r"CLIPCLI_\w+", readme.command_reference()))
+
+
+@pytest.mark.parametrize("page", readme.PAGES, ids=name_of)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text("utf-8")
+    homes = (ROOT, ROOT / "src" / "clipcli")
+    named = {*ONLINE.findall(text), *NAMED.findall(text)}
+    assert [name for name in sorted(named) if not any((home / name).exists() for home in homes)] == []
+
+
+def test_the_readme_has_no_relative_link() -> None:
+    """It is also the page on the package index, where relative links lead nowhere."""
+    targets = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert [target for target in targets if not target.startswith("https://")] == []

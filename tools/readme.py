@@ -1,11 +1,13 @@
-"""Run the console blocks of the README and the docs, and write their output back.
+"""Renew the generated parts of the README and the docs: outputs of commands, and the command reference.
 
-    python tools/readme.py           # rewrite the outputs
-    python tools/readme.py --check   # only say whether they still hold; exit code 1 if not
+    python tools/readme.py                     # rewrite what has changed
+    python tools/readme.py docs/guide/sort.md  # only this document
+    python tools/readme.py --check             # change nothing; exit code 1 if something has changed
 
-In a ```console block each line that starts with ``$ `` is a command, and what follows it is its output. The
-commands run in bash, one after the other, in a folder with the photographs and label files of the
-examples, with an empty cache and no network. The tests run the same check.
+In a ```console block each line that starts with ``$ `` is a command, and the lines after it are its output. The
+commands of a document run in bash, one after the other, in a folder with the photographs and label files of the
+examples, without a network. All documents share one cache, so that each image is encoded once. The tests run the
+same check.
 """
 
 from __future__ import annotations
@@ -21,19 +23,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from command_reference import command_reference
+
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "commands.md")
+COMMAND_REFERENCE = ROOT / "docs" / "reference" / "commands.md"
 TOLERANCE = 0.02  # probabilities differ a little between processors and precisions
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LAYERS = re.compile(r"(?<=<!-- layers of pyproject.toml -->\n```text\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+_CONTRACT = re.compile(r"^layers = \[\n(.*?)^\]", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"\d+\.\d+(?:e-\d+)?")
 _PRECISION = re.compile(r"\b(?:bf16|fp32)\b")  # `auto` takes what the processor has
 _BAR = re.compile(r" *[▏▎▍▌▋▊▉█]+ *| {2,}")
 
 
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md")))
+"""Everything that users read; the command reference among it."""
+DOCUMENTS = tuple(page for page in PAGES if _BLOCK.search(page.read_text("utf-8")))
+
+
 @dataclass(frozen=True)
 class Step:
-    """One command of a document, and the output it is said to have."""
+    """One command of a document, and the output that the document shows."""
 
     command: str
     output: str
@@ -51,8 +63,13 @@ def steps_of(document: Path) -> Iterator[Step]:
         yield from parse_block(block.group(1))
 
 
-def prepare(folder: Path) -> dict[str, str]:
-    """Fill ``folder`` with what the commands name, and return the environment they run in."""
+def python_examples(document: Path) -> list[str]:
+    """Return the Python blocks of a document in order."""
+    return _PYTHON.findall(document.read_text("utf-8"))
+
+
+def prepare(folder: Path, cache: Path | None = None) -> dict[str, str]:
+    """Fill ``folder`` with the files that the commands name, and return the environment they run in."""
     sys.path.insert(0, str(ROOT / "examples"))
     from demo import collect_photographs
 
@@ -65,7 +82,7 @@ def prepare(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLIPCLI_", "HF_"))}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "CLIPCLI_CACHE_DIR": str(folder / ".cache"),
+        "CLIPCLI_CACHE_DIR": str(cache or folder / ".cache"),
         "CLIPCLI_MODEL": "pocket",
         "HF_HOME": str(folder / ".huggingface"),
         "HF_ENDPOINT": "http://127.0.0.1:9",
@@ -112,26 +129,45 @@ def rewritten(document: Path, folder: Path, environment: dict[str, str]) -> str:
     return _BLOCK.sub(block, document.read_text("utf-8"))
 
 
+def with_layers(text: str) -> str:
+    """Return a page with the order of the packages as pyproject.toml has it."""
+    contract = _CONTRACT.search((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert contract is not None
+    layers = "".join(f"{line}\n" for line in re.findall(r'"(.*)"', contract.group(1)))
+    return _LAYERS.sub(layers, text)
+
+
 def _words(line: str) -> str:
     return _PRECISION.sub("precision", _NUMBER.sub("#", _BAR.sub(" ", line)))
 
 
+def renewed(document: Path, cache: Path) -> str:
+    """Return the document's text with all its generated parts made again."""
+    if document == COMMAND_REFERENCE:
+        return command_reference()
+    if document not in DOCUMENTS:
+        return with_layers(document.read_text("utf-8"))
+    with tempfile.TemporaryDirectory(prefix="clipcli-readme-") as name:
+        return with_layers(rewritten(document, Path(name), prepare(Path(name), cache)))
+
+
 def main() -> int:
-    """Rewrite or check all documents."""
+    """Rewrite or check the documents."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 if something is stale")
-    only_check = parser.parse_args().check
+    parser.add_argument("documents", nargs="*", type=Path, help="default: all of them")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if something has changed")
+    options = parser.parse_args()
+    documents = [path.resolve() for path in options.documents] or list(PAGES)
     stale = 0
-    for document in DOCUMENTS:
-        with tempfile.TemporaryDirectory(prefix="clipcli-readme-") as name:
-            folder = Path(name)
-            text = rewritten(document, folder, prepare(folder))
-        if text != document.read_text("utf-8"):
-            stale += 1
-            print(f"{document.relative_to(ROOT)}: {'stale; run make readme' if only_check else 'rewritten'}")
-            if not only_check:
-                document.write_text(text, "utf-8")
-    return 1 if stale and only_check else 0
+    with tempfile.TemporaryDirectory(prefix="clipcli-cache-") as cache:
+        for document in documents:
+            text = renewed(document, Path(cache))
+            if text != document.read_text("utf-8"):
+                stale += 1
+                print(f"{document.relative_to(ROOT)}: {'stale; run make readme' if options.check else 'rewritten'}")
+                if not options.check:
+                    document.write_text(text, "utf-8")
+    return 1 if stale and options.check else 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clipcli.errors import ClipcliError
     from clipcli.labels.files import Label
     from clipcli.pipeline.predictions import Failure, Prediction
+    from clipcli.runner import Outcome, Reporter
     from clipcli.scoring.zeroshot import Score, Thresholds
     from clipcli.search import Hit, ImageSearch
 
@@ -27,7 +28,9 @@ __all__ = [
     "Hit",
     "ImageSearch",
     "Label",
+    "Outcome",
     "Prediction",
+    "Reporter",
     "Score",
     "Thresholds",
     "__version__",
@@ -41,6 +44,8 @@ _HOMES = {
     "Hit": "search",
     "ImageSearch": "search",
     "Label": "labels.files",
+    "Outcome": "runner",
+    "Reporter": "runner",
     "Prediction": "pipeline.predictions",
     "Score": "scoring.zeroshot",
     "Thresholds": "scoring.zeroshot",

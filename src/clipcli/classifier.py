@@ -8,27 +8,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import DEFAULT_LIMIT, ModelFacts
 from clipcli.embedder import Embedder, check_count
-from clipcli.errors import EmbeddingFileError, LabelError
-from clipcli.labels.files import load_labels
-from clipcli.labels.label import Label, check_labels
+from clipcli.errors import LabelError
+from clipcli.inputs.discover import Input, Source
+from clipcli.inputs.given import source_of
+from clipcli.labels.files import labels_from
+from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
+from clipcli.log import LOG
+from clipcli.outputs.destination import Destination
+from clipcli.outputs.output import Output, result_output
+from clipcli.outputs.settings import RunSettings
+from clipcli.outputs.writers import Layout
+from clipcli.pipeline.chunks import EncoderFacts, InTurn
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
-from clipcli.pipeline.predictions import Result
+from clipcli.pipeline.predictions import Failure, Result
 from clipcli.pipeline.rank import Ranker
+from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
 from clipcli.scoring.zeroshot import Thresholds
 
 if TYPE_CHECKING:
-    from clipcli.embedder import ImageLike
+    from clipcli.inputs.given import ImageLike, Names
 
 __all__ = ["Classifier"]
 
@@ -69,8 +79,6 @@ class Classifier(Embedder):
         Bytes that the cache may take before the oldest image embeddings are dropped.
     offline
         Never open a socket.
-    warn
-        Called with one line for people where something is worth knowing.
 
     Raises
     ------
@@ -97,41 +105,46 @@ class Classifier(Embedder):
         cache: bool | str | Path = True,
         cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
-        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         if (labels is None) == (text_embeddings is None):
             raise LabelError("give either labels or text_embeddings")
         check_count("top_k", top_k)
         super().__init__(
             model, pretrained=pretrained, device=device, precision=precision, engine=engine,
-            batch_size=batch_size, workers=workers, cache=cache, cache_limit=cache_limit, offline=offline, warn=warn,
+            batch_size=batch_size, workers=workers, cache=cache, cache_limit=cache_limit, offline=offline,
         )  # fmt: skip
-        self._labels = _as_labels(labels) if labels is not None else []
+        self._labels = labels_from(labels) if labels is not None else []
         self._templates = resolve_templates(list(templates), list(prompts))
         self._text_embeddings = text_embeddings
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
         self.text_statistics: TextStatistics | None = None
         self._warned = False
 
-    def settings(self, precision: str | None = None, fingerprint: str | None = None) -> dict[str, Any]:
-        """Return all that decides what the results of a run say, by names that people know.
+    def settings(self, facts: EncoderFacts | None = None) -> RunSettings:
+        """Return all that decides what the results of a run say.
 
         Parameters
         ----------
-        precision, fingerprint
-            Those of the image encoder where images are encoded elsewhere.
+        facts
+            What the image encoder is, where images are encoded elsewhere.
         """
         classes = self.classes
-        return {
+        values = {
             "model": self.source.title,
-            "precision": precision or self.precision,
-            "set of weights or preprocessing": fingerprint or self.image_fingerprint(),
+            "precision": facts.precision if facts else self.precision,
+            "fingerprint": facts.fingerprint if facts else self.image_fingerprint(),
             "labels": list(classes.labels),
             "groups": [group or "none" for group in classes.groups],
             "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
-            **{f"least {name}": value for name, value in vars(self.thresholds).items()},
-            "batch size": self.batch_size,
+            **{f"min_{name}": value for name, value in vars(self.thresholds).items()},
+            "batch_size": self.batch_size,
         }
+        return RunSettings("classify", values)
+
+    def layout(self, form: str) -> Layout:
+        """Return how results are laid out in a format."""
+        classes = self.classes
+        return Layout(form, min(self.top_k, len(classes.labels)), any(classes.groups))
 
     @property
     def templates(self) -> list[str]:
@@ -158,27 +171,19 @@ class Classifier(Embedder):
         return self.classes.vectors
 
     def _from_file(self, path: Path) -> ClassEmbeddings:
-        from clipcli.outputs.class_embeddings import load_class_embeddings
+        from clipcli.outputs.class_embeddings import load_for_model
 
-        classes = load_class_embeddings(path)
-        fingerprint = self.source.fingerprint(self._store.file_sha256)
-        if classes.fingerprint != fingerprint:
-            made_by = " ".join(filter(None, (classes.facts.name, classes.facts.pretrained)))
-            raise EmbeddingFileError(
-                f"{path}: made by {made_by} ({classes.fingerprint[:8]}), which is not the model in use, "
-                f"{self.source.title} ({fingerprint[:8]}); export it again or choose the other --model"
-            )
-        return classes
+        return load_for_model(path, self.source.fingerprint(self._store.file_sha256), self.source.title)
 
     def _open_text_encoder(self) -> tuple[ModelFacts, Encode]:
-        model = self.model
+        encoder = self._backend.text_encoder()
 
         def encode(prompts: Sequence[str]) -> NDArray[np.float32]:
-            cut = sum(model.text_encoder.cut(prompts))
+            cut = sum(encoder.cut(prompts))
             if cut:
                 prompts_are = "1 prompt is" if cut == 1 else f"{cut} prompts are"
-                self._warn(f"{prompts_are} longer than {self.source.title} can read; what is too much is cut off")
-            return model.text_encoder.encode(prompts)
+                LOG.warning(f"{prompts_are} longer than {self.source.title} can read; what is too much is cut off")
+            return encoder.encode(prompts)
 
         return self._facts(), encode
 
@@ -207,12 +212,79 @@ class Classifier(Embedder):
         for block in self.embed(images, even_batches=even_batches):
             yield from self.ranker().results(block)
 
+    def classify_to(
+        self, output: str | Path, inputs: Names, *, file_format: str | None = None, resume: bool = False,
+        overwrite: bool = False, part_size: int = 4096, reporter: Reporter = SILENT,
+    ) -> Outcome:  # fmt: skip
+        """Classify images and write the results to a file, or to a folder of parts.
+
+        A run that was cut off can be continued: results are saved as they come, and the file itself appears at the
+        end. Memory use does not grow with the number of images.
+
+        Parameters
+        ----------
+        output
+            A ``.csv``, ``.tsv``, ``.jsonl``, ``.json`` or ``.parquet`` file; a folder where the name ends with a slash
+            or is the URL of an object store.
+        inputs
+            What ``clipcli classify`` takes: paths, folders, patterns, archives, URLs; or a
+            :class:`~clipcli.inputs.discover.Source`.
+        file_format
+            ``csv``, ``tsv``, ``jsonl``, ``json`` or ``parquet`` where the file's suffix does not name it; for a
+            folder ``parquet`` (the default where pyarrow is installed) or ``jsonl``.
+        resume
+            Continue where an interrupted run stopped, if there is one; where that run is complete, only check that it
+            is what is asked for.
+        overwrite
+            Replace an earlier run.
+        part_size
+            Inputs in each part of a folder.
+        reporter
+            Is told how the run goes.
+
+        Returns
+        -------
+        How many records there are with those of an earlier run, and how many of them are failures.
+
+        Raises
+        ------
+        OutputError
+            If the output cannot be written; if there is an interrupted run and neither ``resume`` nor ``overwrite``
+            is set; if the inputs or settings of the run to resume differ.
+        InputError
+            If there is nothing to classify.
+        Interrupted
+            If the user stopped the run; the message says what is kept.
+        ClipcliError
+            As for :meth:`classify`.
+        """
+        source = source_of(inputs)
+        destination = Destination.for_results(
+            str(output), file_format, inputs=source.names, resume=resume, overwrite=overwrite, part_size=part_size
+        )
+        return run(self.task(source), self.result_output(destination), reporter)
+
+    def task(self, source: Source, open_engine: OpenEngine[Result] | None = None) -> Task[Result]:
+        """Return the work of classifying all inputs, here or by another engine; see :mod:`clipcli.runner`."""
+
+        def results(items: Iterable[Input], even_batches: bool) -> Iterator[Result]:
+            return self.classify(items, even_batches=even_batches)
+
+        def failure(result: Result) -> tuple[str, str] | None:
+            return (result.path, result.message) if isinstance(result, Failure) else None
+
+        return Task(source, open_engine or (lambda: nullcontext(InTurn(results))), failure)
+
+    def result_output(self, destination: Destination) -> Output[Result]:
+        """Return the output that results are written to."""
+        return result_output(destination, self.layout, self.settings, lambda: {"templates": self.templates})
+
     def warn_of_single_label(self) -> None:
         """Warn, once, if there is a single label: its softmax is one for whatever image."""
         classes = self.classes
         if len(classes.labels) == 1 and classes.facts.logit_bias is None and not self._warned:
             self._warned = True
-            self._warn(
+            LOG.warning(
                 f"{classes.labels[0]!r} is the only label: a single label cannot be told from anything, so its "
                 "probability is always 1 (add other labels, or judge by the similarity)"
             )
@@ -224,11 +296,3 @@ class Classifier(Embedder):
         return Ranker(
             self.classes, self.top_k, self.thresholds, source.name, source.pretrained, precision or self.precision
         )
-
-
-def _as_labels(labels: Iterable[str | Label] | Path) -> list[Label]:
-    if isinstance(labels, Path):
-        return load_labels(labels)
-    if isinstance(labels, str):
-        raise LabelError("labels must be a list of texts or a Path, not one text")
-    return check_labels(labels)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -17,7 +18,7 @@ from clipcli.errors import InputError
 from clipcli.storage.locations import path_part
 from clipcli.text import tsv_cell, unguarded
 
-__all__ = ["JSON_LINES", "Table", "is_tsv", "own_kind", "read_delimited", "read_json_lines"]
+__all__ = ["JSON_LINES", "Table", "is_tsv", "long_cells", "own_kind", "read_delimited", "read_json_lines"]
 
 JSON_LINES = (".jsonl", ".ndjson")
 _OWN = {
@@ -42,6 +43,16 @@ def own_kind(columns: Collection[str]) -> str | None:
 def is_tsv(name: str) -> bool:
     """Tell by its name whether a table's cells are separated by tabs."""
     return path_part(name).lower().endswith(".tsv")
+
+
+@contextmanager
+def long_cells() -> Iterator[None]:
+    """Let cells be longer than the 128 KiB that Python's reader takes, and leave its limit as it was."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 @dataclass(frozen=True)

@@ -8,28 +8,33 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.cache.embeddings import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
 from clipcli.errors import InputError
-from clipcli.inputs.discover import Input, Source, discover
-from clipcli.inputs.items import is_input
-from clipcli.models.model import check_engine, check_precision
-from clipcli.models.resolve import ModelSource, resolve_model
-from clipcli.pipeline.stream import Block, Cached, Encoder, ImageStatistics, Plan, embed_images
+from clipcli.inputs.discover import Input, Source
+from clipcli.inputs.given import inputs_from, source_of
+from clipcli.log import LOG
+from clipcli.models.engines import Backend, ImageEncoder, Opening, check_engine
+from clipcli.models.model import check_precision
+from clipcli.models.resolve import resolve_model
+from clipcli.models.source import ModelSource
+from clipcli.outputs.destination import Destination
+from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, failure_of, image_rows
+from clipcli.outputs.output import Output, embedding_output
+from clipcli.pipeline.chunks import EncoderFacts, InTurn
+from clipcli.pipeline.stream import Block, Cached, ImageStatistics, Plan, embed_images
+from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
 from clipcli.storage.network import steps_without_network
 
 if TYPE_CHECKING:
-    from PIL import Image
-
+    from clipcli.inputs.given import ImageLike, Names
     from clipcli.models.model import Model
-
-    ImageLike = str | Path | Image.Image | Input
 
 __all__ = ["Embedder", "check_count"]
 
@@ -59,8 +64,6 @@ class Embedder:
         Bytes that the cache may take before the oldest image embeddings are dropped.
     offline
         Never open a socket.
-    warn
-        Called with one line for people where something is worth knowing.
 
     Attributes
     ----------
@@ -86,22 +89,20 @@ class Embedder:
         cache: bool | str | Path = True,
         cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
-        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         check_precision(precision)
-        check_engine(engine, device)
+        self._engine = check_engine(engine, device)
         check_count("batch_size", batch_size)
         check_count("workers", workers)
         check_count("cache_limit", cache_limit)
-        self._warn = warn
-        self._device, self._precision, self._engine = device, precision, engine
+        self._device, self._precision = device, precision
         self._batch_size, self._workers, self._offline = batch_size, workers, offline
         self.image_statistics = ImageStatistics()
         folder = None if cache is False else default_folder() if cache is True else Path(cache)
-        self.source: ModelSource = resolve_model(model, pretrained, offline=offline, warn=warn)
+        self.source: ModelSource = resolve_model(model, pretrained, offline=offline)
         for note in self.source.notes:
-            warn(note)
-        self._store = EmbeddingStore(folder, warn, cache_limit, dim=int(self.source.config["embed_dim"]))
+            LOG.warning(note)
+        self._store = EmbeddingStore(folder, cache_limit, dim=int(self.source.config["embed_dim"]))
         self.options: dict[str, Any] = {
             # not "auto" again: elsewhere that might come to another model
             "model": self.source.name if model == "auto" else model,
@@ -110,80 +111,53 @@ class Embedder:
         }  # fmt: skip
 
     @cached_property
-    def model(self) -> Model:
-        """The opened model, loaded on first use."""
-        from clipcli.models.model import open_model
+    def _backend(self) -> Backend:
+        folder = self._store.path.parent if self._store.path is not None else None
+        return self._engine.open(Opening(self.source, self._device, self._precision, folder, self._store.file_sha256))
 
-        if self._engine == "openvino":
-            return open_model(self.source, "cpu", "fp32")  # what OpenVINO then converts
-        model = open_model(self.source, self._device, self._precision)
-        self._store.keep_note(self._precision_note, model.precision)
-        return model
+    @property
+    def model(self) -> Model:
+        """The model as torch has it, opened on first use."""
+        return self._backend.model
 
     @property
     def is_loaded(self) -> bool:
-        """Whether the model had to be loaded so far."""
-        return "model" in self.__dict__
+        """Whether torch's model had to be opened so far."""
+        return "_backend" in self.__dict__ and self._backend.is_loaded
 
     @cached_property
-    def image_encoder(self) -> Encoder:
-        """What encodes images, opened on first use; OpenVINO's needs no model where it was converted before."""
-        if self._engine == "torch":
-            return self.model.image_encoder
-        from clipcli.models import openvino
-
-        folder = None
-        if self._store.path is not None:
-            fingerprint = self.source.image_fingerprint(self._store.file_sha256, "graph")
-            folder = openvino.graph_folder(self._store.path.parent, fingerprint)
-        graph = openvino.read_graph(folder) if folder else None
-        if graph is None:
-            graph = openvino.convert(self.model)
-            if folder:
-                openvino.keep_graph(graph, folder)
-        return openvino.OpenVinoImageEncoder(graph, openvino.openvino_precision(self._precision))
+    def image_encoder(self) -> ImageEncoder:
+        """What encodes images, opened on first use; most engines need no model that they converted before."""
+        return self._backend.image_encoder()
 
     @property
     def ran_on(self) -> str | None:
         """Where images were encoded: ``cpu``, ``cuda:0``, ``cpu with OpenVINO``; ``None`` if nowhere so far."""
-        if "image_encoder" not in self.__dict__:
-            return None
-        return "cpu with OpenVINO" if self._engine == "openvino" else self.model.device
-
-    @property
-    def _precision_note(self) -> str:
-        gpu, visible = Path("/dev/nvidiactl").exists(), os.environ.get("CUDA_VISIBLE_DEVICES", "all")
-        return (
-            f"precision of {self._device} {self._precision} with {self._engine} {version(self._engine)}, "
-            f"processor {_processor()}, gpu {gpu}, seen {visible}"
-        )
-
-    @property
-    def precision(self) -> str:
-        """What the image encoder computes in: ``bf16``, or ``openvino-bf16`` for another engine than torch.
-
-        The model is loaded to tell only where it was never before.
-        """
-        if self._engine == "openvino":
-            return f"openvino-{self._openvino_precision}"
-        if self._precision != "auto" and not self.is_loaded:
-            return self._precision
-        noted = None if self.is_loaded else self._store.note(self._precision_note)
-        return noted or self.model.precision
+        return self._backend.device if "image_encoder" in self.__dict__ else None
 
     @cached_property
-    def _openvino_precision(self) -> str:
-        from clipcli.models.openvino import openvino_precision
+    def arithmetic(self) -> str:
+        """What the image encoder computes in: ``fp32``, ``bf16`` or ``fp16``.
 
-        noted = self._store.note(self._precision_note)
+        What ``auto`` comes to is noted in the cache, as torch or OpenVINO must be imported to tell.
+        """
+        if self._precision != "auto":
+            return self._backend.arithmetic()
+        gpu, visible = Path("/dev/nvidiactl").exists(), os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+        name = (
+            f"precision of {self._device} {self._precision} with {self._engine.name} {self._engine.version}, "
+            f"processor {_processor()}, gpu {gpu}, seen {visible}"
+        )
+        noted = self._store.note(name)
         if noted is None:
-            noted = openvino_precision(self._precision)
-            self._store.keep_note(self._precision_note, noted)
+            noted = self._backend.arithmetic()
+            self._store.keep_note(name, noted)
         return noted
 
     @property
-    def _arithmetic(self) -> str:
-        return self.precision.removeprefix("openvino-")
+    def precision(self) -> str:
+        """What records and the cache call the arithmetic: ``bf16``, or ``openvino-bf16`` for another engine."""
+        return self._engine.precision(self.arithmetic)
 
     def image_fingerprint(self) -> str:
         """Identify what makes the image embeddings: model, preprocessing and precision."""
@@ -211,19 +185,19 @@ class Embedder:
         one; in its place stands an :class:`~clipcli.errors.ImageError` where the input is no image.
         """
         cached = Cached(
-            self._store, self.image_fingerprint(), half=self._arithmetic != "fp32", statistics=self.image_statistics
+            self._store, self.image_fingerprint(), half=self.arithmetic != "fp32", statistics=self.image_statistics
         )
 
-        def open_encoder() -> Encoder:
+        def open_encoder() -> ImageEncoder:
             encoder = self.image_encoder
             fingerprint = self.image_fingerprint()
-            cached.use(fingerprint, half=self._arithmetic != "fp32")
+            cached.use(fingerprint, half=self.arithmetic != "fp32")
             self._store.remember_model(fingerprint, self.facts())
             return encoder
 
         workers = self._workers or min(4, os.cpu_count() or 1)
         plan = Plan(self.batch_size, workers, even_batches)
-        blocks = embed_images(_inputs(images), cached, open_encoder, plan)
+        blocks = embed_images(inputs_from(images), cached, open_encoder, plan)
         try:
             for number, block in enumerate(steps_without_network(blocks, forbidden=self._offline), start=1):
                 if number % _TRIM_EVERY == 0:
@@ -232,10 +206,49 @@ class Embedder:
         finally:
             self._store.trim()
 
+    def embed_to(
+        self, output: str | Path, inputs: Names, *, file_format: str | None = None, dtype: str = "float32",
+        resume: bool = False, overwrite: bool = False, part_size: int = 4096, reporter: Reporter = SILENT,
+    ) -> Outcome:  # fmt: skip
+        """Write the embeddings of images to a file, or to a folder of parts.
+
+        Parameters
+        ----------
+        output
+            A ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.csv`` or ``.jsonl`` file; a folder where the name
+            ends with a slash or is the URL of an object store. Only a folder can be resumed.
+        dtype
+            ``float32`` or ``float16``.
+        inputs, file_format, resume, overwrite, part_size, reporter
+            As for :meth:`clipcli.Classifier.classify_to`, which also has the errors.
+        """
+        source = source_of(inputs)
+        destination = Destination.for_embeddings(
+            str(output), file_format, inputs=source.names, resume=resume, overwrite=overwrite, part_size=part_size
+        )
+        return run(self.embedding_task(source), self.embedding_output(destination, dtype), reporter)
+
+    def embedding_task(self, source: Source, open_engine: OpenEngine[ImageRow] | None = None) -> Task[ImageRow]:
+        """Return the work of embedding all inputs, here or by another engine; see :mod:`clipcli.runner`."""
+
+        def rows(items: Iterable[Input], even_batches: bool) -> Iterator[ImageRow]:
+            for block in self.embed(items, even_batches=even_batches):
+                yield from image_rows(block)
+
+        return Task(source, open_engine or (lambda: nullcontext(InTurn(rows))), failure_of)
+
+    def embedding_output(self, destination: Destination, dtype: str) -> Output[ImageRow]:
+        """Return the output that embeddings are written to."""
+
+        def kind(facts: EncoderFacts | None, dtype: str) -> EmbeddingKind:
+            return EmbeddingKind.of(self.facts(), facts.fingerprint if facts else self.image_fingerprint(), dtype)
+
+        return embedding_output(destination, dtype, kind, lambda: self.batch_size)
+
     @property
     def batch_size(self) -> int:
         """Images a batch: as asked for, or as suits what the encoder computes in."""
-        return self._batch_size or _BATCH[self._arithmetic]
+        return self._batch_size or _BATCH[self.arithmetic]
 
 
 def check_count(name: str, count: int | None) -> None:
@@ -253,16 +266,3 @@ def _processor() -> str:
         return platform.processor()
     flags = [line for line in first.splitlines() if line.startswith((b"flags", b"Features", b"model name"))]
     return hashlib.sha256(b"\n".join(flags)).hexdigest()[:8]
-
-
-def _inputs(images: Iterable[ImageLike] | ImageLike) -> Iterator[Any]:
-    """Turn what the caller gave into single inputs; folders and archives are looked into."""
-    if isinstance(images, str | Path) or not isinstance(images, Iterable):
-        images = [images]
-    for image in images:
-        if isinstance(image, str | Path):
-            yield from discover(Source((os.fspath(image),)))
-        elif is_input(image) or hasattr(image, "convert"):
-            yield image
-        else:
-            raise InputError(f"cannot classify a {type(image).__name__}; give paths or Pillow images")

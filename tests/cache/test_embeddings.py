@@ -132,13 +132,12 @@ def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
     assert kept(EmbeddingStore(tmp_path / "a" / "b"), "cat") == ["cat"]
 
 
-def test_a_store_without_a_folder_keeps_nothing_and_says_nothing() -> None:
-    warnings: list[str] = []
-    store = EmbeddingStore(None, warnings.append)
+def test_a_store_without_a_folder_keeps_nothing_and_says_nothing(logged: list[str]) -> None:
+    store = EmbeddingStore(None)
     keep(store, "cat")
     assert kept(store, "cat") == []
     assert store.info() is None
-    assert warnings == []
+    assert logged == []
 
 
 def test_a_closed_store_finds_nothing(tmp_path: Path) -> None:
@@ -449,14 +448,13 @@ def test_a_note_that_was_changed_is_found_and_never_used(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", [b"\xff\xfe", b"\x1b[31m"], ids=["no UTF-8", "escapes"])
-def test_text_that_was_damaged_is_a_miss_and_shown_safely(text: bytes, tmp_path: Path) -> None:
-    warnings: list[str] = []
-    store = EmbeddingStore(tmp_path, warnings.append)
+def test_text_that_was_damaged_is_a_miss_and_shown_safely(text: bytes, tmp_path: Path, logged: list[str]) -> None:
+    store = EmbeddingStore(tmp_path)
     keep(store, "cat")
     store.keep_note("precision", "bf16")
     for column in ("models SET facts", "notes SET value", "vectors SET kind", "notes SET name"):
         change(tmp_path, f"UPDATE {column} = CAST(? AS TEXT)", text)
-    assert (store.model_facts("one"), store.note("precision"), kept(store, "cat"), warnings) == (None, None, [], [])
+    assert (store.model_facts("one"), store.note("precision"), kept(store, "cat"), logged) == (None, None, [], [])
     assert all(problem.isprintable() for problem in store.check())
     keep(store, "cat")
     assert kept(store, "cat") == ["cat"]
@@ -486,16 +484,17 @@ def made_of(folder: Path, script: str) -> Path:
     return file
 
 
-def test_vectors_of_a_version_without_checksums_are_dropped_and_their_space_is_free(tmp_path: Path) -> None:
+def test_vectors_of_a_version_without_checksums_are_dropped_and_their_space_is_free(
+    tmp_path: Path, logged: list[str]
+) -> None:
     insert = (
         "INSERT INTO vectors VALUES (1, 'text', 1, X'00', 8, zeroblob(3000000)); INSERT INTO notes VALUES ('a', 'b');"
     )
     file = made_of(tmp_path, FIRST_VERSION + insert)
-    warnings: list[str] = []
-    store = EmbeddingStore(tmp_path, warnings.append)
+    store = EmbeddingStore(tmp_path)
     info = store.info()
     assert info is not None
-    assert (info.entries, store.note("a"), warnings) == ([], None, [])
+    assert (info.entries, store.note("a"), logged) == ([], None, [])
     assert file.stat().st_size < 1_000_000
     keep(store, "cat")
     assert kept(store, "cat") == ["cat"]
@@ -513,12 +512,11 @@ def test_an_older_version_can_share_the_file(tmp_path: Path) -> None:
     assert kept(store, "cat", "dog") == ["cat"]
 
 
-def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path, logged: list[str]) -> None:
     file = made_of(tmp_path, "CREATE TABLE other (id); PRAGMA user_version = 3")
     before = file.read_bytes()
-    warnings: list[str] = []
-    EmbeddingStore(tmp_path, warnings.append)
-    (warning,) = warnings
+    EmbeddingStore(tmp_path)
+    (warning,) = logged
     assert "made by a newer version of clipcli" in warning
     assert file.read_bytes() == before
 
@@ -542,18 +540,19 @@ FOREIGN = {
         if not (first and "COLUMN" in script)  # all tables of that version are replaced
     ],
 )
-def test_a_file_with_a_schema_of_others_is_set_aside(first: bool, script: str, tmp_path: Path) -> None:
+def test_a_file_with_a_schema_of_others_is_set_aside(
+    first: bool, script: str, tmp_path: Path, logged: list[str]
+) -> None:
     if first:
         made_of(tmp_path, FIRST_VERSION)
     else:
         EmbeddingStore(tmp_path).close()
     file = made_of(tmp_path, script)
-    warnings: list[str] = []
-    store = EmbeddingStore(tmp_path, warnings.append)
+    store = EmbeddingStore(tmp_path)
     keep(store, "cat")
     assert kept(store, "cat") == ["cat"]
-    assert len(warnings) == 1
-    assert "set aside as" in warnings[0]
+    assert len(logged) == 1
+    assert "set aside as" in logged[0]
     assert [path for path in tmp_path.glob("*.damaged-*") if path != file]
 
 
@@ -573,14 +572,13 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("make", SPECIAL.values(), ids=list(SPECIAL))
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
 def test_a_link_or_pipe_in_the_place_of_the_file_is_refused_in_one_line(
-    suffix: str, make: Callable[[Path], object], tmp_path: Path
+    suffix: str, make: Callable[[Path], object], tmp_path: Path, logged: list[str]
 ) -> None:
     make(tmp_path / f"embeddings-v1.sqlite{suffix}")
-    warnings: list[str] = []
-    store = EmbeddingStore(tmp_path, warnings.append)
+    store = EmbeddingStore(tmp_path)
     keep(store, "cat")
-    assert (kept(store, "cat"), len(warnings)) == ([], 1)
-    assert "a symbolic link" in warnings[0] or "not a regular file" in warnings[0]
+    assert (kept(store, "cat"), len(logged)) == ([], 1)
+    assert "a symbolic link" in logged[0] or "not a regular file" in logged[0]
     assert not (tmp_path / "nowhere").exists()
     assert not (tmp_path / "victim").exists() or (tmp_path / "victim").read_bytes() == b""
     with pytest.raises(CacheError, match=r"a symbolic link|not a regular file"):
@@ -669,15 +667,14 @@ def test_a_cache_that_another_process_has_locked_is_not_cleared_and_that_is_an_e
     assert kept(EmbeddingStore(tmp_path), "cat") == ["cat"]
 
 
-def test_a_cache_that_is_locked_while_it_is_opened_is_an_error_too(tmp_path: Path) -> None:
+def test_a_cache_that_is_locked_while_it_is_opened_is_an_error_too(tmp_path: Path, logged: list[str]) -> None:
     made_of(tmp_path, FIRST_VERSION)  # not in WAL mode, where readers are kept out
     other = sqlite3.connect(file_of(tmp_path), isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(CacheError, match="locked by another process"):
         EmbeddingStore(tmp_path, create=False, strict=True, patience=0.1)
-    warnings: list[str] = []
-    assert EmbeddingStore(tmp_path, warnings.append, patience=0.1).get_many("text", "one", [b""]) == {}
-    (warning,) = warnings
+    assert EmbeddingStore(tmp_path, patience=0.1).get_many("text", "one", [b""]) == {}
+    (warning,) = logged
     assert "locked by another process" in warning
 
 
@@ -731,7 +728,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
 def test_a_damaged_file_is_set_aside_with_one_warning_and_the_work_goes_on(
-    damage: Callable[[Path], object], tmp_path: Path
+    damage: Callable[[Path], object], tmp_path: Path, logged: list[str]
 ) -> None:
     store = EmbeddingStore(tmp_path)
     texts = [f"label {number}" for number in range(500)]
@@ -739,61 +736,60 @@ def test_a_damaged_file_is_set_aside_with_one_warning_and_the_work_goes_on(
     store.close()
     damage(file_of(tmp_path))
     damaged = file_of(tmp_path).read_bytes()
-    warnings: list[str] = []
-    store = EmbeddingStore(tmp_path, warnings.append)
+    store = EmbeddingStore(tmp_path)
     assert kept(store, *texts) == []
     keep(store, "cat")
-    assert kept(EmbeddingStore(tmp_path, warnings.append), "cat") == ["cat"]
+    assert kept(EmbeddingStore(tmp_path), "cat") == ["cat"]
     (aside,) = tmp_path.glob("*damaged*")
     assert aside.read_bytes() == damaged
-    assert warnings == [f"the cache was damaged; set aside as {aside}, a new one begun"]
+    assert logged == [f"the cache was damaged; set aside as {aside}, a new one begun"]
 
 
-def test_a_file_that_is_damaged_while_it_is_open_is_set_aside(tmp_path: Path) -> None:
+def test_a_file_that_is_damaged_while_it_is_open_is_set_aside(tmp_path: Path, logged: list[str]) -> None:
     texts = [f"label {number}" for number in range(500)]
     first = EmbeddingStore(tmp_path)
     keep(first, *texts)
     first.close()
-    warnings: list[str] = []
-    store = EmbeddingStore(tmp_path, warnings.append)
+    store = EmbeddingStore(tmp_path)
     damage_pages(file_of(tmp_path))
     assert kept(store, *texts) == []
     keep(store, "cat")
     assert kept(store, "cat") == ["cat"]
-    assert len(warnings) == 1
+    assert len(logged) == 1
 
 
-def test_an_empty_file_is_a_new_cache(tmp_path: Path) -> None:
+def test_an_empty_file_is_a_new_cache(tmp_path: Path, logged: list[str]) -> None:
     EmbeddingStore(tmp_path).close()
     file_of(tmp_path).write_bytes(b"")
-    warnings: list[str] = []
-    store = EmbeddingStore(tmp_path, warnings.append)
+    store = EmbeddingStore(tmp_path)
     keep(store, "cat")
     assert kept(store, "cat") == ["cat"]
-    assert warnings == []
+    assert logged == []
 
 
 @pytest.mark.parametrize("below", ["file", "file/below", "proc"])
-def test_a_folder_that_cannot_be_written_is_done_without_and_said_once(below: str, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_done_without_and_said_once(
+    below: str, tmp_path: Path, logged: list[str]
+) -> None:
     (tmp_path / "file").touch()
     folder = Path("/proc/1") / "cache" if below == "proc" else tmp_path / below
-    warnings: list[str] = []
-    store = EmbeddingStore(folder, warnings.append)
+    store = EmbeddingStore(folder)
     keep(store, "cat")
     assert kept(store, "cat") == []
     assert store.info() is None
     assert store.clear() == 0
-    (warning,) = warnings
+    (warning,) = logged
     assert warning.startswith("going on without a cache: ")
 
 
 def test_a_full_disk_is_done_without_a_cache_and_said_once(tmp_path: Path) -> None:
     program = """
-import resource, sys
+import logging, resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.cache.test_embeddings import EmbeddingStore, keep, kept
-store = EmbeddingStore(Path(sys.argv[1]), print)
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+store = EmbeddingStore(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))
 keep(store, *(f"label {number}" for number in range(5000)))
 print(kept(store, "label 1"))
@@ -821,13 +817,14 @@ def run_python(program: str, folder: Path) -> str:
 
 
 WRITER = """
-import sys
+import logging, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.cache.test_embeddings import EmbeddingStore, keep
 print("ready", flush=True)
 sys.stdin.readline()
-store = EmbeddingStore(Path(sys.argv[1]), print)
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+store = EmbeddingStore(Path(sys.argv[1]))
 for number in range(40):
     keep(store, "shared", f"{sys.argv[3]} {number}")
 """
@@ -853,12 +850,13 @@ def test_two_processes_write_at_once_and_nothing_is_lost(begun: bool, tmp_path: 
 
 
 ENDLESS = """
-import sys
+import logging, sys
 from itertools import count
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.cache.test_embeddings import EmbeddingStore, keep
-store = EmbeddingStore(Path(sys.argv[1]), print)
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+store = EmbeddingStore(Path(sys.argv[1]))
 for batch in count():
     keep(store, *(f"{batch} {number}" for number in range(100)))
     print(batch, flush=True)
@@ -866,15 +864,14 @@ for batch in count():
 
 
 @pytest.mark.parametrize("batches", [1, 7])
-def test_a_process_killed_while_it_writes_leaves_a_sound_cache(batches: int, tmp_path: Path) -> None:
+def test_a_process_killed_while_it_writes_leaves_a_sound_cache(batches: int, tmp_path: Path, logged: list[str]) -> None:
     process = python(ENDLESS, tmp_path)
     assert process.stdout is not None
     for batch in range(batches):
         assert process.stdout.readline() == f"{batch}\n"
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=300)
-    warnings: list[str] = []
-    store = EmbeddingStore(tmp_path, warnings.append)
+    store = EmbeddingStore(tmp_path)
     assert store.check() == []
     texts = [f"{batch} {number}" for batch in range(batches) for number in range(100)]
     assert kept(store, *texts) == texts
@@ -883,4 +880,4 @@ def test_a_process_killed_while_it_writes_leaves_a_sound_cache(batches: int, tmp
     assert info.entries[0][2] % 100 == 0  # a batch is kept whole or not at all
     keep(store, "cat")
     assert kept(store, "cat") == ["cat"]
-    assert warnings == []
+    assert logged == []

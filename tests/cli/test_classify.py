@@ -9,14 +9,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clipcli.models.model import choose_device, choose_precision
-from tests.conftest import Run, RunTogether, clean_environment, lines_of
+from tests.conftest import Run, RunTogether, clean_environment, clipcli_command, lines_of
 
 POCKET = ("--model", "pocket")
 LABELS = ("-l", "cat", "-l", "cup of coffee", "-l", "rocket", "-l", "bicycle")
@@ -199,7 +198,7 @@ def on_terminal(folder: Path, *arguments: object, **extra: str) -> str:
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
     environment = clean_environment(folder) | {"TERM": "xterm-256color", "NO_COLOR": ""} | extra
-    command = [sys.executable, "-m", "clipcli", *map(str, arguments)]
+    command = [*clipcli_command(environment), *map(str, arguments)]
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environment):
         os.close(slave)
         shown = b""
@@ -324,7 +323,7 @@ def test_exported_text_embeddings_stand_in_for_the_labels(runs: dict[str, Done])
 
 def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "clipcli", *map(str, arguments)],
+        [*clipcli_command(clean_environment(folder)), *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", cwd=folder,
         env=clean_environment(folder),
     )  # fmt: skip

@@ -13,7 +13,6 @@ from clipcli.cli import build_app
 from clipcli.cli.requirements import REQUIREMENTS, CheckedCommand, unmet
 from tests.conftest import RunHere
 
-COMMANDS = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
 ALONE = {
     "classify": """inputs labels label template prompts text_embeddings model pretrained device precision engine offline
         top_k min_probability min_similarity min_margin form output resume show exclude include_hidden batch_size
@@ -136,15 +135,3 @@ def test_variables_are_defaults_and_never_refused(run_here: RunHere) -> None:
 )
 def test_what_has_what_it_needs_is_not_refused(command: str, given: list[str], values: dict[str, Any]) -> None:
     assert unmet(command, given, values) is None
-
-
-def test_the_docs_say_what_each_option_needs(commands: dict[str, Any]) -> None:
-    rows: dict[tuple[str, str], list[str]] = {}
-    for name, requirements in REQUIREMENTS.items():
-        for requirement in requirements:
-            for option in requirement.options:
-                parameter = next(each for each in commands[name].params if each.name == option)
-                spelled = next(text for text in parameter.opts if text.startswith("--"))
-                rows.setdefault((spelled, requirement.condition), []).append(f"`{name}`")
-    table = [f"| `{option}` | {', '.join(names)} | {condition} |" for (option, condition), names in rows.items()]
-    assert "\n".join(table) in COMMANDS.read_text("utf-8")

@@ -72,8 +72,8 @@ def test_a_complete_run_without_failures_ends_with_0_when_resumed(
     [
         (("-l", "dog"), "labels: number 3 was 'nothing', now 'dog'"),
         (("-t", "art of {label}"), "prompts: number 1 was 'a photo of a cat', now 'art of cat'"),
-        (("--min-margin", "0.5"), "least margin: None, now 0.5"),
-        (("--top-k", "2"), "top_k"),
+        (("--min-margin", "0.5"), "min margin: None, now 0.5"),
+        (("--top-k", "2"), "another top k: 1, now 2"),
         (("--model", "pocket"), "model: local-dir:"),
     ],
     ids=["labels", "templates", "threshold", "top-k", "model"],

@@ -178,9 +178,8 @@ def test_results_of_others_lose_the_secrets_of_their_urls_when_they_are_read(tmp
     assert HIDDEN not in repr(list(read_results(tmp_path / "r.jsonl")))
 
 
-def test_the_library_keeps_secrets_out_of_results_warnings_and_errors(site: str) -> None:
-    told: list[str] = []
-    classifier = Classifier("pocket", ["cat", "dog"], cache=False, warn=told.append)
+def test_the_library_keeps_secrets_out_of_results_warnings_and_errors(site: str, logged: list[str]) -> None:
+    classifier = Classifier("pocket", ["cat", "dog"], cache=False)
     results = [result for url in urls(site)[:4] for result in classifier.classify(url)]
     assert len(results) == 4
-    assert HIDDEN not in repr(results) + repr(told)
+    assert HIDDEN not in repr(results) + repr(logged)

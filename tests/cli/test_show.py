@@ -8,13 +8,14 @@ import re
 import select
 import struct
 import subprocess
-import sys
 from collections.abc import Callable
 from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCSWINSZ
 
 import pytest
+
+from tests.conftest import clipcli_command
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 LABELS = ("-l", "cat", "-l", "dog", "--model", "pocket")
@@ -33,7 +34,7 @@ def on_terminal(environment: dict[str, str], tmp_path: Path) -> Callable[..., tu
         ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, 100, 1000, 800))  # cells of 10 by 20 pixels
         kept = {name: value for name, value in environment.items() if name not in ("COLUMNS", "NO_COLOR")}
         process = subprocess.Popen(
-            [sys.executable, "-m", "clipcli", *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs,
+            [*clipcli_command(environment), *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs,
             env=kept | {"TERM": "xterm-256color"} | variables, cwd=tmp_path, start_new_session=True,
         )  # fmt: skip
         os.close(theirs)

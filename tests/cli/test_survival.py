@@ -347,7 +347,7 @@ def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("-l", "cow"), "other labels: number 4 was 'nothing', now 'cow'"),
         (("-t", "art of {}"), "other prompts: number 1 was 'a photo of a cat', now 'art of cat'"),
         (("--batch-size", "9"), "another batch size: 8, now 9"),
-        (("--min-margin", "0.1"), "another least margin: None, now 0.1"),
+        (("--min-margin", "0.1"), "another min margin: None, now 0.1"),
     ],
     ids=["labels", "template", "batch size", "threshold"],
 )

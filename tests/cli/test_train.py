@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Run, clean_environment, runner
+from tests.conftest import Run, clean_environment, clipcli_command, runner
 from tests.shapes import make_shapes
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (30, 60, 210), "yellow": (240, 210, 30)}
@@ -157,7 +157,7 @@ LONG = ("--epochs", "40", "--patience", "0", "--save-every", "1")
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "clipcli", "train", *arguments], cwd=folder, env=clean_environment(folder),
+        [*clipcli_command(clean_environment(folder)), "train", *arguments], cwd=folder, env=clean_environment(folder),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

@@ -47,10 +47,9 @@ def test_the_first_folder_below_is_the_class(classes: Path) -> None:
     assert [each.label for each in read_truth(classes)] == ["cat", "cat", "sea food"]
 
 
-def test_a_picture_beside_the_class_folders_is_left_out_with_a_warning(classes: Path) -> None:
-    warnings: list[str] = []
-    read_truth(classes, warnings.append)
-    assert warnings == [f"{classes}: 1 images stand in no class's folder, and are left out"]
+def test_a_picture_beside_the_class_folders_is_left_out_with_a_warning(classes: Path, logged: list[str]) -> None:
+    read_truth(classes)
+    assert logged == [f"{classes}: 1 images stand in no class's folder, and are left out"]
 
 
 def test_the_current_folder_can_be_meant(classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,11 +218,10 @@ def test_results_meet_their_truth_by_the_name_or_by_the_place(tmp_path: Path, mo
     assert [said for _, said in match_records(records, truth)] == ["cat", "wolf"]
 
 
-def test_results_without_truth_are_left_out_with_a_warning() -> None:
+def test_results_without_truth_are_left_out_with_a_warning(logged: list[str]) -> None:
     records = [ReadRecord("a.png", "cat", 0.9, None), ReadRecord("c.png", "dog", 0.8, None)]
-    warnings: list[str] = []
-    assert len(match_records(records, [LabelledImage(FileInput("a.png", "a.png"), "cat")], warnings.append)) == 1
-    assert warnings == ["1 of 2 results are of images without ground truth, and are left out"]
+    assert len(match_records(records, [LabelledImage(FileInput("a.png", "a.png"), "cat")])) == 1
+    assert logged == ["1 of 2 results are of images without ground truth, and are left out"]
 
 
 def test_results_of_other_images_are_refused() -> None:

@@ -233,7 +233,7 @@ def test_what_the_engine_cannot_do_is_told_in_one_line(
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipcli.models.model.find_spec", lambda _: None)
+    monkeypatch.setattr("clipcli.models.engines.find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"needs an extra: pip install 'clipcli\[openvino\]'"):
         Embedder("pocket", engine="openvino")
 

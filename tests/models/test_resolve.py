@@ -58,21 +58,19 @@ def fingerprint(source: ModelSource) -> str:
 # --- auto --------------------------------------------------------------------------------------------
 
 
-def test_auto_is_the_recommended_clip_where_it_is_on_disk(hub_cache: Path) -> None:
+def test_auto_is_the_recommended_clip_where_it_is_on_disk(hub_cache: Path, logged: list[str]) -> None:
     path = put_recommended_in_hub_cache(hub_cache)
-    remarks: list[str] = []
-    source = resolve_model("auto", offline=True, warn=remarks.append)
+    source = resolve_model("auto", offline=True)
     assert (source.name, source.pretrained, source.checkpoint) == (AUTO_MODEL, AUTO_PRETRAINED, path)
-    assert remarks == []
+    assert logged == []
 
 
-def test_auto_is_pocket_with_one_remark_where_it_is_not(hub_cache: Path) -> None:
-    remarks: list[str] = []
-    source = resolve_model("auto", offline=True, warn=remarks.append)
+def test_auto_is_pocket_with_one_remark_where_it_is_not(hub_cache: Path, logged: list[str]) -> None:
+    source = resolve_model("auto", offline=True)
     assert source == resolve_model("pocket")
-    assert len(remarks) == 1
-    assert "pocket" in remarks[0]
-    assert "--offline is set" in remarks[0]
+    assert len(logged) == 1
+    assert "pocket" in logged[0]
+    assert "--offline is set" in logged[0]
 
 
 def test_auto_says_on_stderr_that_the_hub_does_not_answer(run: Run, photos: dict[str, Path]) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import ImageError, OutputError
 from clipcli.outputs.class_embeddings import check_suffix
-from clipcli.outputs.image_embeddings import DTYPES, IMAGE_SUFFIXES, ImageRow, write_image_embeddings
+from clipcli.outputs.image_embeddings import DTYPES, IMAGE_SUFFIXES, EmbeddingKind, ImageRow, write_image_embeddings
 from clipcli.scoring.zeroshot import normalise
 from clipcli.text import unguarded
 from tests.conftest import Run
@@ -30,6 +30,7 @@ SUFFIX = pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 BROKEN = ImageError("truncated", "damaged image\nreally")
 Content = tuple[list[str], np.ndarray, list[dict[str, Any]]]
+KIND = EmbeddingKind.of(FACTS, "print", "float32")
 
 
 def rows(*, failing: bool = True) -> list[ImageRow]:
@@ -39,7 +40,7 @@ def rows(*, failing: bool = True) -> list[ImageRow]:
 
 
 def write(path: Path, given: list[ImageRow], dtype: str = "float32") -> None:
-    assert list(write_image_embeddings(given, path, FACTS, "print", dtype)) == given
+    assert list(write_image_embeddings(given, path, EmbeddingKind.of(FACTS, "print", dtype))) == given
 
 
 def read(path: Path) -> Content:
@@ -187,7 +188,7 @@ def test_bytes_in_a_name_that_are_no_utf_8_are_shown(suffix: str, tmp_path: Path
 def test_a_model_may_lie_in_a_folder_whose_name_is_no_utf_8(suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"images{suffix}"
     facts = replace(FACTS, name="local-dir:/caf\udce9", pretrained="/caf\udce9/weights.pt")
-    list(write_image_embeddings(rows(), file, facts, "print"))
+    list(write_image_embeddings(rows(), file, EmbeddingKind.of(facts, "print", "float32")))
     assert model_in(file) == ("local-dir:/caf\\xe9", "/caf\\xe9/weights.pt")
 
 
@@ -289,14 +290,14 @@ def test_parquet_is_written_in_groups_of_rows(tmp_path: Path) -> None:
 def test_a_row_is_passed_on_before_the_next_is_asked_for(suffix: str, tmp_path: Path) -> None:
     given = rows()
     stream = iter(given)
-    written = write_image_embeddings(stream, tmp_path / f"images{suffix}", FACTS, "print")
+    written = write_image_embeddings(stream, tmp_path / f"images{suffix}", KIND)
     assert [next(written), next(written)] == given[:2]
     assert next(stream) is given[2]
 
 
 @SUFFIX
 def test_nothing_is_left_where_the_reader_of_the_rows_stops(suffix: str, tmp_path: Path) -> None:
-    written = write_image_embeddings(rows(), tmp_path / f"images{suffix}", FACTS, "print")
+    written = write_image_embeddings(rows(), tmp_path / f"images{suffix}", KIND)
     next(written)
     assert list(tmp_path.iterdir())
     written.close()  # type: ignore[attr-defined]
@@ -353,7 +354,7 @@ def test_a_run_that_ends_early_leaves_what_was_there_before(suffix: str, tmp_pat
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(write_image_embeddings(cut_off(), file, FACTS, "print"))
+        list(write_image_embeddings(cut_off(), file, KIND))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

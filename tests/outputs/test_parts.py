@@ -16,6 +16,7 @@ from clipcli.inputs.items import FileInput
 from clipcli.outputs.part_forms import check_part_suffix, result_parts
 from clipcli.outputs.parts import PartedOutput, is_complete_folder, part_names
 from clipcli.outputs.readers import read_results
+from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout
 from clipcli.pipeline.chunks import Chunk, Piece, in_chunks
 from clipcli.pipeline.predictions import Failure, Prediction, Result
@@ -56,12 +57,20 @@ def run(
     settings: dict[str, Any] = SETTINGS, **options: bool,
 ) -> list[int]:  # fmt: skip
     """Work on some inputs and return the numbers of the chunks that took work."""
-    output = PartedOutput(folder_at(f"{folder}/"), form_of(suffix), settings, {"templates": ["a {}"]}, **options)
     worked: list[int] = []
-    chunks = in_chunks((FileInput(name, name) for name in given), size)
-    for _ in output.write(pieces_of(output.rest(chunks), worked, stop_after)):
-        pass
+    with folder_at(f"{folder}/") as opened:
+        output = open_parts(opened, suffix, settings, size, **options)
+        chunks = in_chunks((FileInput(name, name) for name in given), size)
+        for _ in output.write(pieces_of(output.rest(chunks), worked, stop_after)):
+            pass
     return worked
+
+
+def open_parts(
+    folder: Any, suffix: str = "jsonl", settings: dict[str, Any] = SETTINGS, size: int = 4, **options: bool
+) -> PartedOutput[Result]:
+    given, about = RunSettings("classify", settings), {"templates": ["a {}"]}
+    return PartedOutput(folder, form_of(suffix), given, about, size=size, **options)
 
 
 def refusal(folder: Path, given: list[str], **options: Any) -> str:
@@ -100,8 +109,8 @@ def test_the_manifest_names_what_was_run_and_what_came_of_it(tmp_path: Path) -> 
     told = manifest(tmp_path / "out")
     assert (told["state"], told["records"], told["failures"], told["parts"]) == ("complete", 10, 2, 3)
     assert told["templates"] == ["a {}"]
-    assert told["settings"] == {**SETTINGS, "format": "parquet"}
-    assert told["kinds of failure in the last run"] == {"truncated": 2}
+    assert told["settings"] == {"command": "classify", **SETTINGS, "part_size": 4, "format": "parquet"}
+    assert (told["version"], told["failure_types_of_last_run"]) == (1, {"truncated": 2})
 
 
 def test_nothing_but_parts_and_manifest_is_left(tmp_path: Path) -> None:
@@ -192,6 +201,16 @@ def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_a_manifest_of_another_version_is_refused_clearly(tmp_path: Path) -> None:
+    run(tmp_path / "out", names(2))
+    values = manifest(tmp_path / "out") | {"version": 2}
+    (tmp_path / "out" / "manifest.json").write_text(json.dumps(values), "utf-8")
+    assert refusal(tmp_path / "out", names(2), resume=True) == (
+        f"cannot resume {tmp_path}/out/: manifest.json has version 2, and this clipcli reads version 1 "
+        "(start anew with --overwrite)"
+    )
+
+
 def test_parts_without_a_manifest_are_not_taken_for_a_run(tmp_path: Path) -> None:
     run(tmp_path / "out", names(2))
     (tmp_path / "out" / "manifest.json").unlink()
@@ -210,22 +229,20 @@ def test_a_manifest_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "manifest.json").read_text("utf-8") == '{"mine": 1}'
 
 
-def test_a_part_that_was_removed_from_a_whole_folder_is_made_again(tmp_path: Path) -> None:
+def test_a_part_that_was_removed_from_a_whole_folder_is_made_again(tmp_path: Path, logged: list[str]) -> None:
     run(tmp_path / "out", names(10))
     next((tmp_path / "out").glob("part-00000001-*")).unlink()
-    warnings: list[str] = []
-    list(read_results(tmp_path / "out", warnings.append))
-    assert warnings == [f"{tmp_path}/out: not all of its parts are there; go on with --resume"]
+    list(read_results(tmp_path / "out"))
+    assert logged == [f"{tmp_path}/out: not all of its parts are there; go on with --resume"]
     assert run(tmp_path / "out", names(10), resume=True) == [1]
     assert paths_in(tmp_path / "out") == names(10)
 
 
-def test_a_folder_that_a_run_has_not_finished_is_read_with_a_warning(tmp_path: Path) -> None:
+def test_a_folder_that_a_run_has_not_finished_is_read_with_a_warning(tmp_path: Path, logged: list[str]) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "out", names(18), stop_after=2)
-    warnings: list[str] = []
-    assert len(list(read_results(tmp_path / "out", warnings.append))) in (6, 8)
-    assert len(warnings) == 1
+    assert len(list(read_results(tmp_path / "out"))) in (6, 8)
+    assert len(logged) == 1
 
 
 def test_whole_results_are_compared_on_resuming_too(tmp_path: Path) -> None:
@@ -236,9 +253,9 @@ def test_whole_results_are_compared_on_resuming_too(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_a_run_writes_in_is_refused_to_others(tmp_path: Path) -> None:
-    output = PartedOutput(folder_at(f"{tmp_path}/out/"), form_of("jsonl"), SETTINGS)
-    assert "another run is writing it" in refusal(tmp_path / "out", names(2))
-    list(output.write(iter(())))
+    with folder_at(f"{tmp_path}/out/") as opened:
+        list(open_parts(opened).write(iter(())))
+        assert "another run is writing it" in refusal(tmp_path / "out", names(2))
     run(tmp_path / "out", names(2), overwrite=True)
 
 
@@ -265,7 +282,8 @@ def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pyte
 
 
 def test_chunks_that_never_became_whole_are_an_error(tmp_path: Path) -> None:
-    output = PartedOutput(folder_at(f"{tmp_path}/out/"), form_of("jsonl"), SETTINGS)
+    (tmp_path / "out").mkdir()
+    output = open_parts(folder_at(f"{tmp_path}/out/"))
     (chunk,) = in_chunks([FileInput("a", "a"), FileInput("b", "b")], 4)
     with pytest.raises(OutputError, match="1 parts are not whole"):
         list(output.write([Piece(chunk, 0, [result_for("a")])]))

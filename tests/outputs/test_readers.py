@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from clipcli.errors import InputError
 from clipcli.outputs.readers import ReadRecord, read_results
 from clipcli.outputs.resume import ResultFile
+from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout, write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.reports.page import page_data
@@ -30,7 +31,7 @@ TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 def save(file: Path, results: list[Result]) -> Path:
     layout = Layout(file.suffix[1:], 2, grouped=False)
     if layout.form == "parquet":
-        list(ResultFile(file, layout, {}, overwrite=True).write(results))
+        list(ResultFile(file, layout, RunSettings("classify"), overwrite=True).write(results))
         return file
     text = io.StringIO(newline="")
     list(write_results(results, text, layout))

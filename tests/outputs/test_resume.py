@@ -21,13 +21,14 @@ from clipcli.errors import ModelError, OutputError
 from clipcli.inputs.discover import FileInput
 from clipcli.outputs.readers import read_results
 from clipcli.outputs.resume import RESUMABLE, ResultFile
+from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
 from clipcli.text import printable
 
 TEXT = ("jsonl", "csv", "tsv")
-SETTINGS = {"model": "pocket", "labels": ["cat", "dog"], "threshold": None}
+SETTINGS: dict[str, Any] = {"model": "pocket", "labels": ["cat", "dog"], "threshold": None}
 HARD = [
     "plain.png", 'quo"ted".png', "two\nlines.png", '"\n"', "tab\tand\\t.png", "cr\r\n.png", "=1+1.png", "'=x.png", "",
     "猫-🎄.png", "می‌خواهم.png", "\u2028.png", os.fsdecode(b"\xff\xe9.png"), ",;.png", "\x0b\x1c\x85.png",
@@ -47,11 +48,11 @@ def layout(form: str) -> Layout:
 
 
 def open_file(target: Path, settings: dict[str, Any] = SETTINGS, **options: bool) -> ResultFile:
-    return ResultFile(target, layout(target.suffix.lstrip(".")), settings, **options)
+    return ResultFile(target, layout(target.suffix.lstrip(".")), RunSettings("classify", settings), **options)
 
 
 def run(target: Path, names: Sequence[str], stop_after: int | None = None, **options: Any) -> list[str]:
-    """Do what ``classify`` does; return the names that were worked on."""
+    """Do what ``classify`` does, except for the lock; return the names that were worked on."""
     file = open_file(target, **options)
     rest = file.rest(FileInput(name, name) for name in names)
     worked: list[str] = []
@@ -255,11 +256,12 @@ from pathlib import Path
 from clipcli.outputs import parquet
 from clipcli.pipeline.predictions import Failure
 from clipcli.outputs.resume import ResultFile
+from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout
 
 parquet._PART_ROWS = 3
 target = Path(sys.argv[1])
-file = ResultFile(target, Layout(target.suffix[1:], 2, False), {})
+file = ResultFile(target, Layout(target.suffix[1:], 2, False), RunSettings("classify"))
 for number, _ in enumerate(file.write(Failure(f"{number}.png", "empty", "") for number in range(20)), start=1):
     if number == 10:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -329,7 +331,8 @@ def test_the_record_of_a_run_says_what_it_was_made_with_and_what_came_of_it(form
     run(target, HARD, resume=True)
     record = json.loads((tmp_path / f"r.{form}.run.json").read_text("utf-8"))
     assert record["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
-    assert (record["settings"], record["records"], record["failures"]) == (SETTINGS, len(HARD), len(HARD) // 3)
+    assert record["settings"] == {"command": "classify", **SETTINGS}
+    assert (record["version"], record["records"], record["failures"]) == (1, len(HARD), len(HARD) // 3)
 
 
 @pytest.mark.parametrize(
@@ -384,6 +387,18 @@ def test_results_whose_record_is_missing_or_damaged_are_not_resumed(damage: byte
     assert message.startswith(f"cannot resume {target}: ")
     assert "r.csv.run.json" in message
     assert run(target, HARD, overwrite=True, resume=True) == HARD
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_files_of_another_version_are_refused_clearly(version: int, tmp_path: Path) -> None:
+    interrupted(tmp_path / "cut.csv", HARD, 3)
+    run(tmp_path / "whole.csv", HARD)
+    for target, file in (("cut.csv", "cut.csv.partial.json"), ("whole.csv", "whole.csv.run.json")):
+        values = json.loads((tmp_path / file).read_text("utf-8"))
+        (tmp_path / file).write_text(json.dumps(values | {"version": version}), "utf-8")
+        assert refusal(tmp_path / target, HARD, resume=True).startswith(
+            f"cannot resume {tmp_path / target}: {file} has version {version}, and this clipcli reads version 1 ("
+        )
 
 
 # --- what is refused --------------------------------------------------------------------------------------
@@ -504,12 +519,13 @@ from clipcli.outputs import parquet
 from clipcli.errors import ModelError, OutputError
 from clipcli.pipeline.predictions import Failure
 from clipcli.outputs.resume import ResultFile
+from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout
 
 parquet._PART_ROWS, parquet._GROUP_ROWS = 100, 100
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 target = Path(sys.argv[1])
-file = ResultFile(target, Layout(target.suffix[1:], 1, False), {})
+file = ResultFile(target, Layout(target.suffix[1:], 1, False), RunSettings("classify"))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
 try:
     for _ in file.write(Failure(f"{number}.png", "empty", str(number) * 9) for number in range(1000)):
@@ -535,16 +551,6 @@ def test_a_full_disk_is_told_in_one_line_and_what_came_before_is_kept(form: str,
     done = list(open_file(target, {}, resume=True).done())
     assert done == [f"{number}.png" for number in range(len(done))]
     assert f"{len(done):,} records kept in {target}.partial" in said
-
-
-def test_a_file_that_a_run_is_writing_is_refused_to_others(tmp_path: Path) -> None:
-    target = tmp_path / "r.csv"
-    writing = open_file(target)
-    for choice in ({}, {"resume": True}, {"overwrite": True}):
-        with pytest.raises(OutputError, match="another run is writing it"):
-            open_file(target, **choice)
-    list(writing.write([]))
-    assert left_in(tmp_path) == ["r.csv", "r.csv.run.json"]
 
 
 def fails() -> Iterator[Result]:
@@ -580,5 +586,5 @@ def test_ctrl_c_between_a_record_and_whatever_follows_it_is_told_with_the_true_c
     kept._partial.write = write_and_be_interrupted  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         list(kept.write(result_for(number, f"{number}.png") for number in range(5)))
-    assert kept.how_to_go_on() == f"3 records kept in {partial_of(target)}; go on with --resume"
+    assert kept.resume_hint() == f"3 records kept in {partial_of(target)}; go on with --resume"
     assert list(open_file(target, resume=True).done()) == ["0.png", "1.png", "2.png"]

@@ -14,7 +14,7 @@ from clipcli.cache.embeddings import EmbeddingStore, ModelFacts, content_key
 from clipcli.errors import CheckpointError
 from clipcli.labels.files import Label
 from clipcli.labels.templates import Template
-from clipcli.models.resolve import ModelSource
+from clipcli.models.source import ModelSource
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, TextStatistics, build_class_embeddings
 
 TEMPLATES = [Template("a photo of a {}"), Template("a drawing of a {}")]

@@ -25,6 +25,7 @@ from pathvalidate import is_valid_filename
 from clipcli.errors import InputError, OutputError
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.resume import ResultFile
+from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout, write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
@@ -737,7 +738,7 @@ def test_a_label_has_one_folder_however_its_letters_are_composed(form: Any, tmp_
 def save(file: Path, results: list[Result]) -> Path:
     layout = Layout(file.suffix[1:], 1, grouped=False)
     if layout.form == "parquet":
-        list(ResultFile(file, layout, {}).write(results))
+        list(ResultFile(file, layout, RunSettings("classify")).write(results))
         return file
     text = io.StringIO(newline="")
     list(write_results(results, text, layout))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -70,6 +71,7 @@ def _pieces(names: list[str], size: int) -> list[list[str]]:
 def main() -> int:
     """Run the steps, print a line for each job and each finding, and return the exit code."""
     options = _arguments()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may start with it ignored
     scratch = (options.scratch or Path(tempfile.mkdtemp(prefix="clipcli-fuzz-"))).resolve()
     steps = options.step or _STEPS
     began = time.monotonic()

@@ -65,7 +65,7 @@ def _inputs() -> list[FileKind]:
         FileKind("ignore", "photos/.clipcliignore", damage_text, ignored),
         FileKind("shard.tar", "shard.tar", damage_bytes, (f"classify shard.tar {ANSWER} -f jsonl",)),
         FileKind("truth.csv", "truth.csv", damage_text, (truth.format("truth.csv"),), ("labels.txt",)),
-        FileKind("truth.jsonl", "truth.jsonl", damage_json, (truth.format("truth.jsonl"),), ("labels.txt",)),
+        FileKind("truth.tsv", "truth.tsv", damage_text, (truth.format("truth.tsv"),), ("labels.txt",)),
     ]
 
 
@@ -127,7 +127,7 @@ def _training() -> list[FileKind]:
         FileKind("pairs.csv", "pairs.csv", damage_text, (f"train pairs.csv -o out {_TRAIN}",), ("pairs", "model")),
         FileKind("pairs.jsonl", "pairs.jsonl", damage_json, (f"train pairs.jsonl -o out {_TRAIN}",),
                  ("pairs", "model")),
-        FileKind("caption", "captioned/cat.txt", damage_text, (captions,), ("captioned", "model")),
+        FileKind("caption", "captioned/00.txt", damage_text, (captions,), ("captioned", "model")),
         FileKind("summary", "trained/training/summary.json", damage_json, ("train -o trained --resume",),
                  ("trained", "pairs", "pairs.csv", "model")),
     ]  # fmt: skip

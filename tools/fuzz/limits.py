@@ -66,6 +66,7 @@ def environment(folder: Path) -> dict[str, str]:
     return kept | {
         "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "CLIPCLI_CACHE_DIR": str(folder / "cache"),
         "HF_HOME": str(folder / "home" / "huggingface"), "HF_ENDPOINT": "http://127.0.0.1:9",
+        "TORCHINDUCTOR_CACHE_DIR": str(folder / "home" / "inductor"),
         "MPLCONFIGDIR": str(folder / "home" / "matplotlib"), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1",
         "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", "PYTHONWARNINGS": "ignore::UserWarning",
     }  # fmt: skip

@@ -75,9 +75,10 @@ def _photos(folder: Path) -> None:
             archive.add(path, path.name)
     classes = folder.parent / "captioned"
     classes.mkdir()
-    for label in LABELS[:2]:
-        shutil.copy(folder / f"{label}.jpg", classes)
-        (classes / f"{label}.txt").write_text(f"a photo of a {label}\n", "utf-8")
+    for place, label in enumerate(LABELS * 3):
+        pair = _pair(folder.parent, place)
+        shutil.copy(pair, classes)
+        (classes / f"{pair.stem}.txt").write_text(f"a photo of a {label}, number {place}\n", "utf-8")
 
 
 def _pair(folder: Path, place: int) -> Path:
@@ -100,7 +101,7 @@ def _texts(folder: Path) -> None:
         "paths.txt": "".join(f"{path}\n" for path, _ in rows),
         "paths.nul": "".join(f"{path}\0" for path, _ in rows),
         "truth.csv": "path,label\n" + "".join(f"{path},{label}\n" for path, label in rows),
-        "truth.jsonl": "".join(json.dumps({"path": path, "label": label}) + "\n" for path, label in rows),
+        "truth.tsv": "path\tlabel\n" + "".join(f"{path}\t{label}\n" for path, label in rows),
         "pairs.csv": "path,caption\n" + "".join(f"{path},{caption}\n" for path, caption in captions),
         "pairs.jsonl": "".join(json.dumps({"path": path, "caption": text}) + "\n" for path, text in captions),
     }  # fmt: skip

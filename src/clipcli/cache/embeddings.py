@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -38,7 +38,6 @@ _FILE_NAME = "embeddings-v1.sqlite"
 _EVICTED_SHARE = 0.1
 
 FloatArray = NDArray[np.float32]
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,6 @@ class EmbeddingStore:
     ----------
     folder
         Where the file lives; made if missing. ``None`` keeps nothing.
-    warn
-        Called with one line when something is set aside or the cache is given up.
     limit
         Bytes over which :meth:`trim` drops image embeddings.
     dim
@@ -85,13 +82,13 @@ class EmbeddingStore:
     """
 
     def __init__(
-        self, folder: Path | None, warn: Warn = lambda _: None, limit: int = DEFAULT_LIMIT,
+        self, folder: Path | None, limit: int = DEFAULT_LIMIT,
         *, dim: int | None = None, **options: Any,
     ) -> None:  # fmt: skip
         self._limit, self._dim = limit, dim
         self._hashes: dict[FileStamp, bytes] = {}
         self.is_shrunk = True
-        self._database = Database(folder / _FILE_NAME if folder else None, entries.SCHEMA, warn, **options)
+        self._database = Database(folder / _FILE_NAME if folder else None, entries.SCHEMA, **options)
 
     @property
     def path(self) -> Path | None:

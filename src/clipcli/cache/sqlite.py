@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from clipcli.errors import CacheError
+from clipcli.log import LOG
 from clipcli.storage.permissions import make_private, private_file, refuse_special
 
 __all__ = ["Database", "Schema", "chunked", "used_bytes"]
@@ -28,7 +29,6 @@ _LIMIT_LENGTH, _CONFIG_DEFENSIVE = 0, 1010  # SQLite's numbers; the module names
 _LONGEST_VALUE = 64 << 20  # bytes; a file from others may hold values that fill the memory
 
 Result = TypeVar("Result")
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,6 @@ class Database:
         The file; its folder is made if missing, for this user alone. ``None`` keeps nothing.
     schema
         The tables; another version's are replaced.
-    warn
-        Called with one line when the file is set aside or given up.
     patience
         Seconds to wait where another process has locked the file.
     create
@@ -71,12 +69,12 @@ class Database:
     """
 
     def __init__(
-        self, path: Path | None, schema: Schema, warn: Warn,
+        self, path: Path | None, schema: Schema,
         *, patience: float = _PATIENCE, create: bool = True, strict: bool = False,
     ) -> None:  # fmt: skip
         self.path = path
         self.damage: list[str] = []
-        self._schema, self._warn = schema, warn
+        self._schema = schema
         self._patience, self._create, self._strict = patience, create, strict
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.RLock()
@@ -140,7 +138,7 @@ class Database:
         self.close()
         if self._strict:
             raise CacheError(f"cannot use the cache {path}: {reason}")
-        self._warn(f"going on without a cache: {path}: {reason}")
+        LOG.warning(f"going on without a cache: {path}: {reason}")
 
     def _set_aside(self, path: Path, *, last: bool) -> None:
         if self._connection is not None:
@@ -160,7 +158,7 @@ class Database:
         if last:
             self._give_up("damaged again at once")
         else:
-            self._warn(self.damage[-1] + (", a new one begun" if self._create else ""))
+            LOG.warning(self.damage[-1] + (", a new one begun" if self._create else ""))
 
     def remove_set_aside(self) -> int:
         """Delete the damaged files that were set aside, and return how many there were."""

@@ -12,8 +12,9 @@ import typer
 
 from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, search, sort, train
 from clipcli.cli.command import Command
-from clipcli.cli.messages import Messages
+from clipcli.cli.messages import Messages, library_heard
 from clipcli.errors import ClipcliError, Interrupted
+from clipcli.models.allocator import allow_keeping_memory
 from clipcli.signals import exit_code, stopped
 from clipcli.storage.network import process_policy
 from clipcli.terminal import guarded_streams
@@ -92,10 +93,11 @@ def run(arguments: list[str]) -> int:
     _replace_closed_streams()
     messages = Messages()
     _prefer_utf8()
+    allow_keeping_memory()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell programmers is no news for people
     try:
-        with stopped(), process_policy():
+        with stopped(), process_policy(), library_heard():
             outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
             sys.stdout.flush()
         if outcome == EXIT_INTERRUPTED:  # some versions of Typer return the code, others raise

@@ -33,7 +33,7 @@ def _open(cache_dir: Path | None) -> tuple[EmbeddingStore, Messages]:
         raise CacheError(
             f"cannot use the cache {folder}: {above} is not a folder (choose another one with --cache-dir)"
         )
-    store = EmbeddingStore(folder, messages.warn, patience=_PATIENCE, create=False, strict=True)
+    store = EmbeddingStore(folder, patience=_PATIENCE, create=False, strict=True)
     return store, messages
 
 

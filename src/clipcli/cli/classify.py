@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,19 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.destination import Destination, Format, check_output_name, is_folder
-from clipcli.cli.engines import begin_parts, begun, into_parts, open_engine, take_all
+from clipcli.cli.engines import on_cluster
 from clipcli.cli.messages import Messages
-from clipcli.errors import InputError, Interrupted, LabelError
+from clipcli.errors import InputError, LabelError, OutputError
+from clipcli.outputs.destination import Destination, Format
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
+    from clipcli.distributed.cluster import RayOptions
     from clipcli.inputs.discover import Source
-    from clipcli.outputs.parts import PartedOutput
-    from clipcli.outputs.resume import ResultFile
-    from clipcli.outputs.writers import Layout
-    from clipcli.pipeline.chunks import Engine
+    from clipcli.outputs.output import Output
     from clipcli.pipeline.predictions import Result
+    from clipcli.runner import Outcome
 
 __all__ = ["classify"]
 
@@ -108,26 +106,17 @@ def classify(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
-    check_output_name(output, resume=resume, overwrite=overwrite)
-    if output is not None and not is_folder(output):
-        from clipcli.storage.atomic import check_writable
-
-        check_writable(Path(output), [*inputs, labels, text_embeddings, pretrained, *(prompts or ())])
-    destination = Destination.choose(output, form, resume=resume, overwrite=overwrite)
-    if show:
-        from clipcli.cli.show import can_show
-
-        show = can_show(destination.form.value, messages)
     if not all(inputs):
         raise InputError("an INPUT is empty; name an image file or a folder")
+    target = _Target.choose(
+        output, form.value if form else None, [*inputs, labels, text_embeddings, pretrained, *(prompts or ())],
+        resume=resume, overwrite=overwrite, part_size=part_size, show=show, messages=messages,
+    )  # fmt: skip
     if text_embeddings is not None and _set_by_variable(context, "labels"):
         labels = None  # what is named on the command line goes before a default
     if text_embeddings is not None and (labels or label or template or prompts):
         raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
-    destination.check_earlier()
     from clipcli.classifier import Classifier
-    from clipcli.inputs.discover import Source, discover, discover_units
-    from clipcli.inputs.exclusion import Exclusion
     from clipcli.labels.files import load_labels
     from clipcli.scoring.zeroshot import Thresholds
 
@@ -136,30 +125,90 @@ def classify(
         None if text_embeddings is not None else load_labels(labels, label or ()),
         pretrained=pretrained, templates=template or (), prompts=prompts or (), text_embeddings=text_embeddings,
         device=device, precision=precision, engine=encoder_engine, batch_size=batch_size, workers=workers,
-        top_k=top_k or (1 if destination.form in (Format.csv, Format.tsv) else 5),
+        top_k=top_k or (1 if target.form in ("csv", "tsv") else 5),
         thresholds=Thresholds(min_probability, min_similarity, min_margin),
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size),
-        offline=offline, warn=messages.warn,
+        offline=offline,
     )  # fmt: skip
-    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
-    found = begun((discover_units if destination.in_parts else discover)(source, messages.warn))
-    _tell_text(classifier, messages)
-    with open_engine(
-        classifier, cluster, lambda precision: classifier.ranker(precision).results,
-        lambda items, even_batches: classifier.classify(items, even_batches=even_batches),
-    ) as working:  # fmt: skip
-        done, failed = _Run(classifier, working, source, found, destination, messages).carry_out(part_size, show=show)
-    if cluster is None:
+    source = options.source(inputs, null_separated, path_column, image_column, exclude, include_hidden)
+    outcome = _run(classifier, source, cluster, target, messages)
+    if not cluster:
         _tell_images(classifier, messages)
-    if failed:
-        messages.warn(f"{failed} of {done} images failed")
-        raise typer.Exit(1)
+    from clipcli.cli.reporter import end
+
+    end(outcome, messages)
 
 
 def _set_by_variable(context: typer.Context, option: str) -> bool:
     source = context.get_parameter_source(option)
     return source is not None and source.name == "ENVIRONMENT"
+
+
+def _run(
+    classifier: Classifier, source: Source, cluster: RayOptions | None, target: _Target, messages: Messages
+) -> Outcome:
+    from clipcli.cli.reporter import PlainReporter, TerminalReporter
+    from clipcli.runner import run
+
+    kind = PlainReporter if target.is_for_people else TerminalReporter
+    reporter = kind(messages, lambda: _tell_text(classifier, messages))
+    engine = on_cluster(classifier, cluster, lambda precision: classifier.ranker(precision).results)
+    return run(classifier.task(source, engine), target.output(classifier), reporter)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where results go: a destination, or standard output where that is ``None``; and in which format."""
+
+    destination: Destination | None
+    form: str
+    show: bool
+
+    @classmethod
+    def choose(
+        cls, output: str | None, form: str | None, inputs: list[Any], *, resume: bool, overwrite: bool,
+        part_size: int, show: bool, messages: Messages,
+    ) -> _Target:  # fmt: skip
+        if output is not None:
+            destination = Destination.for_results(
+                output, form, inputs=inputs, resume=resume, overwrite=overwrite, part_size=part_size
+            )
+            return cls(destination, destination.form, show and _can_show(destination.form, messages))
+        if resume and overwrite:
+            raise OutputError("--resume and --overwrite exclude each other")
+        if resume:
+            raise OutputError("--resume needs a file to go on with: name it with -o FILE")
+        if form == Format.parquet.value:
+            from clipcli.extras import pyarrow_or_error
+
+            pyarrow_or_error()
+            raise OutputError("Parquet cannot be written to a pipe: name a file with -o FILE")
+        form = form or (Format.table if sys.stdout.isatty() else Format.tsv).value
+        return cls(None, form, show and _can_show(form, messages))
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether tables go to a terminal, which show failures by themselves."""
+        return self.destination is None and self.form == Format.table.value and sys.stdout.isatty()
+
+    def output(self, classifier: Classifier) -> Output[Result]:
+        if self.destination is not None:
+            return classifier.result_output(self.destination)
+        from clipcli.outputs.output import stream_output
+
+        if self.show:
+            from clipcli.cli.show import show_results
+
+            return stream_output(show_results)
+        from clipcli.outputs.writers import write_results
+
+        return stream_output(lambda results: write_results(results, sys.stdout, classifier.layout(self.form)))
+
+
+def _can_show(form: str, messages: Messages) -> bool:
+    from clipcli.cli.show import can_show
+
+    return can_show(form, messages)
 
 
 def _tell_text(classifier: Classifier, messages: Messages) -> None:
@@ -180,105 +229,3 @@ def _tell_images(classifier: Classifier, messages: Messages) -> None:
     where = f" on {classifier.ran_on}" if classifier.ran_on else ""
     where += "" if classifier.is_loaded else ", the model was not loaded"
     messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded{where}")
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One run: what is worked on, by what, and where the results go."""
-
-    classifier: Classifier
-    engine: Engine[Result]
-    source: Source
-    found: Iterator[Any]
-    destination: Destination
-    messages: Messages
-
-    def carry_out(self, part_size: int, *, show: bool) -> tuple[int, int]:
-        """Classify and write; return how many images there were and how many of them failed."""
-        from clipcli.pipeline.predictions import Failure
-
-        def failure(result: Result) -> tuple[str, str] | None:
-            return (result.path, result.message) if isinstance(result, Failure) else None
-
-        kept, written = self._written(part_size, show=show)
-        if not self.destination.is_for_people():
-            return take_all(written, failure, self.source, self.messages, kept)
-        done = failed = 0
-        for result in written:  # what they see tells of failures by itself
-            done += 1
-            failed += isinstance(result, Failure)
-        return done, failed
-
-    def _written(
-        self, part_size: int, *, show: bool
-    ) -> tuple[ResultFile | PartedOutput[Result] | None, Iterator[Result]]:
-        """Return what knows of an earlier run, and the results, which are written as they are taken."""
-        if self.destination.in_parts:
-            output = self._parts(part_size)
-            return output, into_parts(self.engine, self.found, output, part_size, self.messages.warn)
-        if self.destination.output is None:
-            results = self.engine.rows(self.found)
-            if show:
-                from clipcli.cli.show import show_results
-
-                return None, show_results(results)
-            from clipcli.outputs.writers import write_results
-
-            return None, write_results(results, sys.stdout, self._layout())
-        if self.destination.is_resumable():
-            kept = self._kept()
-            return kept, self._into_file(kept)
-        return None, self._at_once()
-
-    def _layout(self) -> Layout:
-        from clipcli.outputs.writers import Layout
-
-        classes = self.classifier.classes
-        top_k = min(self.classifier.top_k, len(classes.labels))
-        return Layout(self.destination.form.value, top_k, any(classes.groups))
-
-    def _settings(self) -> dict[str, Any]:
-        facts = self.engine.facts
-        settings = self.classifier.settings(*((facts.precision, facts.fingerprint) if facts else ()))
-        return settings | vars(self._layout())
-
-    def _parts(self, part_size: int) -> PartedOutput[Result]:
-        from clipcli.outputs.part_forms import result_parts
-
-        settings, about = self._settings() | {"part size": part_size}, {"templates": self.classifier.templates}
-        form, destination = result_parts(self._layout()), self.destination
-        return begin_parts(
-            str(destination.output), form, settings, about, resume=destination.resume, overwrite=destination.overwrite
-        )
-
-    def _kept(self) -> ResultFile:
-        from clipcli.outputs.resume import ResultFile
-
-        resume, overwrite = self.destination.resume, self.destination.overwrite
-        return ResultFile(self.destination.file, self._layout(), self._settings(), resume=resume, overwrite=overwrite)
-
-    def _at_once(self) -> Iterator[Result]:
-        """Write a file that appears at the end or not at all, with the record of the run beside it."""
-        from clipcli.outputs.run_record import RunRecord
-        from clipcli.outputs.writers import write_results
-        from clipcli.pipeline.predictions import Failure
-        from clipcli.storage.atomic import replacing
-        from clipcli.storage.locks import locked
-
-        target, records, failures = self.destination.file, 0, 0
-        with locked(target), replacing(target) as temporary:
-            with temporary.open("w", encoding="utf-8", newline="") as opened:
-                for result in write_results(self.engine.rows(self.found), opened, self._layout()):
-                    records, failures = records + 1, failures + isinstance(result, Failure)
-                    yield result
-            if temporary != target:  # not a pipe or device
-                RunRecord.sign(temporary, self._settings(), records, failures).write(target)
-
-    def _into_file(self, kept: ResultFile) -> Iterator[Result]:
-        """Write a file whose records are kept as they come, and go on with an interrupted one."""
-        try:
-            yield from kept.write(self.engine.rows(kept.rest(self.found), even_batches=True))
-            if kept.is_complete:
-                self.messages.warn(f"{self.destination.output}: complete already, nothing was left to do")
-        except KeyboardInterrupt:
-            raise Interrupted(f"interrupted: {kept.how_to_go_on()}") from None

@@ -123,8 +123,8 @@ def evaluate(
     if truth is not None:
         if template or prompts or compare_model or few_shot:
             raise InputError("--truth goes with results that are there already: leave templates, models and shots out")
-        labelled = read_truth(truth, messages.warn, exclusion)
-        evaluations = [_from_results(source, labelled, labels, label or [], failed, messages)]
+        labelled = read_truth(truth, exclusion)
+        evaluations = [_from_results(source, labelled, labels, label or [], failed)]
     else:
         from clipcli.labels.files import load_labels
 
@@ -132,7 +132,7 @@ def evaluate(
         shared: dict[str, Any] = {
             "device": device, "precision": precision, "engine": engine, "batch_size": batch_size, "workers": workers,
             "cache": options.cache_setting(cache_dir, no_cache), "cache_limit": options.bytes_in(cache_size),
-            "offline": offline, "warn": messages.warn,
+            "offline": offline,
         }  # fmt: skip
         models = [(model, pretrained), *map(_named, compare_model or ())]
         wanted = _Wanted(source, chosen, template or [], prompts or [], few_shot or [], probe_strength, seed, exclusion)
@@ -180,7 +180,6 @@ def _from_results(
     labels: Path | None,
     extra: list[str],
     failed: Callable[[str, str], None],
-    messages: Messages,
 ) -> Evaluation:
     from clipcli.evaluation.evaluate import evaluate_records
     from clipcli.evaluation.ground_truth import match_records
@@ -189,7 +188,7 @@ def _from_results(
     from clipcli.outputs.readers import read_results
 
     locate = PathBase(str(results), own=True).locate
-    matched = match_records(read_results(results, messages.warn), labelled, messages.warn, locate)
+    matched = match_records(read_results(results), labelled, locate)
     for record, _ in matched:
         if record.error is not None:
             failed(record.path, record.error)
@@ -211,7 +210,7 @@ def _from_images(
     from clipcli.evaluation.linear_probe import probe
     from clipcli.labels.files import Label
 
-    labelled = read_truth(wanted.source, messages.warn, wanted.exclusion)
+    labelled = read_truth(wanted.source, wanted.exclusion)
     labels = wanted.labels or [Label(name) for name in classes_of(labelled)]
     indices_of(classes_of(labelled), labels)  # before anything takes time
     variants = wanted.variants()

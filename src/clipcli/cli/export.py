@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.destination import check_output_name, is_folder
-from clipcli.cli.engines import begin_parts, begun, into_parts, open_engine, take_all
+from clipcli.cli.engines import on_cluster
 from clipcli.cli.messages import Messages
-from clipcli.errors import ImageError, OutputError
-
-if TYPE_CHECKING:
-    from clipcli.cache.embeddings import ModelFacts
-    from clipcli.embedder import Embedder
-    from clipcli.inputs.discover import Input, Source
-    from clipcli.outputs.image_embeddings import ImageRow
-    from clipcli.outputs.parts import PartedOutput
-    from clipcli.pipeline.chunks import Engine
+from clipcli.outputs.destination import Destination
 
 __all__ = ["app"]
 
@@ -91,7 +79,7 @@ def export_text(
     check_writable(output, [labels, pretrained, *(prompts or ())])
     classifier = Classifier(
         model, load_labels(labels, label or ()), pretrained=pretrained, templates=template or (), prompts=prompts or (),
-        device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline, warn=messages.warn,
+        device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline,
     )  # fmt: skip
     with locked(output):
         classes = classifier.classes
@@ -161,107 +149,23 @@ def export_images(
     clipcli export images photos/ -o photos.npy --dtype float16
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    from clipcli.embedder import Embedder
-    from clipcli.inputs.discover import Source
-    from clipcli.inputs.exclusion import Exclusion
-    from clipcli.outputs.image_embeddings import image_rows
-    from clipcli.storage.locks import locked
-
     encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
-    check_output_name(output, resume=resume, overwrite=overwrite)
-    suffix = _check_output(output, form, [*inputs, pretrained], resume=resume, overwrite=overwrite)
+    destination = Destination.for_embeddings(
+        output, form.value if form else None, inputs=[*inputs, pretrained], resume=resume, overwrite=overwrite,
+        part_size=part_size,
+    )  # fmt: skip
+    from clipcli.cli.reporter import TerminalReporter, end
+    from clipcli.embedder import Embedder
+    from clipcli.outputs.image_embeddings import image_rows
+    from clipcli.runner import run
+
     embedder = Embedder(
         model, pretrained=pretrained, device=device, precision=precision, engine=encoder_engine,
         batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
-        cache_limit=options.bytes_in(cache_size), offline=offline, warn=messages.warn,
+        cache_limit=options.bytes_in(cache_size), offline=offline,
     )  # fmt: skip
-    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
-    with (
-        locked(None if suffix else Path(output)),
-        open_engine(
-            embedder, cluster, lambda _: image_rows, lambda items, even: _rows(embedder, items, even)
-        ) as working,
-    ):
-        run = _Run(embedder, working, source, output, dtype.value, messages)
-        rows, kept = run.into_folder(suffix, part_size, resume, overwrite) if suffix else (run.into_file(), None)
-        done, failed = take_all(rows, _failure, source, messages, kept)
-    messages.detail(f"wrote {done - failed} image embeddings to {output}")
-    if failed:
-        messages.warn(f"{failed} of {done} images failed")
-        raise typer.Exit(1)
-
-
-def _check_output(
-    output: str, form: PartFormat | None, inputs: Sequence[str | None], *, resume: bool, overwrite: bool
-) -> str | None:
-    """Return the form of the parts where it is a folder; ``None`` where it is a file that can be written."""
-    from clipcli.outputs.class_embeddings import check_suffix
-    from clipcli.outputs.part_forms import check_part_suffix
-    from clipcli.outputs.parts import check_folder
-    from clipcli.storage.atomic import check_writable, is_special
-    from clipcli.storage.folders import folder_at
-
-    if is_folder(output):
-        suffix = check_part_suffix(output, form.value if form else None)
-        check_folder(folder_at(output), resume=resume, overwrite=overwrite)
-        return suffix
-    check_suffix(Path(output))
-    check_writable(Path(output), inputs)
-    suffix = Path(output).suffix.lower()
-    if is_special(Path(output)) and suffix not in (".csv", ".jsonl"):
-        raise OutputError(f"cannot write {output}: {suffix} needs a file, not a pipe or device (use .csv or .jsonl)")
-    return None
-
-
-def _rows(embedder: Embedder, items: Iterable[Input], even_batches: bool) -> Iterator[ImageRow]:
-    from clipcli.outputs.image_embeddings import image_rows
-
-    for block in embedder.embed(items, even_batches=even_batches):
-        yield from image_rows(block)
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One run of ``export images``."""
-
-    embedder: Embedder
-    engine: Engine[ImageRow]
-    source: Source
-    output: str
-    dtype: str
-    messages: Messages
-
-    def into_file(self) -> Iterator[ImageRow]:
-        """Write one file, as its suffix says."""
-        from clipcli.inputs.discover import discover
-        from clipcli.outputs.image_embeddings import write_image_embeddings
-
-        items = begun(discover(self.source, self.messages.warn))
-        facts, fingerprint = self._model()
-        rows = self.engine.rows(items)
-        return write_image_embeddings(rows, Path(self.output), facts, fingerprint, self.dtype)
-
-    def into_folder(
-        self, suffix: str, size: int, resume: bool, overwrite: bool
-    ) -> tuple[Iterator[ImageRow], PartedOutput[ImageRow]]:
-        """Write parts."""
-        from clipcli.inputs.discover import discover_units
-        from clipcli.outputs.image_embeddings import EmbeddingKind
-        from clipcli.outputs.part_forms import embedding_parts
-
-        units = begun(discover_units(self.source, self.messages.warn))
-        facts, fingerprint = self._model()
-        kind = EmbeddingKind.of(facts, fingerprint, self.dtype)
-        settings = {**kind.metadata(), "part size": size, "batch size": self.embedder.batch_size}
-        kept = begin_parts(self.output, embedding_parts(suffix, kind), settings, {}, resume=resume, overwrite=overwrite)
-        return into_parts(self.engine, units, kept, size, self.messages.warn), kept
-
-    def _model(self) -> tuple[ModelFacts, str]:
-        elsewhere = self.engine.facts
-        fingerprint = elsewhere.fingerprint if elsewhere else self.embedder.image_fingerprint()
-        return self.embedder.facts(), fingerprint
-
-
-def _failure(row: ImageRow) -> tuple[str, str] | None:
-    return (row.path, str(row.vector)) if isinstance(row.vector, ImageError) else None
+    source = options.source(inputs, null_separated, path_column, image_column, exclude, include_hidden)
+    task = embedder.embedding_task(source, on_cluster(embedder, cluster, lambda _: image_rows))
+    outcome = run(task, embedder.embedding_output(destination, dtype.value), TerminalReporter(messages))
+    messages.detail(f"wrote {outcome.records - outcome.failures} image embeddings to {output}")
+    end(outcome, messages)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.engines import begun
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
 from clipcli.errors import InputError, LabelError, OutputError
@@ -102,7 +101,6 @@ def matrix(
         model, texts_as_labels(texts), templates=template or ("{label}",), pretrained=pretrained, device=device,
         precision=precision, engine=engine, batch_size=batch_size, workers=workers,
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,
-        warn=messages.warn,
     )  # fmt: skip
     exclusion = Exclusion(tuple(exclude or ()), include_hidden)
     source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
@@ -148,11 +146,12 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     from clipcli.errors import ImageError
     from clipcli.inputs.discover import count_files, discover
     from clipcli.inputs.items import name_of
+    from clipcli.runner import begun
     from clipcli.scoring.zeroshot import cosine_similarities
     from clipcli.text import printable
 
     files, vectors, failed = [], [], 0
-    items = (pair for block in classifier.embed(begun(discover(source, messages.warn))) for pair in block)
+    items = (pair for block in classifier.embed(begun(discover(source))) for pair in block)
     for item, vector in with_progress(items, lambda: count_files(source), messages):
         if isinstance(vector, ImageError):
             failed += 1

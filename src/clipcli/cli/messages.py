@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["Messages"]
+from clipcli.log import LOG, quiet_loggers
+
+__all__ = ["Messages", "library_heard"]
 
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[33m", "": "\x1b[2m"}
+_RETOLD = ("adlfs", "azure", "fsspec", "gcsfs", "huggingface_hub", "s3fs")  # what these log, our errors say in a line
 _LONGEST = 4000  # characters of a line: messages quote names, cells and lines of files, which may have any length
 
 
 class Messages:
-    """Errors always, warnings unless ``--quiet``, details only with ``-v``."""
+    """Errors always, warnings unless ``--quiet``, details only with ``-v``.
+
+    What the library logs is printed by the instance that was made last: that of the running command.
+    """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet, self.verbose = quiet, verbose
         self._coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        _LIBRARY.messages = self
 
     def error(self, text: str) -> None:
         """Say why a command, or one input, failed."""
@@ -59,6 +69,41 @@ class Messages:
             stream.flush()
         except BrokenPipeError:
             sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+
+
+class _LibraryHandler(logging.Handler):
+    """Prints what the library logs, each text once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: Messages | None = None
+        self.printed: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if self.messages is not None and text not in self.printed:
+            self.printed.add(text)
+            (self.messages.warn if record.levelno >= logging.WARNING else self.messages.detail)(text)
+
+
+_LIBRARY = _LibraryHandler()
+
+
+@contextmanager
+def library_heard() -> Iterator[None]:
+    """Print what the library logs while a command runs, and nothing of what other libraries do."""
+    level, propagates = LOG.level, LOG.propagate
+    _LIBRARY.printed.clear()
+    LOG.addHandler(_LIBRARY)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    try:
+        with quiet_loggers(*_RETOLD):
+            yield
+    finally:
+        LOG.removeHandler(_LIBRARY)
+        LOG.setLevel(level)
+        LOG.propagate = propagates
 
 
 def _shortened(line: str) -> str:

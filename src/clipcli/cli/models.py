@@ -119,9 +119,9 @@ def download_model(
     from clipcli.models.hub import quiet_hub
     from clipcli.models.resolve import resolve_model
 
-    messages = Messages(quiet=quiet)
+    Messages(quiet=quiet)  # prints what the library logs
     with quiet_hub(quiet=quiet):
-        source = resolve_model(name, pretrained, offline=offline, warn=messages.warn)
+        source = resolve_model(name, pretrained, offline=offline)
     typer.echo(str(source.checkpoint))
 
 

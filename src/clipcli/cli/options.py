@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli.input_options import Exclude, ImageColumn, IncludeHidden, Inputs, NullSeparated, PathColumn
-from clipcli.errors import CacheError, ClusterError, ModelError
+from clipcli.errors import CacheError, ClusterError
+from clipcli.models.engines import choose_engine
 
 if TYPE_CHECKING:
     from clipcli.distributed.cluster import RayOptions
+    from clipcli.inputs.discover import Source
 
 __all__ = [
     "AnyEngine",
@@ -48,6 +52,7 @@ __all__ = [
     "bytes_in",
     "cache_setting",
     "cluster_or_none",
+    "source",
 ]
 
 _LEAST_CACHE = 1_000_000
@@ -237,6 +242,18 @@ def cache_setting(cache_dir: Path | None, no_cache: bool) -> bool | Path:
     return cache_dir if cache_dir is not None else True
 
 
+def source(
+    inputs: Sequence[str], null_separated: bool, path_column: str | None, image_column: str | None,
+    exclude: Sequence[str] | None, include_hidden: bool,
+) -> Source:  # fmt: skip
+    """Return what is read: the INPUTs, and what to pass over in them."""
+    from clipcli.inputs.discover import Source
+    from clipcli.inputs.exclusion import Exclusion
+
+    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
+    return Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
+
+
 def bytes_in(size: str) -> int:
     """Turn a size into bytes: ``500MB`` is 500 * 10**6, ``500MiB`` is 500 * 2**20.
 
@@ -265,16 +282,12 @@ def cluster_or_none(
     ClusterError
         If an option of a cluster cannot be used.
     """
-    where, _, encoder = engine.partition("+")
-    if where != "ray":
-        if engine not in ("torch", "openvino"):
-            raise ModelError(f"--engine {engine}: choose one of torch, openvino, ray, ray+openvino")
-        return engine, None
-    if encoder not in ("", "torch", "openvino"):
-        raise ModelError(f"--engine {engine}: choose one of ray, ray+openvino")
+    choice = choose_engine(engine)
+    if not choice.on_cluster:
+        return choice.name, None
     from clipcli.distributed.cluster import RayOptions
 
-    return encoder or "torch", RayOptions(address, _range(actors) if actors else None, gpus, workers)
+    return choice.name, RayOptions(address, _range(actors) if actors else None, gpus, workers)
 
 
 def _range(actors: str) -> tuple[int, int]:

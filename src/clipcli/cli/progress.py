@@ -5,37 +5,31 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from contextlib import contextmanager
+from typing import TypeVar
 
 from clipcli.cli.messages import Messages
 
-__all__ = ["Kept", "with_progress"]
+__all__ = ["progress_bar", "with_progress"]
 
 Item = TypeVar("Item")
 
 
-class Kept(Protocol):
-    """What knows how much was done before; :class:`clipcli.outputs.resume.ResultFile` does."""
-
-    earlier: int
-    earlier_failures: int
-
-
-def with_progress(
-    items: Iterable[Item], count: Callable[[], int | None], messages: Messages, kept: Kept | None = None,
-    is_failure: Callable[[Item], bool] = lambda _: False,
-) -> Iterator[Item]:  # fmt: skip
-    """Pass items on and show how many came, how many failed, how fast, and how long the rest will take.
+@contextmanager
+def progress_bar(count: Callable[[], int | None], messages: Messages) -> Iterator[Callable[[int, int], None]]:
+    """Show how many items came, how many failed, how fast, and how long the rest will take.
 
     Parameters
     ----------
     count
         Counts all items, or returns ``None`` where that takes too long; called on a thread of its own.
-    kept
-        Tells how many of them an interrupted run did before.
+
+    Yields
+    ------
+    What is called after each item, with how many are done and how many of them failed.
     """
     if messages.quiet or not sys.stderr.isatty():
-        yield from items
+        yield lambda _done, _failed: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
     from rich.text import Text
@@ -57,9 +51,12 @@ def with_progress(
     with Progress(*columns, console=console(sys.stderr), transient=True, redirect_stdout=False) as progress:
         task = progress.add_task("images", total=None, failures=0)
         threading.Thread(target=lambda: progress.update(task, total=count()), daemon=True).start()
-        failures = 0
+        yield lambda done, failed: progress.update(task, completed=done, failures=failed)
+
+
+def with_progress(items: Iterable[Item], count: Callable[[], int | None], messages: Messages) -> Iterator[Item]:
+    """Pass items on, and show how far that is."""
+    with progress_bar(count, messages) as show:
         for done, item in enumerate(items, start=1):
-            failures += is_failure(item)
-            before, failed_before = (kept.earlier, kept.earlier_failures) if kept else (0, 0)
-            progress.update(task, completed=done + before, failures=failures + failed_before)
+            show(done, 0)
             yield item

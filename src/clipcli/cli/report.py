@@ -60,7 +60,7 @@ def report(
     from clipcli.text import printable
 
     check_writable(output, [results])
-    records = list(read_results(results, messages.warn))
+    records = list(read_results(results))
     if not records:
         raise InputError(f"{results}: no results in it")
     base = PathBase(str(results), own=True)

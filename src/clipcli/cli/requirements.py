@@ -9,7 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from clipcli.cli.destination import is_folder
+from clipcli.models.engines import cluster_names, runs_on_cluster
+from clipcli.outputs.destination import is_folder
 
 __all__ = ["REQUIREMENTS", "CheckedCommand", "Requirement", "unmet"]
 
@@ -52,8 +53,8 @@ _TABLES = Requirement(
 )
 _CLUSTER = Requirement(
     ("ray_address", "ray_actors", "ray_gpus"),
-    "with --engine ray or ray+openvino",
-    lambda values: str(values["engine"]).partition("+")[0] == "ray",
+    f"with --engine {cluster_names()}",
+    lambda values: runs_on_cluster(str(values["engine"])),
 )
 _IN_PARTS = "with a folder as -o (end its name with /) or a URL"
 _MODEL_OPTIONS = (

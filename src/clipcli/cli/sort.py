@@ -74,7 +74,7 @@ def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run:
             f"cannot read {results}: it is a pipe or device (save the results to a file: they are read twice)"
         )
     base = PathBase(str(results), own=True)
-    for record in read_results(results, messages.warn):  # a damaged record is found before anything is placed
+    for record in read_results(results):  # a damaged record is found before anything is placed
         base.look_for(record.path)
     placements = plan(read_results(results), into, base.folder if root is None else root)
     counts: Counter[str] = Counter()

@@ -188,8 +188,7 @@ def _run(request: Request, wishes: Wishes, how: _How, messages: Messages) -> Out
     folder = TrainingFolder(how.output)
     try:
         with folder.claimed(resume=how.resume, force=how.force) if is_first else nullcontext():
-            job = check_job(request, wishes, folder, resume=how.resume, offline=how.offline, device=how.device,
-                            warn=listener.warn)  # fmt: skip
+            job = check_job(request, wishes, folder, resume=how.resume, offline=how.offline, device=how.device)
             if isinstance(job, Outcome):
                 return job if is_first else None
             from clipcli.training.train import train as run

@@ -38,10 +38,6 @@ class TrainingProgress:
         if self._progress is not None:
             self._progress.stop()
 
-    def warn(self, text: str) -> None:
-        """Say a warning."""
-        self._messages.warn(text)
-
     def left_out(self, rows: Sequence[LeftOut]) -> None:
         """Say which pairs cannot be used: the first of them."""
         for row in rows[:_SHOWN]:

@@ -19,7 +19,7 @@ from clipcli.distributed.messages import Batch, Portion
 from clipcli.errors import ImageError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput, Input
-from clipcli.models.allocator import keep_freed_memory
+from clipcli.models.allocator import allow_keeping_memory, keep_freed_memory
 from clipcli.pipeline.decoding import pixels_of, read_input
 from clipcli.storage.locations import is_remote
 from clipcli.storage.network import forbid_in_process, is_forbidden
@@ -51,6 +51,7 @@ class Decode:
     def __init__(self, feed: Any, preprocessing: Preprocessing, batch_size: int, *, offline: bool = False) -> None:
         forbid_in_process(offline)
         self._feed, self._preprocessing, self._batch_size = feed, preprocessing, batch_size
+        allow_keeping_memory()
         keep_freed_memory()
 
     def __call__(self, table: pa.Table) -> Iterator[pa.Table]:

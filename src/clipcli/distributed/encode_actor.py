@@ -46,8 +46,8 @@ class EncoderFacts:
     ----------
     preprocessing
         How pictures are resized and cropped for it.
-    precision
-        What the image encoder computes in.
+    arithmetic, precision
+        What the image encoder computes in, and how records call that.
     fingerprint
         Identifies what makes the image embeddings.
     device
@@ -57,6 +57,7 @@ class EncoderFacts:
     """
 
     preprocessing: Preprocessing
+    arithmetic: str
     precision: str
     fingerprint: str
     device: str
@@ -67,7 +68,12 @@ def facts_of(embedder: Embedder) -> EncoderFacts:
     """Open the model and say what it is."""
     preprocessing = embedder.image_encoder.preprocessing
     return EncoderFacts(
-        preprocessing, embedder.precision, embedder.image_fingerprint(), str(embedder.ran_on), embedder.batch_size
+        preprocessing,
+        embedder.arithmetic,
+        embedder.precision,
+        embedder.image_fingerprint(),
+        str(embedder.ran_on),
+        embedder.batch_size,
     )
 
 
@@ -91,7 +97,7 @@ class Encode:
 
     def __init__(self, options: EncoderOptions, facts: EncoderFacts, finish: ray.ObjectRef[Finish]) -> None:
         self._facts = facts
-        embedder = options.open(facts.precision.removeprefix("openvino-"))
+        embedder = options.open(facts.arithmetic)
         self._encoder = embedder.image_encoder
         fingerprint = embedder.image_fingerprint()
         if fingerprint != facts.fingerprint:
@@ -107,6 +113,6 @@ class Encode:
         vectors: Any = ()
         if len(batch.pixels):
             vectors = self._encoder.encode(list(batch.pixels), self._facts.batch_size)
-            vectors = as_kept(vectors, half=not self._facts.precision.endswith("fp32"))
+            vectors = as_kept(vectors, half=self._facts.arithmetic != "fp32")
         block = batch.block(vectors)
         return Rows(batch.index, batch.offset, batch.is_last, self._finish(block)).packed()

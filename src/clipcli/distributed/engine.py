@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import warnings
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from clipcli.distributed.cluster import ActorPlan, RayOptions, connected, told
 from clipcli.errors import ClipcliError
 from clipcli.inputs.items import Input
+from clipcli.log import quiet_loggers
 from clipcli.pipeline.chunks import Chunk, Piece, in_chunks, in_order
 from clipcli.storage.network import is_forbidden
 
@@ -90,6 +90,7 @@ class OnRay(Generic[Row]):
     def __enter__(self) -> OnRay[Row]:
         with ExitStack() as stack:
             self._ray = stack.enter_context(connected(self._cluster))
+            stack.enter_context(quiet_loggers("ray", "ray.data"))
             self._plan = ActorPlan.of(self._cluster, self._ray.cluster_resources(), self._embedder.options["device"])
             self._connection = stack.pop_all()
         return self
@@ -184,8 +185,6 @@ class OnRay(Generic[Row]):
         context.enable_progress_bars = context.print_on_execution_start = False
         context.target_max_block_size = 1  # each portion and each batch travels by itself
         context._max_num_blocks_in_streaming_gen_buffer = _BLOCKS_AHEAD  # noqa: SLF001 - has no public name
-        for name in ("ray", "ray.data"):
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         finish = self._ray.put(self._finish(facts.precision))
         with warnings.catch_warnings():  # newer versions want other names for options, which older ones lack
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -14,12 +14,11 @@ from clipcli.inputs.discover import BadInput, FileInput, Input, Source, discover
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import Label
+from clipcli.log import LOG
 from clipcli.outputs.readers import ReadRecord
 from clipcli.text import name_key, near_matches, open_text
 
 __all__ = ["LabelledImage", "classes_of", "distinct_names", "indices_of", "match_records", "read_truth"]
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,6 @@ class LabelledImage:
 
 def read_truth(
     source: Path,
-    warn: Warn = lambda _: None,
     exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
 ) -> list[LabelledImage]:
     """Read what is known of some images.
@@ -42,8 +40,6 @@ def read_truth(
     source
         A folder with one folder a class, as torchvision's ``ImageFolder`` has it, or a CSV or TSV table
         with columns ``path`` and ``label``. For its paths see :class:`~clipcli.delimited.PathBase`.
-    warn
-        Called with a line about what was left out.
     exclusion
         What to pass over.
 
@@ -53,7 +49,7 @@ def read_truth(
         If there is no such thing, or nothing labelled in it.
     """
     if source.is_dir():
-        labelled = _from_folder(source, warn, exclusion)
+        labelled = _from_folder(source, exclusion)
     elif re.match(r"\w{2,}:/", source.as_posix()):
         raise InputError(f"cannot read {source}: the truth is a table or folder on this machine (copy it here)")
     elif not source.exists():
@@ -69,7 +65,7 @@ def read_truth(
     return labelled
 
 
-def _from_folder(root: Path, warn: Warn, exclusion: Exclusion) -> list[LabelledImage]:
+def _from_folder(root: Path, exclusion: Exclusion) -> list[LabelledImage]:
     labelled: list[LabelledImage] = []
     classless = 0
     prefix = len(os.fspath(root).rstrip(os.sep)) + 1 if os.fspath(root) != "." else 2
@@ -82,7 +78,7 @@ def _from_folder(root: Path, warn: Warn, exclusion: Exclusion) -> list[LabelledI
     if not labelled:
         raise InputError(f"{root}: no folders with images in it; each class needs a folder of its own")
     if classless:
-        warn(f"{root}: {classless} images stand in no class's folder, and are left out")
+        LOG.warning(f"{root}: {classless} images stand in no class's folder, and are left out")
     return labelled
 
 
@@ -155,7 +151,6 @@ def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
 def match_records(
     records: Iterable[ReadRecord],
     labelled: Sequence[LabelledImage],
-    warn: Warn = lambda _: None,
     locate: Callable[[str], str] = str,
 ) -> list[tuple[ReadRecord, str]]:
     """Put the results of a run beside the ground truth of the same images, by their paths.
@@ -188,7 +183,8 @@ def match_records(
     if not matched:
         raise InputError("no path of the results occurs in the ground truth; run this where the images were classified")
     if without:
-        warn(f"{without} of {without + len(matched)} results are of images without ground truth, and are left out")
+        count = without + len(matched)
+        LOG.warning(f"{without} of {count} results are of images without ground truth, and are left out")
     return matched
 
 

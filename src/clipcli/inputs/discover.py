@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 
@@ -24,6 +24,7 @@ from clipcli.inputs.patterns import is_pattern, matches_of
 from clipcli.inputs.tables import Columns, DamagedTableError, is_parquet, rows_of
 from clipcli.inputs.tar import Archive, is_archive
 from clipcli.inputs.walk import walk
+from clipcli.log import LOG
 from clipcli.storage.locations import is_remote, path_part
 from clipcli.storage.network import check_location
 from clipcli.storage.remote import is_folder_url, list_url
@@ -32,7 +33,6 @@ __all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "count_fil
 
 _UNKNOWN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
-Warn = Callable[[str], None]
 Found = TypeVar("Found")
 
 
@@ -72,7 +72,7 @@ class Source:
         return Columns(self.path_column, self.image_column) if given else None
 
 
-def discover(source: Source, warn: Warn = lambda _: None) -> Iterator[Input]:
+def discover(source: Source) -> Iterator[Input]:
     """Yield every input in a fixed order.
 
     A file that was named is always yielded. A folder is walked in the order of names, and yields what is
@@ -85,12 +85,12 @@ def discover(source: Source, warn: Warn = lambda _: None) -> Iterator[Input]:
         no image in any folder or archive. A single empty one among others is only warned of.
     """
     expanded = ((name, inputs_of(units)) for name, units in _expanded(source, _all_matches(source)))
-    yield from _counted(expanded, warn, source)
+    yield from _counted(expanded, source)
 
 
-def discover_units(source: Source, warn: Warn = lambda _: None) -> Iterator[Unit]:
+def discover_units(source: Source) -> Iterator[Unit]:
     """Yield what :func:`discover` does, but leave archives and tables of pictures for others to read."""
-    yield from _counted(_expanded(source, _all_matches(source)), warn, source)
+    yield from _counted(_expanded(source, _all_matches(source)), source)
 
 
 def _all_matches(source: Source) -> dict[str, list[str]]:
@@ -103,7 +103,7 @@ def _all_matches(source: Source) -> dict[str, list[str]]:
     return matches
 
 
-def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], warn: Warn, source: Source) -> Iterator[Found]:
+def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], source: Source) -> Iterator[Found]:
     """Pass on what is found behind each name, and tell of names with nothing behind them."""
     left_out = " that --exclude leaves" if source.exclusion.patterns else ""
     empty: list[str] = []  # those that nothing was said about yet
@@ -112,7 +112,7 @@ def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], warn: Warn, source
         before = count
         for item in found:
             while empty:
-                warn(empty.pop(0))
+                LOG.warning(empty.pop(0))
             count += 1
             yield item
         if count == before:
@@ -120,7 +120,7 @@ def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], warn: Warn, source
     if empty and not count:
         raise InputError(empty[0])
     for problem in empty:
-        warn(problem)
+        LOG.warning(problem)
 
 
 def _expanded(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str, Iterator[Unit]]]:

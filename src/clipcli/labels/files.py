@@ -21,7 +21,7 @@ from clipcli.labels.label import Label, check_label, check_labels, prompts_for
 from clipcli.labels.templates import has_placeholder
 from clipcli.text import name_key, near_matches, numbered_lines, read_text
 
-__all__ = ["Label", "load_labels", "parse_csv", "parse_json", "parse_text", "prompts_for", "read_labels"]
+__all__ = ["Label", "labels_from", "load_labels", "parse_csv", "parse_json", "parse_text", "prompts_for", "read_labels"]
 
 _CSV_COLUMNS = ("label", "prompt", "group", "folder")
 _PROMPT_WORDS = 5
@@ -253,3 +253,18 @@ def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
     if not labels:
         raise LabelError("no labels: name a file with --labels, or labels with -l cat -l dog")
     return labels
+
+
+def labels_from(labels: Iterable[str | Label] | Path) -> list[Label]:
+    """Return the labels that a caller of the library gave, checked: the path of a file, or texts and labels.
+
+    Raises
+    ------
+    LabelError
+        If they cannot be used.
+    """
+    if isinstance(labels, Path):
+        return load_labels(labels)
+    if isinstance(labels, str):
+        raise LabelError("labels must be a list of texts or a Path, not one text")
+    return check_labels(labels)

@@ -17,11 +17,12 @@ from typing import Any
 
 from clipcli.errors import CheckpointError, ModelError
 from clipcli.images.preprocess import Preprocessing
+from clipcli.log import quiet_loggers
 from clipcli.models._torchvision import import_open_clip
 from clipcli.models.checkpoints import OPENAI_BUFFERS, is_torchscript
 from clipcli.models.hub import cached_file, network_forbidden
 from clipcli.models.hub_tokenizer import check_text_model, load_tokenizer
-from clipcli.models.resolve import CONFIG_NAME, ModelSource
+from clipcli.models.source import CONFIG_NAME, ModelSource
 from clipcli.models.state_dicts import check_arrays, read_state_dict
 
 __all__ = ["DTYPES", "learned_scale", "load_network", "new_network", "quiet_libraries"]
@@ -253,12 +254,22 @@ def _one_line(problem: BaseException) -> str:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep open_clip's remarks ("initialized randomly", said before we load) off the terminal."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    """Keep open_clip's remarks ("initialized randomly", said before we load) off the terminal.
+
+    open_clip logs with the functions of ``logging``: on the root logger, and where that has no handler, these give
+    it one. Both would change what the caller sees.
+    """
+    placeholder = logging.NullHandler()
+    logging.root.addHandler(placeholder)
+    logging.root.addFilter(_is_severe)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet_loggers("open_clip", "timm", "transformers"):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(before)
+        logging.root.removeFilter(_is_severe)
+        logging.root.removeHandler(placeholder)
+
+
+def _is_severe(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.WARNING

@@ -6,7 +6,6 @@ this machine already are never fetched again. A file found there is used without
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -165,7 +164,6 @@ def _download(repository: str, filenames: list[str], what: str) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # not each retry; the outcome is told below
     for filename in filenames:
         try:
             return Path(hf_hub_download(repository, filename))

@@ -6,27 +6,23 @@ torch is imported when a model is opened, not before.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from clipcli.errors import ModelError
 from clipcli.models._torchvision import import_torch
 from clipcli.models.allocator import keep_freed_memory
 from clipcli.models.build import learned_scale, load_network
 from clipcli.models.encoders import ImageEncoder, TextEncoder
-from clipcli.models.resolve import ModelSource
+from clipcli.models.source import ModelSource
 
 __all__ = [
-    "ENGINES",
     "PRECISIONS",
     "Model",
-    "check_engine",
     "check_precision",
     "choose_device",
     "choose_precision",
     "open_model",
 ]
 
-ENGINES = ("torch", "openvino")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -86,20 +82,6 @@ def check_precision(wish: str) -> None:
     """Raise :class:`ModelError` unless ``wish`` is one of :data:`PRECISIONS`."""
     if wish not in PRECISIONS:
         raise ModelError(f"--precision {wish}: choose one of {', '.join(PRECISIONS)}")
-
-
-def check_engine(wish: str, device: str = "auto") -> None:
-    """Raise :class:`ModelError` unless ``wish`` is one of :data:`ENGINES`, is installed and runs on the device."""
-    if wish.partition("+")[0] == "ray":
-        raise ModelError(f"--engine {wish} is for classify and export images")
-    if wish not in ENGINES:
-        raise ModelError(f"--engine {wish}: choose one of {', '.join(ENGINES)}")
-    if wish == "torch":
-        return
-    if device not in ("auto", "cpu"):
-        raise ModelError(f"--engine {wish} runs on the CPU; leave --device {device} out")
-    if find_spec(wish) is None:
-        raise ModelError(f"--engine {wish} needs an extra: pip install 'clipcli[{wish}]'")
 
 
 def choose_precision(wish: str, device: str) -> str:

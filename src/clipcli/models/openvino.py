@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from numpy.typing import NDArray
 
 from clipcli.errors import ModelError
 from clipcli.images.preprocess import Preprocessing
-from clipcli.models.model import Model
+from clipcli.models.encoders import TextEncoder
+from clipcli.models.engines import Opening
+from clipcli.models.model import Model, open_model
 from clipcli.models.openvino_graphs import GRAPH, graph_place, read_manifest, save_graph_files
 from clipcli.scoring.zeroshot import normalise
 
 __all__ = [
+    "Backend",
     "Graph",
     "OpenVinoImageEncoder",
     "convert",
@@ -82,10 +86,10 @@ def openvino_precision(wish: str) -> str:
     Raises
     ------
     ModelError
-        If it is another, or the extra is not installed.
+        If it is another; for ``auto``, if the extra is not installed.
     """
-    openvino = _openvino()
     if wish == "auto":
+        openvino = _openvino()
         return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
     if wish not in _HINTS:
         raise ModelError(f"--precision {wish}: --engine openvino computes in fp32 or bf16")
@@ -206,3 +210,42 @@ class OpenVinoImageEncoder:
         np.stack(pixels, out=batch[: len(pixels)])
         features = self._compiled([batch])[0]
         return normalise(np.asarray(features[: len(pixels)], dtype=np.float32))
+
+
+class Backend:
+    """A model whose image encoder OpenVINO runs on the CPU; see :class:`clipcli.models.engines.Backend`."""
+
+    device = "cpu with OpenVINO"
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+
+    @cached_property
+    def model(self) -> Model:
+        """The model that is converted, which also encodes texts; opened on first use."""
+        return open_model(self._opening.source, "cpu", "fp32")
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether that had to be opened so far."""
+        return "model" in self.__dict__
+
+    def arithmetic(self) -> str:
+        """Return what the image encoder computes in."""
+        return openvino_precision(self._opening.precision)
+
+    def image_encoder(self) -> OpenVinoImageEncoder:
+        """Open the image encoder; it needs no model where it was converted before."""
+        opening, folder = self._opening, None
+        if opening.cache is not None:
+            folder = graph_folder(opening.cache, opening.source.image_fingerprint(opening.sha256_of, "graph"))
+        graph = read_graph(folder) if folder else None
+        if graph is None:
+            graph = convert(self.model)
+            if folder:
+                keep_graph(graph, folder)
+        return OpenVinoImageEncoder(graph, self.arithmetic())
+
+    def text_encoder(self) -> TextEncoder:
+        """Return torch's text encoder."""
+        return self.model.text_encoder

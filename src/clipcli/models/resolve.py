@@ -1,35 +1,30 @@
 """From a model's name to the files it is made of, without importing torch.
 
 Everything that decides which embeddings a model yields is settled here: architecture, weights file,
-activation (QuickGELU or GELU), preprocessing and tokenizer. The fingerprint of all that is the key of
-the embedding caches, so a run that finds everything cached never needs to load the model.
+activation (QuickGELU or GELU), preprocessing and tokenizer.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, ModelNotFoundError
+from clipcli.log import LOG
 from clipcli.models import registry
 from clipcli.models.checkpoints import looks_like_openai
 from clipcli.models.config import read_model_config
 from clipcli.models.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
+from clipcli.models.source import CONFIG_NAME, ModelSource, hub_tokenizer_name
 from clipcli.storage.locations import is_remote
 from clipcli.text import near_matches
 
 __all__ = [
     "AUTO_MODEL",
     "AUTO_PRETRAINED",
-    "CONFIG_NAME",
     "POCKET_FOLDER",
     "TINY_FOLDER",
-    "ModelSource",
     "is_on_disk",
     "resolve_model",
     "untrained_model",
@@ -39,85 +34,10 @@ AUTO_MODEL, AUTO_PRETRAINED = "ViT-B-32-256", "datacomp_s34b_b86k"
 POCKET_FOLDER = Path(__file__).resolve().parent / "pocket"
 TINY_FOLDER = POCKET_FOLDER.parent / "tiny"
 
-CONFIG_NAME = "open_clip_config.json"
 _LOCAL, _HUB = "local-dir:", "hf-hub:"
-_DECODING = 2  # to be raised when pictures are decoded in another way, so that old embeddings are not used
-_TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-    "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
-)  # fmt: skip
-
-Warn = Callable[[str], None]
-Hasher = Callable[[Path], str]
 
 
-@dataclass(frozen=True)
-class ModelSource:
-    """Where a model comes from and all that decides what it computes.
-
-    Parameters
-    ----------
-    name, pretrained
-        As results name it: ``ViT-B-32`` and ``openai``; ``pocket`` and ``None``.
-    architecture
-        What open_clip builds: one of its names, or ``local-dir:PATH``.
-    config
-        open_clip's ``model_cfg``.
-    preprocess
-        The parts of open_clip's ``preprocess_cfg`` that these weights need.
-    checkpoint
-        The weights file.
-    quick_gelu
-        Whether QuickGELU must be forced on for these weights.
-    tokenizer_folder
-        Where the files of a Hugging Face tokenizer are; ``None`` for open_clip's built-in one.
-    """
-
-    name: str
-    pretrained: str | None
-    architecture: str
-    config: dict[str, Any]
-    preprocess: dict[str, Any]
-    checkpoint: Path
-    quick_gelu: bool = False
-    tokenizer_folder: Path | None = None
-    notes: tuple[str, ...] = field(default=(), compare=False)
-
-    @property
-    def title(self) -> str:
-        """The name for people, e.g. ``ViT-B-32 openai``."""
-        return f"{self.name} {self.pretrained}" if self.pretrained else self.name
-
-    def fingerprint(self, sha256_of: Hasher) -> str:
-        """Identify what turns a prompt into a vector: the weights' bytes, the settings, the tokenizer.
-
-        Embeddings fit together where this is the same. It does not depend on where the files lie.
-        """
-        try:
-            weights, tokenizer = sha256_of(self.checkpoint), self._tokenizer_identity(sha256_of)
-        except OSError as problem:
-            raise CheckpointError(f"{self.checkpoint}: {problem.strerror or problem}") from None
-        settings = {"config": self.config, "quick_gelu": self.quick_gelu}
-        identity = {"weights": weights, "tokenizer": tokenizer, **settings}
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-
-    def image_fingerprint(self, sha256_of: Hasher, precision: str) -> str:
-        """Identify what turns a picture into a vector: weights, preprocessing and precision."""
-        settings = {"preprocess": self.preprocess, "precision": precision, "decoding": _DECODING}
-        identity = {"model": self.fingerprint(sha256_of), **settings}
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-
-    def _tokenizer_identity(self, sha256_of: Hasher) -> list[str]:
-        name = _hub_tokenizer_name(self.config) or "open_clip"
-        if self.tokenizer_folder is None:
-            return [name]
-        files = [self.tokenizer_folder / file for file in _TOKENIZER_FILES]
-        return [name, *(f"{file.name}:{sha256_of(file)}" for file in files if file.is_file())]
-
-
-def resolve_model(
-    name: str, pretrained: str | None = None, *, offline: bool = False, warn: Warn = lambda _: None
-) -> ModelSource:
+def resolve_model(name: str, pretrained: str | None = None, *, offline: bool = False) -> ModelSource:
     """Find the files of a model, fetching them from the hub where they are not on disk.
 
     Parameters
@@ -129,8 +49,6 @@ def resolve_model(
         For an open_clip name only: a tag (``openai``) or a checkpoint file.
     offline
         Never open a socket.
-    warn
-        Called with one line when ``auto`` falls back to ``pocket``.
 
     Raises
     ------
@@ -142,7 +60,7 @@ def resolve_model(
     if pretrained and (name in ("auto", "pocket") or name.startswith(_HUB) or folder is not None):
         raise ModelError(f"--pretrained goes with an open_clip model name, not with --model {name}")
     if name == "auto":
-        return _resolve_auto(offline, warn)
+        return _resolve_auto(offline)
     if name == "pocket":
         return _from_folder(POCKET_FOLDER, "pocket")
     if name.startswith(_HUB):
@@ -173,7 +91,7 @@ def untrained_model(name: str, *, offline: bool = False) -> ModelSource:
     else:
         model, preprocess, architecture = registry.architecture(name), registry.usual_preprocess(name), name
         folder = Path()
-    has_tokenizer = bool(_hub_tokenizer_name(model)) and (folder / "tokenizer.json").is_file()
+    has_tokenizer = bool(hub_tokenizer_name(model)) and (folder / "tokenizer.json").is_file()
     return ModelSource(
         name=name, pretrained=None, architecture=architecture, config=model, preprocess=preprocess,
         checkpoint=folder / CONFIG_NAME, quick_gelu=bool(model.get("quick_gelu")),
@@ -195,7 +113,7 @@ def is_on_disk(name: str, tag: str) -> bool:
     return bool(repository) and any(cached_file(repository, filename) for filename in filenames)
 
 
-def _resolve_auto(offline: bool, warn: Warn) -> ModelSource:
+def _resolve_auto(offline: bool) -> ModelSource:
     forbidden = offline_reason(offline)
     reason = forbidden or "the hub does not answer"
     repository, filenames = weight_candidates(registry.pretrained_tags(AUTO_MODEL)[AUTO_PRETRAINED]["hf_hub"])
@@ -204,7 +122,7 @@ def _resolve_auto(offline: bool, warn: Warn) -> ModelSource:
             return _from_catalogue(AUTO_MODEL, AUTO_PRETRAINED, offline)
         except (HubUnreachableError, ModelNotFoundError):
             reason = "it could not be downloaded"
-    warn(
+    LOG.warning(
         f"using the small built-in model 'pocket': {AUTO_MODEL} is not on this machine and {reason}; "
         "--model pocket silences this"
     )
@@ -223,7 +141,7 @@ def _from_folder(folder: Path, name: str) -> ModelSource:
     return ModelSource(
         name=name, pretrained=None, architecture=location, config=config["model_cfg"],
         preprocess=config.get("preprocess_cfg", {}), checkpoint=checkpoint,
-        tokenizer_folder=folder if _hub_tokenizer_name(config["model_cfg"]) else None,
+        tokenizer_folder=folder if hub_tokenizer_name(config["model_cfg"]) else None,
     )  # fmt: skip
 
 
@@ -255,13 +173,9 @@ def _from_hub(name: str, offline: bool) -> ModelSource:
     )  # fmt: skip
 
 
-def _hub_tokenizer_name(config: dict[str, Any]) -> str:
-    return str(config["text_cfg"].get("hf_tokenizer_name") or "")
-
-
 def _hub_tokenizer(config: dict[str, Any], what: str, offline: bool) -> Path | None:
     """Fetch the tokenizer that a config names and return its folder; ``None`` for the built-in one."""
-    repository = _hub_tokenizer_name(config)
+    repository = hub_tokenizer_name(config)
     if not repository:
         return None
     what = f"{what} (its tokenizer)"
@@ -317,7 +231,7 @@ def _from_file(name: str, config: dict[str, Any], path: Path, offline: bool) -> 
     elif not quick_gelu and "timm_model_name" not in config["vision_cfg"] and looks_like_openai(path):
         quick_gelu = True
         notes = (f"{path.name} holds OpenAI's weights, which need QuickGELU: using {name} with QuickGELU",)
-    if _hub_tokenizer_name(config) and (path.parent / "tokenizer.json").is_file():
+    if hub_tokenizer_name(config) and (path.parent / "tokenizer.json").is_file():
         folder: Path | None = path.parent
     else:
         folder = _hub_tokenizer(config, f"{name} {path.name}", offline)

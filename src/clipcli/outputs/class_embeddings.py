@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
+from clipcli.delimited import long_cells
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.extras import pyarrow_or_error
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.storage.atomic import replacing
 from clipcli.text import csv_line, guarded, unguarded
 
-__all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "save_class_embeddings"]
+__all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "load_for_model", "save_class_embeddings"]
 
 _VERSION = 1
 _SHARED = ("clipcli", "fingerprint", "model")
@@ -79,6 +80,24 @@ def load_class_embeddings(path: Path) -> ClassEmbeddings:
     except Exception as problem:
         reason = " ".join(str(problem).split())[:120] or type(problem).__name__
         raise EmbeddingFileError(f"{path}: not a file of class embeddings ({reason})") from problem
+
+
+def load_for_model(path: Path, fingerprint: str, title: str) -> ClassEmbeddings:
+    """Read class embeddings that are to be used with a model.
+
+    Raises
+    ------
+    EmbeddingFileError
+        If they cannot be read, or another model made them.
+    """
+    classes = load_class_embeddings(path)
+    if classes.fingerprint != fingerprint:
+        made_by = " ".join(filter(None, (classes.facts.name, classes.facts.pretrained)))
+        raise EmbeddingFileError(
+            f"{path}: made by {made_by} ({classes.fingerprint[:8]}), which is not the model in use, "
+            f"{title} ({fingerprint[:8]}); export it again or choose the other --model"
+        )
+    return classes
 
 
 def _metadata(classes: ClassEmbeddings) -> dict[str, Any]:
@@ -209,8 +228,7 @@ def _write_csv(classes: ClassEmbeddings, path: Path) -> None:
 
 
 def _read_csv(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    csv.field_size_limit(2**31 - 1)  # the prompts of a large ensemble exceed the usual 128 KiB a cell
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file, long_cells():  # those of a large ensemble's prompts are
         table = list(csv.DictReader(file))
     rows = [
         {

@@ -31,6 +31,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "EmbeddingKind",
     "ImageRow",
+    "failure_of",
     "image_rows",
     "jsonl_line",
     "parquet_table",
@@ -57,6 +58,11 @@ def image_rows(block: Block[Any]) -> list[ImageRow]:
     return [ImageRow(name_of(item), vector) for item, vector in block]
 
 
+def failure_of(row: ImageRow) -> tuple[str, str] | None:
+    """Return the input and the reason of a row without embedding; ``None`` for any other."""
+    return (row.path, str(row.vector)) if isinstance(row.vector, ImageError) else None
+
+
 @dataclass(frozen=True)
 class EmbeddingKind:
     """What all rows of one file share: the model that made the embeddings, and one of :data:`DTYPES`."""
@@ -76,6 +82,12 @@ class EmbeddingKind:
         model = asdict(self.facts)
         return {"clipcli": _VERSION, "fingerprint": self.fingerprint, "model": model, "dtype": self.dtype}
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the rows, flat; for :class:`~clipcli.outputs.settings.RunSettings`."""
+        facts = asdict(self.facts)
+        return {"model": facts.pop("name"), **facts, "fingerprint": self.fingerprint, "dtype": self.dtype}
+
 
 class _RowWriter(Protocol):
     def add(self, row: ImageRow) -> None:
@@ -85,17 +97,8 @@ class _RowWriter(Protocol):
         """Write what comes after the last row."""
 
 
-def write_image_embeddings(
-    rows: Iterable[ImageRow], path: Path, facts: ModelFacts, fingerprint: str, dtype: str = "float32"
-) -> Iterator[ImageRow]:
+def write_image_embeddings(rows: Iterable[ImageRow], path: Path, kind: EmbeddingKind) -> Iterator[ImageRow]:
     """Write embeddings in the format that the suffix names, and pass the rows on; whole or not at all.
-
-    Parameters
-    ----------
-    facts, fingerprint
-        The model that made the embeddings.
-    dtype
-        One of :data:`DTYPES`.
 
     Raises
     ------
@@ -103,7 +106,6 @@ def write_image_embeddings(
         If the suffix is none of :data:`IMAGE_SUFFIXES`, or the file cannot be written.
     """
     check_suffix(path)
-    kind = EmbeddingKind.of(facts, fingerprint, dtype)
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing(path))
         writer = _WRITERS[path.suffix.lower()](temporary, path, kind, stack)

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from clipcli._version import __version__
 from clipcli.errors import OutputError
-from clipcli.outputs.run_record import compare_settings
-from clipcli.pipeline.chunks import Chunk, Gathered, Piece
+from clipcli.inputs.items import Unit
+from clipcli.outputs.settings import RunSettings, check_version, header
+from clipcli.pipeline.chunks import Chunk, Engine, Gathered, Piece, in_chunks
 from clipcli.storage.folders import Folder
 
 __all__ = ["MANIFEST", "PartForm", "PartedOutput", "check_folder", "is_complete_folder", "part_names"]
@@ -80,14 +80,16 @@ def check_folder(folder: Folder, *, resume: bool, overwrite: bool) -> tuple[dict
 
 
 class PartedOutput(Generic[Row]):
-    """A folder of parts: begin or resume, write, complete.
+    """A folder of parts: begin or resume, write, complete; the caller keeps the folder locked meanwhile.
 
     Parameters
     ----------
     settings
-        All that decides what the records say, by names that people know. A run is only resumed with the same.
+        All that decides what the records say. A run is only resumed with the same.
     about
         What else the manifest shall tell.
+    size
+        Inputs in each part; a shard is a part of its own.
     resume
         Go on where an interrupted run stopped, if there is one.
     overwrite
@@ -110,20 +112,16 @@ class PartedOutput(Generic[Row]):
     """
 
     def __init__(
-        self, folder: Folder, form: PartForm[Row], settings: dict[str, Any], about: dict[str, Any] | None = None,
-        *, resume: bool = False, overwrite: bool = False,
+        self, folder: Folder, form: PartForm[Row], settings: RunSettings, about: dict[str, Any] | None = None,
+        *, size: int, resume: bool = False, overwrite: bool = False,
     ) -> None:  # fmt: skip
         self._folder, self._form, self.name = folder, form, folder.name
-        self._settings, self._about = {**settings, "format": form.suffix}, about or {}
+        self._size, self._about = size, about or {}
+        self._settings = settings.having(part_size=size, format=form.suffix)
         self.earlier = self.earlier_failures = 0
         self._records = self.parts = 0
         self._failures: dict[str, int] = {}
-        folder.open()
-        try:
-            self._there = self._begin(resume=resume, overwrite=overwrite)
-        except BaseException:
-            folder.close()
-            raise
+        self._there = self._begin(resume=resume, overwrite=overwrite)
 
     def _begin(self, *, resume: bool, overwrite: bool) -> dict[int, re.Match[str]]:
         """Return the parts that are there, by the numbers of their chunks."""
@@ -134,11 +132,15 @@ class PartedOutput(Generic[Row]):
                 folder.remove(name)
             names = []
         elif manifest is not None:
-            compare_settings(folder.name, manifest.get("settings", {}), self._settings)
+            self._settings.check_same(_settings_in(manifest, folder), folder.name)
         self._is_new, self._is_told = not names, bool(names) and (manifest or {}).get("state") == "complete"
         if not self._is_told:
             self._write_manifest("running")
         return {int(match[1]): match for name in names if (match := _PART.fullmatch(name))}
+
+    def rows(self, engine: Engine[Row], units: Iterable[Unit]) -> Iterator[Row]:
+        """Let an engine do what is left to do; yield its rows as they come, in whatever order, and write them."""
+        return self.write(engine.pieces(self.rest(in_chunks(units, self._size))))
 
     def rest(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Leave out the chunks whose parts are there.
@@ -181,15 +183,13 @@ class PartedOutput(Generic[Row]):
                     self._write_part(piece.chunk, gathered.pop(piece.chunk.number).rows())
                 yield from piece.rows
             if gathered:
-                raise OutputError(f"{self._folder.name}: {len(gathered)} parts are not whole; {self.how_to_go_on()}")
+                raise OutputError(f"{self._folder.name}: {len(gathered)} parts are not whole; {self.resume_hint()}")
             if not self._is_told:
                 self._write_manifest("complete")
         except BaseException:
             if self._is_new and not self.parts:  # there is nothing to go on from
                 self._folder.remove(MANIFEST)
             raise
-        finally:
-            self._folder.close()
 
     def _write_part(self, chunk: Chunk, rows: Sequence[Row]) -> None:
         failures = [kind for row in rows if (kind := self._form.failure(row))]
@@ -198,7 +198,7 @@ class PartedOutput(Generic[Row]):
             try:
                 self._folder.put(name, self._form.encode(rows))
             except OutputError as problem:
-                raise OutputError(f"{problem}; {self.how_to_go_on()}") from None
+                raise OutputError(f"{problem}; {self.resume_hint()}") from None
             self.parts += 1
             self._is_told = False  # a manifest of before tells of fewer parts
         self._records += len(rows)
@@ -208,20 +208,25 @@ class PartedOutput(Generic[Row]):
     def _write_manifest(self, state: str) -> None:
         failed = sum(self._failures.values())
         manifest = {
-            "clipcli": __version__,
+            **header(),
             "state": state,
             "records": self.earlier + self._records,
             "failures": self.earlier_failures + failed,
-            "kinds of failure in the last run": self._failures,
+            "failure_types_of_last_run": self._failures,
             "parts": self.parts,
             **self._about,
-            "settings": self._settings,
+            "settings": self._settings.as_json,
         }
         self._folder.put(MANIFEST, (json.dumps(manifest, ensure_ascii=False, indent=1) + "\n").encode())
 
-    def how_to_go_on(self) -> str:
+    @property
+    def kept(self) -> int:
+        """How many parts there are; what an interrupted run is resumed from."""
+        return len(part_names(self._folder.names()))
+
+    def resume_hint(self) -> str:
         """Say what is kept of a run that ended early."""
-        count = len(part_names(self._folder.names()))
+        count = self.kept
         if not count:
             return "no part was written yet"
         return f"{count:,} part{'' if count == 1 else 's'} kept in {self._folder.name}; go on with --resume"
@@ -234,4 +239,16 @@ def _read_manifest(folder: Folder) -> dict[str, Any] | None:
     try:
         return dict(json.loads(data))
     except (TypeError, ValueError):
-        raise OutputError(f"{folder.name.rstrip('/')}/{MANIFEST}: damaged; start anew with --overwrite") from None
+        raise _damaged(folder) from None
+
+
+def _settings_in(manifest: dict[str, Any], folder: Folder) -> RunSettings:
+    try:
+        check_version(manifest, folder.name, MANIFEST, "start anew with --overwrite")
+        return RunSettings.from_json(manifest["settings"])
+    except (LookupError, TypeError, ValueError):
+        raise _damaged(folder) from None
+
+
+def _damaged(folder: Folder) -> OutputError:
+    return OutputError(f"{folder.name.rstrip('/')}/{MANIFEST}: damaged; start anew with --overwrite")

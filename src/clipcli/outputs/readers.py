@@ -12,6 +12,7 @@ from typing import Any
 
 from clipcli.errors import InputError
 from clipcli.inputs.items import shown_name
+from clipcli.log import LOG
 from clipcli.outputs.parts import is_complete_folder, part_names
 from clipcli.redaction import redacted
 from clipcli.scoring.zeroshot import Score
@@ -54,7 +55,7 @@ class ReadRecord:
     model: str = field(default="", compare=False)
 
 
-def read_results(file: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[ReadRecord]:
+def read_results(file: Path) -> Iterator[ReadRecord]:
     """Read a results file record by record, or the parts of a folder; the suffix tells the format.
 
     Raises
@@ -69,7 +70,7 @@ def read_results(file: Path, warn: Callable[[str], None] = lambda _: None) -> It
         if not parts:
             raise InputError(f"{file}: a folder without parts of results; name a results file")
         if not is_complete_folder(folder):
-            warn(f"{file}: not all of its parts are there; go on with --resume")
+            LOG.warning(f"{file}: not all of its parts are there; go on with --resume")
         for part in parts:
             yield from read_results(file / part)
         return

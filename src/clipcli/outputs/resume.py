@@ -16,16 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.inputs.discover import Input
 from clipcli.outputs.journal import PartialLines
-from clipcli.outputs.run_record import RunRecord, compare_settings
+from clipcli.outputs.settings import RunRecord, RunSettings, check_version, header
 from clipcli.outputs.writers import Layout
+from clipcli.pipeline.chunks import Engine
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.storage.atomic import replacing
-from clipcli.storage.locks import OutputLock
 from clipcli.text import printable
 
 __all__ = ["RESUMABLE", "ResultFile", "check_file"]
@@ -73,10 +73,6 @@ class _Places:
         return self.target.with_name(self.target.name + ".partial")
 
     @property
-    def lock(self) -> Path:
-        return self.target.with_name(self.target.name + ".partial.lock")
-
-    @property
     def settings(self) -> Path:
         return self.target.with_name(self.target.name + ".partial.json")
 
@@ -103,7 +99,7 @@ def check_file(target: Path, *, resume: bool, overwrite: bool) -> RunRecord | No
 
 
 class ResultFile:
-    """One output file: begin or resume, write records, complete.
+    """One output file: begin or resume, write records, complete; the caller keeps the file locked meanwhile.
 
     Parameters
     ----------
@@ -112,8 +108,7 @@ class ResultFile:
     layout
         The format, and the columns of a flat one.
     settings
-        All that decides what the records say, by names that people know. A run is only resumed with the
-        same.
+        All that decides what the records say. A run is only resumed with the same.
     resume
         Continue where an earlier run stopped, if there is one; where that run is complete, only check that it
         is what is asked for.
@@ -122,6 +117,8 @@ class ResultFile:
 
     Attributes
     ----------
+    name
+        The target's name.
     earlier, earlier_failures
         How many records an earlier run left behind, and how many of these are failures.
     is_complete
@@ -135,9 +132,9 @@ class ResultFile:
     """
 
     def __init__(
-        self, target: Path, layout: Layout, settings: dict[str, Any], *, resume: bool = False, overwrite: bool = False
+        self, target: Path, layout: Layout, settings: RunSettings, *, resume: bool = False, overwrite: bool = False
     ) -> None:
-        self._places = _Places(target)
+        self._places, self.name = _Places(target), str(target)
         self._settings = settings
         self.earlier = self.earlier_failures = 0
         self._added = self._added_failures = 0
@@ -150,14 +147,9 @@ class ResultFile:
             raise OutputError(f"{target}: --resume works with {', '.join(RESUMABLE)}, not with {layout.form}")
         self._partial = _partial_for(self._places.partial, layout)
         self._is_new = False
-        self._lock = OutputLock(target, self._places.lock).acquire()
         try:
             self._begin(resume=resume, overwrite=overwrite)
-        except OutputError:
-            self._lock.release()
-            raise
         except OSError as problem:
-            self._lock.release()
             raise OutputError(f"{target}: cannot be written ({problem.strerror or problem})") from None
 
     def _begin(self, *, resume: bool, overwrite: bool) -> None:
@@ -167,20 +159,23 @@ class ResultFile:
             self._compare(places.settings)
             return
         if record is not None:
-            compare_settings(places.target, record.settings, self._settings, "the complete run")
+            self._settings.check_same(record.settings, places.target, "the complete run")
             self.is_complete = True
             return
         self._is_new = True
         _remove(places.partial)
         with replacing(places.settings) as temporary:
-            temporary.write_text(json.dumps(self._settings, ensure_ascii=False, indent=1) + "\n", "utf-8")
+            values = {**header(), "state": "running", "settings": self._settings.as_json}
+            temporary.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
     def _compare(self, kept_in: Path) -> None:
         try:
-            before: dict[str, Any] = dict(json.loads(kept_in.read_text("utf-8")))
-        except (TypeError, ValueError):
+            values = dict(json.loads(kept_in.read_text("utf-8")))
+            check_version(values, self._places.target, kept_in.name, "start anew with --overwrite")
+            before = RunSettings.from_json(values["settings"])
+        except (LookupError, TypeError, ValueError):
             raise OutputError(_DAMAGED.format(kept_in)) from None
-        compare_settings(self._places.target, before, self._settings)
+        self._settings.check_same(before, self._places.target)
 
     def done(self) -> Iterator[str]:
         """Yield the names of the inputs whose records are there already.
@@ -226,15 +221,16 @@ class ResultFile:
             "start anew with --overwrite (the cache makes that quick)"
         )
 
+    def rows(self, engine: Engine[Result], items: Iterable[Input]) -> Iterator[Result]:
+        """Let an engine do what is left to do; yield its results in the order of the inputs, and write them."""
+        return self.write(engine.rows(self.rest(items), even_batches=True))
+
     def write(self, results: Iterable[Result]) -> Iterator[Result]:
         """Add records as they come and pass them on; at the end the file takes its place.
 
         Whatever ends it early, the records so far are kept.
         """
-        try:
-            yield from results if self.is_complete else self._write(iter(results))
-        finally:
-            self._lock.release()
+        return iter(results) if self.is_complete else self._write(iter(results))
 
     def _write(self, results: Iterator[Result]) -> Iterator[Result]:
         try:
@@ -271,14 +267,19 @@ class ResultFile:
         try:
             yield
         except OutputError as problem:
-            raise OutputError(f"{problem}; {self.how_to_go_on()}") from None
+            raise OutputError(f"{problem}; {self.resume_hint()}") from None
         except OSError as problem:
             reason = problem.strerror or " ".join(str(problem).split())
-            raise OutputError(f"{self._places.target}: cannot be written ({reason}); {self.how_to_go_on()}") from None
+            raise OutputError(f"{self._places.target}: cannot be written ({reason}); {self.resume_hint()}") from None
 
-    def how_to_go_on(self) -> str:
+    @property
+    def kept(self) -> int:
+        """How many records of a run that is not complete are on disk."""
+        return self._partial.count()  # not what was counted on the way: Ctrl-C may come between writing and counting
+
+    def resume_hint(self) -> str:
         """Say what is kept of a run that ended early."""
-        count = self._partial.count()  # not what was counted on the way: Ctrl-C may come between writing and counting
+        count = self.kept
         if not count:
             return "no record was written yet"
         records = f"{count:,} record{'' if count == 1 else 's'}"

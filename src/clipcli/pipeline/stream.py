@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,13 @@ from clipcli.cache.images import Cached, ImageStatistics, as_kept, stamp_of_inpu
 from clipcli.cache.stamps import FileStamp
 from clipcli.errors import ImageError
 from clipcli.images.files import to_rgb
-from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import BadInput, FileInput, is_input
+from clipcli.models.engines import ImageEncoder
 from clipcli.pipeline.decoding import pixels_of, read_input
 from clipcli.pipeline.on_demand import OnDemand
 from clipcli.storage.network import is_forbidden, network_forbidden_in
 
-__all__ = ["Block", "Cached", "Encoder", "ImageStatistics", "Plan", "as_kept", "embed_images"]
+__all__ = ["Block", "Cached", "ImageStatistics", "Plan", "as_kept", "embed_images"]
 
 _FIRST_LOOK_UP, _LARGEST_LOOK_UP = 16, 512
 _LONGEST_QUEUE = 2048
@@ -36,21 +36,6 @@ _LONGEST_QUEUE = 2048
 FloatArray = NDArray[np.float32]
 Item = TypeVar("Item")
 Block = list[tuple[Item, "FloatArray | ImageError"]]
-
-
-class Encoder(Protocol):
-    """What the stream needs of an image encoder; :class:`clipcli.models.model.ImageEncoder` has it."""
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How pictures are resized and cropped for it."""
-
-    @property
-    def shares_processor(self) -> bool:
-        """Whether it computes on the same cores as decoding does; the two then take turns."""
-
-    def encode(self, pixels: Sequence[NDArray[np.uint8]], pad_to: int = 0) -> FloatArray:
-        """Encode N images, each (H, W, 3), into (N, D) float32, each row of length one."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +69,7 @@ class _Ready:
 
 
 def embed_images(
-    items: Iterable[Item], cached: Cached, open_encoder: Callable[[], Encoder], plan: Plan
+    items: Iterable[Item], cached: Cached, open_encoder: Callable[[], ImageEncoder], plan: Plan
 ) -> Iterator[Block[Item]]:
     """Embed images, from the cache where they are known.
 
@@ -158,14 +143,14 @@ def _is_in_memory(item: Any) -> bool:
 
 
 def _settled(
-    entry: tuple[Item, FloatArray | Future[_Ready | ImageError]], encoder: OnDemand[Encoder]
+    entry: tuple[Item, FloatArray | Future[_Ready | ImageError]], encoder: OnDemand[ImageEncoder]
 ) -> tuple[Item, FloatArray | _Ready | ImageError]:
     item, found = entry
     return item, encoder.result_of(found) if isinstance(found, Future) else found
 
 
 def _prepared(
-    item: Any, cached: Cached, encoder: OnDemand[Encoder], may_decode: threading.Event
+    item: Any, cached: Cached, encoder: OnDemand[ImageEncoder], may_decode: threading.Event
 ) -> _Ready | ImageError:
     """Read, hash and decode one input; on a worker thread. Reading goes on while decoding has to wait."""
     try:
@@ -198,7 +183,7 @@ class _Batch:
         self._filled = self._in_memory = 0
 
     def add(
-        self, item: Item, found: FloatArray | _Ready | ImageError, encoder: Encoder | None
+        self, item: Item, found: FloatArray | _Ready | ImageError, encoder: ImageEncoder | None
     ) -> Iterator[Block[Item]]:
         self._items.append((item, found))
         self._filled += isinstance(found, _Ready) and found.vector is None
@@ -210,7 +195,7 @@ class _Batch:
         ):
             yield from self.flush(encoder)
 
-    def flush(self, encoder: Encoder | None) -> Iterator[Block[Any]]:
+    def flush(self, encoder: ImageEncoder | None) -> Iterator[Block[Any]]:
         if not self._items:
             return
         fresh = [ready for _, ready in self._items if isinstance(ready, _Ready) and ready.vector is None]
@@ -229,7 +214,7 @@ class _Batch:
         self._items, self._filled, self._in_memory = [], 0, 0
         yield block
 
-    def _encode(self, encoder: Encoder, pixels: Sequence[NDArray[np.uint8]]) -> FloatArray:
+    def _encode(self, encoder: ImageEncoder, pixels: Sequence[NDArray[np.uint8]]) -> FloatArray:
         """Encode a batch. On a CPU no picture is decoded meanwhile: threads that fight over a core cost both."""
         if encoder.shares_processor:
             self._may_decode.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,7 @@ from typing import Protocol
 from clipcli.errors import ImageError, OutputError
 from clipcli.storage.atomic import replacing
 from clipcli.storage.locations import is_remote
-from clipcli.storage.locks import OutputLock
+from clipcli.storage.locks import locked
 from clipcli.storage.remote import attempted, filesystem, path_in, reason_of
 
 _MANY = 1 << 30  # bytes, more than any file here has
@@ -19,15 +20,19 @@ __all__ = ["Folder", "folder_at"]
 
 
 class Folder(Protocol):
-    """A folder of files."""
+    """A folder of files; a context in which it can be written.
+
+    On entry it is made if it isn't there; until the end of the block no other run may write in it, where the system
+    can prevent that.
+    """
 
     name: str
 
-    def open(self) -> None:
-        """Make it if it isn't there, and keep others from writing in it where the system can do that."""
+    def __enter__(self) -> object:
+        """Make it, and lock it."""
 
-    def close(self) -> None:
-        """Let others write in it."""
+    def __exit__(self, *problem: object) -> None:
+        """Unlock it."""
 
     def names(self) -> list[str]:
         """Return the names of the files in it."""
@@ -53,20 +58,20 @@ class _DiskFolder:
     def __init__(self, name: str) -> None:
         self.name = name
         self._path = Path(name)
-        self._lock: OutputLock | None = None
+        self._lock = ExitStack()
 
-    def open(self) -> None:
+    def __enter__(self) -> _DiskFolder:
         try:
             self._path.mkdir(exist_ok=True)
         except FileNotFoundError:
             raise OutputError(f"{self.name}: cannot be made (no such folder as {self._path.parent})") from None
         except OSError as problem:
             raise self._told(problem) from None
-        self._lock = OutputLock(self._path, self._path / ".clipcli.lock").acquire()
+        self._lock.enter_context(locked(self._path))
+        return self
 
-    def close(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
+    def __exit__(self, *problem: object) -> None:
+        self._lock.close()
 
     def names(self) -> list[str]:
         try:
@@ -110,10 +115,11 @@ class _StoreFolder:
         self.name = name
         self._url = name.rstrip("/")
 
-    def open(self) -> None:
+    def __enter__(self) -> _StoreFolder:
         """Do nothing: a store has no folders, only names with slashes in them."""
+        return self
 
-    def close(self) -> None:
+    def __exit__(self, *problem: object) -> None:
         """Do nothing."""
 
     def names(self) -> list[str]:

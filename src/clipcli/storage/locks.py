@@ -10,55 +10,7 @@ from filelock import FileLock, Timeout
 
 from clipcli.errors import OutputError
 
-__all__ = ["OutputLock", "locked"]
-
-
-class OutputLock:
-    """The right to write one output, from :meth:`acquire` until :meth:`release` or the end of the process.
-
-    Parameters
-    ----------
-    output
-        The file or folder that is written, for messages.
-    file
-        The lock's own file, which is removed when the lock is released.
-    """
-
-    def __init__(self, output: Path, file: Path) -> None:
-        self._output, self._file, self._lock = output, file, FileLock(file)
-
-    def acquire(self) -> OutputLock:
-        """Take the lock, and return it; a signal that comes in between leaves no file behind.
-
-        Raises
-        ------
-        OutputError
-            If another process has the lock, or its file cannot be made.
-        """
-        output = self._output
-        if not self._file.absolute().parent.is_dir():
-            raise OutputError(f"{output}: cannot be written (no such folder)")
-        try:
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            raise OutputError(f"{output}: another run is writing it at this moment; name another one") from None
-        except (OSError, NotImplementedError) as problem:
-            reason = getattr(problem, "strerror", None) or problem
-            raise OutputError(f"{output}: cannot be written ({reason})") from None
-        except BaseException:  # the file may be there, and the lock not ours yet
-            with suppress(OSError, NotImplementedError, Timeout):
-                self._lock.acquire(blocking=False)
-                self.release()
-            raise
-        return self
-
-    def release(self) -> None:
-        """Let others write the output, and remove the lock's own file; nothing happens where it is not held."""
-        if not self._lock.is_locked:
-            return
-        with suppress(OSError):  # some systems remove no open file; there filelock does it
-            self._file.unlink(missing_ok=True)
-        self._lock.release()
+__all__ = ["locked"]
 
 
 @contextmanager
@@ -68,13 +20,47 @@ def locked(*outputs: Path | None) -> Iterator[None]:
     Raises
     ------
     OutputError
-        If another run is writing one of them.
+        If another run is writing one of them, or a lock's own file cannot be made.
     """
     with ExitStack() as held:
         for output in outputs:
             if output is not None and (output.is_dir() or output.is_file() or not output.exists()):
                 in_folder, beside = output / ".clipcli.lock", output.with_name(output.name + ".partial.lock")
-                lock = OutputLock(output, in_folder if output.is_dir() else beside)
-                held.callback(lock.release)
-                lock.acquire()
+                held.enter_context(_locked(output, in_folder if output.is_dir() else beside))
         yield
+
+
+@contextmanager
+def _locked(output: Path, file: Path) -> Iterator[None]:
+    """Hold one lock; its own file is removed afterwards."""
+    if not file.absolute().parent.is_dir():
+        raise OutputError(f"{output}: cannot be written (no such folder)")
+    lock = FileLock(file)
+    try:
+        _acquire(lock, output)
+        yield
+    finally:
+        _release(lock, file)
+
+
+def _acquire(lock: FileLock, output: Path) -> None:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise OutputError(f"{output}: another run is writing it at this moment; name another one") from None
+    except (OSError, NotImplementedError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise OutputError(f"{output}: cannot be written ({reason})") from None
+    except BaseException:  # a signal: the file may be there, and the lock not ours yet
+        with suppress(OSError, NotImplementedError, Timeout):
+            lock.acquire(blocking=False)
+        raise
+
+
+def _release(lock: FileLock, file: Path) -> None:
+    """Remove the lock's own file, and let others have the lock; nothing happens where it is not held."""
+    if not lock.is_locked:
+        return
+    with suppress(OSError):  # some systems remove no open file; there filelock does it
+        file.unlink(missing_ok=True)
+    lock.release()

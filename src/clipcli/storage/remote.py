@@ -6,7 +6,6 @@ Who the user is, and where a store is found, each store's own library takes from
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import time
@@ -53,8 +52,6 @@ Answer = TypeVar("Answer")
 def _filesystem(scheme: str) -> Any:
     import fsspec
 
-    for name in ("adlfs", "azure", "fsspec", "gcsfs", "s3fs"):  # what they log, with tracebacks, we tell in a line
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     options = _byte_for_byte(fsspec.config.conf.get(scheme, {})) if EXTRAS[scheme] == "http" else {}
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False, **options)

@@ -13,7 +13,7 @@ from typing import Any
 from clipcli.errors import ModelError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.models.build import load_network, new_network, quiet_libraries
-from clipcli.models.resolve import ModelSource
+from clipcli.models.source import ModelSource
 from clipcli.training.settings import Settings
 
 __all__ = ["Start", "check_trainable", "lock_towers", "open_start"]

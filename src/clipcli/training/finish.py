@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from clipcli.log import LOG
 from clipcli.models.build import load_network
 from clipcli.training.base_model import Start
 from clipcli.training.model_folder import interpolated, model_card, write_model
 from clipcli.training.prepare import Plan
-from clipcli.training.request import Listener, Measures, Outcome
+from clipcli.training.request import Measures, Outcome
 from clipcli.training.state import TrainingFolder
 from clipcli.training.trainer import Training
 
@@ -22,7 +23,6 @@ def finish(
     folder: TrainingFolder,
     best_epoch: int,
     epochs: int,
-    listener: Listener,
 ) -> Outcome:
     """Write the model with the best weights, mixed with the start's where that was asked for."""
     weights = folder.load_best(start.network)
@@ -34,7 +34,7 @@ def finish(
         if plan.held_out is not None:
             measures.append((f"saved ({share:g} of it)", training.validate().as_json))
     write_model(folder.root, start, weights, model_card(plan.record, measures))
-    _draw(folder, plan, training, listener)
+    _draw(folder, plan, training)
     summary = {"measures": measures, "best_epoch": best_epoch, "epochs": epochs, "left_out": plan.left_out}
     folder.write_json("summary.json", summary)
     folder.drop_state()
@@ -48,9 +48,9 @@ def _measured(training: Training, best_epoch: int) -> list[tuple[str, Measures]]
     return [(f"epoch {epoch}" if epoch else "start", rows[epoch]) for epoch in chosen if epoch in rows]
 
 
-def _draw(folder: TrainingFolder, plan: Plan, training: Training, listener: Listener) -> None:
+def _draw(folder: TrainingFolder, plan: Plan, training: Training) -> None:
     if find_spec("matplotlib") is None:
-        listener.warn("no curve is drawn: that needs an extra: pip install 'clipcli[train]'")
+        LOG.warning("no curve is drawn: that needs an extra: pip install 'clipcli[train]'")
         return
     from clipcli.reports.figures import save_as
     from clipcli.training.curve import draw_curve

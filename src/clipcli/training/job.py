@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from clipcli.errors import InputError, LabelError, ModelError
 from clipcli.evaluation.ground_truth import indices_of
 from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
-from clipcli.models.resolve import ModelSource, resolve_model, untrained_model
+from clipcli.models.resolve import resolve_model, untrained_model
+from clipcli.models.source import ModelSource
 from clipcli.training.base_model import check_trainable
 from clipcli.training.pairs import Pairs, read_pairs
 from clipcli.training.request import Outcome, Request
@@ -55,8 +56,7 @@ def has_companions() -> bool:
 
 
 def check_job(
-    request: Request, wishes: Wishes, folder: TrainingFolder, *, resume: bool, offline: bool, device: str,
-    warn: Callable[[str], None],
+    request: Request, wishes: Wishes, folder: TrainingFolder, *, resume: bool, offline: bool, device: str
 ) -> Job | Outcome:  # fmt: skip
     """Check options, pairs, labels and model.
 
@@ -91,7 +91,7 @@ def check_job(
     if request.from_scratch:
         source = untrained_model(request.from_scratch, offline=offline)
     else:
-        source = resolve_model(request.model or "auto", request.pretrained, offline=offline, warn=warn)
+        source = resolve_model(request.model or "auto", request.pretrained, offline=offline)
     check_trainable(source)
     return Job(request, wishes, folder, recorded, source, pairs, held_out)
 

@@ -134,6 +134,3 @@ class Listener(Reporter, Protocol):
 
     def begin(self, record: Mapping[str, Any], done: int) -> None:
         """Take what the run begins with, and how many steps were done before."""
-
-    def warn(self, text: str) -> None:
-        """Take a warning."""

@@ -25,7 +25,7 @@ from typing import Any
 from clipcli.errors import InputError, OutputError
 from clipcli.models.state_dicts import read_state_dict
 from clipcli.storage.atomic import replacing
-from clipcli.storage.locks import OutputLock
+from clipcli.storage.locks import locked
 from clipcli.training.pairs import LeftOut
 from clipcli.training.records import check_left_out, check_metrics, check_progress, check_settings, check_summary
 from clipcli.training.restore import check_weights, read_states
@@ -93,15 +93,7 @@ class TrainingFolder:
 
     @contextmanager
     def claimed(self, *, resume: bool, force: bool) -> Iterator[None]:
-        """Have the folder for this process while the block runs; errors are those of :meth:`claim`."""
-        self.claim(resume=resume, force=force)
-        try:
-            yield
-        finally:
-            self.release()
-
-    def claim(self, *, resume: bool, force: bool) -> None:
-        """Take the folder for this process.
+        """Have the folder for this process while the block runs; where nothing was written, no trace of it stays.
 
         Raises
         ------
@@ -110,6 +102,25 @@ class TrainingFolder:
         InputError
             If there is no run to go on with.
         """
+        self._check(resume=resume, force=force)
+        is_new = not self.root.exists()
+        try:
+            self.inner.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise OutputError(f"{self.root}: cannot be written ({problem.strerror or problem})") from None
+        try:
+            with locked(self.root):
+                try:
+                    yield
+                finally:
+                    with suppress(OSError):  # not empty
+                        self.inner.rmdir()
+        finally:
+            if is_new:
+                with suppress(OSError):
+                    self.root.rmdir()
+
+    def _check(self, *, resume: bool, force: bool) -> None:
         if self.root.exists() and not self.root.is_dir():
             raise OutputError(f"{self.root}: is a file; name a folder")
         if resume and not self.file("settings.json").is_file():
@@ -118,12 +129,6 @@ class TrainingFolder:
             raise OutputError(
                 f"{self.root}: is not empty; --resume goes on with a run in it, --force replaces what a run wrote there"
             )
-        self._is_new = not self.root.exists()
-        try:
-            self.inner.mkdir(parents=True, exist_ok=True)
-            self._lock = OutputLock(self.root, self.inner / ".lock").acquire()
-        except OSError as problem:
-            raise OutputError(f"{self.root}: cannot be written ({problem.strerror or problem})") from None
 
     def clear(self) -> None:
         """Remove what a run writes, and nothing else."""
@@ -132,14 +137,6 @@ class TrainingFolder:
             *map(self.file, _RUN_FILES),
         ):
             path.unlink(missing_ok=True)
-
-    def release(self) -> None:
-        """Let go of the folder; where nothing was written, no trace of it stays."""
-        self._lock.release()
-        with suppress(OSError):  # not empty
-            self.inner.rmdir()
-            if self._is_new:
-                self.root.rmdir()
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one of the run's own files, whole or not at all."""

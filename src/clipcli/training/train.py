@@ -70,7 +70,7 @@ def train(
     progress = training.fit()
     if not place.is_first:
         return None
-    return finish(start, training, plan, folder, progress.best_epoch, progress.epoch, listener)
+    return finish(start, training, plan, folder, progress.best_epoch, progress.epoch)
 
 
 @contextmanager

@@ -1,0 +1,188 @@
+"""Where the rows of a run are written as they come: a stream, one file, or a folder of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from clipcli.outputs.destination import Destination
+from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, write_image_embeddings
+from clipcli.outputs.part_forms import embedding_parts, result_parts
+from clipcli.outputs.parts import PartedOutput, PartForm
+from clipcli.outputs.resume import ResultFile
+from clipcli.outputs.settings import RunRecord, RunSettings
+from clipcli.outputs.writers import Layout, write_results
+from clipcli.pipeline.chunks import EncoderFacts, Engine
+from clipcli.pipeline.predictions import Failure, Result
+from clipcli.storage.atomic import replacing
+from clipcli.storage.folders import folder_at
+from clipcli.storage.locks import locked
+
+__all__ = ["Output", "Writing", "embedding_output", "result_output", "stream_output"]
+
+Row = TypeVar("Row")
+
+
+class Writing(Protocol[Row]):
+    """An output that is being written; :class:`ResultFile` and :class:`PartedOutput` can also be resumed.
+
+    Attributes
+    ----------
+    name
+        The output, as messages name it.
+    earlier, earlier_failures
+        How many records an earlier run left behind, and how many of these are failures; known as far as inputs were
+        passed over.
+    """
+
+    name: str
+    earlier: int
+    earlier_failures: int
+
+    def rows(self, engine: Engine[Row], units: Iterable[Any]) -> Iterator[Row]:
+        """Let an engine do what is left to do; write its rows, and pass them on as they come."""
+
+    @property
+    def kept(self) -> int:
+        """How much there is on disk to resume from: records, or parts."""
+
+    def resume_hint(self) -> str | None:
+        """Say what is kept of a run that ended early; ``None`` where nothing ever is."""
+
+
+@dataclass(frozen=True)
+class Output(Generic[Row]):
+    """Where the rows of a run go.
+
+    Parameters
+    ----------
+    begin
+        Begins or resumes; called with what the image encoder is, where it is opened elsewhere.
+    claimed
+        Keeps other runs from writing there, while a block lasts.
+    in_parts
+        Whether shards are taken whole, rather than input by input.
+    """
+
+    begin: Callable[[EncoderFacts | None], Writing[Row]]
+    claimed: Callable[[], AbstractContextManager[object]] = nullcontext
+    in_parts: bool = False
+
+
+class _AtOnce(Generic[Row]):
+    """A stream, or a file that appears at the end or not at all."""
+
+    earlier = earlier_failures = kept = 0
+
+    def __init__(self, name: str, write: Callable[[Iterator[Row]], Iterator[Row]]) -> None:
+        self.name, self._write = name, write
+
+    def rows(self, engine: Engine[Row], units: Iterable[Any]) -> Iterator[Row]:
+        return self._write(engine.rows(units))
+
+    def resume_hint(self) -> None:
+        return None
+
+
+def stream_output(write: Callable[[Iterator[Row]], Iterator[Row]]) -> Output[Row]:
+    """Return the output that a function writes, passing the rows on."""
+    return Output(lambda _: _AtOnce("standard output", write))
+
+
+def result_output(
+    destination: Destination,
+    layout: Callable[[str], Layout],
+    settings: Callable[[EncoderFacts | None], RunSettings],
+    about: Callable[[], dict[str, Any]],
+) -> Output[Result]:
+    """Return the output for results.
+
+    Parameters
+    ----------
+    layout
+        Returns the layout of a format.
+    settings
+        Returns what decides the results, given what the image encoder is.
+    about
+        Returns what else the manifest of a folder tells.
+    """
+
+    def all_settings(facts: EncoderFacts | None, form: Layout) -> RunSettings:
+        return settings(facts).having(format=form.form, top_k=form.top_k, grouped=form.grouped)
+
+    def begin_file(facts: EncoderFacts | None) -> Writing[Result]:
+        form = layout(destination.form)
+        given, file = all_settings(facts, form), destination.file
+        if destination.is_resumable:
+            return ResultFile(file, form, given, resume=destination.resume, overwrite=destination.overwrite)
+        return _AtOnce(str(file), lambda results: _whole_file(results, file, form, given))
+
+    def parts(facts: EncoderFacts | None) -> tuple[PartForm[Result], RunSettings, dict[str, Any]]:
+        form = layout(destination.form)
+        return result_parts(form), all_settings(facts, form), about()
+
+    return _in_parts(destination, parts) if destination.in_parts else _in_file(destination, begin_file)
+
+
+def embedding_output(
+    destination: Destination,
+    dtype: str,
+    kind: Callable[[EncoderFacts | None, str], EmbeddingKind],
+    batch_size: Callable[[], int],
+) -> Output[ImageRow]:
+    """Return the output for the embeddings of images.
+
+    Parameters
+    ----------
+    dtype
+        One of :data:`~clipcli.outputs.image_embeddings.DTYPES`.
+    kind
+        Returns what all rows share, given what the image encoder is, and the precision in the file.
+    batch_size
+        Returns the images per batch: the last digits of an embedding depend on it.
+    """
+
+    def begin_file(facts: EncoderFacts | None) -> Writing[ImageRow]:
+        shared, file = kind(facts, dtype), destination.file
+        return _AtOnce(str(file), lambda rows: write_image_embeddings(rows, file, shared))
+
+    def parts(facts: EncoderFacts | None) -> tuple[PartForm[ImageRow], RunSettings, dict[str, Any]]:
+        shared = kind(facts, dtype)
+        settings = RunSettings("export images", shared.settings).having(batch_size=batch_size())
+        return embedding_parts(destination.form, shared), settings, {}
+
+    return _in_parts(destination, parts) if destination.in_parts else _in_file(destination, begin_file)
+
+
+def _in_file(destination: Destination, begin: Callable[[EncoderFacts | None], Writing[Row]]) -> Output[Row]:
+    return Output(begin, lambda: locked(destination.file))
+
+
+def _in_parts(
+    destination: Destination,
+    parts: Callable[[EncoderFacts | None], tuple[PartForm[Row], RunSettings, dict[str, Any]]],
+) -> Output[Row]:
+    folder = folder_at(destination.output)
+
+    def begin(facts: EncoderFacts | None) -> Writing[Row]:
+        return PartedOutput(
+            folder, *parts(facts), size=destination.part_size, resume=destination.resume,
+            overwrite=destination.overwrite,
+        )  # fmt: skip
+
+    return Output(begin, lambda: folder, in_parts=True)
+
+
+def _whole_file(results: Iterator[Result], target: Path, layout: Layout, settings: RunSettings) -> Iterator[Result]:
+    """Write a file that appears at the end or not at all, with the record of the run beside it."""
+    records = failures = 0
+    with replacing(target) as temporary:
+        with temporary.open("w", encoding="utf-8", newline="") as opened:
+            for result in write_results(results, opened, layout):
+                records, failures = records + 1, failures + isinstance(result, Failure)
+                yield result
+        if temporary != target:  # not a pipe or device
+            RunRecord.sign(temporary, settings, records, failures).write(target)
