@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.engines import begun
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
 from clipcli.errors import ImageError, InputError, OutputError
@@ -99,7 +98,6 @@ def search(
         model=model, pretrained=pretrained,
         device=device, precision=precision, engine=engine, batch_size=batch_size, workers=workers,
         cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,
-        warn=messages.warn,
     )  # fmt: skip
     exclusion = Exclusion(tuple(exclude or ()), include_hidden)
     source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
@@ -129,13 +127,13 @@ def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, 
 def _hits(found: Any, source: Any, messages: Messages) -> tuple[list[Any], int, int]:
     """Return the best hits, how many images were compared, and how many of them failed."""
     from clipcli.inputs.discover import count_files, discover
+    from clipcli.runner import begun
     from clipcli.text import printable
 
     hits: list[Any] = []
     done = failed = 0
-    items = found.scan(begun(discover(source, messages.warn)))
-    failure = lambda pair: isinstance(pair[1], ImageError)  # noqa: E731
-    for path, outcome in with_progress(items, lambda: count_files(source), messages, is_failure=failure):
+    items = found.scan(begun(discover(source)))
+    for path, outcome in with_progress(items, lambda: count_files(source), messages):
         done += 1
         if isinstance(outcome, ImageError):
             failed += 1
