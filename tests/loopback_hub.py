@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not (hub.root / repository / filename).is_file():
             self._send(404, X_Error_Code="EntryNotFound", X_Error_Message="Entry not found", X_Repo_Commit=COMMIT)
         else:
-            self._send_file((hub.root / repository / filename).read_bytes(), body)
+            self._send_file(hub.root / repository / filename, body)
 
     def _send(self, status: int, **headers: Any) -> None:
         self.send_response(status)
@@ -112,12 +112,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
 
-    def _send_file(self, content: bytes, body: bool) -> None:
-        etag = f'"{hashlib.sha256(content).hexdigest()}"'
-        self._send(200, Content_Length=len(content), ETag=etag, X_Repo_Commit=COMMIT)
-        hub = self.hub
+    def _send_file(self, file: Path, body: bool) -> None:
+        """Send a file. Its tag is not made of its content, so that the first answer comes at once."""
+        state = file.stat()
+        tag = hashlib.sha256(f"{file} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
+        self._send(200, Content_Length=state.st_size, ETag=f'"{tag}"', X_Repo_Commit=COMMIT)
         if not body:
             return
+        hub, content = self.hub, file.read_bytes()
         if hub.hang_up_after is not None and len(content) > hub.hang_up_after:
             self.wfile.write(content[: hub.hang_up_after])
             hub.broken = self.close_connection = True

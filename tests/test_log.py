@@ -22,7 +22,7 @@ from clipcli.outputs.class_embeddings import load_class_embeddings, save_class_e
 from pathlib import Path
 
 model, photo, folder = sys.argv[1:]
-classifier = Classifier(model, ["cat", "dog"], device="cpu", cache=folder)
+classifier = Classifier(model, ["cat", "dog"], device="cpu", cache=folder)  # never closed: its cache is, all the same
 assert len(list(classifier.classify(photo))) == 1
 save_class_embeddings(classifier.classes, Path(folder) / "classes.csv")
 load_class_embeddings(Path(folder) / "classes.csv")
@@ -39,7 +39,7 @@ assert ("libc.so.6",) not in calls
 
 def test_the_library_leaves_the_process_as_it_was(tiny_clip: Path, photos: dict[str, Path], tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tiny_clip), str(photos["cat"]), str(tmp_path)],
+        [sys.executable, "-W", "error::ResourceWarning", "-c", PROGRAM, tiny_clip, photos["cat"], tmp_path],
         capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import clean_environment, clipcli_command
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -30,9 +34,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+def prepare(folder: Path, cache: Path) -> dict[str, str]:
+    """Prepare as the tool does, with a ``clipcli`` that does not import torch for each command."""
+    environment = clean_environment(folder) | readme.prepare(folder, cache)
+    starter = folder / ".bin" / "clipcli"
+    starter.parent.mkdir()
+    starter.write_text(f'#!/bin/sh\nexec {shlex.join(clipcli_command(environment))} "$@"\n', "utf-8")
+    starter.chmod(0o755)
+    return environment | {"PATH": f"{starter.parent}{os.pathsep}{environment['PATH']}"}
+
+
 @pytest.mark.parametrize("document", readme.DOCUMENTS, ids=name_of)
 def test_console_blocks_print_what_they_show(document: Path, tmp_path: Path, cache: Path) -> None:
-    environment = readme.prepare(tmp_path, cache)
+    environment = prepare(tmp_path, cache)
     steps = list(readme.steps_of(document))
     assert steps
     for step in steps:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.embedder import Embedder
     from clipcli.errors import ClipcliError
+    from clipcli.evaluation.compare import Comparison, evaluate, evaluate_results
     from clipcli.labels.files import Label
     from clipcli.pipeline.predictions import Failure, Prediction
     from clipcli.runner import Outcome, Reporter
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Classifier",
     "ClipcliError",
+    "Comparison",
     "Embedder",
     "Failure",
     "Hit",
@@ -34,11 +36,14 @@ __all__ = [
     "Score",
     "Thresholds",
     "__version__",
+    "evaluate",
+    "evaluate_results",
 ]
 
 _HOMES = {
     "Classifier": "classifier",
     "ClipcliError": "errors",
+    "Comparison": "evaluation.compare",
     "Embedder": "embedder",
     "Failure": "pipeline.predictions",
     "Hit": "search",
@@ -49,6 +54,8 @@ _HOMES = {
     "Prediction": "pipeline.predictions",
     "Score": "scoring.zeroshot",
     "Thresholds": "scoring.zeroshot",
+    "evaluate": "evaluation.compare",
+    "evaluate_results": "evaluation.compare",
 }
 
 

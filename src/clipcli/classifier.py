@@ -161,7 +161,7 @@ class Classifier(Embedder):
     def embed_labels(self, templates: Sequence[Template]) -> ClassEmbeddings:
         """Make the class embeddings of the labels with other templates, from the cache where they are known."""
         classes, self.text_statistics = build_class_embeddings(
-            self._labels, templates, self.source, self._store, self._open_text_encoder
+            self._labels, templates, self.source, self._store, self._engine.text_key, self._open_text_encoder
         )
         return classes
 
@@ -185,7 +185,7 @@ class Classifier(Embedder):
                 LOG.warning(f"{prompts_are} longer than {self.source.title} can read; what is too much is cut off")
             return encoder.encode(prompts)
 
-        return self._facts(), encode
+        return self.facts(), encode
 
     def classify(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Result]:
         """Classify images, yielding one result for each in their order.

@@ -20,7 +20,8 @@ from clipcli.errors import InputError
 from clipcli.inputs.discover import Input, Source
 from clipcli.inputs.given import inputs_from, source_of
 from clipcli.log import LOG
-from clipcli.models.engines import Backend, ImageEncoder, Opening, check_engine
+from clipcli.models.backend import Backend, ImageEncoder, Opening
+from clipcli.models.engines import check_engine
 from clipcli.models.model import check_precision
 from clipcli.models.resolve import resolve_model
 from clipcli.models.source import ModelSource
@@ -33,6 +34,8 @@ from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
 from clipcli.storage.network import steps_without_network
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from clipcli.inputs.given import ImageLike, Names
     from clipcli.models.model import Model
 
@@ -110,6 +113,16 @@ class Embedder:
             "device": device, "precision": precision, "engine": engine, "batch_size": batch_size, "offline": offline,
         }  # fmt: skip
 
+    def close(self) -> None:
+        """Close the cache; what is embedded later is not kept. A ``with`` block does so at its end."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
+
     @cached_property
     def _backend(self) -> Backend:
         folder = self._store.path.parent if self._store.path is not None else None
@@ -166,15 +179,12 @@ class Embedder:
     def facts(self) -> ModelFacts:
         """Return the model's name, dimensions and learned scale; from the cache where it is known there."""
         if not self.is_loaded:
-            fingerprints = (self.image_fingerprint(), self.source.fingerprint(self._store.file_sha256))
-            known = next(filter(None, map(self._store.model_facts, fingerprints)), None)
+            text = self._engine.text_key(self.source.fingerprint(self._store.file_sha256))
+            known = next(filter(None, map(self._store.model_facts, (self.image_fingerprint(), text))), None)
             if known:
                 return replace(known, name=self.source.name, pretrained=self.source.pretrained)
-        return self._facts()
-
-    def _facts(self) -> ModelFacts:
-        model = self.model
-        return ModelFacts(self.source.name, self.source.pretrained, model.dim, model.logit_scale, model.logit_bias)
+        scale, bias = self._backend.scale()
+        return ModelFacts(self.source.name, self.source.pretrained, int(self.source.config["embed_dim"]), scale, bias)
 
     def embed(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Block[Any]]:
         """Embed images, in blocks: from the cache where they are known, else encoded and kept there.

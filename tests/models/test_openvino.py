@@ -16,10 +16,19 @@ from PIL import Image
 from clipcli import Classifier, Embedder
 from clipcli.cache.embeddings import EmbeddingStore
 from clipcli.errors import ModelError
+from clipcli.images.preprocess import Preprocessing
 from clipcli.models.model import open_model
-from clipcli.models.openvino import OpenVinoImageEncoder, convert, keep_graph, read_graph
+from clipcli.models.openvino_conversion import convert_image_encoder, convert_text_encoder
 from clipcli.models.openvino_graphs import clear_graphs
+from clipcli.models.openvino_runtime import (
+    OpenVinoImageEncoder,
+    OpenVinoTextEncoder,
+    TextSettings,
+    keep_graph,
+    read_graph,
+)
 from clipcli.models.resolve import resolve_model
+from clipcli.models.tokenizer import cleaner_of
 from tests.conftest import TINY_CLIP, Run, clean_environment, save_model_folder
 
 pytest.importorskip("openvino")
@@ -70,7 +79,7 @@ def test_the_two_engines_keep_embeddings_apart(tiny_clip: Path, tmp_path: Path, 
 
 def test_a_filled_batch_gives_an_image_the_same_bits_in_every_place(tiny_clip: Path) -> None:
     model = open_model(resolve_model(str(tiny_clip)), "cpu", "fp32")
-    encoder = OpenVinoImageEncoder(convert(model), "fp32")
+    encoder = OpenVinoImageEncoder(convert_image_encoder(model), "fp32")
     images = list(np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8))
     together = encoder.encode(images, 8)
     for place in range(8):
@@ -78,15 +87,51 @@ def test_a_filled_batch_gives_an_image_the_same_bits_in_every_place(tiny_clip: P
     assert encoder.encode(images[:3], 8).shape == (3, 32)
 
 
+@pytest.mark.parametrize("folder", ["tiny_clip", "tiny_siglip"])
+def test_texts_are_embedded_as_torch_does(folder: str, request: pytest.FixtureRequest) -> None:
+    model = open_model(resolve_model(str(request.getfixturevalue(folder))), "cpu", "fp32")
+    if cleaner_of(model.source) is None:
+        with pytest.raises(ModelError, match="its tokenizer needs torch's engine"):
+            convert_text_encoder(model)
+        return
+    encoder = OpenVinoTextEncoder(convert_text_encoder(model))
+    prompts = [
+        "a photo of a cat",
+        "dog",
+        "",
+        "word " * 100,
+        "caf\u00e9 \U0001f600",
+        *(f"number {n}" * (n % 7) for n in range(150)),
+    ]
+    np.testing.assert_allclose(encoder.encode(prompts), model.text_encoder.encode(prompts), atol=2e-5)
+    assert encoder.cut(prompts) == model.text_encoder.cut(prompts)
+    assert encoder.encode(["dog"]).shape == (1, model.dim)
+
+
+def test_a_kept_text_graph_is_the_same(tiny_clip: Path, tmp_path: Path) -> None:
+    graph = convert_text_encoder(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32"))
+    keep_graph(graph, tmp_path / "one")
+    again = read_graph(tmp_path / "one", TextSettings)
+    assert again is not None
+    assert (again.settings, again.logit_scale, again.logit_bias) == (
+        graph.settings,
+        graph.logit_scale,
+        graph.logit_bias,
+    )
+    assert read_graph(tmp_path / "one", Preprocessing) is None
+    rows = [OpenVinoTextEncoder(each).encode(["a cat", "a dog"]) for each in (graph, again)]
+    np.testing.assert_array_equal(rows[0], rows[1])
+
+
 # --- graphs on disk ----------------------------------------------------------------------------------
 
 
 def test_a_graph_is_kept_and_read_again(tiny_clip: Path, tmp_path: Path) -> None:
-    graph = convert(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32"))
+    graph = convert_image_encoder(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32"))
     keep_graph(graph, tmp_path / "engines" / "one")
-    again = read_graph(tmp_path / "engines" / "one")
+    again = read_graph(tmp_path / "engines" / "one", Preprocessing)
     assert again is not None
-    assert again.preprocessing == graph.preprocessing
+    assert again.settings == graph.settings
     images = list(np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8))
     rows = [OpenVinoImageEncoder(each, "fp32").encode(images) for each in (graph, again)]
     np.testing.assert_array_equal(rows[0], rows[1])
@@ -167,14 +212,16 @@ def test_clearing_leaves_what_is_not_a_graph(tmp_path: Path) -> None:
 
 
 def test_a_kept_graph_is_closed_to_other_users(tiny_clip: Path, tmp_path: Path) -> None:
-    keep_graph(convert(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32")), tmp_path / "engines" / "one")
+    keep_graph(
+        convert_image_encoder(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32")), tmp_path / "engines" / "one"
+    )
     paths = [tmp_path / "engines", *(tmp_path / "engines").rglob("*")]
     assert len(paths) == 5
     assert all(path.stat().st_mode & 0o077 == 0 for path in paths)
 
 
 def test_a_cache_that_cannot_be_written_to_is_no_error(tiny_clip: Path, tmp_path: Path) -> None:
-    graph = convert(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32"))
+    graph = convert_image_encoder(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32"))
     (tmp_path / "engines").write_text("a file where the folder should be")
     keep_graph(graph, tmp_path / "engines" / "one")
     assert [path.name for path in tmp_path.iterdir()] == ["engines"]
@@ -183,7 +230,9 @@ def test_a_cache_that_cannot_be_written_to_is_no_error(tiny_clip: Path, tmp_path
 # --- the command -------------------------------------------------------------------------------------
 
 
-def test_a_second_picture_needs_neither_torch_nor_open_clip(tmp_path: Path, photos: dict[str, Path]) -> None:
+def test_a_second_picture_and_new_labels_need_neither_torch_nor_open_clip(
+    tmp_path: Path, photos: dict[str, Path]
+) -> None:
     environment = clean_environment(tmp_path / "cache") | {"HOME": str(tmp_path)}
     program = (
         "import json, sys\n"
@@ -193,8 +242,9 @@ def test_a_second_picture_needs_neither_torch_nor_open_clip(tmp_path: Path, phot
         "print(json.dumps(sorted(heavy)), file=sys.stderr)\n"
     )
     heavy = []
-    for name in ("cat", "rocket"):
-        arguments = ["classify", str(photos[name]), "-l", "cat", "-l", "rocket", "-m", "pocket", "--engine", "openvino"]
+    for name, label in (("cat", "tea"), ("rocket", "a label that is new")):
+        labels = ["-l", "cat", "-l", "rocket", "-l", label]
+        arguments = ["classify", str(photos[name]), *labels, "-m", "pocket", "--engine", "openvino"]
         done = subprocess.run(
             [sys.executable, "-c", program, *arguments], env=environment, capture_output=True, text=True, check=True
         )
@@ -240,7 +290,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 def test_openvino_s_telemetry_is_usable_for_others_afterwards() -> None:
     program = (
-        "from clipcli.models.openvino import openvino_precision\n"
+        "from clipcli.models.openvino_runtime import openvino_precision\n"
         "openvino_precision('auto')\n"
         "import sys\nassert sys.modules.get('openvino_telemetry', 0) is not None\n"
     )

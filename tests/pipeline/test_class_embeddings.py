@@ -61,7 +61,7 @@ def build(
     """Build in a run of its own: a fresh encoder, the cache opened anew."""
     encoder = LetterEncoder()
     parsed = [label if isinstance(label, Label) else Label(label) for label in labels]
-    classes, statistics = build_class_embeddings(parsed, templates, source, EmbeddingStore(folder), encoder.open)
+    classes, statistics = build_class_embeddings(parsed, templates, source, EmbeddingStore(folder), str, encoder.open)
     return classes, statistics, encoder
 
 

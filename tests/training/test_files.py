@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from clipcli.errors import CheckpointError, InputError
+from clipcli.errors import CheckpointError, InputError, OutputError
 from clipcli.training.restore import restore
 from clipcli.training.state import MetricsFile, Progress, TrainingFolder
 from tests.models.test_checkpoints import Trap
 from tests.models.test_hostile_models import rewritten, scripted_trap
 
 SETTINGS: dict[str, Any] = {
+    "version": 1,
     "request": {"pairs": ["p.csv"], "model": "pocket", "pretrained": None, "from_scratch": None, "validation": "0.1",
                 "labels": None, "templates": None, "prompts": None, "exclude": ["*_thumb.jpg"],
                 "include_hidden": False},
@@ -192,7 +193,7 @@ def test_best_weights_that_are_damaged_or_of_another_network_are_refused(
     [
         ("request", None), ("request.pairs", "p.csv"), ("request.model", 3), ("request.evil", "x"),
         ("settings", [1]), ("settings.epochs", 0), ("settings.accumulate", 0), ("settings.batch_size", "8"),
-        ("settings.precision", "int8"),
+        ("version", None), ("version", "1"), ("settings.precision", "int8"),
         ("settings.learning_rate", float("nan")), ("settings.interpolate", 2), ("settings.lock_image", 1),
         ("settings.evil", 1), ("pairs_digest", 0), ("start", None), ("train", -1), ("validation", "1"),
     ],
@@ -208,6 +209,12 @@ def test_settings_that_clipcli_does_not_write_are_refused(path: str, value: obje
     section[name] = value
     folder.file("settings.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match=r"cannot resume from .*settings\.json"):
+        folder.read_json("settings.json")
+
+
+def test_settings_of_another_version_are_refused_clearly(folder: TrainingFolder) -> None:
+    folder.file("settings.json").write_text(json.dumps(SETTINGS | {"version": 2}))
+    with pytest.raises(OutputError, match=r"settings\.json: it has version 2, and this clipcli reads version 1"):
         folder.read_json("settings.json")
 
 

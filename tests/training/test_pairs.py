@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipcli.errors import InputError
+from clipcli.errors import InputError, OutputError
 from clipcli.labels.files import Label
 from clipcli.labels.templates import Template
+from clipcli.outputs.settings import RunSettings
 from clipcli.training.data import Batches, group_of
 from clipcli.training.pairs import Example, ImageFile, read_pairs
 from clipcli.training.plan import Captions, split
-from clipcli.training.settings import Facts, Wishes, choose_settings, contradiction
+from clipcli.training.settings import Facts, Wishes, choose_settings
 
 
 def picture(path: Path) -> Path:
@@ -222,10 +224,18 @@ def test_settings_that_do_not_go_together_are_refused(wishes: Wishes, message: s
 
 
 def test_going_on_with_other_settings_is_refused_by_name() -> None:
-    settings = choose_settings(Wishes(seed=1), Facts(100, 1_000, False, "cpu")).as_json
-    assert contradiction(Wishes(), settings) is None
-    assert contradiction(Wishes(seed=1), settings) is None
-    assert contradiction(Wishes(learning_rate=0.5), settings) == "--learning-rate 0.5: this run was begun with 0.0001"
+    settings = choose_settings(Wishes(seed=1), Facts(100, 1_000, False, "cpu"))
+    earlier = RunSettings("train", settings.as_json)
+
+    def check(wishes: Wishes) -> None:
+        RunSettings("train", asdict(wishes)).check_same(earlier, "model", given_only=True)
+
+    check(Wishes())
+    check(Wishes(seed=1))
+    with pytest.raises(OutputError, match=r"had another learning rate: 0\.0001, now 0\.5; resume with the same"):
+        check(Wishes(learning_rate=0.5))
+    with pytest.raises(OutputError, match="had other epochs: "):
+        check(Wishes(epochs=999))
 
 
 def test_recall_at_k_agrees_with_open_clip_where_no_caption_repeats() -> None:

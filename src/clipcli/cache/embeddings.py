@@ -99,7 +99,11 @@ class EmbeddingStore:
         """Close the file; later calls are misses."""
         self._database.close()
 
-    # --- models and notes -------------------------------------------------------------------------
+    def __enter__(self) -> EmbeddingStore:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
 
     def remember_model(self, fingerprint: str, facts: ModelFacts) -> None:
         """Keep the facts of a model beside its vectors."""

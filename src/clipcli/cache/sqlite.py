@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from weakref import finalize
 
 from clipcli.errors import CacheError
 from clipcli.log import LOG
@@ -131,6 +132,7 @@ class Database:
             connection.close()
             raise
         self._connection = connection
+        finalize(self, connection.close)  # for those who let go of it without closing it
         return connection
 
     def _give_up(self, reason: str) -> None:

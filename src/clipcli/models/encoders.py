@@ -16,7 +16,7 @@ from clipcli.models.allocator import is_out_of_memory
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ImageEncoder", "TextEncoder"]
+__all__ = ["CausalTower", "ImageEncoder", "TextEncoder"]
 
 _TEXT_BATCH = 256
 
@@ -28,7 +28,7 @@ class TextEncoder:
 
     def __init__(self, network: Any, tokenizer: Any, device: str) -> None:
         self._tokenizer, self._device = tokenizer, device
-        self._tower = _CausalTower.of(network)
+        self._tower = CausalTower.of(network)
         self._encode_text = network.encode_text
 
     def cut(self, prompts: Sequence[str]) -> list[bool]:
@@ -64,14 +64,14 @@ class TextEncoder:
         return rows
 
 
-class _CausalTower:
+class CausalTower:
     """A text encoder that reads left to right and is read out at its end-of-text token."""
 
     def __init__(self, network: Any, tower: Any, eos: int | None) -> None:
         self._network, self._tower, self._eos = network, tower, eos
 
     @classmethod
-    def of(cls, network: Any) -> _CausalTower | None:
+    def of(cls, network: Any) -> CausalTower | None:
         """Return the network's text encoder if it is of this kind; ``None`` for SigLIP's, CoCa's and BERTs."""
         tower = getattr(network, "text", network)
         pooling = getattr(tower, "pool_type", getattr(tower, "text_pool_type", None))
@@ -82,9 +82,31 @@ class _CausalTower:
 
     def lengths(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return (P,) how many tokens of each prompt count: those up to the one that is read out."""
-        pooling = getattr(self._tower, "pool_type", getattr(self._tower, "text_pool_type", None))
-        scores = tokens.eq(self._eos or 0).int() if pooling == "eos" else tokens
+        scores = tokens.eq(self._eos or 0).int() if self.read_out == "eos" else tokens
         return scores.argmax(dim=-1) + 1
+
+    @property
+    def read_out(self) -> str:
+        """Where the encoder is read out: at the token ``argmax``, or at the first ``eos``."""
+        return str(getattr(self._tower, "pool_type", getattr(self._tower, "text_pool_type", None)))
+
+    @property
+    def eos(self) -> int | None:
+        """The end-of-text token, for ``eos``."""
+        return self._eos
+
+    def encode_traced(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Encode as :meth:`encode` does, in a way that ``torch.jit.trace`` can follow."""
+        tower, length = self._tower, tokens.shape[1]
+        mask, positions = tower.attn_mask, tower.positional_embedding
+        tower._buffers["attn_mask"] = mask[:length, :length]  # noqa: SLF001 - functional_call refuses to be traced
+        tower._parameters["positional_embedding"] = positions[:length]  # noqa: SLF001
+        try:
+            features: torch.Tensor = self._network.encode_text(tokens)
+            return features
+        finally:
+            tower._buffers["attn_mask"] = mask  # noqa: SLF001
+            tower._parameters["positional_embedding"] = positions  # noqa: SLF001
 
     def encode(self, tokens: torch.Tensor) -> torch.Tensor:
         """Encode (B, L) tokens with L up to the context length into (B, D)."""

@@ -1,134 +1,24 @@
 """The engines: what runs a model's encoders, each in a module of its own and with one line in the table here.
 
-The module of an engine has a class ``Backend`` that fits :class:`Backend` below. It is imported when the engine is
-used, so that neither torch nor OpenVINO is imported to name them.
+The module of an engine has a class ``Backend`` that fits :class:`clipcli.models.backend.Backend`. It is imported when
+the engine is used: to name the engines takes neither torch nor OpenVINO, nor NumPy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from clipcli.errors import ModelError
-from clipcli.images.preprocess import Preprocessing
-from clipcli.models.source import ModelSource
 
 if TYPE_CHECKING:
-    from clipcli.models.model import Model
+    from clipcli.models.backend import Backend, Opening
 
-__all__ = [
-    "Backend",
-    "Choice",
-    "EngineEntry",
-    "ImageEncoder",
-    "Opening",
-    "TextEncoder",
-    "check_engine",
-    "choose_engine",
-    "cluster_names",
-    "runs_on_cluster",
-]
-
-FloatArray = NDArray[np.float32]
-
-
-class ImageEncoder(Protocol):
-    """Pixels in, embeddings out."""
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How pictures are resized and cropped for it."""
-
-    @property
-    def shares_processor(self) -> bool:
-        """Whether it computes on the same cores as decoding does; the two then take turns."""
-
-    def encode(self, pixels: Sequence[NDArray[np.uint8]], pad_to: int = 0) -> FloatArray:
-        """Encode N images, each (H, W, 3), into (N, D) float32, each row of length one.
-
-        ``pad_to`` fills the batch up to that size, so that the result does not depend on N in its last digits.
-        """
-
-
-class TextEncoder(Protocol):
-    """Prompts in, embeddings out."""
-
-    def cut(self, prompts: Sequence[str]) -> list[bool]:
-        """Tell which prompts are longer than the model's context and lose their end."""
-
-    def encode(self, prompts: Sequence[str]) -> FloatArray:
-        """Encode P prompts into (P, D) float32, each row of length one."""
-
-
-@dataclass(frozen=True)
-class Opening:
-    """What an engine is given to open a model with.
-
-    Parameters
-    ----------
-    source
-        The model's files.
-    device, precision
-        As the user asked for them; both may be ``auto``.
-    cache
-        The folder where an engine may keep what it made of the model; ``None`` to keep nothing.
-    sha256_of
-        Returns the sha256 of a file, from memory where it is known.
-    """
-
-    source: ModelSource
-    device: str
-    precision: str
-    cache: Path | None
-    sha256_of: Callable[[Path], str]
-
-
-class Backend(Protocol):
-    """One model run by one engine. Nothing heavy happens before a method asks for it."""
-
-    def __init__(self, opening: Opening) -> None: ...
-
-    @property
-    def model(self) -> Model:
-        """The model as torch has it, opened on first use; what other engines convert."""
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether torch's model had to be opened so far."""
-
-    @property
-    def device(self) -> str:
-        """Where images are encoded, for people: ``cpu``, ``cuda:0``, ``cpu with OpenVINO``."""
-
-    def arithmetic(self) -> str:
-        """Return what the image encoder computes in: ``fp32``, ``bf16`` or ``fp16``.
-
-        Raises
-        ------
-        ModelError
-            If it cannot compute in what was asked for.
-        """
-
-    def image_encoder(self) -> ImageEncoder:
-        """Open the image encoder.
-
-        Raises
-        ------
-        CheckpointError, ModelError
-            If the weights are damaged or belong to another architecture, or the engine cannot run the model.
-        """
-
-    def text_encoder(self) -> TextEncoder:
-        """Open the text encoder; raises as :meth:`image_encoder` does."""
+__all__ = ["Choice", "EngineEntry", "check_engine", "choose_engine", "cluster_names", "runs_on_cluster"]
 
 
 @dataclass(frozen=True)
@@ -166,11 +56,17 @@ class EngineEntry:
     @property
     def version(self) -> str:
         """The version of its package."""
+        from importlib.metadata import version
+
         return version(self.package)
 
     def precision(self, arithmetic: str) -> str:
         """Return what records and the cache call the precision: ``bf16``, ``openvino-bf16``."""
         return f"{self.prefix}{arithmetic}"
+
+    def text_key(self, fingerprint: str) -> str:
+        """Return what the cache files text embeddings under; engines, which differ in the last digits, share none."""
+        return sha256(f"{self.prefix}{fingerprint}".encode()).hexdigest()[:32] if self.prefix else fingerprint
 
     def check(self, device: str) -> None:
         """Raise :class:`ModelError` unless the engine is installed and runs on the device."""

@@ -19,6 +19,7 @@ __all__ = [
     "RECOMMENDED",
     "architecture",
     "architecture_names",
+    "package_folder",
     "preprocess_of",
     "pretrained_tags",
     "recommended_tag",
@@ -40,7 +41,14 @@ _PREPROCESS_KEYS = ("size", "mode", "mean", "std", "interpolation", "resize_mode
 
 
 @cache
-def _package_folder() -> Path:
+def package_folder() -> Path:
+    """Return the folder of open_clip, without importing it.
+
+    Raises
+    ------
+    ModelError
+        If it is not installed.
+    """
     spec = importlib.util.find_spec("open_clip")
     if spec is None or not spec.submodule_search_locations:
         raise ModelError("open_clip is not installed; pip install open_clip_torch")
@@ -50,7 +58,7 @@ def _package_folder() -> Path:
 @cache
 def architecture_names() -> list[str]:
     """Return the names of all architectures open_clip can build."""
-    return sorted(path.stem for path in (_package_folder() / "model_configs").glob("*.json"))
+    return sorted(path.stem for path in (package_folder() / "model_configs").glob("*.json"))
 
 
 def architecture(name: str) -> dict[str, Any]:
@@ -63,7 +71,7 @@ def architecture(name: str) -> dict[str, Any]:
     """
     if name not in architecture_names():
         raise ModelNotFoundError(f"no model {name!r}; {near_matches(name, ['pocket', *architecture_names()])}")
-    config: dict[str, Any] = json.loads((_package_folder() / "model_configs" / f"{name}.json").read_bytes())
+    config: dict[str, Any] = json.loads((package_folder() / "model_configs" / f"{name}.json").read_bytes())
     return config
 
 
@@ -77,7 +85,7 @@ def _tables() -> ModuleType:
     if "open_clip" in sys.modules:
         return importlib.import_module("open_clip.pretrained")
     alias = ModuleType("_clipcli_open_clip_tables")
-    alias.__path__ = [str(_package_folder())]
+    alias.__path__ = [str(package_folder())]
     sys.modules[alias.__name__] = alias
     hidden = "safetensors.torch" not in sys.modules
     if hidden:

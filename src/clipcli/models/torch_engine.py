@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from clipcli.models.backend import Opening
 from clipcli.models.encoders import ImageEncoder, TextEncoder
-from clipcli.models.engines import Opening
 from clipcli.models.model import Model, choose_device, choose_precision, open_model
 
 __all__ = ["Backend"]
 
 
 class Backend:
-    """A model run by torch; see :class:`clipcli.models.engines.Backend`."""
+    """A model run by torch; see :class:`clipcli.models.backend.Backend`."""
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
@@ -39,6 +39,10 @@ class Backend:
         if self._opening.precision != "auto":
             return choose_precision(self._opening.precision, "")
         return choose_precision("auto", choose_device(self._opening.device))
+
+    def scale(self) -> tuple[float, float | None]:
+        """Return the model's logit scale and bias."""
+        return self.model.logit_scale, self.model.logit_bias
 
     def image_encoder(self) -> ImageEncoder:
         """Return the image encoder."""

@@ -29,7 +29,13 @@ VERSION = 1
 """The version of all files that describe a run; one of another version is refused."""
 
 _COMMAND = "command"
-_TITLES = {"fingerprint": "set of weights or preprocessing"}
+_TITLES = {
+    "fingerprint": "set of weights or preprocessing",
+    "start": "set of weights to start from",
+    "pairs_digest": "set of pairs",
+    "train": "number of pairs to train on",
+    "validation_pairs": "number of pairs held out",
+}
 _REMEDY = "resume with the same, or start anew with --overwrite"
 
 
@@ -71,11 +77,18 @@ class RunSettings:
         return cls(str(values.pop(_COMMAND)), values)
 
     def check_same(
-        self, earlier: RunSettings, target: object, run: str = "the interrupted run", remedy: str = _REMEDY
-    ) -> None:
-        """Raise :class:`OutputError` if an earlier run had other settings; it names the first that differs."""
+        self, earlier: RunSettings, target: object, run: str = "the interrupted run", remedy: str = _REMEDY,
+        *, given_only: bool = False,
+    ) -> None:  # fmt: skip
+        """Raise :class:`OutputError` if an earlier run had other settings; it names the first that differs.
+
+        Parameters
+        ----------
+        given_only
+            Compare only the values that are given here: ``None`` stands for whatever the earlier run had.
+        """
         before, now = earlier.as_json, self.as_json
-        for name in now | before:
+        for name in [name for name, value in now.items() if value is not None] if given_only else now | before:
             if before.get(name) != now.get(name):
                 difference = _difference(name, before.get(name), now.get(name))
                 raise OutputError(f"{target}: {run} had {difference}; {remedy}")
@@ -89,7 +102,8 @@ def _difference(name: str, before: Any, now: Any) -> str:
         for index, (old, new) in enumerate(pairs, start=1):
             if old != new:
                 return f"other {title}: number {index} was {old!r}, now {new!r}"
-    return f"another {title}: {_short(before)}, now {_short(now)}"
+    which = "other" if title.endswith("s") else "another"
+    return f"{which} {title}: {_short(before)}, now {_short(now)}"
 
 
 def _short(value: Any) -> str:

@@ -60,6 +60,7 @@ def build_class_embeddings(
     templates: Sequence[Template],
     source: ModelSource,
     store: EmbeddingStore,
+    key: Callable[[str], str],
     open_encoder: Callable[[], tuple[ModelFacts, Encode]],
 ) -> tuple[ClassEmbeddings, TextStatistics]:
     """Embed every label's prompts and average them into class embeddings.
@@ -72,6 +73,8 @@ def build_class_embeddings(
         The model, by its files.
     store
         The cache; may be one that keeps nothing.
+    key
+        Returns what the cache files embeddings under, given the model's fingerprint: engines share none.
     open_encoder
         Loads the model; called only when a prompt is missing from the cache.
     """
@@ -79,15 +82,16 @@ def build_class_embeddings(
     distinct = list(dict.fromkeys(prompt for ensemble_prompts in prompts for prompt in ensemble_prompts))
     fingerprint = source.fingerprint(store.file_sha256)
     keys = {prompt: content_key(prompt) for prompt in distinct}
-    facts = store.model_facts(fingerprint)
-    known = store.get_many("text", fingerprint, list(keys.values())) if facts else {}
+    made_by = key(fingerprint)
+    facts = store.model_facts(made_by)
+    known = store.get_many("text", made_by, list(keys.values())) if facts else {}
     missing = [prompt for prompt in distinct if keys[prompt] not in known]
     if missing or facts is None:
         facts, encode = open_encoder()
         if missing:
             fresh = {keys[prompt]: vector for prompt, vector in zip(missing, encode(missing), strict=True)}
-            store.remember_model(fingerprint, facts)
-            store.put_many("text", fingerprint, fresh)
+            store.remember_model(made_by, facts)
+            store.put_many("text", made_by, fresh)
             known.update(fresh)
     rows = np.stack([known[keys[prompt]] for ensemble_prompts in prompts for prompt in ensemble_prompts])
     classes = ClassEmbeddings(

@@ -23,7 +23,7 @@ from clipcli.cache.stamps import FileStamp
 from clipcli.errors import ImageError
 from clipcli.images.files import to_rgb
 from clipcli.inputs.items import BadInput, FileInput, is_input
-from clipcli.models.engines import ImageEncoder
+from clipcli.models.backend import ImageEncoder
 from clipcli.pipeline.decoding import pixels_of, read_input
 from clipcli.pipeline.on_demand import OnDemand
 from clipcli.storage.network import is_forbidden, network_forbidden_in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
 from clipcli.models.resolve import resolve_model, untrained_model
 from clipcli.models.source import ModelSource
+from clipcli.outputs.settings import RunSettings
 from clipcli.training.base_model import check_trainable
 from clipcli.training.pairs import Pairs, read_pairs
 from clipcli.training.request import Outcome, Request
-from clipcli.training.settings import Wishes, check_batch, contradiction
-from clipcli.training.state import TrainingFolder
+from clipcli.training.settings import Wishes, check_batch
+from clipcli.training.state import REMEDY, TrainingFolder
 
 __all__ = ["Job", "check_job", "has_companions"]
 
@@ -71,12 +72,11 @@ def check_job(
     """
     recorded = folder.read_json("settings.json") if resume else None
     if recorded is not None:
-        request = request.continued(recorded["request"])
-        if (other := contradiction(wishes, recorded["settings"])) is not None:
-            raise InputError(other)
+        _check_asked(request, wishes, recorded, folder)
         if (finished := folder.outcome()) is not None:
             return Outcome(*finished)
-        wishes = Wishes(**{each.name: recorded["settings"][each.name] for each in fields(Wishes)})
+        request = Request.recorded(recorded["request"])
+        wishes = Wishes(**recorded["settings"])
     if not request.pairs:
         raise InputError("no pairs: name a table, a folder or shards")
     if wishes.precision == "fp16" and device == "cpu":
@@ -94,6 +94,14 @@ def check_job(
         source = resolve_model(request.model or "auto", request.pretrained, offline=offline)
     check_trainable(source)
     return Job(request, wishes, folder, recorded, source, pairs, held_out)
+
+
+def _check_asked(request: Request, wishes: Wishes, recorded: Mapping[str, Any], folder: TrainingFolder) -> None:
+    """Refuse to go on with other settings than a run was begun with; what was not asked for is taken from it."""
+    earlier = RunSettings("train", {**recorded["request"], **recorded["settings"]})
+    asked = RunSettings("train", {**asdict(request), **asdict(wishes)})
+    run = "the interrupted run" if folder.outcome() is None else "the complete run"
+    asked.check_same(earlier, folder.root, run, REMEDY, given_only=True)
 
 
 def _check_labels(request: Request, read: Iterable[Pairs]) -> None:

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clipcli._version import __version__
-from clipcli.errors import InputError, ModelError
+from clipcli.errors import InputError
 from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
 from clipcli.models.encoders import TextEncoder
+from clipcli.outputs.settings import RunSettings, header
 from clipcli.training._open_clip import PreprocessCfg, image_transform
 from clipcli.training.base_model import Start
 from clipcli.training.data import Batches, PairDataset, TrainingData, make_data
@@ -21,6 +21,7 @@ from clipcli.training.pairs import Example, LeftOut, Pairs
 from clipcli.training.plan import Captions, check_images, digest_of, hold_out, settle, split
 from clipcli.training.request import Listener, Place
 from clipcli.training.settings import Facts, Settings, choose_settings
+from clipcli.training.state import REMEDY, TrainingFolder
 from clipcli.training.validation import HeldOut
 
 __all__ = ["Plan", "make_training_data", "prepare"]
@@ -59,7 +60,7 @@ def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
     facts = Facts(len(kept), start.parameters, start.from_scratch, place.device)
     settings = _for_all(choose_settings(wishes, facts), place)
     record = {
-        "clipcli": __version__,
+        **header(),
         "request": asdict(request),
         "model": start.source.title,
         "from_scratch": start.from_scratch,
@@ -71,8 +72,9 @@ def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
         "templates": [template.text for template in templates] if captions.labels else [],
         "settings": settings.as_json,
     }
-    _check_same(record, recorded)
-    if recorded is None:
+    if recorded is not None:
+        _check_same(record, recorded, folder)
+    else:
         folder.clear()  # not before: an earlier run outlives a command that cannot be carried out
         folder.write_left_out([*checked.left_out, *too_long])
         folder.write_json("settings.json", record)
@@ -97,17 +99,21 @@ def _for_all(settings: Settings, place: Place) -> Settings:
     return Settings(**settings.as_json | {"batch_size": batch})
 
 
-def _check_same(record: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> None:
+def _check_same(record: Mapping[str, Any], recorded: Mapping[str, Any], folder: TrainingFolder) -> None:
     """Refuse to go on with other data, or from other weights, than a run was begun with."""
-    if recorded is None:
-        return
-    if record["pairs_digest"] != recorded["pairs_digest"]:
-        raise InputError(
-            f"the pairs are not those that this run was begun with ({record['train'] + record['validation']} now, "
-            f"{recorded['train'] + recorded['validation']} then); start anew with --force"
+    now, before = (
+        RunSettings(
+            "train",
+            {
+                "start": each["start"],
+                "train": each["train"],
+                "validation_pairs": each["validation"],
+                "pairs_digest": each["pairs_digest"],
+            },
         )
-    if record["start"] != recorded["start"]:
-        raise ModelError(f"{record['model']}: its weights are not those that this run was begun with")
+        for each in (record, recorded)
+    )
+    now.check_same(before, folder.root, remedy=REMEDY)
 
 
 class _Checked:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clipcli.errors import InputError
+from clipcli.outputs.settings import check_version
 
 __all__ = ["check_left_out", "check_metrics", "check_progress", "check_settings", "check_summary"]
 
@@ -74,6 +75,7 @@ _CHOSEN: dict[str, Check] = {
     "lock_image": _flag, "lock_text": _flag, "unlocked_layers": _count,
 }  # fmt: skip
 _SETTINGS: dict[str, Check] = {
+    "version": _count,
     "request": lambda value: isinstance(value, dict) and not _fault(value, _REQUEST),
     "settings": lambda value: isinstance(value, dict) and not _fault(value, _CHOSEN),
     "pairs_digest": _text, "start": _text, "train": _count, "validation": _count,
@@ -104,8 +106,18 @@ def _checked(value: Any, checks: Mapping[str, Check], where: object, *, known_on
 
 
 def check_settings(value: Any, where: object) -> dict[str, Any]:
-    """Check what a run was begun with; raise :class:`InputError` unless it is what clipcli writes."""
-    return _checked(value, _SETTINGS, where)
+    """Check what a run was begun with.
+
+    Raises
+    ------
+    InputError
+        Unless it is what clipcli writes.
+    OutputError
+        If another version of clipcli wrote it.
+    """
+    checked = _checked(value, _SETTINGS, where)
+    check_version(checked, where, "it", "start again with --force")
+    return checked
 
 
 def check_summary(value: Any, where: object) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clipcli.errors import InputError
@@ -71,22 +71,13 @@ class Request:
             raise InputError(f"--validation {self.validation}: a share is from 0 to below 1")
         return share, None
 
-    def continued(self, recorded: Mapping[str, Any]) -> Request:
-        """Fill up what was not said with what the run was begun with.
-
-        Raises
-        ------
-        InputError
-            If something else is asked for.
-        """
-        values: dict[str, Any] = {}
-        for each in fields(self):
-            wish, before = getattr(self, each.name), recorded.get(each.name)
-            before = tuple(before) if isinstance(before, list) else before
-            if wish is not None and wish != before:
-                raise InputError(f"{each.name} {wish!r}: this run was begun with {before!r}")
-            values[each.name] = before
-        return Request(**values)
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any]) -> Request:
+        """Return what an earlier run was asked for, as its ``settings.json`` has it."""
+        found: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**found)
 
 
 @dataclass(frozen=True)

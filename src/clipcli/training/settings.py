@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from clipcli.errors import InputError
 
-__all__ = ["MIN_PAIRS", "Facts", "Settings", "Wishes", "check_batch", "choose_settings", "contradiction"]
+__all__ = ["MIN_PAIRS", "Facts", "Settings", "Wishes", "check_batch", "choose_settings"]
 
 MIN_PAIRS = 8
 """Fewest usable pairs: with less there is nothing to tell apart."""
@@ -148,12 +147,3 @@ def check_batch(wishes: Wishes, processes: int = 1) -> None:
 
 def _given(wish: Any, otherwise: Any) -> Any:
     return otherwise if wish is None else wish
-
-
-def contradiction(wishes: Wishes, recorded: Mapping[str, Any]) -> str | None:
-    """Return the option that asks for something else than an earlier run was begun with, if there is one."""
-    for each in fields(wishes):
-        wish = getattr(wishes, each.name)
-        if wish is not None and each.name in recorded and wish != recorded[each.name]:
-            return f"--{each.name.replace('_', '-')} {wish}: this run was begun with {recorded[each.name]}"
-    return None

@@ -30,7 +30,10 @@ from clipcli.training.pairs import LeftOut
 from clipcli.training.records import check_left_out, check_metrics, check_progress, check_settings, check_summary
 from clipcli.training.restore import check_weights, read_states
 
-__all__ = ["MetricsFile", "Progress", "TrainingFolder"]
+__all__ = ["REMEDY", "MetricsFile", "Progress", "TrainingFolder"]
+
+REMEDY = "resume with the same, or start again with --force"
+"""What to do where a run cannot be resumed as it was asked for."""
 
 _MODEL_FILES = ("open_clip_config.json", "open_clip_model.safetensors", "README.md")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")

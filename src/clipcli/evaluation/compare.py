@@ -1,0 +1,188 @@
+"""Models and prompts compared on images whose classes are known; and results of a run, with what is true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clipcli.classifier import Classifier
+from clipcli.errors import InputError
+from clipcli.evaluation.evaluate import (
+    Embedded,
+    Evaluation,
+    as_json,
+    embed_labelled,
+    evaluate_embeddings,
+    evaluate_records,
+)
+from clipcli.evaluation.ground_truth import LabelledImage, classes_of, indices_of, match_records, read_truth
+from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
+from clipcli.inputs.exclusion import Exclusion
+from clipcli.inputs.path_base import PathBase
+from clipcli.labels.files import labels_from
+from clipcli.labels.label import Label
+from clipcli.labels.templates import Template, resolve_templates
+from clipcli.log import LOG
+from clipcli.outputs.readers import read_results
+from clipcli.runner import SILENT, Outcome, Reporter
+from clipcli.text import printable
+
+__all__ = ["Comparison", "evaluate", "evaluate_results"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of an evaluation.
+
+    Parameters
+    ----------
+    evaluations
+        One for each model with each set of templates; the first is what the others are compared with.
+    probes
+        The linear probes of each model.
+    failed
+        The names of images that cannot be read; they count nowhere else.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    probes: tuple[ProbeResult, ...] = ()
+    failed: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """How many images there were, and how many of them cannot be read."""
+        return Outcome(len(self.failed) + len(self.evaluations[0].paths), len(self.failed))
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """All figures as plain values."""
+        return {
+            "evaluations": as_json(self.evaluations),
+            "linear_probes": probes_as_json(self.probes),
+            "failed": [printable(path) for path in self.failed],
+        }
+
+
+def evaluate(
+    truth: str | Path, models: Sequence[str | tuple[str, str | None]] = ("auto",),
+    labels: Iterable[str | Label] | Path | None = None, *, templates: Sequence[str] = (), prompts: Sequence[str] = (),
+    few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0,
+    exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
+    reporter: Reporter = SILENT, **options: Any,
+) -> Comparison:  # fmt: skip
+    """Evaluate models and sets of templates on images whose classes are known.
+
+    Parameters
+    ----------
+    truth
+        A folder with one folder per class, or a CSV or TSV table with columns ``path`` and ``label``.
+    models
+        Names of models, or pairs of a name and a pretrained tag or checkpoint.
+    labels
+        As :class:`clipcli.Classifier` takes them; by default the classes that occur.
+    templates, prompts
+        One ensemble of all ``templates``, and each template set by itself. With neither, the default template.
+    few_shot
+        For each number, fit a linear probe on so many images of each class, and test it on the others.
+    probe_strength, seed
+        scikit-learn's ``C`` of the probes; what draws their images.
+    exclusion
+        What to pass over in a folder.
+    reporter
+        Is told how far the images are embedded, and which cannot be read.
+    options
+        Further parameters of :class:`clipcli.Classifier`: ``device``, ``batch_size``, ``cache``.
+
+    Raises
+    ------
+    InputError, LabelError
+        If there is no ground truth, a class belongs to no label, or no image can be read.
+    ClipcliError
+        As for :class:`clipcli.Classifier`.
+    """
+    labelled = read_truth(Path(truth), exclusion)
+    chosen = labels_from(labels) if labels is not None else [Label(name) for name in classes_of(labelled)]
+    indices_of(classes_of(labelled), chosen)  # before anything takes time
+    variants = _variants(templates, prompts)
+    named = [(each, None) if isinstance(each, str) else each for each in models]
+    classifiers = [Classifier(name, chosen, pretrained=pretrained, **options) for name, pretrained in named]
+    evaluations: list[Evaluation] = []
+    probes: list[ProbeResult] = []
+    failed: list[str] = []
+    for classifier in classifiers:
+        classifier.warn_of_single_label()
+        images, unreadable = _embedded(classifier, labelled, reporter, is_first=not evaluations)
+        failed = failed or unreadable
+        title, first = classifier.source.title, len(evaluations)
+        for variant, resolved in variants:
+            classes = classifier.embed_labels(resolved)
+            evaluations.append(evaluate_embeddings(f"{title}, {variant}", images, chosen, classes))
+        probes += [probe(title, images.vectors, evaluations[first], shots, probe_strength, seed) for shots in few_shot]
+    return Comparison(tuple(evaluations), tuple(probes), tuple(failed))
+
+
+def evaluate_results(
+    results: str | Path, truth: str | Path, labels: Iterable[str | Label] | Path | None = None, *,
+    exclusion: Exclusion = Exclusion(), reporter: Reporter = SILENT,  # noqa: B008 - a value
+) -> Comparison:  # fmt: skip
+    """Compare results that ``classify`` wrote with what their images show.
+
+    Parameters
+    ----------
+    results
+        A results file, or a folder of parts.
+    truth
+        As for :func:`evaluate`.
+    labels
+        The labels of the run, where the ground truth calls them by their folders.
+
+    Raises
+    ------
+    InputError
+        If there is no ground truth, the results cannot be read, or both have no image in common.
+    """
+    labelled = read_truth(Path(truth), exclusion)
+    locate = PathBase(str(results), own=True).locate
+    matched = match_records(read_results(Path(results)), labelled, locate)
+    failures = [(record.path, record.error) for record, _ in matched if record.error is not None]
+    for path, reason in failures:
+        reporter.failed(path, reason)
+    evaluation = evaluate_records(str(results), matched, labels_from(labels) if labels is not None else None)
+    return Comparison((evaluation,), failed=tuple(path for path, _ in failures))
+
+
+def _variants(templates: Sequence[str], prompts: Sequence[str]) -> list[tuple[str, list[Template]]]:
+    """Return each set of templates under its name."""
+    found = []
+    if templates or not prompts:
+        name = " + ".join(templates) if templates else "default prompt"
+        found.append((name, resolve_templates(list(templates), [])))
+    return found + [(Path(name).stem, resolve_templates([], [name])) for name in prompts]
+
+
+def _embedded(
+    classifier: Classifier, labelled: Sequence[LabelledImage], reporter: Reporter, *, is_first: bool
+) -> tuple[Embedded, list[str]]:
+    """Embed all images; return those that can be read, and the names of the others, reported by the first model."""
+    failed: list[str] = []
+
+    def note(path: str, reason: str) -> None:
+        failed.append(path)
+        if is_first:
+            reporter.failed(path, reason)
+
+    rows = []
+    with reporter.following(lambda: len(labelled)) as show:
+        for row in embed_labelled(classifier, labelled, note):
+            rows.append(row)
+            show(len(rows) + len(failed), len(failed))
+    statistics = classifier.image_statistics
+    LOG.info(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
+    if not rows:
+        raise InputError("not one of the images can be read")
+    paths, labels, vectors = zip(*rows, strict=True)
+    return Embedded(paths, labels, np.stack(vectors)), failed

@@ -1,0 +1,217 @@
+"""OpenVINO's graphs at work: read from the cache or just made, they encode without torch and open_clip."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipcli.errors import ModelError
+from clipcli.images.preprocess import Preprocessing
+from clipcli.models.openvino_graphs import GRAPH, read_manifest, save_graph_files
+from clipcli.models.tokenizer import Tokenizer
+from clipcli.scoring.zeroshot import normalise
+
+__all__ = [
+    "Graph",
+    "OpenVinoImageEncoder",
+    "OpenVinoTextEncoder",
+    "TextSettings",
+    "import_openvino",
+    "keep_graph",
+    "openvino_precision",
+    "read_graph",
+]
+
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
+_TEXT_BATCH = 64
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """What must be known of a text encoder beside its graph.
+
+    Parameters
+    ----------
+    context_length
+        Most tokens of a text.
+    clean
+        How texts are tidied, see :class:`~clipcli.models.tokenizer.Tokenizer`.
+    read_out
+        Where a causal encoder is read out, after which a batch may be cut: ``argmax``, the highest token, or ``eos``,
+        the first token ``eos``; empty for encoders that read all of the text.
+    """
+
+    context_length: int
+    clean: str
+    read_out: str
+    eos: int
+
+
+@dataclass(frozen=True)
+class Graph(Generic[Settings]):
+    """An encoder as OpenVINO has it, with what must be known beside it: settings, and the model's scale and bias."""
+
+    model: Any
+    settings: Settings
+    logit_scale: float
+    logit_bias: float | None
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO without its telemetry, which would otherwise send usage data to its makers.
+
+    Raises
+    ------
+    ModelError
+        If the extra is not installed.
+    """
+    try:
+        with _without_telemetry():
+            import openvino
+    except ImportError as problem:
+        raise ModelError(f"--engine openvino needs an extra: pip install 'clipcli[openvino]' ({problem})") from None
+    return openvino
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Let OpenVINO take the path it has for people who did not install ``openvino-telemetry``."""
+    name = "openvino_telemetry"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+def openvino_precision(wish: str) -> str:
+    """Turn ``--precision`` into ``fp32`` or ``bf16``; ``auto`` is bf16 where the processor multiplies it.
+
+    Raises
+    ------
+    ModelError
+        If it is another; for ``auto``, if the extra is not installed.
+    """
+    if wish == "auto":
+        openvino = import_openvino()
+        return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+    if wish not in _HINTS:
+        raise ModelError(f"--precision {wish}: --engine openvino computes in fp32 or bf16")
+    return wish
+
+
+def read_graph(folder: Path, kind: type[Settings]) -> Graph[Settings] | None:
+    """Read a graph that was kept; ``None`` if there is none whose files match their checksum."""
+    try:
+        about = read_manifest(folder)
+        if about is None:
+            return None
+        settings = {name: tuple(each) if isinstance(each, list) else each for name, each in about["settings"].items()}
+        model = import_openvino().Core().read_model(folder / GRAPH)
+        return Graph(model, kind(**settings), about["logit_scale"], about["logit_bias"])
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError):
+        return None
+
+
+def keep_graph(graph: Graph[Any], folder: Path) -> None:
+    """Keep a graph; whole or not at all. A disk that is full or write-protected is no error."""
+
+    def write(path: Path) -> None:
+        import_openvino().save_model(graph.model, path, compress_to_fp16=False)
+
+    about = {"settings": asdict(graph.settings), "logit_scale": graph.logit_scale, "logit_bias": graph.logit_bias}
+    save_graph_files(folder, about, write)
+
+
+def _compiled(graph: Graph[Any], precision: str) -> Any:
+    hints = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+    return import_openvino().Core().compile_model(graph.model, "CPU", hints)
+
+
+def _unit_rows(features: Any) -> NDArray[np.float32]:
+    return normalise(np.asarray(features, dtype=np.float32))
+
+
+class OpenVinoImageEncoder:
+    """Images in, embeddings out; as :class:`clipcli.models.encoders.ImageEncoder`, on the CPU.
+
+    Parameters
+    ----------
+    graph
+        Converted, or from :func:`read_graph`.
+    precision
+        ``fp32`` or ``bf16``.
+    """
+
+    shares_processor = True
+
+    def __init__(self, graph: Graph[Preprocessing], precision: str) -> None:
+        self.preprocessing = graph.settings
+        self._compiled = _compiled(graph, precision)
+
+    def encode(self, pixels: Sequence[NDArray[np.uint8]], pad_to: int = 0) -> NDArray[np.float32]:
+        """Encode N images, each (H, W, 3), into (N, D) float32, each row of length one.
+
+        Parameters
+        ----------
+        pixels
+            N arrays (H, W, 3), from :meth:`~clipcli.images.preprocess.Preprocessing.pixels`.
+        pad_to
+            Fill the batch up to this size, so that the result does not depend on N in its last digits.
+        """
+        batch = np.zeros((max(len(pixels), pad_to), *pixels[0].shape), np.uint8)
+        np.stack(pixels, out=batch[: len(pixels)])
+        features = self._compiled([batch])[0]
+        return _unit_rows(features[: len(pixels)])
+
+
+class OpenVinoTextEncoder:
+    """Prompts in, embeddings out, in fp32; as :class:`clipcli.models.encoders.TextEncoder`, on the CPU.
+
+    Parameters
+    ----------
+    graph
+        Converted, or from :func:`read_graph`.
+    """
+
+    def __init__(self, graph: Graph[TextSettings]) -> None:
+        self._settings = graph.settings
+        self._tokenizer = Tokenizer(graph.settings.context_length, graph.settings.clean)
+        self._compiled = _compiled(graph, "fp32")
+
+    def cut(self, prompts: Sequence[str]) -> list[bool]:
+        """Tell which prompts are longer than the model's context and lose their end."""
+        return [len(self._tokenizer.encode(prompt)) > self._settings.context_length - 2 for prompt in prompts]
+
+    def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode P prompts into (P, D) float32, each row of length one.
+
+        Prompts of like length go together, and where the text encoder is causal, each batch is cut after its last
+        end-of-text token: what comes after it cannot reach it, so the result is the same.
+        """
+        tokens = self._tokenizer(prompts)  # (P, L)
+        lengths = self._lengths(tokens)
+        order = np.argsort(lengths, kind="stable")
+        batches = [order[start : start + _TEXT_BATCH] for start in range(0, len(prompts), _TEXT_BATCH)]
+        encoded = [self._compiled([tokens[batch, : lengths[batch].max()]])[0].copy() for batch in batches]
+        rows = np.concatenate(encoded)  # in the order of their lengths
+        return _unit_rows(rows[np.argsort(order)])
+
+    def _lengths(self, tokens: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return (P,) how many tokens of each prompt count: those up to the one that is read out."""
+        if not self._settings.read_out:
+            return np.full(len(tokens), tokens.shape[1])
+        scores = tokens == self._settings.eos if self._settings.read_out == "eos" else tokens
+        return np.asarray(scores.argmax(axis=1) + 1)
