@@ -26,7 +26,7 @@ from clipcli.models.model import check_precision
 from clipcli.models.resolve import resolve_model
 from clipcli.models.source import ModelSource
 from clipcli.outputs.destination import Destination
-from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, failure_of, image_rows
+from clipcli.outputs.image_rows import EmbeddingKind, ImageRow, failure_of, image_rows
 from clipcli.outputs.output import Output, embedding_output
 from clipcli.pipeline.chunks import EncoderFacts, InTurn
 from clipcli.pipeline.stream import Block, Cached, ImageStatistics, Plan, embed_images

@@ -15,6 +15,7 @@ r"""The errors that clipcli raises, and their exit codes.
     ├── CacheError                2   the cache cannot be read, checked or cleared
     ├── ClusterError              2   Ray cannot be started or reached, or failed
     ├── Interrupted       128+signal  stopped by Ctrl-C (130), SIGTERM (143) or SIGHUP (129); names what was saved
+    ├── StorageError              2   an object store or web server refused or failed; the caller names the operation
     └── ImageError                1   one input that cannot be read as an image; the run continues
 
 Exit code 0 means success, 1 that some inputs failed, 128 + signal that the run was interrupted (130 by Ctrl-C).
@@ -38,6 +39,7 @@ __all__ = [
     "ModelError",
     "ModelNotFoundError",
     "OutputError",
+    "StorageError",
     "TemplateError",
 ]
 
@@ -102,6 +104,26 @@ class Interrupted(ClipcliError):  # noqa: N818 - an interruption is not an error
     """The user interrupted the run; finished work is saved."""
 
     exit_code = 130  # of Ctrl-C; the command line exits with 128 + the signal
+
+
+class StorageError(ClipcliError):
+    """An object store or web server did not do what it was asked to do.
+
+    Parameters
+    ----------
+    kind
+        ``not_found``, ``no_bucket``, ``denied``, ``empty`` or ``failed``.
+    reason
+        What went wrong, without what was asked for.
+    """
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[type[StorageError], tuple[str, str]]:
+        """Pickle both parts."""
+        return type(self), (self.kind, str(self))
 
 
 class ImageError(ClipcliError):

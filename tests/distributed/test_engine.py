@@ -176,7 +176,7 @@ def test_no_more_inputs_are_taken_than_there_is_room_for(cluster: Any, album: Pa
     from clipcli.distributed.engine import OnRay
     from clipcli.embedder import Embedder
     from clipcli.inputs.items import FileInput
-    from clipcli.outputs.image_embeddings import image_rows
+    from clipcli.outputs.image_rows import image_rows
     from clipcli.pipeline.chunks import in_chunks
 
     files = [FileInput(str(path), str(path)) for path in sorted(album.rglob("*.jpg"))]

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import ImageError, OutputError
 from clipcli.outputs.class_embeddings import check_suffix
-from clipcli.outputs.image_embeddings import DTYPES, IMAGE_SUFFIXES, EmbeddingKind, ImageRow, write_image_embeddings
+from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES, write_image_embeddings
+from clipcli.outputs.image_rows import DTYPES, EmbeddingKind, ImageRow
 from clipcli.scoring.zeroshot import normalise
 from clipcli.text import unguarded
 from tests.conftest import Run

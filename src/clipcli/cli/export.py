@@ -93,7 +93,7 @@ def export_text(
 
 
 class Dtype(str, Enum):
-    """The data type in the file; the names of :data:`clipcli.outputs.image_embeddings.DTYPES`."""
+    """The numbers' precision in the file; the names of :data:`clipcli.outputs.image_rows.DTYPES`."""
 
     float32 = "float32"
     float16 = "float16"
@@ -162,7 +162,7 @@ def export_images(
     )  # fmt: skip
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.embedder import Embedder
-    from clipcli.outputs.image_embeddings import image_rows
+    from clipcli.outputs.image_rows import image_rows
     from clipcli.runner import run
 
     embedder = Embedder(

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 __all__ = ["PANELS", "WIDTH", "Group", "GroupedHelp", "option_groups"]
 
 PANELS = (
-    "Options", "Pairs", "Labels and prompts", "Texts", "Output", "Comparison", "Scores", "Initial model", "Training",
+    "Options", "Query", "Pairs", "Labels and prompts", "Texts", "Output", "Comparison", "Scores", "Initial model", "Training",
     "Model", "Inputs", "Performance and cache", "Cluster", "General",
 )  # fmt: skip
 """The titles of the groups, in the order of ``--help``; an option without one belongs to the first."""
@@ -77,7 +77,7 @@ def option_groups(command: Any, context: Any) -> dict[str, list[Row]]:
             groups["Arguments"].append((str(parameter.metavar or name), text))  # Typer adds the type to the name
         else:
             title = PANELS[0] if is_short else _title(parameter)
-            groups[title].append((name, text.replace("]  [", "; ")))  # one bracket for all that it notes
+            groups.setdefault(title, []).append((name, text.replace("]  [", "; ")))  # one bracket for all that it notes
     return {title: rows for title, rows in groups.items() if rows}
 
 

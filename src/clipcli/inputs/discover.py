@@ -181,7 +181,7 @@ def _table(name: str) -> Iterator[Unit]:
     try:
         yield from rows_of(name, Columns())
     except DamagedTableError as problem:
-        yield BadInput(name, ImageError("truncated", f"damaged table ({str(problem).removeprefix(f'{name}: ')})"))
+        yield BadInput(name, ImageError("truncated", f"damaged table ({problem.reason})"))
 
 
 def _of_url(url: str, exclusion: Exclusion) -> Iterator[Unit]:

@@ -15,7 +15,7 @@ from clipcli.extras import pyarrow_or_error
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
 from clipcli.inputs.path_base import PathBase
 from clipcli.storage.locations import is_remote, path_part
-from clipcli.storage.remote import open_url
+from clipcli.storage.remote import open_location
 from clipcli.text import one_line, open_text, printable
 
 __all__ = ["Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
@@ -40,7 +40,15 @@ class Columns:
 
 
 class DamagedTableError(InputError):
-    """A Parquet file that cannot be read."""
+    """A Parquet file that cannot be read; ``reason`` says why, without its name."""
+
+    def __init__(self, table: str, reason: str) -> None:
+        super().__init__(f"{table}: {reason}")
+        self.table, self.reason = table, reason
+
+    def __reduce__(self) -> tuple[type[DamagedTableError], tuple[str, str]]:
+        """Pickle both parts."""
+        return type(self), (self.table, self.reason)
 
 
 def is_parquet(name: str) -> bool:
@@ -94,7 +102,7 @@ def _delimited(table: str, column: str) -> Iterator[Input]:
 
 @contextmanager
 def _text(table: str) -> Iterator[io.TextIOWrapper]:
-    with open_url(table) if is_remote(table) else Path(table).open("rb") as raw, open_text(raw) as file:
+    with open_location(table) as raw, open_text(raw) as file:
         yield file
 
 
@@ -116,11 +124,11 @@ def _parquet(table: str) -> Iterator[Any]:
     """Open a Parquet file, and translate errors of the block into one line."""
     arrow = pyarrow_or_error()
     try:
-        with open_url(table) if is_remote(table) else Path(table).open("rb") as opened:
+        with open_location(table) as opened:
             yield arrow.parquet.ParquetFile(opened)
     except (ImageError, arrow.ArrowException, OSError) as problem:
         reason = getattr(problem, "strerror", None) or " ".join(str(problem).split())
-        raise DamagedTableError(f"{table}: {reason}") from None
+        raise DamagedTableError(table, reason) from None
 
 
 def _paths(table: str, file: Any, column: str) -> Iterator[Input]:

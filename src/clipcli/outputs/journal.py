@@ -8,13 +8,39 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from clipcli.outputs.writers import Layout, writer_for
 from clipcli.pipeline.predictions import Result
 from clipcli.storage.atomic import replacing
 from clipcli.text import tsv_cell, unguarded
 
-__all__ = ["PartialLines"]
+__all__ = ["Partial", "PartialLines"]
+
+
+class Partial(Protocol):
+    """The partial file of a run, in one format."""
+
+    def kept(self) -> Iterator[tuple[str, bool]]:
+        """Yield each input that has a record, and whether it failed; drop an incomplete last record."""
+
+    def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
+        """Yield each input of a complete file, and whether it failed."""
+
+    def open(self) -> None:
+        """Open the file to add records."""
+
+    def write(self, result: Result) -> None:
+        """Add one record."""
+
+    def count(self) -> int:
+        """Count the records on disk."""
+
+    def close(self) -> None:
+        """Close the file; its records are saved."""
+
+    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
+        """Move the complete file to ``target`` after passing it to ``sign``; the caller removes the partial one."""
 
 
 class PartialLines:

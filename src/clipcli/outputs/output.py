@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from clipcli.outputs.destination import Destination
-from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, write_image_embeddings
+from clipcli.outputs.image_embeddings import write_image_embeddings
+from clipcli.outputs.image_rows import EmbeddingKind, ImageRow
 from clipcli.outputs.part_forms import embedding_parts, result_parts
 from clipcli.outputs.parts import PartedOutput, PartForm
 from clipcli.outputs.resume import ResultFile
@@ -138,7 +139,7 @@ def embedding_output(
     Parameters
     ----------
     dtype
-        One of :data:`~clipcli.outputs.image_embeddings.DTYPES`.
+        One of :data:`~clipcli.outputs.image_rows.DTYPES`.
     kind
         Returns the properties that all rows share, given the facts of the image encoder and the data type in the file.
     batch_size

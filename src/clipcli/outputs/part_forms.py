@@ -8,7 +8,8 @@ from typing import Any
 
 from clipcli.errors import ImageError, OutputError
 from clipcli.extras import pyarrow_or_error
-from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, jsonl_line, parquet_table
+from clipcli.outputs.embedding_rows import jsonl_line, parquet_table
+from clipcli.outputs.image_rows import EmbeddingKind, ImageRow
 from clipcli.outputs.parquet import result_table
 from clipcli.outputs.parts import PartForm
 from clipcli.outputs.writers import Layout, writer_for

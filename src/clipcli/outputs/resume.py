@@ -10,16 +10,16 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.inputs.discover import Input
-from clipcli.outputs.journal import PartialLines
+from clipcli.outputs.journal import Partial, PartialLines
 from clipcli.outputs.settings import RunRecord, RunSettings, check_version, header
 from clipcli.outputs.writers import Layout
 from clipcli.pipeline.chunks import Engine
@@ -34,31 +34,6 @@ RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
 
 _DAMAGED = "cannot resume {}: damaged (start again with --overwrite)"
 Item = TypeVar("Item", bound=Input)
-
-
-class _Partial(Protocol):
-    """The partial file of a run, in one format."""
-
-    def kept(self) -> Iterator[tuple[str, bool]]:
-        """Yield each input that has a record, and whether it failed; drop an incomplete last record."""
-
-    def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
-        """Yield each input of a complete file, and whether it failed."""
-
-    def open(self) -> None:
-        """Open the file to add records."""
-
-    def write(self, result: Result) -> None:
-        """Add one record."""
-
-    def count(self) -> int:
-        """Count the records on disk."""
-
-    def close(self) -> None:
-        """Close the file; its records are saved."""
-
-    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
-        """Move the complete file to ``target`` after passing it to ``sign``; the caller removes the partial one."""
 
 
 @dataclass(frozen=True)
@@ -291,7 +266,7 @@ def _remove(partial: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _partial_for(path: Path, layout: Layout) -> _Partial:
+def _partial_for(path: Path, layout: Layout) -> Partial:
     if layout.form == "parquet":
         from clipcli.outputs.parquet import PartialParquet
 

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from clipcli.errors import ImageError, OutputError
+from clipcli.errors import OutputError, StorageError
 from clipcli.storage.atomic import replacing
 from clipcli.storage.locations import is_remote
 from clipcli.storage.locks import locked
-from clipcli.storage.remote import attempted, filesystem, path_in, reason_of
+from clipcli.storage.remote import attempted, filesystem, path_in
 
 _MANY = 1 << 30  # bytes; larger than any file here
 
@@ -125,8 +125,8 @@ class _StoreFolder:
     def names(self) -> list[str]:
         try:
             found = attempted(lambda: filesystem(self._url).ls(path_in(self._url), detail=False), self._url)
-        except ImageError as problem:
-            if problem.kind == "not_found" and "bucket" not in str(problem):
+        except StorageError as problem:
+            if problem.kind == "not_found":
                 return []
             raise self._told(problem) from None
         return [str(name).rpartition("/")[2] for name in found]
@@ -136,8 +136,8 @@ class _StoreFolder:
             # With a range, s3fs does not request the size first, which costs a request and has less precise errors.
             ask = partial(filesystem(self._url).cat_file, self._path(name), start=0, end=_MANY)
             data: bytes = attempted(ask, self._url)
-        except ImageError as problem:
-            if problem.kind == "not_found" and "bucket" not in str(problem):
+        except StorageError as problem:
+            if problem.kind == "not_found":
                 return None
             raise self._told(problem) from None
         return data
@@ -145,17 +145,17 @@ class _StoreFolder:
     def put(self, name: str, data: bytes) -> None:
         try:
             attempted(lambda: filesystem(self._url).pipe_file(self._path(name), data), self._url)
-        except ImageError as problem:
+        except StorageError as problem:
             raise self._told(problem) from None
 
     def remove(self, name: str) -> None:
         try:
             attempted(lambda: filesystem(self._url).rm_file(self._path(name)), self._url)
-        except ImageError as problem:
+        except StorageError as problem:
             raise self._told(problem) from None
 
     def _path(self, name: str) -> str:
         return path_in(f"{self._url}/{name}")
 
-    def _told(self, problem: ImageError) -> OutputError:
-        return OutputError(f"cannot write to {self.name}: {reason_of(problem)}")
+    def _told(self, problem: StorageError) -> OutputError:
+        return OutputError(f"{self.name}: cannot be written ({problem})")

@@ -10,11 +10,13 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
-from clipcli.errors import ClipcliError, ImageError, InputError
+from clipcli.errors import ClipcliError, ImageError, InputError, StorageError
 from clipcli.images.files import MAX_BYTES, too_many_bytes
 from clipcli.redaction import redacted, redacted_foreign
 from clipcli.storage.locations import EXTRAS, is_remote, scheme_of
@@ -26,10 +28,10 @@ __all__ = [
     "is_folder_url",
     "is_remote",
     "list_url",
+    "open_location",
     "open_url",
     "path_in",
     "read_url",
-    "reason_of",
 ]
 
 _PAUSES = (0.2, 0.8, 3.2)  # seconds between attempts over HTTP; the stores' own libraries ask again by themselves
@@ -44,6 +46,8 @@ _NOT_NAMED = (
 )  # fmt: skip
 
 _SENT_AS_WRITTEN = "".join(chr(code) for code in range(33, 127) if chr(code) not in '"<>\\^`{|}')
+
+_KINDS = {"no_bucket": "not_found", "denied": "unreadable", "failed": "unreadable"}  # of images; others are the same
 
 Answer = TypeVar("Answer")
 
@@ -112,7 +116,8 @@ def read_url(url: str) -> bytes:
         If the credentials are refused: nothing else in the store could be read either.
     """
     found = filesystem(url)
-    data: bytes = attempted(lambda: found.cat_file(path_in(url), start=0, end=MAX_BYTES + 1), url)
+    with _told_of_images():
+        data: bytes = attempted(lambda: found.cat_file(path_in(url), start=0, end=MAX_BYTES + 1), url)
     if not data:
         raise ImageError("empty", "the file is empty (0 bytes)")
     if len(data) > MAX_BYTES:
@@ -122,8 +127,38 @@ def read_url(url: str) -> bytes:
 
 def open_url(url: str) -> BinaryIO:
     """Open an object for sequential reading; the errors are those of :func:`read_url`."""
-    opened: BinaryIO = attempted(lambda: filesystem(url).open(path_in(url), "rb"), url)
+    with _told_of_images():
+        opened: BinaryIO = attempted(lambda: filesystem(url).open(path_in(url), "rb"), url)
     return opened
+
+
+def open_location(location: str) -> BinaryIO:
+    """Open a file on disk or an object to be read from front to back.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be opened.
+    ImageError, InputError
+        If an object cannot be; as for :func:`read_url`.
+    """
+    return open_url(location) if is_remote(location) else Path(location).open("rb")
+
+
+@contextmanager
+def _told_of_images() -> Iterator[None]:
+    """Turn what a store cannot do into the error of one input."""
+    try:
+        yield
+    except StorageError as problem:
+        kind = {"no_bucket": "not_found", "denied": "unreadable", "failed": "unreadable"}.get(
+            problem.kind, problem.kind
+        )
+        raise ImageError(kind, _reading(problem)) from None
+
+
+def _reading(problem: StorageError) -> str:
+    return f"cannot be read ({problem})" if problem.kind == "failed" else str(problem)
 
 
 def is_folder_url(url: str) -> bool:
@@ -140,8 +175,8 @@ def is_folder_url(url: str) -> bool:
         return True
     try:
         return bool(attempted(lambda: filesystem(url).isdir(path_in(url)), url))
-    except ImageError as problem:
-        raise InputError(f"{url}: {problem}") from None
+    except StorageError as problem:
+        raise InputError(f"{url}: {_reading(problem)}") from None
 
 
 def list_url(url: str) -> Iterator[str]:
@@ -157,8 +192,8 @@ def list_url(url: str) -> Iterator[str]:
     try:
         for name in names:
             yield f"{scheme}://{name}"
-    except ImageError as problem:
-        raise InputError(f"cannot list {url}: {reason_of(problem)}") from None
+    except StorageError as problem:
+        raise InputError(f"{url}: cannot be listed ({problem})") from None
 
 
 def glob_url(pattern: str) -> list[str]:
@@ -166,8 +201,8 @@ def glob_url(pattern: str) -> list[str]:
     scheme = pattern.partition("://")[0]
     try:
         paths = attempted(lambda: filesystem(pattern).glob(path_in(pattern)), pattern)
-    except ImageError as problem:
-        raise InputError(f"cannot list {pattern}: {reason_of(problem)}") from None
+    except StorageError as problem:
+        raise InputError(f"{pattern}: cannot be listed ({problem})") from None
     return sorted(f"{scheme}://{path}" for path in paths)
 
 
@@ -228,18 +263,14 @@ def _told(problem: BaseException, url: str) -> ClipcliError:
         hint = "; for a public bucket set FSSPEC_S3='{\"anon\": true}'" if EXTRAS[scheme_of(url)] == "s3" else ""
         return InputError(f"cannot use {place}: no credentials ({_one_line(problem)}){hint}")
     if isinstance(problem, FileNotFoundError):
-        return ImageError("not_found", "no such bucket" if code == "NoSuchBucket" else "no such file")
+        no_bucket = code == "NoSuchBucket"
+        return StorageError("no_bucket", "no such bucket") if no_bucket else StorageError("not_found", "no such file")
     status = getattr(problem, "status", None)
     if isinstance(problem, PermissionError) or status in (401, 403):
-        return ImageError("unreadable", f"access denied ({code or status or _one_line(problem)})")
+        return StorageError("denied", f"access denied ({code or status or _one_line(problem)})")
     if code == "InvalidRange" or status == 416:
-        return ImageError("empty", "the file is empty (0 bytes)")
-    return ImageError("unreadable", f"cannot be read ({_one_line(problem)})")
-
-
-def reason_of(problem: ImageError) -> str:
-    """Return the reason of an error of :func:`attempted`, for a message about another operation than reading."""
-    return str(problem).removeprefix("cannot be read (").removesuffix(")" if "cannot be read (" in str(problem) else "")
+        return StorageError("empty", "the file is empty (0 bytes)")
+    return StorageError("failed", _one_line(problem))
 
 
 def _code(problem: BaseException) -> str:
