@@ -1,4 +1,4 @@
-"""Embeddings as arrays with the paths beside them: ``.npy``, ``.npz`` and ``.safetensors``."""
+"""Embeddings as arrays with their paths: ``.npy``, ``.npz`` and ``.safetensors``."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _ArrayFile:
 
 
 class _Npy:
-    """``FILE.npy``, and ``FILE.npy.jsonl``: first the model, then a line for each input."""
+    """``FILE.npy``, and ``FILE.npy.jsonl``: first the model, then one line per input."""
 
     def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:
         beside = stack.enter_context(replacing(path.with_name(path.name + ".jsonl")))
@@ -66,7 +66,7 @@ class _Npy:
 
 
 class _Collected:
-    """Base of the array formats that hold the paths inside: rows go to a growing array until all are there."""
+    """Base of the array formats that hold the paths inside: rows go to a temporary array first."""
 
     def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:
         self._target, self._path, self._kind = temporary, path, kind
@@ -109,9 +109,9 @@ class _Safetensors(_Collected):
         texts = {"clipcli": metadata, "paths": json.dumps(self._paths, ensure_ascii=False)}
         try:
             save_file({"embeddings": np.ascontiguousarray(vectors)}, self._target, texts)
-        except SafetensorError as problem:  # what it makes of a full disk
-            raise OutputError(f"{self._path}: cannot be written ({problem})") from None
+        except SafetensorError as problem:  # as on a full disk
+            raise OutputError(f"cannot write {self._path}: {problem}") from None
 
 
 ARRAY_WRITERS: dict[str, Any] = {".npy": _Npy, ".npz": _Npz, ".safetensors": _Safetensors}
-"""What writes each format, by its suffix."""
+"""The writers, by extension."""

@@ -19,7 +19,7 @@ _GROUP_ROWS = 8192
 
 
 def _numbers(vector: FloatArray, dtype: str) -> list[float]:
-    """Return numbers that are written short and read back bit for bit."""
+    """Return numbers whose shortest text restores the data type bit for bit."""
     return [float(str(number)) for number in vector.astype(dtype)]
 
 
@@ -66,7 +66,7 @@ class _Csv:
 
 
 def parquet_schema(kind: EmbeddingKind) -> Any:
-    """Return the columns of Parquet output; the model stands in the metadata."""
+    """Return the schema of Parquet output; its metadata holds the model."""
     arrow = pyarrow_or_error()
     columns = {name: arrow.string() for name in ("path", "error_type", "error_message")}
     embedding = arrow.list_(arrow.from_numpy_dtype(kind.dtype), kind.facts.dim)
@@ -89,7 +89,7 @@ def _parquet_values(row: ImageRow, dtype: str) -> dict[str, Any]:
 
 
 class _Parquet:
-    """Groups of rows as they come."""
+    """Row groups, written one by one."""
 
     def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:  # noqa: ARG002
         self._kind = kind
@@ -113,4 +113,4 @@ class _Parquet:
 
 
 ROW_WRITERS: dict[str, Any] = {".parquet": _Parquet, ".csv": _Csv, ".jsonl": _Jsonl}
-"""What writes each format, by its suffix."""
+"""The writers, by extension."""

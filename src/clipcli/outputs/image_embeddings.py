@@ -1,8 +1,8 @@
 """Image embeddings in files: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.csv``, ``.jsonl``.
 
-Rows are written as they come, in the order of the inputs. Formats made of rows have a row for each input,
-also for one that failed, which then has its error in place of the embedding. Arrays have rows for the
-images that could be read; the paths beside them say which, and list the failures.
+Rows are written one by one, in the order of the inputs. Row-based formats have a row for each input; that of a
+failed input has an error instead of an embedding. Array formats have rows for the readable images only, and store
+the paths and the failures with them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["IMAGE_SUFFIXES", "write_image_embeddings"]
 
 _WRITERS: dict[str, Any] = {**ARRAY_WRITERS, **ROW_WRITERS}
 IMAGE_SUFFIXES = tuple(_WRITERS)
-"""The suffixes that name a format."""
+"""The extensions of the formats."""
 
 
 class _RowWriter(Protocol):
@@ -30,16 +30,16 @@ class _RowWriter(Protocol):
         """Write one row."""
 
     def finish(self) -> None:
-        """Write what comes after the last row."""
+        """Write what follows the last row."""
 
 
 def write_image_embeddings(rows: Iterable[ImageRow], path: Path, kind: EmbeddingKind) -> Iterator[ImageRow]:
-    """Write embeddings in the format that the suffix names, and pass the rows on; whole or not at all.
+    """Write embeddings in the format of the extension, atomically, and pass the rows on.
 
     Raises
     ------
     OutputError
-        If the suffix is none of :data:`IMAGE_SUFFIXES`, or the file cannot be written.
+        If the extension is not in :data:`IMAGE_SUFFIXES`, or the file cannot be written.
     """
     check_suffix(path)
     with ExitStack() as stack:

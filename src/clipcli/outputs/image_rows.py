@@ -24,14 +24,14 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ImageRow:
-    """One input: its embedding, (D,) float32 of length one, or why it has none."""
+    """One input with its embedding, (D,) float32 of length one, or its error."""
 
     path: str
     vector: FloatArray | ImageError
 
 
 def image_rows(block: Block[Any]) -> list[ImageRow]:
-    """Return the rows of a block of embeddings, or of what came in their place."""
+    """Return the rows of a block of embeddings and errors."""
     return [ImageRow(name_of(item), vector) for item, vector in block]
 
 
@@ -42,7 +42,7 @@ def failure_of(row: ImageRow) -> tuple[str, str] | None:
 
 @dataclass(frozen=True)
 class EmbeddingKind:
-    """What all rows of one file share: the model that made the embeddings, and one of :data:`DTYPES`."""
+    """Properties that all rows of one file share: the model, and one of :data:`DTYPES`."""
 
     facts: ModelFacts
     fingerprint: str
@@ -50,12 +50,12 @@ class EmbeddingKind:
 
     @classmethod
     def of(cls, facts: ModelFacts, fingerprint: str, dtype: str) -> EmbeddingKind:
-        """Make it of a model, whose name may be a file's path."""
+        """Return the properties of a model, whose name may be a file's path."""
         pretrained = None if facts.pretrained is None else printable(facts.pretrained)
         return cls(replace(facts, name=printable(facts.name), pretrained=pretrained), fingerprint, dtype)
 
     def metadata(self) -> dict[str, Any]:
-        """Return what a file says of the model."""
+        """Return the model's facts for the file."""
         model = asdict(self.facts)
         return {"clipcli": _VERSION, "fingerprint": self.fingerprint, "model": model, "dtype": self.dtype}
 
