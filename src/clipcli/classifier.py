@@ -65,7 +65,7 @@ class Classifier(Embedder):
     device, precision
         ``auto``, or as the command line has them.
     engine
-        ``torch``, or ``openvino`` (an extra) for the image encoder on a CPU.
+        ``torch``; ``openvino`` (an extra), on a CPU; or ``auto``, the one of them that suits the machine.
     batch_size, workers
         Images a batch; decoding threads. Chosen for the machine where not given.
     top_k

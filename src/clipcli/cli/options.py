@@ -139,14 +139,14 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="What runs the image encoder: torch, or openvino (an extra, for CPUs).",
+        help="Engine that runs the encoders: torch, openvino (an extra, for CPUs), or auto.",
     ),
 ]  # fmt: skip
 AnyEngine = Annotated[
     str,
     typer.Option(
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="torch; openvino (an extra, for CPUs); ray or ray+openvino (an extra) to use a cluster.",
+        help="torch; openvino (an extra, for CPUs); auto; ray or ray+openvino (an extra) to use a cluster.",
     ),
 ]  # fmt: skip
 RayAddress = Annotated[
