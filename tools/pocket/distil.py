@@ -27,6 +27,7 @@ ANCHOR_SCALE = 30.0
 COSINE_SHARE = 8.0
 POOL = 10  # batches drawn at once and sorted by length, so that short phrases are not padded to long ones
 RIDGE = 1e-2
+SAVE = 100  # steps between checkpoints
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,10 @@ def tower_vectors(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
     return vectors
 
 
-def distil(tower: nn.Module, lessons: Lessons, options: DistilOptions, work: Path) -> None:
-    """Train ``tower`` in place; a checkpoint after every pool is used by a run with the same options."""
+def distil(tower: nn.Module, lessons: Lessons, options: DistilOptions, work: Path, name: str) -> None:
+    """Train ``tower`` in place; a checkpoint every ``SAVE`` steps is used by a run with the same options."""
     optimizer = torch.optim.AdamW(tower.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    path = work / "distil.pt"
+    path = work / f"distil-{name}.pt"
     step = checkpoint.restore(path, tower, optimizer, options)
     started, first = time.monotonic(), step
     while step < options.steps:
@@ -102,7 +103,8 @@ def distil(tower: nn.Module, lessons: Lessons, options: DistilOptions, work: Pat
             optimizer.step()
             total += [distance.item(), divergence.item()]
             step += 1
-        checkpoint.save(path, tower, optimizer, options, step)
+        if step % SAVE < POOL or step >= options.steps:
+            checkpoint.save(path, tower, optimizer, options, step)
         pace = (time.monotonic() - started) / (step - first)
         print(f"step {step}/{options.steps}", np.round(total / POOL, 4), f"{pace:.2f} s/step", flush=True)
 

@@ -13,6 +13,7 @@ from tools.pocket.head import WIDTH
 from tools.pocket.image_tower import IMAGE_MEAN, IMAGE_SIZE, IMAGE_STD, TRUNK
 from tools.pocket.text_tower import TEXT_CONFIG
 from torch import nn
+from torch.nn import functional
 
 CONFIG: dict[str, Any] = {
     "model_cfg": {
@@ -47,6 +48,8 @@ def export_model(folder: Path, trunk: nn.Module, head: dict[str, torch.Tensor], 
     }
     tensors |= {f"visual.head.mlp.{name}": tensor for name, tensor in head.items()}
     tensors |= {f"text.{name}": tensor for name, tensor in text.state_dict().items()}
+    projection = tensors["text.text_projection"]  # (width, JOINT); the other axes are not used
+    tensors["text.text_projection"] = functional.pad(projection, (0, WIDTH - projection.shape[1]))
     half = {name: t.half().contiguous() if t.is_floating_point() else t for name, t in tensors.items()}
     half["logit_scale"] = torch.tensor(math.log(scale))
     unfinished = folder / "open_clip_model.safetensors.part"

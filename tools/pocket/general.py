@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ EVERYDAY_WEIGHT = 12.0  # how often a word of general_words.txt is drawn, agains
 NARROW_SHARE = 0.15  # of a list's words are names of single classes
 LIST_SIZES = (2, 2, 2, 3, 3, 4, 4, 5, 6, 8, 10, 12, 16, 20, 30)
 OVERLAP = 0.08  # share of lists in which words may cover the same class
+WIDE = 50  # classes from which on a word is wide: other words of a list mostly crowd wide ones out
+WIDE_CHANCE = 0.35  # of a list to begin with wide words
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,20 @@ class Concepts:
     masks: BoolArray  # (W, C), which classes a word covers
     weights: Array  # (W,), how often a word is drawn
 
+    @cached_property
+    def _wide(self) -> list[int]:
+        return np.flatnonzero(self.masks.sum(axis=1) >= WIDE).tolist()
+
     def draw_list(self, draw: random.Random, size: int) -> list[int]:
         """Draw about ``size`` words, as a person would name them: few overlap. Indices of ``words``."""
         taken: list[int] = []
         covered = np.zeros(self.masks.shape[1], dtype=np.bool_)
         overlap = draw.random() < OVERLAP
-        for index in draw.choices(range(len(self.words)), weights=self.weights.tolist(), k=6 * size):
+        candidates = draw.choices(range(len(self.words)), weights=self.weights.tolist(), k=6 * size)
+        if self._wide and draw.random() < WIDE_CHANCE:
+            first = draw.choices(self._wide, weights=self.weights[self._wide].tolist(), k=3 * size)
+            candidates = [*first, *candidates]
+        for index in candidates:
             if index not in taken and (overlap or not (self.masks[index] & covered).any()):
                 taken.append(index)
                 covered |= self.masks[index]

@@ -6,6 +6,7 @@ vectors are what the text encoder learns afterwards (``distil.py``).
 
 from __future__ import annotations
 
+import copy
 import random
 import time
 from dataclasses import dataclass
@@ -15,48 +16,38 @@ from typing import Any
 import numpy as np
 import torch
 from tools.pocket import checkpoint
-from tools.pocket.head import WIDTH, Head
+from tools.pocket.adapter import Adapter
+from tools.pocket.bank import Axes, Pictures, Seen, together
+from tools.pocket.head import Head
 from tools.pocket.lists import Exercise, Teacher, labelled_exercise, tagged_exercise
 from tools.pocket.phrasebook import Phrasebook
 from tools.pocket.schedule import learning_rate
-from tools.pocket.sources import LabelledSet, Pictures, TaggedSet
+from tools.pocket.sources import LabelledSet, TaggedSet
 from torch import nn
 from torch.nn import functional
 
-SCALE_START = 20.0
-CAPTIONS, DRAWINGS, RENDERED = 288, 64, 64  # pictures of a contrastive batch
-QUESTIONS = 96  # rendered pictures with a list each
-NAMES_BATCH, NAMES_LIST = 256, 320
-GENERAL_LISTS = 6
+SCALE_START, SCALE_MOST = 20.0, 100.0
+CAPTIONS, DRAWINGS, RENDERED = 320, 32, 32  # pictures of a contrastive batch
+QUESTIONS = 64  # rendered pictures with a list each
+NAMES_BATCH, NAMES_LIST = 160, 320
+GENERAL_LISTS = 12
+LABELLED_SHARES = {"miniplaces": 0.35, "sports100": 0.25, "aid": 0.2, "idenprof": 0.1, "trashnet": 0.1}
+NAMES_SHARE, GENERAL_SHARE, TAGGED_SHARE, QUESTIONS_SHARE = 1.5, 2.0, 0.5, 0.3  # in the loss, where captions count 1
+SMOOTHING = 0.05  # of the wanted distributions
 TEXT_NOISE = 0.03  # on MiniLM's unit vectors, for each coordinate
-FEATURE_NOISE = 0.25  # of a feature's deviation
+OWN_DROPOUT, OWN_RATE = 0.3, 5.0  # of words' own vectors, and their learning rate in units of the others'
+AVERAGE = 0.99  # of the running mean of the weights, which is what is saved
 REPORT = 50
-
-
-class Adapter(nn.Module):
-    """MiniLM's vectors (B, 384) to the joint space (B, D): an orthogonal map and a small network beside it."""
-
-    def __init__(self, width: int = 384, hidden: int = 1024) -> None:
-        super().__init__()
-        self.straight = nn.Linear(width, WIDTH, bias=False)
-        nn.init.orthogonal_(self.straight.weight)
-        self.aside = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, WIDTH))
-        nn.init.normal_(self.aside[0].weight, std=2.0)
-        nn.init.normal_(self.aside[2].weight, std=0.3 * hidden**-0.5)
-
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Map (B, 384) to (B, D), not normalised."""
-        out: torch.Tensor = self.straight(vectors) + self.aside(vectors)
-        return out
 
 
 @dataclass(frozen=True)
 class Material:
     """All that a step may draw from."""
 
+    axes: Axes
     book: Phrasebook
     teacher: Teacher
-    labelled: tuple[LabelledSet, ...]
+    labelled: dict[str, LabelledSet]
     tagged: tuple[TaggedSet, ...]  # captioned photographs first, then drawings
     near: tuple[torch.Tensor, ...]
     rendered: Pictures | None
@@ -73,88 +64,140 @@ class JointOptions:
 
 
 class Joint(nn.Module):
-    """Head, adapter and logit scale."""
+    """Head, adapter and logit scale.
 
-    def __init__(self, head: Head) -> None:
+    Parameters
+    ----------
+    classes, words
+        How many classes the classifier has, and how many words vectors of their own.
+    """
+
+    def __init__(self, classes: int, words: int) -> None:
         super().__init__()
-        self.head, self.adapter = head, Adapter()
+        self.head, self.adapter = Head(classes), Adapter(words)
         self.log_scale = nn.Parameter(torch.tensor(SCALE_START).log())
+        self.known: torch.Tensor | None = None  # (T, D): the text encoder's vectors, in place of the adapter's
 
-    def images(self, features: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
-        """Features (B, F) to unit vectors (B, D)."""
-        return functional.normalize(self.head(features, others), dim=1)
+    def images(self, seen: Seen) -> torch.Tensor:
+        """Map what is seen of B pictures to unit vectors (B, D)."""
+        return functional.normalize(self.head(seen), dim=1)
 
-    def texts(self, vectors: torch.Tensor) -> torch.Tensor:
-        """MiniLM's vectors (B, 384) to unit vectors (B, D)."""
-        return functional.normalize(self.adapter(vectors), dim=1)
+    def texts(self, vectors: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:
+        """Map MiniLM's vectors (B, 384), and places of words or -1 (B,), to unit vectors (B, D)."""
+        return functional.normalize(self.adapter(vectors, owners), dim=1)
 
 
-def train_joint(model: Joint, material: Material, options: JointOptions, work: Path) -> None:
-    """Train in place; a checkpoint every few minutes is used by a run with the same options."""
-    head_rate, others = list(model.head.parameters()), [*model.adapter.parameters(), model.log_scale]
-    optimizer = torch.optim.AdamW([{"params": head_rate}, {"params": others}], lr=options.rate, weight_decay=0.1)
-    path = work / "joint.pt"
-    step = checkpoint.restore(path, model, optimizer, options)
-    started, first, sums = time.monotonic(), step, np.zeros(5)
+def start(material: Material) -> Joint:
+    """Build the model whose image vectors begin as ConSE's."""
+    book, names = material.book, material.teacher.names
+    model = Joint(len(names), len(book.own))
+    rows = book.bare(names)
+    with torch.no_grad():
+        model.head.start_from(model.texts(book.vectors[rows], torch.full((len(rows),), -1)))
+    return model
+
+
+def train_joint(model: Joint, material: Material, options: JointOptions, work: Path, name: str) -> None:
+    """Train in place, and save the running mean as ``NAME.pt``; a checkpoint continues a run with the same options."""
+    pair = nn.ModuleDict({"model": model, "mean": copy.deepcopy(model)})
+    optimizer = optimizer_for(model, options.rate)
+    path = work / f"{name}-checkpoint.pt"
+    step = checkpoint.restore(path, pair, optimizer, options)
+    started, first, sums = time.monotonic(), step, 0.0
     while step < options.steps:
         draw = random.Random(options.seed * 1_000_003 + step)
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.rate)
+            group["lr"] = group["share"] * learning_rate(step, options.steps, options.rate)
         losses = step_losses(model, material, draw, generator)
         optimizer.zero_grad()
-        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        total = sum((share * loss for share, loss in losses.values()), torch.zeros(()))
+        total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step += 1
-        sums += [loss.item() for loss in losses]
-        if step % REPORT == 0 or step == options.steps:
+        average(pair["mean"], model, min(AVERAGE, step / (step + 9)))
+        sums = sums + np.array([loss.item() for _, loss in losses.values()])
+        if step % REPORT == 0:
             pace = (time.monotonic() - started) / (step - first)
-            print(step, np.round(sums / REPORT, 3), f"scale {model.log_scale.exp():.1f} {pace:.2f} s/step", flush=True)
-            sums[:] = 0
+            print(
+                step, dict(zip(losses, np.round(sums / REPORT, 2).tolist(), strict=True)), f"{pace:.2f} s", flush=True
+            )
+            sums = 0.0
         if step % 250 == 0 or step == options.steps:
-            checkpoint.save(path, model, optimizer, options, step)
+            checkpoint.save(path, pair, optimizer, options, step)
+    model.load_state_dict(pair["mean"].state_dict())
+    torch.save(model.state_dict(), work / f"{name}.pt")
+
+
+def optimizer_for(model: Joint, rate: float) -> torch.optim.Optimizer:
+    """AdamW without decay of biases; words' own vectors learn faster."""
+    own = [model.adapter.own]
+    others = [parameter for parameter in model.parameters() if parameter is not model.adapter.own]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in others if p.dim() > 1], "weight_decay": 0.1, "share": 1.0},
+        {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0, "share": 1.0},
+        {"params": own, "weight_decay": 0.02, "share": OWN_RATE},
+    ]
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+
+
+@torch.no_grad()
+def average(mean: nn.Module, model: nn.Module, share: float) -> None:
+    """Move the running mean of the weights towards the model's."""
+    for kept, new in zip(mean.parameters(), model.parameters(), strict=True):
+        kept.lerp_(new, 1.0 - share)
 
 
 def step_losses(
     model: Joint, material: Material, draw: random.Random, generator: torch.Generator
-) -> list[torch.Tensor]:
-    """Losses of one step: captions, class names, general words, sets' labels, words of captions and questions."""
+) -> dict[str, tuple[float, torch.Tensor]]:
+    """Losses of one step by name, each with its share of the sum."""
     book, teacher = material.book, material.teacher
-    groups: list[list[Exercise]] = [
-        [teacher.class_names(book, draw, generator, NAMES_BATCH, NAMES_LIST)],
-        [teacher.general(book, draw, generator) for _ in range(GENERAL_LISTS)],
-        [labelled_exercise(source, teacher, book, draw, generator) for source in material.labelled],
-        [tagged_exercise(s, n, book, draw, generator) for s, n in zip(material.tagged, material.near, strict=True)],
-    ]
-    groups[3].extend(rendered_questions(material, draw, generator))
-    features, texts = contrastive_pairs(material, draw, generator)
-    every = [exercise for group in groups for exercise in group]
-    seen = torch.cat([features, *(exercise.features for exercise in every)])
-    free = torch.cat([features, *(e.features if e.others is None else e.others for e in every)])
-    images = model.images(_noisy(seen, generator), _noisy(free, generator))
-    rows = torch.tensor([*texts, *(row for exercise in every for row in exercise.texts)])
-    unique, inverse = torch.unique(rows, return_inverse=True)
-    vectors = book.vectors[unique]
-    vectors = vectors + TEXT_NOISE * torch.randn(vectors.shape, generator=generator)
-    words = model.texts(vectors)[inverse]
-    scale = model.log_scale.exp().clamp(max=100.0)
-    losses = [contrastive_loss(scale, images[: len(features)], words[: len(texts)], torch.tensor(texts))]
-    image, text = len(features), len(texts)
-    for group in groups:
+    groups: dict[str, tuple[float, list[Exercise]]] = {
+        "names": (NAMES_SHARE, [teacher.class_names(book, draw, generator, NAMES_BATCH, NAMES_LIST)]),
+        "general": (GENERAL_SHARE, [teacher.general(book, draw, generator) for _ in range(GENERAL_LISTS)]),
+    }
+    for name, source in material.labelled.items():
+        groups[name] = (LABELLED_SHARES[name], [labelled_exercise(source, teacher, book, draw, generator)])
+    pairs = zip(material.tagged, material.near, strict=True)
+    groups["tags"] = (TAGGED_SHARE, [tagged_exercise(s, near, book, draw, generator) for s, near in pairs])
+    if material.rendered is not None:
+        groups["questions"] = (QUESTIONS_SHARE, [rendered_questions(material, material.rendered, draw, generator)])
+    seen, texts = contrastive_pairs(material, draw, generator)
+    every = [exercise for _, group in groups.values() for exercise in group]
+    images = model.images(together([seen, *(exercise.seen for exercise in every)]))
+    words = text_vectors(model, book, [*texts, *(row for exercise in every for row in exercise.texts)], generator)
+    scale = model.log_scale.exp().clamp(max=SCALE_MOST)
+    image, text = len(seen), len(texts)
+    losses = {"captions": (1.0, contrastive_loss(scale, images[:image], words[:text], torch.tensor(texts)))}
+    for name, (share, group) in groups.items():
         parts = []
         for exercise in group:
-            logits = scale * images[image : image + len(exercise.features)] @ words[text : text + len(exercise.texts)].T
-            parts.append(list_loss(logits, exercise.wanted))
-            image, text = image + len(exercise.features), text + len(exercise.texts)
-        losses.append(torch.stack(parts).mean())
+            pictures, labels = images[image : image + len(exercise.seen)], words[text : text + len(exercise.texts)]
+            parts.append(list_loss(scale * pictures @ labels.T, exercise.wanted))
+            image, text = image + len(pictures), text + len(labels)
+        losses[name] = (share, torch.stack(parts).mean())
     return losses
 
 
+def text_vectors(model: Joint, book: Phrasebook, rows: list[int], generator: torch.Generator) -> torch.Tensor:
+    """Map texts (T,) to the joint space (T, D), with noise, and some words without their own vectors."""
+    if model.known is not None:
+        return model.known[torch.tensor(rows)]
+    unique, inverse = torch.unique(torch.tensor(rows), return_inverse=True)
+    vectors = book.vectors[unique]
+    vectors = vectors + TEXT_NOISE * torch.randn(vectors.shape, generator=generator)
+    dropped = torch.rand(len(unique), generator=generator) < OWN_DROPOUT
+    return model.texts(vectors, book.owners[unique].masked_fill(dropped, -1))[inverse]
+
+
 def list_loss(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Divergence of the softmax over a list from what is wanted; entries below 0 take no part."""
-    log = functional.log_softmax(logits.masked_fill(wanted < 0, -1e4), dim=1)
-    target = wanted.clamp(min=0.0)
+    """Divergence of the softmax over a list from what is wanted, smoothed; entries below 0 take no part."""
+    counted = wanted >= 0
+    log = functional.log_softmax(logits.masked_fill(~counted, -1e4), dim=1)
+    even = counted / counted.sum(dim=1, keepdim=True)
+    target = (1.0 - SMOOTHING) * wanted.clamp(min=0.0) + SMOOTHING * even
     return functional.kl_div(log, target, reduction="batchmean")
 
 
@@ -169,26 +212,24 @@ def contrastive_loss(
     return 0.5 * (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target))
 
 
-def contrastive_pairs(
-    material: Material, draw: random.Random, generator: torch.Generator
-) -> tuple[torch.Tensor, list[int]]:
-    """Pictures (B, F) with a caption or title each."""
-    features, texts = [], []
+def contrastive_pairs(material: Material, draw: random.Random, generator: torch.Generator) -> tuple[Seen, list[int]]:
+    """Pictures with a caption or title each."""
+    seen, texts = [], []
     for position, source in enumerate(material.tagged):
         rows = draw.sample(range(len(source.texts)), CAPTIONS if position == 0 else DRAWINGS)
-        features.append(source.pictures.draw(torch.tensor(rows), generator))
+        seen.append(source.pictures.draw(rows, generator))
         texts += [material.book.caption(draw.choice(source.texts[row])) for row in rows]
     if material.rendered is not None:
         rows = draw.sample(range(len(material.rendered_facts)), RENDERED)
-        features.append(material.rendered.draw(torch.tensor(rows), generator))
+        seen.append(material.rendered.draw(rows, generator))
         texts += [material.book.caption(draw.choice(material.rendered_facts[row]["captions"])) for row in rows]
-    return torch.cat(features), texts
+    return together(seen), texts
 
 
-def rendered_questions(material: Material, draw: random.Random, generator: torch.Generator) -> list[Exercise]:
+def rendered_questions(
+    material: Material, pictures: Pictures, draw: random.Random, generator: torch.Generator
+) -> Exercise:
     """Draw rendered pictures with a list each; labels of other pictures' lists take no part in a softmax."""
-    if material.rendered is None:
-        return []
     rows = draw.sample(range(len(material.rendered_facts)), QUESTIONS)
     asked = [draw.choice(material.rendered_facts[row]["questions"]) for row in rows]
     columns = {
@@ -198,10 +239,4 @@ def rendered_questions(material: Material, draw: random.Random, generator: torch
     for position, (labels, answer) in enumerate(asked):
         wanted[position, [columns[label] for label in labels]] = 0.0
         wanted[position, columns[answer]] = 1.0
-    features = material.rendered.draw(torch.tensor(rows), generator)
-    return [Exercise(features, [material.book.caption(label) for label in columns], wanted)]
-
-
-def _noisy(features: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    deviation = features.std(dim=0, keepdim=True)
-    return features + FEATURE_NOISE * deviation * torch.randn(features.shape, generator=generator)
+    return Exercise(pictures.draw(rows, generator), [material.book.caption(label) for label in columns], wanted)

@@ -1,8 +1,8 @@
-"""Image features of classes that no training picture shows: real features moved towards a class.
+"""Logits of classes that no training picture shows: those of real pictures, moved towards a class.
 
 Linear discriminant analysis takes classes as Gaussians with one covariance S; a linear classifier's row is then
 S^-1 times the class mean. Read the other way round, a class mean lies in the direction S (row - mean row). A real
-picture's feature keeps its own content and is moved that way until the classifier is as sure as on a photograph.
+picture keeps its own content and is moved that way until the classifier is as sure as on a photograph.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import torch
 SURE = (0.25, 0.995)  # the classifier's probability of the class after the move, drawn evenly
 KEEP = (0.2, 0.9)  # how much of the picture's own deviation from the mean stays, drawn evenly
 LONGEST = 60.0  # of a step, in units of unit directions
-HALVINGS = 12
+HALVINGS = 10
 
 
 class Mover:
-    """Move features towards classes.
+    """Move logits towards classes.
 
     Parameters
     ----------
@@ -27,23 +27,20 @@ class Mover:
     """
 
     def __init__(self, rows: torch.Tensor, bias: torch.Tensor, features: torch.Tensor) -> None:
-        self.rows, self.bias = rows, bias
-        self.mean = features.mean(dim=0)
-        covariance = torch.cov(features.T)  # (F, F)
-        directions = (rows - rows.mean(dim=0)) @ covariance  # (C, F)
-        self.directions = directions / directions.norm(dim=1, keepdim=True)
-        self.steps = self.directions @ rows.T  # (C, C): change of all logits for a unit step towards a class
+        self.mean = features.mean(dim=0) @ rows.T + bias  # (C,)
+        directions = (rows - rows.mean(dim=0)) @ torch.cov(features.T)  # (C, F)
+        directions = directions / directions.norm(dim=1, keepdim=True)
+        self.steps = directions @ rows.T  # (C, C): change of all logits for a unit step towards a class
 
-    def move(self, features: torch.Tensor, classes: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Move features (B, F) towards classes (B,): (B, F) float32, none negative."""
-        keep = KEEP[0] + (KEEP[1] - KEEP[0]) * torch.rand(len(features), 1, generator=generator)
-        wanted = SURE[0] + (SURE[1] - SURE[0]) * torch.rand(len(features), generator=generator)
-        start = self.mean + keep * (features - self.mean)  # (B, F)
-        logits, change = start @ self.rows.T + self.bias, self.steps[classes]  # (B, C), (B, C)
-        low, high = torch.zeros(len(features)), torch.full((len(features),), LONGEST)
-        here = torch.arange(len(features))
+    def move(self, logits: torch.Tensor, classes: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Move logits (B, C) towards classes (B,): (B, C) float32."""
+        keep = KEEP[0] + (KEEP[1] - KEEP[0]) * torch.rand(len(logits), 1, generator=generator)
+        wanted = SURE[0] + (SURE[1] - SURE[0]) * torch.rand(len(logits), generator=generator)
+        start, change = self.mean + keep * (logits - self.mean), self.steps[classes]  # (B, C), (B, C)
+        low, high = torch.zeros(len(logits)), torch.full((len(logits),), LONGEST)
+        here = torch.arange(len(logits))
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
-            sure = torch.softmax(logits + middle[:, None] * change, dim=1)[here, classes]
+            sure = torch.softmax(start + middle[:, None] * change, dim=1)[here, classes]
             low, high = torch.where(sure < wanted, middle, low), torch.where(sure < wanted, high, middle)
-        return torch.relu(start + high[:, None] * self.directions[classes])
+        return start + high[:, None] * change

@@ -15,12 +15,19 @@ PHRASES = 2  # drawn at random for each word, beside the bare word and the usual
 
 
 class Phrasebook:
-    """Phrases for words and their MiniLM embeddings (T, 384) float32; captions stand for themselves."""
+    """Phrases for words and their MiniLM embeddings (T, 384) float32; a caption is its own phrase.
 
-    def __init__(self, words: Iterable[str], captions: Iterable[str], work: Path) -> None:
+    Parameters
+    ----------
+    own
+        Words whose vectors are learned one by one: ``owners`` (T,) has the place of its word for each text, or -1.
+    """
+
+    def __init__(self, words: Iterable[str], captions: Iterable[str], work: Path, own: Iterable[str] = ()) -> None:
         self._rows: dict[str, list[int]] = {}
         texts: dict[str, int] = {}
-        for word in sorted(set(words)):
+        self.own = tuple(dict.fromkeys(own))
+        for word in sorted({*words, *self.own}):
             draw = random.Random(word)
             variants = (word, f"a photo of {with_article(word)}", *(phrase(word, draw) for _ in range(PHRASES)))
             self._rows[word] = [texts.setdefault(text, len(texts)) for text in variants]
@@ -29,6 +36,9 @@ class Phrasebook:
         self.texts = (*texts, *whole)
         vectors = [embed_sentences(part, work) for part in (list(texts), whole) if part]
         self.vectors = torch.from_numpy(np.concatenate(vectors))
+        self.owners = torch.full((len(self.texts),), -1)
+        for place, word in reversed(list(enumerate(self.own))):  # a text of two words belongs to the first
+            self.owners[self._rows[word]] = place
 
     def word(self, word: str, draw: random.Random) -> int:
         """Row of one of a word's phrases: bare in 4 of 10, the usual prompt in 3."""

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from tools.pocket import splits
+from tools.pocket.bank import Pictures
 from tools.pocket.general import Concepts
 
 BoolArray = npt.NDArray[np.bool_]
@@ -32,18 +34,6 @@ STOP = frozenset(
         "something", "look", "have", "be",
     )
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Features of pictures: (V, N, F) float16, V views each."""
-
-    features: torch.Tensor
-
-    def draw(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """One random view of each picture: (B, F) float32."""
-        views = torch.randint(len(self.features), (len(rows),), generator=generator)
-        return self.features[views, rows].float()
 
 
 @dataclass(frozen=True)
@@ -67,19 +57,24 @@ class TaggedSet:
     possible: BoolArray  # (N, W)
 
 
-def view_features(work: Path, name: str, rows: Sequence[int]) -> Pictures:
-    """Read all saved views of a set, and keep some of its pictures."""
+def training_rows(data: Path, name: str) -> list[int]:
+    """Which pictures of a set, in the order of its manifest, training may use."""
+    return [row for row, picture in enumerate(splits.read_set(data, name).pictures) if picture.part == "train"]
+
+
+def view_features(work: Path, name: str, rows: Sequence[int]) -> torch.Tensor:
+    """Read all saved views of some of a set's pictures: (V, N, F) float32."""
     paths = sorted(path for path in work.glob(f"features-{name}-*.npy") if ".part" not in path.name)
-    return Pictures(torch.from_numpy(np.stack([np.load(path)[rows] for path in paths])))
+    return torch.from_numpy(np.stack([np.load(path)[rows] for path in paths]).astype(np.float32))
 
 
-def labelled_set(data: Path, work: Path, name: str) -> LabelledSet:
+def labelled_set(data: Path, views: dict[str, Pictures], name: str) -> LabelledSet:
     """Read the training part of a labelled set."""
     pictures = splits.read_set(data, name)
-    rows = [row for row, picture in enumerate(pictures.pictures) if picture.part == "train"]
+    rows = training_rows(data, name)
     labels = tuple(sorted({pictures.pictures[row].label for row in rows}))
     truth = torch.tensor([labels.index(pictures.pictures[row].label) for row in rows])
-    return LabelledSet(view_features(work, name, rows), labels, truth, set_concepts(name, labels))
+    return LabelledSet(views[name], labels, truth, set_concepts(name, labels))
 
 
 def set_concepts(name: str, labels: tuple[str, ...]) -> Concepts:
@@ -101,10 +96,10 @@ def set_concepts(name: str, labels: tuple[str, ...]) -> Concepts:
     return Concepts(tuple(words), np.stack(list(words.values())), np.array(list(weights.values()), dtype=np.float32))
 
 
-def captioned_set(data: Path, work: Path, name: str, nouns: frozenset[str]) -> TaggedSet:
+def captioned_set(data: Path, views: dict[str, Pictures], name: str, nouns: frozenset[str]) -> TaggedSet:
     """Read the training part of the captioned photographs; a word in two of five captions is taken as shown."""
     pictures = splits.read_set(data, name)
-    rows = [row for row, picture in enumerate(pictures.pictures) if picture.part == "train"]
+    rows = training_rows(data, name)
     texts = tuple(pictures.pictures[row].texts for row in rows)
     counts = [Counter(word for text in five for word in _words(text)) for five in texts]
     common = Counter(word for count in counts for word, often in count.items() if often >= 2)
@@ -116,7 +111,7 @@ def captioned_set(data: Path, work: Path, name: str, nouns: frozenset[str]) -> T
     kept = tuple(w for w in words if w not in PERSON_WORDS)
     index = [words.index(word) for word in kept]
     return TaggedSet(
-        view_features(work, name, rows),
+        views[name],
         texts,
         (*kept, *PERSON_WORDS),
         np.concatenate([shown[:, index], extra], axis=1),
@@ -124,22 +119,23 @@ def captioned_set(data: Path, work: Path, name: str, nouns: frozenset[str]) -> T
     )
 
 
-def drawn_set(data: Path, work: Path, name: str) -> TaggedSet:
+def drawn_set(data: Path, views: dict[str, Pictures], name: str) -> TaggedSet:
     """Read the training part of clip art or emoji: titles as texts, words of titles and keywords as tags."""
     pictures = splits.read_set(data, name)
-    rows = [row for row, picture in enumerate(pictures.pictures) if picture.part == "train"]
+    rows = training_rows(data, name)
     found = [splits.drawn_words(pictures.pictures[row]) for row in rows]
     counts = Counter(word for words in found for word in words)
     words = tuple(sorted(word for word, often in counts.items() if often >= 3 and len(word) > 2 and word.isalpha()))
     shown = np.array([[word in own for word in words] for own in found])
     texts = tuple(_drawn_texts(pictures.pictures[row]) for row in rows)
-    return TaggedSet(view_features(work, name, rows), texts, words, shown, shown)
+    return TaggedSet(views[name], texts, words, shown, shown)
 
 
-def rendered_set(work: Path) -> tuple[Pictures, list[dict[str, list[str]]]]:
-    """Read rendered pictures: features, and for each its captions and questions (labels, answer first)."""
-    facts = json.loads((work / "rendered.json").read_text(encoding="utf-8"))
-    return Pictures(torch.from_numpy(np.load(work / "rendered.npy")[None])), facts
+def rendered_facts(work: Path) -> list[dict[str, Any]]:
+    """Read what is known about each rendered picture: captions and questions (labels, answer)."""
+    path = work / "rendered.json"
+    facts: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return facts
 
 
 def _drawn_texts(picture: splits.Picture) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
+from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, search, sort, train
 from clipcli.cli.command import Command
 from clipcli.cli.messages import Messages, library_heard
 from clipcli.errors import ClipcliError, Interrupted
@@ -66,7 +66,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback()(_global_options)
     commands = (
         ("classify", classify.classify), ("sort", sort.sort), ("evaluate", evaluate.evaluate),
-        ("matrix", matrix.matrix), ("report", report.report), ("train", train.train),
+        ("matrix", matrix.matrix), ("search", search.search), ("report", report.report), ("train", train.train),
     )  # fmt: skip
     for name, command in commands:
         app.command(name)(command)

@@ -85,6 +85,10 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
     "matrix": (_LOUD, _CACHE, _LISTED, _TABLES),
+    "search": (
+        _LOUD, _CACHE, _LISTED, _TABLES,
+        Requirement(("overwrite",), "with -o", lambda values: values["output"] is not None),
+    ),
     "report": (Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),),
     "train": (
         _needs_no("resume", "force"),
