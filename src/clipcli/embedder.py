@@ -134,8 +134,7 @@ class Embedder:
         if self._store.path is None:
             return default
         name = f"engine for {self.source.fingerprint(self._store.file_sha256)} beside {suited.name} {suited.version}"
-        noted = self._store.note(name)
-        if noted is None:
+        if (noted := self._store.note(name)) is None:
             noted = suited.name if self._can_run(suited) else default.name
             self._store.keep_note(name, noted)
         return engine_named(noted)
