@@ -66,7 +66,7 @@ class ImageSearch:
     InputError
         If there is neither a text nor an example, or an example cannot be read.
     ClipcliError
-        A subclass that names the model, template or file to put right.
+        A subclass that names the model, template or file to fix.
     """
 
     def __init__(
