@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.cache.embeddings import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
-from clipcli.errors import CheckpointError, InputError, ModelError
+from clipcli.errors import InputError
 from clipcli.inputs.discover import Input, Source
 from clipcli.inputs.given import inputs_from, source_of
 from clipcli.log import LOG
 from clipcli.models.backend import Backend, ImageEncoder, Opening
-from clipcli.models.engines import AUTOMATIC, DEFAULT_ENGINE, EngineEntry, check_engine, engine_named
+from clipcli.models.engines import AUTOMATIC, DEFAULT_ENGINE, EngineEntry, check_engine, engine_named, opened_if_able
 from clipcli.models.model import check_precision
 from clipcli.models.processor import processor_kind
 from clipcli.models.resolve import resolve_model
@@ -53,12 +53,16 @@ class Embedder:
         ``auto``, ``pocket``, an open_clip name, ``hf-hub:org/repo`` or ``local-dir:PATH``.
     pretrained
         For an open_clip name: a tag or a checkpoint file.
-    device, precision
-        ``auto``, or a value of ``--device`` and ``--precision``.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    precision
+        ``auto``, ``fp32``, ``bf16`` or ``fp16``, for the image encoder.
     engine
-        ``torch``; ``openvino`` (an extra), on a CPU; or ``auto``, the one of them that suits the machine.
-    batch_size, workers
-        Images per batch; decoding threads. The default depends on the machine.
+        ``torch``; ``openvino`` (an extra), for CPUs; or ``auto`` to choose for the machine and model.
+    batch_size
+        Images per batch. The default depends on the precision.
+    workers
+        Number of decoding threads. The default depends on the machine.
     cache
         ``False`` for no cache; the path of the cache folder; or ``True`` for the folder in the environment variable
         ``CLIPCLI_CACHE_DIR``, else the user's cache folder.
@@ -135,21 +139,12 @@ class Embedder:
             return default
         name = f"engine for {self.source.fingerprint(self._store.file_sha256)} beside {suited.name} {suited.version}"
         if (noted := self._store.note(name)) is None:
-            noted = suited.name if self._can_run(suited) else default.name
+            backend = opened_if_able(suited, self._opening())
+            if backend is not None:
+                self.__dict__["_backend"] = backend
+            noted = suited.name if backend is not None else default.name
             self._store.keep_note(name, noted)
         return engine_named(noted)
-
-    def _can_run(self, engine: EngineEntry) -> bool:
-        backend = engine.open(self._opening())
-        try:
-            backend.image_encoder()
-        except CheckpointError:
-            raise
-        except ModelError as problem:
-            LOG.info(f"images are encoded with {DEFAULT_ENGINE}: {problem}")
-            return False
-        self.__dict__["_backend"] = backend  # open already
-        return True
 
     def _opening(self) -> Opening:
         folder = self._store.path.parent if self._store.path is not None else None

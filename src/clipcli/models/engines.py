@@ -15,7 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipcli.errors import ModelError
+from clipcli.errors import CheckpointError, ModelError
+from clipcli.log import LOG
 
 if TYPE_CHECKING:
     from clipcli.models.backend import Backend, Opening
@@ -29,6 +30,7 @@ __all__ = [
     "choose_engine",
     "cluster_names",
     "engine_named",
+    "opened_if_able",
     "runs_on_cluster",
 ]
 
@@ -181,6 +183,25 @@ def check_engine(name: str, device: str = "auto", precision: str = "auto") -> En
     if engine.extra:
         engine.check(device)
     return engine
+
+
+def opened_if_able(engine: EngineEntry, opening: Opening) -> Backend | None:
+    """Open a model with its image encoder; return ``None``, and log why, if the engine cannot run the model.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights are damaged or belong to another architecture.
+    """
+    backend = engine.open(opening)
+    try:
+        backend.image_encoder()
+    except CheckpointError:
+        raise
+    except ModelError as problem:
+        LOG.info(f"images are encoded with {DEFAULT_ENGINE}: {problem}")
+        return None
+    return backend
 
 
 def _has_gpu(device: str) -> bool:
