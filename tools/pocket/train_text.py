@@ -112,9 +112,7 @@ def with_everyday(lessons: Lessons, model: Joint, material: Material, tower: Any
     tokens = tokenizer()(list(everyday.texts))
     model.known = encode(tower, lessons.tokens[: len(material.book.texts)])
     vectors = learn_everyday(model, material, everyday, encode(tower, tokens), seed)
-    weights = np.concatenate(
-        [lessons.weights * (1.0 - EVERYDAY_SHARE), np.full(len(tokens), EVERYDAY_SHARE / len(tokens))]
-    )
+    own = np.full(len(tokens), EVERYDAY_SHARE / len(tokens))
     first = [everyday.owners.tolist().index(place) for place in range(len(everyday.words))]
     return Lessons(
         torch.cat([lessons.tokens, tokens]),
