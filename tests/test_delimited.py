@@ -95,18 +95,18 @@ def test_a_guarded_cell_of_corrections_is_read_as_it_was(tmp_path: Path) -> None
 
 def test_own_results_are_not_taken_for_the_truth(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text(written(["a.png"], "csv"), "utf-8")
-    with pytest.raises(InputError, match="what clipcli classify answered, not what is true"):
+    with pytest.raises(InputError, match="answers of clipcli classify, not the ground truth"):
         read_truth(tmp_path / "r.csv")
 
 
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("t.csv", "path,label\na,b.png,cat\n", "line 2: 3 cells under a header of 2"),
-        ("t.tsv", "path\tlabel\na\tb\tc\n", "line 2: 3 cells under a header of 2"),
+        ("t.csv", "path,label\na,b.png,cat\n", "line 2 has 3 cells, the header has 2"),
+        ("t.tsv", "path\tlabel\na\tb\tc\n", "line 2 has 3 cells, the header has 2"),
         ("t.csv", 'path,label\n"a.png,cat\nb.png,dog\n', "not a table"),
         ("t.tsv", 'path\tlabel\n"a.png\tcat\nb.png\tdog\n', "not a table"),
-        ("t.csv", "path,path,label\na,b,c\n", "twice"),
+        ("t.csv", "path,path,label\na,b,c\n", "duplicate column"),
     ],
 )
 def test_a_table_whose_cells_cannot_be_told_apart_is_refused(name: str, text: str, says: str, tmp_path: Path) -> None:

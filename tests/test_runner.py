@@ -141,9 +141,9 @@ def test_a_run_that_was_stopped_is_resumed_to_the_same_bytes(
     (tmp_path / "whole").mkdir()
     classifier.classify_to(f"{tmp_path}/whole/{output}", album, part_size=2)
     target = f"{tmp_path}/{output}"
-    with pytest.raises(Interrupted, match=r"interrupted: 1 part kept|interrupted: [23] records kept"):
+    with pytest.raises(Interrupted, match=r"interrupted: 1 part saved|interrupted: [23] records saved"):
         classifier.classify_to(target, album, part_size=2, reporter=Noted(stop_after=3))
-    with pytest.raises(OutputError, match="an interrupted run is kept"):
+    with pytest.raises(OutputError, match="holds an interrupted run"):
         classifier.classify_to(target, album, part_size=2)
     noted = Noted()
     assert classifier.classify_to(target, album, part_size=2, resume=True, reporter=noted) == Outcome(5, 1)
@@ -159,7 +159,7 @@ def test_a_complete_run_is_left_alone_when_resumed(
     classifier.classify_to(target, album)
     before = content(tmp_path / output)
     assert classifier.classify_to(target, album, resume=True) == Outcome(5, 1)
-    assert caplog.messages == [f"{target}: complete already, nothing was left to do"]
+    assert caplog.messages == [f"{target}: already complete, nothing to do"]
     assert content(tmp_path / output) == before
 
 
@@ -176,7 +176,7 @@ def test_an_output_that_another_run_is_writing_is_refused(
 
 def test_a_folder_of_embeddings_is_not_resumed_as_results(classifier: Classifier, album: Path, tmp_path: Path) -> None:
     classifier.embed_to(f"{tmp_path}/out/", album)
-    with pytest.raises(OutputError, match="had another command: export images, now classify"):
+    with pytest.raises(OutputError, match="had a different command: export images, now classify"):
         classifier.classify_to(f"{tmp_path}/out/", album, resume=True)
 
 
@@ -195,6 +195,6 @@ def test_settings_are_kept_by_snake_case_names_with_a_version(
 
 def test_nothing_is_left_where_there_is_nothing_to_classify(classifier: Classifier, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no images in it"):
+    with pytest.raises(InputError, match="no images found"):
         classifier.classify_to(tmp_path / "r.csv", tmp_path / "empty")
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]

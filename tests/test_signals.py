@@ -51,9 +51,8 @@ def test_classify_says_what_is_kept_and_is_resumed_to_the_same_file(
     for _ in range(2):  # as the end of a session does
         os.kill(job.process, number)
     done = job.wait()
-    told = (
-        f"error: interrupted: {kept_in(partial_of(target))} records kept in {partial_of(target)}; go on with --resume\n"
-    )
+    saved = f"{kept_in(partial_of(target))} records saved in {partial_of(target)}"
+    told = f"error: interrupted: {saved}; continue with --resume\n"
     assert done == (128 + number, "", told)
     assert nursery.run(*command, target, "--resume").code == 0
     assert nursery.run(*command, tmp_path / "whole.jsonl").code == 0
@@ -73,7 +72,7 @@ def test_export_into_a_folder_keeps_whole_parts(
     done = job.wait()
     parts = list(folder.glob("part-*"))
     assert (done.code, done.out, done.errors.count("\n")) == (128 + number, "", 1)
-    assert f"{len(parts)} parts kept in" in done.errors
+    assert f"{len(parts)} parts saved in" in done.errors
     assert all(len(part.read_text("utf-8").splitlines()) == 16 for part in parts)
     assert nursery.run(*command, f"{folder}/", "--resume").code == 0
     rows = [json.loads(line) for part in sorted(folder.glob("part-*")) for line in part.read_text("utf-8").splitlines()]
@@ -104,7 +103,7 @@ def test_evaluate_says_so_in_one_line(
     job.wait_until(lambda: log.exists() and log.stat().st_size > 100_000)
     os.kill(job.process, number)
     assert job.wait() == (128 + number, "", "error: interrupted\n")
-    assert nursery.run("cache", "check", "--cache-dir", log.parent) == (0, "the cache is sound\n", "")
+    assert nursery.run("cache", "check", "--cache-dir", log.parent) == (0, "no damage found\n", "")
 
 
 @pytest.mark.parametrize("number", POLITE)

@@ -64,7 +64,7 @@ def test_any_other_encoding_is_refused_in_one_line_that_names_the_file(kind: str
     (file / name).write_bytes(data)
     with pytest.raises(ClipcliError) as caught:
         read(file / name)
-    assert str(caught.value).startswith(f"{file / name}: ")
+    assert str(caught.value).startswith(f"cannot read {file / name}: ")
     assert "\n" not in str(caught.value)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from clipcli.cli import build_app
+from clipcli.cli.help import option_groups
 from clipcli.cli.requirements import REQUIREMENTS
 
 __all__ = ["command_reference"]
@@ -54,13 +55,12 @@ def _section(command: Any, name: str, heading: str) -> str:
     if hasattr(command, "commands"):
         return head + _commands_table(command, name)
     context = typer.Context(command)
-    panels: dict[str, list[str]] = {}
-    for parameter in command.params:
-        if parameter.name != "help":
-            is_option = parameter.param_type_name == "option"
-            title = (getattr(parameter, "rich_help_panel", None) or "Options") if is_option else "Arguments"
-            panels.setdefault(title, []).append(_row(parameter, context, is_option=is_option))
-    tables = (f"| {title} | |\n|---|---|\n{''.join(rows)}\n" for title, rows in panels.items())
+    groups = option_groups(command, context)
+    tables = (
+        f"| {title} | |\n|---|---|\n{''.join(_row(*row) for row in rows if not row[0].endswith('--help'))}\n"
+        for title, rows in groups.items()
+        if not all(name.endswith("--help") for name, _ in rows)
+    )
     return head + "".join(tables)
 
 
@@ -76,12 +76,9 @@ def _anchor(heading: str) -> str:
     return heading.replace(" ", "-")
 
 
-def _row(parameter: Any, context: Any, *, is_option: bool) -> str:
-    spelled, text = parameter.get_help_record(context)
-    if is_option:  # "-k, --top-k N" or "-f, --format <csv|json>"
-        shown = ", ".join(f"`{each}`" for each in re.sub(r"[<>\[\]]", "", spelled).split(", "))
-    else:
-        shown = f"`{(parameter.metavar or parameter.name.upper()).strip('[]')}`"
+def _row(spelled: str, text: str) -> str:
+    """Return the table row of an argument, or of an option such as ``-k, --top-k N`` or ``-f, --format <csv|json>``."""
+    shown = ", ".join(f"`{each}`" for each in re.sub(r"[<>\[\]]", "", spelled).split(", "))
     return f"| {_cell(shown)} | {_cell(_escaped(' '.join(text.split())))} |\n"
 
 

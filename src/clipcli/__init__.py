@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.predictions import Failure, Prediction
     from clipcli.runner import Outcome, Reporter
     from clipcli.scoring.zeroshot import Score, Thresholds
+    from clipcli.search import Hit, ImageSearch
 
 __all__ = [
     "Classifier",
@@ -26,6 +27,8 @@ __all__ = [
     "Comparison",
     "Embedder",
     "Failure",
+    "Hit",
+    "ImageSearch",
     "Label",
     "Outcome",
     "Prediction",
@@ -43,6 +46,8 @@ _HOMES = {
     "Comparison": "evaluation.compare",
     "Embedder": "embedder",
     "Failure": "pipeline.predictions",
+    "Hit": "search",
+    "ImageSearch": "search",
     "Label": "labels.files",
     "Outcome": "runner",
     "Reporter": "runner",

@@ -44,46 +44,46 @@ __all__ = ["Classifier"]
 
 
 class Classifier(Embedder):
-    """Classify images among labels that are given in words.
+    """Classify images with labels given as text.
 
-    Nothing heavy happens before it is needed: class embeddings are made (or read from the cache) when
-    they are first asked for, and the model is loaded when the first prompt or image must be encoded.
+    Work is done when it is needed: class embeddings are computed (or read from the cache) on first use, and the
+    model is loaded when the first prompt or image must be encoded.
 
     Parameters
     ----------
     model
         ``auto``, ``pocket``, an open_clip name, ``hf-hub:org/repo`` or ``local-dir:PATH``.
     labels
-        Label texts or :class:`~clipcli.labels.files.Label` values, or the path of a label file. May be left
-        out where ``text_embeddings`` is given.
+        Label texts or :class:`~clipcli.labels.files.Label` values, or the path of a label file. Not needed if
+        ``text_embeddings`` is given.
     pretrained
         For an open_clip name: a tag or a checkpoint file.
     templates, prompts
         Prompt templates; names or files of template sets. The default is ``a photo of a {label}``.
     text_embeddings
-        Class embeddings exported before, in place of labels.
+        Class embeddings written by ``clipcli export text``, instead of labels.
     device, precision
-        ``auto``, or as the command line has them.
+        ``auto``, or a value of ``--device`` and ``--precision``.
     engine
         ``torch``, or ``openvino`` (an extra) for the image encoder on a CPU.
     batch_size, workers
-        Images a batch; decoding threads. Chosen for the machine where not given.
+        Images per batch; decoding threads. The default depends on the machine.
     top_k
-        How many labels a prediction lists.
+        Number of labels per prediction.
     thresholds
         When to answer ``unknown``.
     cache
-        ``False`` keeps nothing on disk; a path keeps it there; ``True`` keeps it in the folder that the variable
-        ``CLIPCLI_CACHE_DIR`` names, else in the user's cache folder.
+        ``False`` for no cache; the path of the cache folder; or ``True`` for the folder in the environment variable
+        ``CLIPCLI_CACHE_DIR``, else the user's cache folder.
     cache_limit
-        Bytes that the cache may take before the oldest image embeddings are dropped.
+        Maximum size of the cache in bytes; above it, the oldest image embeddings are removed.
     offline
         Never open a socket.
 
     Raises
     ------
     ClipcliError
-        A subclass that names the label, template, model or file to put right.
+        A subclass that names the label, template, model or file to fix.
     """
 
     def __init__(
@@ -148,18 +148,18 @@ class Classifier(Embedder):
 
     @property
     def templates(self) -> list[str]:
-        """The prompt templates; none where class embeddings were given, which have their prompts."""
+        """The prompt templates; none if class embeddings are given, which contain their prompts."""
         return [] if self._text_embeddings is not None else [template.text for template in self._templates]
 
     @cached_property
     def classes(self) -> ClassEmbeddings:
-        """The class embeddings of all labels with what belongs to them."""
+        """The class embeddings of all labels."""
         if self._text_embeddings is not None:
             return self._from_file(self._text_embeddings)
         return self.embed_labels(self._templates)
 
     def embed_labels(self, templates: Sequence[Template]) -> ClassEmbeddings:
-        """Make the class embeddings of the labels with other templates, from the cache where they are known."""
+        """Compute the class embeddings of the labels with other templates, or read them from the cache."""
         classes, self.text_statistics = build_class_embeddings(
             self._labels, templates, self.source, self._store, self._engine.text_key, self._open_text_encoder
         )
@@ -167,7 +167,7 @@ class Classifier(Embedder):
 
     @property
     def class_embeddings(self) -> NDArray[np.float32]:
-        """(C, D) float32, a row of length one for each label."""
+        """(C, D) float32, one row of length one per label."""
         return self.classes.vectors
 
     def _from_file(self, path: Path) -> ClassEmbeddings:
@@ -182,33 +182,33 @@ class Classifier(Embedder):
             cut = sum(encoder.cut(prompts))
             if cut:
                 prompts_are = "1 prompt is" if cut == 1 else f"{cut} prompts are"
-                LOG.warning(f"{prompts_are} longer than {self.source.title} can read; what is too much is cut off")
+                LOG.warning(f"{prompts_are} longer than the context of {self.source.title}, and truncated")
             return encoder.encode(prompts)
 
         return self.facts(), encode
 
     def classify(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Result]:
-        """Classify images, yielding one result for each in their order.
+        """Classify images and yield one result per image, in order.
 
         Parameters
         ----------
         images
             Paths of files, folders or tar archives, or Pillow images.
         even_batches
-            Fill up the last batch of a run, so that the scores of an image don't depend on its neighbours
-            in their last digits.
+            Fill the last batch of a run, so that the last digits of an image's scores do not depend on the other
+            images.
 
         Yields
         ------
         Prediction or Failure
-            A file that is no readable image yields a :class:`Failure`; the others go on.
+            A file that cannot be read as an image yields a :class:`Failure`, and the run continues.
 
         Raises
         ------
         InputError
             If a folder holds no images.
         """
-        self.warn_of_single_label()  # first, so that a mistake in the labels is found before an image is read
+        self.warn_of_single_label()  # first, so that an error in the labels is raised before an image is read
         for block in self.embed(images, even_batches=even_batches):
             yield from self.ranker().results(block)
 
@@ -224,27 +224,26 @@ class Classifier(Embedder):
         Parameters
         ----------
         output
-            A ``.csv``, ``.tsv``, ``.jsonl``, ``.json`` or ``.parquet`` file; a folder where the name ends with a slash
+            A ``.csv``, ``.tsv``, ``.jsonl``, ``.json`` or ``.parquet`` file; a folder if the name ends with a slash
             or is the URL of an object store.
         inputs
-            What ``clipcli classify`` takes: paths, folders, patterns, archives, URLs; or a
+            The inputs, as for ``clipcli classify``: paths, folders, patterns, archives, URLs; or a
             :class:`~clipcli.inputs.discover.Source`.
         file_format
-            ``csv``, ``tsv``, ``jsonl``, ``json`` or ``parquet`` where the file's suffix does not name it; for a
-            folder ``parquet`` (the default where pyarrow is installed) or ``jsonl``.
+            ``csv``, ``tsv``, ``jsonl``, ``json`` or ``parquet`` if the extension does not give the format; for a
+            folder ``parquet`` (the default if pyarrow is installed) or ``jsonl``.
         resume
-            Continue where an interrupted run stopped, if there is one; where that run is complete, only check that it
-            is what is asked for.
+            Continue an interrupted run, if there is one; if the run is complete, only compare its settings and inputs.
         overwrite
             Replace an earlier run.
         part_size
-            Inputs in each part of a folder.
+            Inputs per part of a folder.
         reporter
-            Is told how the run goes.
+            Receives the events of the run.
 
         Returns
         -------
-        How many records there are with those of an earlier run, and how many of them are failures.
+        The numbers of records and failures, including those of an earlier run.
 
         Raises
         ------
@@ -254,7 +253,7 @@ class Classifier(Embedder):
         InputError
             If there is nothing to classify.
         Interrupted
-            If the user stopped the run; the message says what is kept.
+            If the user stopped the run; the message names what was saved.
         ClipcliError
             As for :meth:`classify`.
         """
@@ -280,17 +279,17 @@ class Classifier(Embedder):
         return result_output(destination, self.layout, self.settings, lambda: {"templates": self.templates})
 
     def warn_of_single_label(self) -> None:
-        """Warn, once, if there is a single label: its softmax is one for whatever image."""
+        """Warn once if there is a single label: its softmax is 1 for any image."""
         classes = self.classes
         if len(classes.labels) == 1 and classes.facts.logit_bias is None and not self._warned:
             self._warned = True
             LOG.warning(
-                f"{classes.labels[0]!r} is the only label: a single label cannot be told from anything, so its "
+                f"{classes.labels[0]!r} is the only label: without a second label to compare with, its "
                 "probability is always 1 (add other labels, or judge by the similarity)"
             )
 
     def ranker(self, precision: str | None = None) -> Ranker:
-        """Return what turns embeddings into results, of this model's precision or another's."""
+        """Return the ranker, which turns embeddings into results, for this or another precision."""
         source = self.source
         self.warn_of_single_label()
         return Ranker(

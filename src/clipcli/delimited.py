@@ -1,8 +1,8 @@
 r"""Tables of text: one reader for CSV, TSV and JSON Lines.
 
 clipcli makes the CSV it writes safe for spreadsheets, and escapes tabs and line ends in its TSV; other programs do
-neither. So what is read is undone only in clipcli's own tables, which are known by their columns: an apostrophe
-or a ``\t`` in anybody else's table is part of the name.
+neither. So this is undone only in tables that clipcli wrote, which are recognised by their columns: an apostrophe or
+a ``\t`` in any other table is part of the name.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ Cells = dict[str, Any]
 
 
 def own_kind(columns: Collection[str]) -> str | None:
-    """Tell by its columns what kind of clipcli's own tables one is; ``None`` for anybody else's.
+    """Return the kind of a table that clipcli wrote, by its columns; ``None`` for any other table.
 
-    ``results`` of classify, ``embeddings`` of export, or the ``corrections`` that the page of report saves. Columns
-    that somebody added, or put in another order, change nothing.
+    ``results`` of classify, ``embeddings`` of export, or the ``corrections`` that the report page saves. Additional
+    columns and another order make no difference.
     """
     return next((kind for kind, needed in _OWN.items() if needed <= set(columns)), None)
 
 
 def is_tsv(name: str) -> bool:
-    """Tell by its name whether a table's cells are separated by tabs."""
+    """Return whether the cells of a table are separated by tabs, by its extension."""
     return path_part(name).lower().endswith(".tsv")
 
 
@@ -62,11 +62,11 @@ class Table:
     Parameters
     ----------
     columns
-        Their names, as the first row has them.
+        Their names, from the first row.
     own
-        What kind of clipcli's own tables it is, see :func:`own_kind`.
+        The kind of a table that clipcli wrote, see :func:`own_kind`.
     rows
-        The number of each row's last line, and its cells by column; a short row lacks its last ones.
+        The line number of each row's end, and its cells by column; a short row lacks the last ones.
     """
 
     columns: tuple[str, ...]
@@ -80,7 +80,7 @@ def read_delimited(file: TextIO, name: str) -> Table:
     Raises
     ------
     InputError
-        If it is no table, or a row has more cells than there are columns; also while the rows are read.
+        If it is not a table, or a row has more cells than there are columns; also while the rows are read.
     """
     tabs = is_tsv(name)
     reader = csv.reader(file, delimiter="\t" if tabs else ",", strict=True)
@@ -107,8 +107,8 @@ def _cells(
                 continue
             if any(row[len(header) :]):
                 raise InputError(
-                    f"{name}: line {number}: {len(row)} cells under a header of {len(header)} "
-                    "(put quotes around a text with a separator in it)"
+                    f"cannot read {name}: line {number} has {len(row)} cells, the header has {len(header)} "
+                    "(put quotes around text that contains the separator)"
                 )
             yield number, dict(zip(header, map(read, row), strict=False))
     except (csv.Error, UnicodeError) as problem:
@@ -116,16 +116,16 @@ def _cells(
 
 
 def _no_table(name: str, problem: Exception) -> InputError:
-    return InputError(f"{name}: not a table ({problem})")
+    return InputError(f"cannot read {name}: not a table ({problem})")
 
 
 def read_json_lines(file: TextIO, name: str) -> Table:
-    """Read JSON Lines as a table: each line an object; a line that is none has no cells.
+    """Read JSON Lines as a table: each line is an object; any other line has no cells.
 
     Raises
     ------
     InputError
-        If the file is not text; also while it is read.
+        If the file is not text; also while the rows are read.
     """
     rows = _json_rows(file, name)
     first = next(rows, None)

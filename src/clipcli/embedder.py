@@ -1,6 +1,6 @@
-"""A model that embeds images: from the cache where they are known, else by encoding them.
+"""Compute image embeddings, or read them from the cache.
 
-Nothing heavy happens before it is needed: the model is loaded when the first image must be encoded.
+The model is loaded when the first image must be encoded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from clipcli.models.model import check_precision
 from clipcli.models.resolve import resolve_model
 from clipcli.models.source import ModelSource
 from clipcli.outputs.destination import Destination
-from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, failure_of, image_rows
+from clipcli.outputs.image_rows import EmbeddingKind, ImageRow, failure_of, image_rows
 from clipcli.outputs.output import Output, embedding_output
 from clipcli.pipeline.chunks import EncoderFacts, InTurn
 from clipcli.pipeline.stream import Block, Cached, ImageStatistics, Plan, embed_images
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Embedder", "check_count"]
 
-_BATCH = {"fp32": 16, "bf16": 32, "fp16": 64}  # each the fastest where that precision is chosen by itself
+_BATCH = {"fp32": 16, "bf16": 32, "fp16": 64}  # each the fastest on devices where that precision is the default
 _TRIM_EVERY = 200  # blocks
 
 
 class Embedder:
-    """Turn images into embeddings of the shared space.
+    """Compute embeddings of images.
 
     Parameters
     ----------
@@ -55,28 +55,28 @@ class Embedder:
     pretrained
         For an open_clip name: a tag or a checkpoint file.
     device, precision
-        ``auto``, or as the command line has them.
+        ``auto``, or a value of ``--device`` and ``--precision``.
     engine
         ``torch``, or ``openvino`` (an extra) for the image encoder on a CPU.
     batch_size, workers
-        Images a batch; decoding threads. Chosen for the machine where not given.
+        Images per batch; decoding threads. The default depends on the machine.
     cache
-        ``False`` keeps nothing on disk; a path keeps it there; ``True`` keeps it in the folder that the variable
-        ``CLIPCLI_CACHE_DIR`` names, else in the user's cache folder.
+        ``False`` for no cache; the path of the cache folder; or ``True`` for the folder in the environment variable
+        ``CLIPCLI_CACHE_DIR``, else the user's cache folder.
     cache_limit
-        Bytes that the cache may take before the oldest image embeddings are dropped.
+        Maximum size of the cache in bytes; above it, the oldest image embeddings are removed.
     offline
         Never open a socket.
 
     Attributes
     ----------
     options
-        The keywords that open the same model elsewhere.
+        The keywords that open the same model in another process.
 
     Raises
     ------
     ModelError
-        A subclass that names the model, device or file to put right.
+        A subclass that names the model, device or file to fix.
     """
 
     def __init__(
@@ -107,14 +107,14 @@ class Embedder:
             LOG.warning(note)
         self._store = EmbeddingStore(folder, cache_limit, dim=int(self.source.config["embed_dim"]))
         self.options: dict[str, Any] = {
-            # not "auto" again: elsewhere that might come to another model
+            # not "auto" again: another machine might choose another model
             "model": self.source.name if model == "auto" else model,
             "pretrained": self.source.pretrained if model == "auto" else pretrained,
             "device": device, "precision": precision, "engine": engine, "batch_size": batch_size, "offline": offline,
         }  # fmt: skip
 
     def close(self) -> None:
-        """Close the cache; what is embedded later is not kept. A ``with`` block does so at its end."""
+        """Close the cache; later embeddings are not cached. A ``with`` block does so at its end."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -145,14 +145,14 @@ class Embedder:
 
     @property
     def ran_on(self) -> str | None:
-        """Where images were encoded: ``cpu``, ``cuda:0``, ``cpu with OpenVINO``; ``None`` if nowhere so far."""
+        """Device of the image encoder: ``cpu``, ``cuda:0``, ``cpu with OpenVINO``; ``None`` before its first use."""
         return self._backend.device if "image_encoder" in self.__dict__ else None
 
     @cached_property
     def arithmetic(self) -> str:
         """What the image encoder computes in: ``fp32``, ``bf16`` or ``fp16``.
 
-        What ``auto`` comes to is noted in the cache, as torch or OpenVINO must be imported to tell.
+        The precision chosen for ``auto`` is saved in the cache, because choosing it needs torch or OpenVINO.
         """
         if self._precision != "auto":
             return self._backend.arithmetic()
@@ -173,11 +173,11 @@ class Embedder:
         return self._engine.precision(self.arithmetic)
 
     def image_fingerprint(self) -> str:
-        """Identify what makes the image embeddings: model, preprocessing and precision."""
+        """Return the fingerprint of the image encoder: model, preprocessing and precision."""
         return self.source.image_fingerprint(self._store.file_sha256, self.precision)
 
     def facts(self) -> ModelFacts:
-        """Return the model's name, dimensions and learned scale; from the cache where it is known there."""
+        """Return the model's name, dimensions and learned scale, from the cache if it contains them."""
         if not self.is_loaded:
             text = self._engine.text_key(self.source.fingerprint(self._store.file_sha256))
             known = next(filter(None, map(self._store.model_facts, (self.image_fingerprint(), text))), None)
@@ -187,12 +187,12 @@ class Embedder:
         return ModelFacts(self.source.name, self.source.pretrained, int(self.source.config["embed_dim"]), scale, bias)
 
     def embed(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Block[Any]]:
-        """Embed images, in blocks: from the cache where they are known, else encoded and kept there.
+        """Embed images in blocks; embeddings come from the cache, or are computed and cached.
 
         Yields
         ------
-        Lists of ``(input, embedding)`` in the order of the inputs. An embedding is (D,) float32 of length
-        one; in its place stands an :class:`~clipcli.errors.ImageError` where the input is no image.
+        Lists of ``(input, embedding)`` in the order of the inputs. An embedding is (D,) float32 of length one, or an
+        :class:`~clipcli.errors.ImageError` if the input cannot be read as an image.
         """
         cached = Cached(
             self._store, self.image_fingerprint(), half=self.arithmetic != "fp32", statistics=self.image_statistics
@@ -257,18 +257,18 @@ class Embedder:
 
     @property
     def batch_size(self) -> int:
-        """Images a batch: as asked for, or as suits what the encoder computes in."""
+        """Images per batch: the given number, or a default for the encoder's precision."""
         return self._batch_size or _BATCH[self.arithmetic]
 
 
 def check_count(name: str, count: int | None) -> None:
-    """Raise :class:`InputError` for a number of things that is less than one."""
+    """Raise :class:`InputError` for a count below 1."""
     if count is not None and count < 1:
         raise InputError(f"{name} must be 1 or more, not {count}")
 
 
 def _processor() -> str:
-    """Identify the kind of processor: a cache on a shared disk may be met by several."""
+    """Return the kind of processor: several may share a cache on a network disk."""
     try:
         with open("/proc/cpuinfo", "rb") as file:  # noqa: PTH123
             first = file.read(1 << 13).split(b"\n\n")[0]

@@ -1,8 +1,8 @@
-r"""Every error that clipcli raises on purpose, and the exit code each one ends with.
+r"""The errors that clipcli raises, and their exit codes.
 
 ::
 
-    ClipcliError                  2   something the user can put right; the message says how
+    ClipcliError                  2   an error that the user can fix; the message names the remedy
     ├── LabelError                2   a label file or --label that cannot be used
     ├── TemplateError             2   a prompt template or template set that cannot be used
     ├── ModelError                2   a model, device or precision that cannot be used
@@ -12,12 +12,13 @@ r"""Every error that clipcli raises on purpose, and the exit code each one ends 
     ├── EmbeddingFileError        2   an exported embeddings file that cannot be read or does not fit
     ├── InputError                2   nothing to work on: no inputs, or a folder without images
     ├── OutputError               2   the output cannot be written
-    ├── CacheError                2   `clipcli cache` cannot do what was asked
-    ├── ClusterError              2   Ray cannot be started or reached, or gave up
-    ├── Interrupted       128+signal  stopped by Ctrl-C (130), SIGTERM (143) or SIGHUP (129); says what is kept
-    └── ImageError                1   one input that is no readable image; recorded, the run goes on
+    ├── CacheError                2   the cache cannot be read, checked or cleared
+    ├── ClusterError              2   Ray cannot be started or reached, or failed
+    ├── Interrupted       128+signal  stopped by Ctrl-C (130), SIGTERM (143) or SIGHUP (129); names what was saved
+    ├── StorageError              2   an object store or web server refused or failed; the caller names the operation
+    └── ImageError                1   one input that cannot be read as an image; the run continues
 
-Exit code 0 means all done, 1 means done but some inputs failed, 128 + signal means interrupted (130 by Ctrl-C).
+Exit code 0 means success, 1 that some inputs failed, 128 + signal that the run was interrupted (130 by Ctrl-C).
 """
 
 from __future__ import annotations
@@ -38,14 +39,15 @@ __all__ = [
     "ModelError",
     "ModelNotFoundError",
     "OutputError",
+    "StorageError",
     "TemplateError",
 ]
 
 
 class ClipcliError(Exception):
-    """Base of all errors that a user can put right; the text is one line for people.
+    """Base of all errors that a user can fix; the text is one line for people.
 
-    URLs in the text lose their secrets here, so that no message has to remember that.
+    Secrets in URLs are removed from the text here, so that no message has to do it.
     """
 
     exit_code = 2
@@ -71,7 +73,7 @@ class ModelNotFoundError(ModelError):
 
 
 class HubUnreachableError(ModelError):
-    """The weights are not on disk and the hub cannot be asked for them."""
+    """The weights are not on disk and the hub cannot be reached."""
 
 
 class CheckpointError(ModelError):
@@ -83,7 +85,7 @@ class EmbeddingFileError(ClipcliError):
 
 
 class InputError(ClipcliError):
-    """There is nothing to work on."""
+    """The inputs are missing or invalid."""
 
 
 class OutputError(ClipcliError):
@@ -91,21 +93,41 @@ class OutputError(ClipcliError):
 
 
 class CacheError(ClipcliError):
-    """A ``clipcli cache`` command cannot do what was asked."""
+    """The cache cannot be read, checked or cleared."""
 
 
 class ClusterError(ClipcliError):
-    """Ray cannot be started or reached, or gave up in mid-run."""
+    """Ray cannot be started or reached, or failed during the run."""
 
 
-class Interrupted(ClipcliError):  # noqa: N818 - no error of anybody's
-    """The user stopped the run; what was done is kept."""
+class Interrupted(ClipcliError):  # noqa: N818 - an interruption is not an error
+    """The user interrupted the run; finished work is saved."""
 
     exit_code = 130  # of Ctrl-C; the command line exits with 128 + the signal
 
 
+class StorageError(ClipcliError):
+    """An object store or web server did not do what it was asked to do.
+
+    Parameters
+    ----------
+    kind
+        ``not_found``, ``no_bucket``, ``denied``, ``empty`` or ``failed``.
+    reason
+        What went wrong, without what was asked for.
+    """
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[type[StorageError], tuple[str, str]]:
+        """Pickle both parts."""
+        return type(self), (self.kind, str(self))
+
+
 class ImageError(ClipcliError):
-    """One input is no readable image; it becomes a failure record and the run goes on.
+    """One input cannot be read as an image; it becomes an error record, and the run continues.
 
     Parameters
     ----------
@@ -123,5 +145,5 @@ class ImageError(ClipcliError):
         self.kind = kind
 
     def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
-        """Let it travel between processes with both of its parts."""
+        """Pickle both parts."""
         return type(self), (self.kind, str(self))

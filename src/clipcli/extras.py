@@ -10,10 +10,10 @@ __all__ = ["pyarrow_or_error"]
 
 
 def pyarrow_or_error() -> Any:
-    """Import pyarrow, or say which extra brings it."""
+    """Import pyarrow, or raise :class:`OutputError` with the name of the extra."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise OutputError("Parquet needs an extra: pip install 'clipcli[parquet]'") from None
+        raise OutputError("cannot use Parquet: it needs an extra (pip install 'clipcli[parquet]')") from None
     return pyarrow

@@ -1,7 +1,7 @@
-"""Secrets taken out of URLs: user info, signatures and tokens never reach a record, a message or a file.
+"""Remove secrets from URLs: user info, signatures and tokens never reach a record, a message or a file.
 
-What is left still identifies the object: ``https://user:pw@host/a.jpg?size=2&X-Amz-Signature=…`` becomes
-``https://host/a.jpg?size=2``. The URL itself is only handed to the store's own library.
+The rest still identifies the object: ``https://user:pw@host/a.jpg?size=2&X-Amz-Signature=…`` becomes
+``https://host/a.jpg?size=2``. Only the library of the object store gets the full URL.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from urllib.parse import quote, unquote
 
 __all__ = ["redacted", "redacted_foreign", "redacted_reference"]
 
-# The second kind is what is left of a URL that was taken for a path.
+# The second kind is the rest of a URL that was read as a path.
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\b(?:https?|s3a?|gcs|gs|az|abfss?|wasbs?|ftps?):/)", re.IGNORECASE)
 _URL = re.compile(_SCHEME.pattern + r"[^\s\"<>]*", re.IGNORECASE)
-_TRAILING = "'`)]},.;:!…"  # what a sentence puts behind a URL
-_CONTAINERS = ("abfs", "abfss", "az", "wasb", "wasbs")  # CONTAINER@ACCOUNT is no user there
+_TRAILING = "'`)]},.;:!…"  # punctuation after a URL in a sentence
+_CONTAINERS = ("abfs", "abfss", "az", "wasb", "wasbs")  # CONTAINER@ACCOUNT is not user info there
 
 _PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-ms-", "q-sign", "q-ak", "q-signature", "q-key-time")
 _NAMES = frozenset((
@@ -26,7 +26,7 @@ _WORDS = re.compile(
     r"token(?!iz)|secret|passw|passphrase|credential|signature|authori[sz]ation|auth[-_]?key|"
     r"api[-_]?key|access[-_]?key|private[-_]?key|account[-_]?key|subscription[-_]?key|session"
 )
-# These are harmless names, except beside a signature that they belong to.
+# These names are harmless, except together with a signature.
 _BESIDE_SIG = frozenset((
     "se", "sp", "sv", "sr", "st", "spr", "sip", "si", "ss", "srt", "skoid", "sktid", "skt", "ske", "sks", "skv", "sdd",
     "saoid", "suoid", "scid", "ses",
@@ -45,14 +45,14 @@ _HEADER = re.compile(
 
 
 def redacted(text: str) -> str:
-    """Return a text with the secrets taken out of every URL in it; any other text comes back as it is."""
+    """Remove the secrets of all URLs in a text; return any other text unchanged."""
     if ":/" not in text:
         return text
     return _without_parameters(_URL.sub(_redacted_match, text))
 
 
 def _without_parameters(text: str) -> str:
-    """Take out parameters that stand beside no URL, or behind a space in one."""
+    """Remove parameters outside a URL, or after a space in one."""
     return _PARAMETER.sub(lambda found: "" if _is_secret(found[1], frozenset()) else found[0], text)
 
 
@@ -62,20 +62,20 @@ def _redacted_match(found: re.Match[str]) -> str:
 
 
 def redacted_foreign(text: str) -> str:
-    """Return what another library says of a failure, without the secrets that such texts are known to hold."""
+    """Return the error message of another library without the secrets that such messages can contain."""
     text = _without_parameters(redacted(text))
     text = _HEADER.sub(lambda found: f"{found[1] or found[2]}***", text)
     return _ASSIGNMENT.sub(r"\1***", text)
 
 
 def redacted_reference(name: str) -> str:
-    """Return a whole URL, or one that is relative to another, without its secrets; spaces may be part of it."""
+    """Return a URL, or one relative to another, without its secrets; it may contain spaces."""
     return _redacted_url(name) if _SCHEME.match(name) else _without_secrets(name)
 
 
 def _redacted_url(url: str) -> str:
     mark = _SCHEME.match(url)
-    assert mark is not None  # noqa: S101 - whoever calls looked for it
+    assert mark is not None  # noqa: S101 - checked by the caller
     rest = url[mark.end() :]
     return mark[0] + _without_secrets(_without_user(mark[0].partition(":")[0].lower(), rest))
 
@@ -83,7 +83,7 @@ def _redacted_url(url: str) -> str:
 def _without_user(scheme: str, rest: str) -> str:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" not in authority and re.match(r"[^\[\]:@]+:(?!\d*$)", authority) and "@" in rest:
-        authority = rest[: rest.rindex("@") + 1]  # a password with a slash in it, written as it is
+        authority = rest[: rest.rindex("@") + 1]  # a password that contains an unescaped slash
     user, at, _ = authority.rpartition("@")
     if not at or (scheme in _CONTAINERS and ":" not in user):
         return rest
@@ -92,11 +92,11 @@ def _without_user(scheme: str, rest: str) -> str:
 
 
 def _without_secrets(reference: str) -> str:
-    """Drop secret parameters; the others, and what is no parameter at all, stay byte for byte."""
+    """Remove secret parameters; leave everything else unchanged, byte for byte."""
     pieces = re.split(r"([?&#])", reference)
     names = frozenset(_plain_name(piece) for piece in pieces[2::2])
     kept = re.sub(r";([^=;/]+)=[^;/]*", lambda found: "" if _is_secret(found[1], names) else found[0], pieces[0])
-    owed = ""  # the mark before a parameter that was dropped, which the next one takes over
+    owed = ""  # the separator of a removed parameter, which the next one takes over
     for mark, piece in zip(pieces[1::2], pieces[2::2], strict=True):
         if "=" in piece and _is_secret(piece.partition("=")[0], names):
             owed = owed or mark
@@ -107,7 +107,7 @@ def _without_secrets(reference: str) -> str:
 
 
 def _without_inner(piece: str) -> str:
-    """Take the secrets out of a URL that is the value of a parameter."""
+    """Remove the secrets of a URL that is the value of a parameter."""
     name, equals, value = piece.partition("=")
     plain = unquote(value)
     if "://" not in plain or (clean := redacted(plain)) == plain:
@@ -120,7 +120,7 @@ def _plain_name(piece: str) -> str:
 
 
 def _is_secret(name: str, beside: frozenset[str]) -> bool:
-    """Tell by its name, and by those beside it, whether a parameter holds a secret or belongs to one."""
+    """Return whether a parameter holds a secret or belongs to one, by its name and those of the others."""
     name = _plain_name(name)
     return (
         name in _NAMES

@@ -1,7 +1,7 @@
-"""One run: inputs -> engine -> output; begun, followed and finished in the same way, whatever it makes.
+"""Carry out one run: inputs -> engine -> output, the same for all commands that write rows.
 
-What is worked on and by what is a :class:`Task`; where the rows go is an :class:`~clipcli.outputs.output.Output`;
-who is told how it goes is a :class:`Reporter`.
+A :class:`Task` has the inputs and the engine, an :class:`~clipcli.outputs.output.Output` receives the rows, and a
+:class:`Reporter` follows the run.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ Show = Callable[[int, int], None]
 
 
 class Reporter(Protocol):
-    """Is told how a run goes."""
+    """Receives the events of a run."""
 
     def begin(self) -> None:
-        """Take note that there are inputs; what is opened next is the model."""
+        """Take note that there are inputs, before the model is opened."""
 
     def failed(self, path: str, reason: str) -> None:
-        """Take an input that failed, and why."""
+        """Receive a failed input and the reason."""
 
     def following(self, count: Callable[[], int | None]) -> AbstractContextManager[Show]:
-        """Follow the run while a block lasts.
+        """Follow the run during a block.
 
         Parameters
         ----------
         count
-            Counts all inputs, or returns ``None`` where that takes too long. May be called on another thread.
+            Counts all inputs, or returns ``None`` if that takes too long. May be called on another thread.
 
         Returns
         -------
-        A context manager; its value is called after each record, with the numbers of records and of failures so far,
-        those of an earlier run included.
+        A context manager; its value is called after each record with the numbers of records and failures so far,
+        including those of an earlier run.
         """
 
 
 class SilentReporter:
-    """A reporter that keeps everything to itself; base for those that tell a part."""
+    """A reporter that ignores all events; base class for others."""
 
     def begin(self) -> None:
         """Do nothing."""
@@ -70,16 +70,16 @@ SILENT = SilentReporter()
 
 @dataclass(frozen=True)
 class Task(Generic[Row]):
-    """The work of a run, wherever its rows go.
+    """The inputs and the engine of a run.
 
     Parameters
     ----------
     source
-        What is worked on.
+        The inputs.
     open_engine
-        Opens what does the work; called when there is something to work on.
+        Opens the engine; called when there are inputs.
     failure
-        Returns the input and the reason of a row that is a failure, ``None`` for any other.
+        Returns the input and the reason of a failed row, ``None`` for any other row.
     """
 
     source: Source
@@ -89,26 +89,26 @@ class Task(Generic[Row]):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: how many records there are with those of an earlier run, and how many are failures."""
+    """The outcome of a run: the numbers of records and failures, including those of an earlier run."""
 
     records: int
     failures: int
 
 
 def begun(items: Iterator[Item]) -> Iterator[Item]:
-    """Find the first item now: what is wrong with the inputs comes out before a model is loaded for them."""
+    """Find the first item now, so that errors in the inputs are raised before a model is loaded."""
     first = next(items, None)
     return chain(() if first is None else (first,), items)
 
 
 def run(task: Task[Row], output: Output[Row], reporter: Reporter = SILENT) -> Outcome:
-    """Work on all inputs, and write what comes of them.
+    """Process all inputs and write the rows.
 
     Raises
     ------
     ClipcliError
-        Of every kind: for inputs, model and output that cannot be used. ``Interrupted`` where the user stopped the
-        run; the message says what is kept.
+        Any subclass: for invalid inputs, model and output. ``Interrupted`` if the user stopped the run; the message
+        names what was saved.
     """
     found: Iterator[object] = (discover_units if output.in_parts else discover)(task.source)
     units = begun(found)
@@ -129,7 +129,7 @@ def run(task: Task[Row], output: Output[Row], reporter: Reporter = SILENT) -> Ou
 
 
 def _follow(rows: Iterator[Row], task: Task[Row], writing: Writing[Row], reporter: Reporter) -> Outcome:
-    """Take all rows, and report failures as they come."""
+    """Consume all rows, and report failures."""
     done = failed = 0
     with reporter.following(lambda: count_files(task.source)) as show:
         for row in rows:
@@ -140,5 +140,5 @@ def _follow(rows: Iterator[Row], task: Task[Row], writing: Writing[Row], reporte
             if failure is not None:
                 reporter.failed(*failure)
     if writing.earlier and not done:
-        LOG.warning(f"{writing.name}: complete already, nothing was left to do")
+        LOG.warning(f"{writing.name}: already complete, nothing to do")
     return Outcome(done + writing.earlier, failed + writing.earlier_failures)

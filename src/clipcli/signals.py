@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP stop a run as Ctrl-C does: what is written is kept, one line is printed, exit code 128 + signal.
+"""SIGTERM and SIGHUP stop a run like Ctrl-C: the work so far is saved, and the exit code is 128 + signal.
 
 A signal that is ignored when the program starts, as SIGHUP is under ``nohup``, stays ignored.
 """
@@ -15,8 +15,8 @@ from typing import Any
 __all__ = ["POLITE", "exit_code", "handled", "note", "preserved", "stopped"]
 
 POLITE = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-# Signals are the process's, and so is what is known of them.
-_last = signal.SIGINT  # the one that the exit code names; Python turns SIGINT into KeyboardInterrupt by itself
+# Signals belong to the process, and so does this state.
+_last = signal.SIGINT  # the one of the exit code; Python itself turns SIGINT into KeyboardInterrupt
 _stopping = False
 
 Handler = Callable[[int, FrameType | None], Any]
@@ -35,7 +35,7 @@ def note(number: int) -> None:
 
 @contextmanager
 def handled(handler: Handler, numbers: Sequence[int]) -> Iterator[None]:
-    """Let a handler take signals during the block, except those that are ignored; only on the main thread."""
+    """Install a signal handler during the block, except for ignored signals; on the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -54,8 +54,8 @@ def handled(handler: Handler, numbers: Sequence[int]) -> Iterator[None]:
 def stopped() -> Iterator[None]:
     """Raise :class:`KeyboardInterrupt` in the block at the first SIGTERM or SIGHUP.
 
-    Further ones change nothing, as one end of a session often sends several: the first must be able to finish what
-    keeps the work. Ctrl-C still stops at once.
+    Further ones are ignored, because the end of a session often sends several, and the first needs time to save the
+    work. Ctrl-C still stops at once.
     """
     global _last, _stopping
     if signal.getsignal(POLITE[0]) is _stop:  # a block within another
@@ -76,7 +76,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def preserved() -> Iterator[None]:
-    """Put the handlers back that a library replaces during the block."""
+    """Restore the handlers that a library replaces during the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

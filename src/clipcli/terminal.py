@@ -1,10 +1,9 @@
-"""The one way to a terminal: text from names, labels and files reaches it without control characters.
+"""Terminal output: text from names, labels and files reaches a terminal without control characters.
 
-:func:`guarded_streams` replaces ``sys.stdout`` and ``sys.stderr`` while a command runs, where they are terminals;
-everything that is written to them passes through :class:`TerminalText`. Colours come from :func:`console` and
-:func:`styled` alone, which write to the terminal itself: the first lets no control character through in a text,
-the second takes only escape sequences of our own, around text that was escaped before. In a pipe or a file nothing
-changes.
+:func:`guarded_streams` replaces ``sys.stdout`` and ``sys.stderr`` while a command runs, if they are terminals; all
+output passes through :class:`TerminalText`. Only :func:`console` and :func:`styled` write colours, directly to the
+terminal: the first escapes control characters in text, the second is for escape sequences of clipcli around text
+that is already escaped. Output to a pipe or a file is not changed.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TerminalText", "console", "guarded_streams", "styled"]
 
-_KEPT = "\n\t"  # a table needs them, and they do no harm
+_KEPT = "\n\t"  # tables need them, and they are harmless
 
 
 class TerminalText(io.TextIOBase):
-    """A terminal that gets no control characters: no escape sequences, C1 controls or bidirectional controls.
+    """A terminal stream without control characters: no escape sequences, C1 controls or bidirectional controls.
 
     Parameters
     ----------
@@ -51,7 +50,7 @@ class TerminalText(io.TextIOBase):
         self.terminal.flush()
 
     def isatty(self) -> bool:
-        """Tell that it is a terminal."""
+        """Return whether the stream is a terminal."""
         return self.terminal.isatty()
 
     def fileno(self) -> int:
@@ -59,7 +58,7 @@ class TerminalText(io.TextIOBase):
         return self.terminal.fileno()
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Return true: the stream can be written to."""
         return True
 
     @property
@@ -69,7 +68,7 @@ class TerminalText(io.TextIOBase):
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        """What the terminal does with characters that it cannot encode."""
+        """The terminal's handling of characters that it cannot encode."""
         return self.terminal.errors
 
     def __getattr__(self, name: str) -> Any:
@@ -78,7 +77,7 @@ class TerminalText(io.TextIOBase):
 
 @contextmanager
 def guarded_streams() -> Iterator[None]:
-    """Let standard output and standard error pass through :class:`TerminalText` where they are terminals."""
+    """Pass standard output and standard error through :class:`TerminalText` if they are terminals."""
     replaced: dict[str, TextIO] = {}
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -89,23 +88,23 @@ def guarded_streams() -> Iterator[None]:
         yield
     finally:
         for name, guard in replaced.items():
-            if getattr(sys, name) is guard:  # else somebody gave it up
+            if getattr(sys, name) is guard:  # else it was replaced during the block
                 setattr(sys, name, guard.terminal)
 
 
 def styled(stream: TextIO) -> TextIO:
-    """Return the stream that takes our own escape sequences; the caller escapes every other text."""
+    """Return the stream for escape sequences of clipcli; the caller escapes all other text."""
     return stream.terminal if isinstance(stream, TerminalText) else stream
 
 
 def console(file: TextIO | None = None) -> Console:
-    """Make a Rich console on a stream, by default standard output; no text in it is markup or a control sequence."""
+    """Return a Rich console on a stream, by default standard output, that escapes markup and control characters."""
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
     from rich.text import Text
 
     def harmless(text: Text) -> Text:
-        """Replace each control character by one other, so that styles keep their places."""
+        """Replace each control character by one other character, so that styles keep their positions."""
         plain = "".join(each if escape_controls(each, _KEPT) == each else "\ufffd" for each in text.plain)
         if plain != text.plain:
             text = text.copy()

@@ -1,4 +1,4 @@
-"""The text files that people write: in which encoding they are, and cells and lines of CSV and TSV."""
+"""Text files: encodings, cells and lines of CSV and TSV, control characters."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ _MARKS = (  # UTF-32 first, as its mark begins with that of UTF-16
 
 
 def encoding_of(start: bytes) -> str:
-    """Tell the encoding of a text by its first four bytes: UTF-8, or what its byte-order mark says.
+    """Return the encoding of a text by its first four bytes: UTF-8, or that of its byte-order mark.
 
     Raises
     ------
     UnicodeError
-        If it looks like UTF-16 without a mark: which of the two kinds it is, nothing says.
+        If it looks like UTF-16 without a byte-order mark: the byte order is then unknown.
     """
     found = next((name for mark, name in _MARKS if start.startswith(mark)), None)
     if found is None and len(start) >= 4 and (start[0] == start[2] == 0 or start[1] == start[3] == 0):
-        raise UnicodeError("looks like UTF-16 without a byte-order mark; save it as UTF-8")
+        raise UnicodeError("it looks like UTF-16 without a byte-order mark (save it as UTF-8)")
     return found or "utf-8"
 
 
 def decode_text(data: bytes, errors: str = "strict") -> str:
-    """Decode a whole text that somebody wrote, without its byte-order mark; ``errors`` is for UTF-8 alone.
+    """Decode a text without its byte-order mark; ``errors`` applies to UTF-8 only.
 
     Raises
     ------
@@ -71,18 +71,18 @@ def decode_text(data: bytes, errors: str = "strict") -> str:
         return data.decode(encoding, errors if encoding.startswith("utf-8") else "strict")
     except UnicodeDecodeError as problem:
         name = encoding.upper().removesuffix("-SIG")
-        raise UnicodeError(f"not {name} text (byte {problem.start}); save it as UTF-8") from None
+        raise UnicodeError(f"it is not {name} text at byte {problem.start} (save it as UTF-8)") from None
 
 
 def open_text(file: BinaryIO, errors: str = "surrogateescape") -> io.TextIOWrapper:
-    """Read a binary file as text, without its byte-order mark and with its line ends as they are.
+    """Open a binary file as text, without its byte-order mark, with unchanged line ends.
 
     Raises
     ------
     UnicodeError
-        Also while it is read, if it is in another encoding than it seems; see :func:`encoding_of`.
+        Also while the text is read, if the encoding is not the detected one; see :func:`encoding_of`.
     """
-    # What fsspec opens has all that a raw file has, but is none by its type.
+    # Files opened by fsspec behave like raw files, but do not have that type.
     buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", file))
     encoding = encoding_of(buffered.peek(4)[:4])
     errors = errors if encoding.startswith("utf-8") else "strict"
@@ -90,19 +90,19 @@ def open_text(file: BinaryIO, errors: str = "surrogateescape") -> io.TextIOWrapp
 
 
 def read_text(path: Path, error: type[ClipcliError]) -> str:
-    """Read a text file in UTF-8, or in UTF-16 with a byte-order mark, raising ``error`` with one line if that fails."""
+    """Read a text file in UTF-8, or in UTF-16 with a byte-order mark; raise ``error`` with one line if that fails."""
     if re.match(r"\w{2,}:/", path.as_posix()):
         raise error(f"cannot read {path}: a URL, not a file on this machine (copy it to this machine)")
     try:
         return decode_text(path.read_bytes())
     except FileNotFoundError:
-        raise error(f"{path}: no such file") from None
+        raise error(f"cannot read {path}: no such file") from None
     except IsADirectoryError:
-        raise error(f"{path}: is a folder, not a text file") from None
+        raise error(f"cannot read {path}: it is a folder, not a text file") from None
     except UnicodeError as problem:
-        raise error(f"{path}: {problem}") from None
+        raise error(f"cannot read {path}: {problem}") from None
     except OSError as problem:
-        raise error(f"{path}: {problem.strerror or problem}") from None
+        raise error(f"cannot read {path}: {problem.strerror or problem}") from None
 
 
 def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -115,7 +115,7 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether text can be written down: false where it holds half of a surrogate pair."""
+    """Return whether text can be encoded: false if it contains half of a surrogate pair."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -125,31 +125,31 @@ def is_unicode(text: str) -> bool:
 
 def csv_line(cells: Iterable[object]) -> str:
     """Return one line of CSV, ended by a newline alone."""
-    # Before Python 3.13, csv quotes a carriage return only where it is part of the line's end.
+    # Before Python 3.13, csv quotes a carriage return only if it is part of the line end.
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)
     return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
 _JOINERS = "\u200c\u200d"  # they join letters of some scripts, and emoji
-# A formula begins with one of four signs, which East Asian editions also take at full width; some programs skip
-# white space and invisible characters before it. A tab or line end at the start may begin a cell of its own.
+# A formula begins with one of four signs, which East Asian editions also accept at full width; some programs skip
+# white space and invisible characters before it. A tab or line end at the start may start a new cell.
 _FORMULA = re.compile(
     "'*(?:[\\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])"
 )
 
 
 def guarded(text: str) -> str:
-    """Put an apostrophe before text that a spreadsheet would take for a formula; :func:`unguarded` undoes it.
+    """Put an apostrophe before text that a spreadsheet would read as a formula; :func:`unguarded` undoes it.
 
-    Text that has such an apostrophe already gets another one, so that ``unguarded(guarded(text)) == text`` for any
+    Text that already has such an apostrophe gets another one, so that ``unguarded(guarded(text)) == text`` for any
     text. The page of ``clipcli report`` does the same in its ``cell``.
     """
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def unguarded(text: str) -> str:
-    """Take off the apostrophe that :func:`guarded` put there."""
+    """Remove the apostrophe that :func:`guarded` added."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
@@ -161,24 +161,24 @@ def tsv_cell(cell: str) -> str:
 
 
 def printable(path: str) -> str:
-    r"""Return a path as valid Unicode; bytes that are no UTF-8 are shown as ``\xff``."""
+    r"""Return a path as valid Unicode; bytes that are not UTF-8 become escapes such as ``\xff``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def one_line(text: str) -> str:
-    """Show control characters, line ends among them, rather than send them to the terminal."""
+    """Escape control characters, including line ends, for the terminal."""
     return _escape(text, "", repr)
 
 
 def escape_controls(text: str, keep: str = "") -> str:
-    """Replace what a terminal would obey rather than show: control, format and bidirectional characters.
+    """Escape characters that a terminal would interpret: control, format and bidirectional characters.
 
     The escapes are those of JSON, so JSON stays JSON.
 
     Parameters
     ----------
     keep
-        Control characters to leave as they are.
+        Control characters to leave unchanged.
     """
     return _escape(text, keep, json.dumps)
 
@@ -190,17 +190,17 @@ def _escape(text: str, keep: str, quote: Callable[[str], str]) -> str:
 
 
 def _is_shown(character: str) -> bool:
-    """Tell whether a character is safe on a terminal: also wide spaces, and what joins letters or emoji."""
+    """Return whether a character is safe on a terminal; wide spaces and joiners of letters and emoji are."""
     return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
 
 
 def name_key(name: str) -> str:
-    """Return what a name is compared by: systems compose letters such as é in different ways (Unicode NFC)."""
+    """Return the normalised form of a name for comparisons (Unicode NFC): systems compose letters differently."""
     return unicodedata.normalize("NFC", name)
 
 
 def near_matches(name: str, known: Iterable[str], limit: int = 3) -> str:
-    """Say which known names are closest to a mistyped one, or list them where none is close."""
+    """Return the known names that are closest to a mistyped one, or a list of names if none is close."""
     names = list(known)
     by_lower = {candidate.lower(): candidate for candidate in names}
     close = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, limit, cutoff=0.6)]

@@ -324,10 +324,10 @@ def test_a_sound_cache_passes_its_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("blob", "problem"),
     [
-        (np.full(8, 0.9, "<f4").tobytes(), "length 2.55 where 1 is right"),
-        (np.zeros(8, "<f4").tobytes(), "length 0 where 1 is right"),
-        (np.full(8, np.nan, "<f4").tobytes(), "length nan where 1 is right"),
-        (b"\0" * 12, "12 bytes for 8 numbers"),
+        (np.full(8, 0.9, "<f4").tobytes(), "length 2.55 instead of 1"),
+        (np.zeros(8, "<f4").tobytes(), "length 0 instead of 1"),
+        (np.full(8, np.nan, "<f4").tobytes(), "length nan instead of 1"),
+        (b"\0" * 12, "12 bytes for 8 dimensions"),
     ],
 )
 def test_a_corrupted_vector_is_found_by_the_check_and_never_used(blob: bytes, problem: str, tmp_path: Path) -> None:
@@ -703,7 +703,7 @@ def test_the_check_of_a_damaged_file_says_so(tmp_path: Path) -> None:
     store.close()
     damage_pages(file_of(tmp_path))
     (problem,) = EmbeddingStore(tmp_path).check()
-    assert problem.startswith("the cache was damaged; set aside as ")
+    assert problem.startswith("the cache was damaged and has been set aside as ")
 
 
 def test_the_check_of_a_cache_that_cannot_be_used_says_so(tmp_path: Path) -> None:
@@ -742,7 +742,7 @@ def test_a_damaged_file_is_set_aside_with_one_warning_and_the_work_goes_on(
     assert kept(EmbeddingStore(tmp_path), "cat") == ["cat"]
     (aside,) = tmp_path.glob("*damaged*")
     assert aside.read_bytes() == damaged
-    assert logged == [f"the cache was damaged; set aside as {aside}, a new one begun"]
+    assert logged == [f"the cache was damaged and has been set aside as {aside}, a new one has been started"]
 
 
 def test_a_file_that_is_damaged_while_it_is_open_is_set_aside(tmp_path: Path, logged: list[str]) -> None:
@@ -779,7 +779,7 @@ def test_a_folder_that_cannot_be_written_is_done_without_and_said_once(
     assert store.info() is None
     assert store.clear() == 0
     (warning,) = logged
-    assert warning.startswith("going on without a cache: ")
+    assert warning.startswith("continuing without the cache ")
 
 
 def test_a_full_disk_is_done_without_a_cache_and_said_once(tmp_path: Path) -> None:
@@ -795,7 +795,7 @@ keep(store, *(f"label {number}" for number in range(5000)))
 print(kept(store, "label 1"))
 """
     output = run_python(program, tmp_path).splitlines()
-    assert output[0].startswith("going on without a cache: ")
+    assert output[0].startswith("continuing without the cache ")
     assert output[1:] == ["[]"]
     assert EmbeddingStore(tmp_path).check() == []
 

@@ -31,10 +31,19 @@ def only_line(done: Done, code: int = 2) -> str:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (("-o", "out/", "--resume", "--overwrite"), "--resume and --overwrite exclude each other"),
-        (("-o", "ftp://h/out/"), "ftp://h/out/: no place that can be written; name a folder, or s3://, gs:// or az://"),
-        (("-o", "."), ".: is a folder; end its name with / to write parts in it, or name a file in it"),
-        (("-o", "out/", "-f", "csv"), "out/: a folder holds parts in parquet or jsonl, not csv; see --format"),
+        (("-o", "out/", "--resume", "--overwrite"), "cannot use --resume with --overwrite (leave one out)"),
+        (
+            ("-o", "ftp://h/out/"),
+            "cannot write to ftp://h/out/: not a writable location (name a folder, or s3://, gs:// or az://)",
+        ),
+        (
+            ("-o", "."),
+            "cannot write .: it is a folder (end its name with / to write parts into it, or name a file in it)",
+        ),
+        (
+            ("-o", "out/", "-f", "csv"),
+            "cannot write to out/: a folder holds parts in parquet or jsonl, not csv (see --format)",
+        ),
     ],
 )
 def test_a_folder_of_parts_that_cannot_be_written_is_told_at_once(line: tuple[str, ...], told: str, run: Run) -> None:
@@ -43,24 +52,27 @@ def test_a_folder_of_parts_that_cannot_be_written_is_told_at_once(line: tuple[st
 
 
 def test_a_missing_label_file_is_named(run: Run) -> None:
-    assert only_line(run("classify", "x.png", "--labels", "nowhere.txt", *POCKET)) == "nowhere.txt: no such file"
+    assert (
+        only_line(run("classify", "x.png", "--labels", "nowhere.txt", *POCKET))
+        == "cannot read nowhere.txt: no such file"
+    )
 
 
 def test_an_empty_label_file_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("# nothing yet\n\n")
-    assert "labels.txt: no labels in it" in only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
+    assert "labels.txt: it has no labels" in only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
 
 
 def test_a_double_label_is_named_with_both_lines(run: Run, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("cat\ndog\n  cat  \n")
     line = only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
-    assert line == "labels.txt: 'cat' stands twice: line 1 and line 3"
+    assert line == "labels.txt: duplicate label 'cat' (lines 1 and 3)"
 
 
 def test_a_label_file_that_is_not_utf_8_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_bytes("Käfer\n".encode("latin-1"))
     line = only_line(run("classify", "x.png", "--labels", "labels.txt", *POCKET))
-    assert line.startswith("labels.txt: not UTF-8 text")
+    assert line.startswith("cannot read labels.txt: it is not UTF-8 text")
 
 
 def test_a_folder_in_place_of_a_label_file_is_refused(run: Run, tmp_path: Path) -> None:
@@ -92,7 +104,9 @@ def test_labels_and_text_embeddings_do_not_go_together(run: Run) -> None:
 
 
 def test_a_missing_file_of_text_embeddings_is_named(run: Run) -> None:
-    assert only_line(run("classify", "x.png", "--text-embeddings", "x.npz", *POCKET)).startswith("x.npz: no such file")
+    assert only_line(run("classify", "x.png", "--text-embeddings", "x.npz", *POCKET)).startswith(
+        "cannot read x.npz: no such file"
+    )
 
 
 # --- models -------------------------------------------------------------------------------------------------
@@ -185,7 +199,7 @@ def test_a_folder_without_images_is_an_error_that_names_it(odd_inputs: list[Done
     done = odd_inputs[0]
     assert done.returncode == 2
     assert len(lines_of(done.stderr)) == 1
-    assert "/empty: no images in " in done.stderr
+    assert "/empty: no images found" in done.stderr
 
 
 def test_inputs_that_cannot_be_opened_are_named_one_a_line(odd_inputs: list[Done]) -> None:
@@ -207,18 +221,20 @@ def test_inputs_that_cannot_be_opened_do_not_keep_the_others_from_being_right(od
 def test_an_output_below_a_regular_file_is_refused(command: tuple[str, ...], run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     line = only_line(run(*command, "-l", "cat", *POCKET, "-o", "file/results.csv"))
-    assert line.startswith("file/results.csv: cannot be written")
+    assert line.startswith("cannot write file/results.csv: ")
 
 
 def test_an_output_that_is_a_folder_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "results.csv").mkdir()
-    assert "results.csv: is a folder" in only_line(run("classify", "x.png", "-l", "cat", *POCKET, "-o", "results.csv"))
+    assert "cannot write results.csv: it is a folder" in only_line(
+        run("classify", "x.png", "-l", "cat", *POCKET, "-o", "results.csv")
+    )
 
 
 @pytest.mark.parametrize("command", [("classify", "x.png"), ("export", "text")])
 def test_an_output_without_a_known_suffix_is_refused(command: tuple[str, ...], run: Run, tmp_path: Path) -> None:
     line = only_line(run(*command, "-l", "cat", *POCKET, "-o", "results.docx"))
-    assert line.startswith("results.docx: ")
+    assert line.startswith(("cannot write results.docx: ", "cannot use results.docx: "))
     assert ".csv" in line
     assert not (tmp_path / "results.docx").exists()
 
@@ -230,7 +246,7 @@ def test_a_cache_folder_that_cannot_be_made_costs_the_cache_and_no_more(
     done = run("classify", photos["cat"], "-l", "cat", "-l", "dog", *POCKET, "--cache-dir", "file/cache")
     lines = lines_of(done.stderr)
     assert (done.returncode, len(lines)) == (0, 1)
-    assert lines[0].startswith("warning: going on without a cache: file/cache")
+    assert lines[0].startswith("warning: continuing without the cache file/cache")
     assert "\tcat\t" in lines_of(done.stdout)[1]
 
 
@@ -251,12 +267,12 @@ def test_a_full_disk_below_stdout_is_one_line(tmp_path: Path) -> None:
             [sys.executable, "-m", "clipcli", "models", "list", "--all"],
             stdout=full, stderr=subprocess.PIPE, text=True, env=clean_environment(tmp_path), check=False,
         )  # fmt: skip
-    assert (done.returncode, done.stderr) == (2, "error: cannot go on: No space left on device\n")
+    assert (done.returncode, done.stderr) == (2, "error: cannot continue: No space left on device\n")
 
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal(run: Run) -> None:
     line = only_line(run("classify", "x.png", "--labels", "red\x1b[31m\nname.txt", *POCKET))
-    assert line == r"red\x1b[31m\nname.txt: no such file"
+    assert line == r"cannot read red\x1b[31m\nname.txt: no such file"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])

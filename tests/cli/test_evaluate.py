@@ -128,18 +128,18 @@ def test_a_model_compared_with_itself_is_no_better(ran: dict[str, Done]) -> None
 def test_written_results_are_evaluated_without_a_model(ran: dict[str, Done], classes: Path) -> None:
     found = figures(ran["results"])
     assert found[str(classes.parent / "results.jsonl"), "top1"] == ["1", "1", "1"]
-    assert "1 of 17 results are of images without ground truth" in ran["results"].stderr
+    assert "1 of 17 results have no ground truth" in ran["results"].stderr
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("missing", "the ground truth has classes that are no labels: 'coffee', 'flower', 'rocket'"),
-        ("both", "--truth goes with results that are there already"),
+        ("missing", "cannot match classes of the ground truth to labels: 'coffee', 'flower', 'rocket'"),
+        ("both", "cannot use --truth with --template, --prompts, --compare-model or --few-shot"),
         ("nothing", "none: no such file or folder"),
         ("model", "no model 'nosuch'"),
-        ("plots", "truth.csv: is a file; name a folder"),
-        ("shots", "--few-shot 4 needs 5 images of each class at least; too few of 'cat' and 3 more"),
+        ("plots", "truth.csv: it is a file (name a folder)"),
+        ("shots", "cannot use --few-shot 4: it needs at least 5 images per class; too few of 'cat' and 3 more"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_in_one_line(name: str, says: str, ran: dict[str, Done]) -> None:

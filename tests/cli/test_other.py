@@ -93,7 +93,7 @@ def test_models_list_can_be_narrowed_to_a_text(run: Run) -> None:
 def test_models_list_says_so_where_nothing_has_the_text(run: Run) -> None:
     done = run("models", "list", "no-such-thing")
     assert lines_of(done.stdout) == ["model\tpretrained\twhere"]
-    assert lines_of(done.stderr) == ["warning: no model or tag with 'no-such-thing' in its name"]
+    assert lines_of(done.stderr) == ["warning: no model name or tag contains 'no-such-thing'"]
 
 
 def test_models_list_on_disk_shows_only_what_needs_no_network(run: Run) -> None:
@@ -166,11 +166,11 @@ def test_cache_info_says_where_it_is_and_what_it_holds(cache_story: list[list[st
 
 
 def test_cache_check_finds_a_sound_cache_sound(cache_story: list[list[str]]) -> None:
-    assert cache_story[1] == ["the cache is sound"]
+    assert cache_story[1] == ["no damage found"]
 
 
 def test_cache_clear_says_how_much_went(cache_story: list[list[str]]) -> None:
-    assert cache_story[2] == ["2 embeddings removed"]
+    assert cache_story[2] == ["deleted 2 embeddings"]
 
 
 def test_a_cleared_cache_holds_nothing(cache_story: list[list[str]]) -> None:
@@ -180,8 +180,8 @@ def test_a_cleared_cache_holds_nothing(cache_story: list[list[str]]) -> None:
 def test_looking_at_a_cache_that_is_not_there_makes_none(run_here: RunHere, tmp_path: Path) -> None:
     info, check, clear = run_here(*(("cache", command) for command in ("info", "check", "clear")))
     assert info.stdout.splitlines()[0].endswith("embeddings-v1.sqlite\t0 bytes")
-    assert (check.returncode, check.stderr, check.stdout) == (0, "", "the cache is sound\n")
-    assert (clear.returncode, clear.stderr, clear.stdout) == (0, "", "0 embeddings removed\n")
+    assert (check.returncode, check.stderr, check.stdout) == (0, "", "no damage found\n")
+    assert (clear.returncode, clear.stderr, clear.stdout) == (0, "", "deleted 0 embeddings\n")
     assert not (tmp_path / "cache").exists()
 
 
@@ -194,7 +194,7 @@ def test_a_locked_cache_is_an_error_in_one_line(command: str, run_here: RunHere,
     other.execute("BEGIN EXCLUSIVE")
     (done,) = run_here(("cache", command))
     other.close()
-    told = f"error: cannot use the cache {file}: locked by another process (try again when that has finished)\n"
+    told = f"error: cannot use the cache {file}: locked by another process (try again when it has finished)\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
 
 
@@ -208,7 +208,7 @@ def test_a_damaged_entry_is_listed_and_exits_1(run_here: RunHere, tmp_path: Path
     connection.close()
     (done,) = run_here(("cache", "check"))
     assert (done.returncode, done.stdout) == (1, "note precision: does not match its checksum\n")
-    assert done.stderr == "warning: damaged entries are not used, and are made again when next needed\n"
+    assert done.stderr == "warning: damaged entries are not used; they are recomputed when needed\n"
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_an_option_goes_before_its_variable(run: Run) -> None:
 
 def test_text_embeddings_go_before_the_labels_variable(run: Run) -> None:
     done = run("classify", "x.png", "--text-embeddings", "gone.npz", *POCKET, CLIPCLI_LABELS="labels.txt")
-    assert lines_of(done.stderr) == ["error: gone.npz: no such file"]
+    assert lines_of(done.stderr) == ["error: cannot read gone.npz: no such file"]
 
 
 # --- completion -------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def test_what_would_be_ignored_is_refused_in_one_line(line: str, run_here: RunHe
 def test_variables_are_defaults_and_never_refused(run_here: RunHere) -> None:
     line = ("classify", "gone-*.png", "-l", "a", "-l", "b", "--model", "pocket")
     (done,) = run_here(line, CLIPCLI_PART_SIZE="9", CLIPCLI_RAY_ACTORS="3", CLIPCLI_CACHE_DIR="c", CLIPCLI_NO_CACHE="1")
-    assert done.stderr == "error: gone-*.png: no file matches this pattern\n"
+    assert done.stderr == "error: cannot read gone-*.png: no file matches this pattern\n"
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_a_complete_run_with_failures_ends_with_the_same_exit_code_when_resumed(
     command = ("classify", album, *LABELS, *model, "-o", output)
     first, again = run_here(command, (*command, "--resume"))
     assert (first.returncode, again.returncode) == (1, 1)
-    assert f"warning: {output}: complete already, nothing was left to do" in lines_of(again.stderr)
+    assert f"warning: {output}: already complete, nothing to do" in lines_of(again.stderr)
     assert lines_of(first.stderr)[-1] == lines_of(again.stderr)[-1] == "warning: 1 of 3 images failed"
 
 
@@ -73,7 +73,7 @@ def test_a_complete_run_without_failures_ends_with_0_when_resumed(
         (("-l", "dog"), "labels: number 3 was 'nothing', now 'dog'"),
         (("-t", "art of {label}"), "prompts: number 1 was 'a photo of a cat', now 'art of cat'"),
         (("--min-margin", "0.5"), "min margin: None, now 0.5"),
-        (("--top-k", "2"), "another top k: 1, now 2"),
+        (("--top-k", "2"), "a different top k: 1, now 2"),
         (("--model", "pocket"), "model: local-dir:"),
     ],
     ids=["labels", "templates", "threshold", "top-k", "model"],
@@ -96,8 +96,8 @@ def test_a_complete_run_is_not_taken_for_one_over_other_inputs(
     assert run_here(command)[0].returncode == 1
     shutil.copy(photos["flower"], album / "2b.jpg")
     (again,) = run_here((*command, "--resume"))
-    assert (again.returncode, "complete already" in again.stderr) == (2, False)
-    assert "the inputs changed since the" in again.stderr
+    assert (again.returncode, "already complete" in again.stderr) == (2, False)
+    assert "the inputs have changed since the" in again.stderr
 
 
 def test_results_of_another_program_are_not_taken_for_a_complete_run(
@@ -106,7 +106,7 @@ def test_results_of_another_program_are_not_taken_for_a_complete_run(
     (tmp_path / "r.csv").write_text("path,label\n")
     (done,) = run_here(("classify", album, *LABELS, *model, "-o", "r.csv", "--resume"))
     assert done.returncode == 2
-    assert done.stderr.startswith("error: cannot resume r.csv: no r.csv.run.json says what its results were made with")
+    assert done.stderr.startswith("error: cannot resume r.csv: its record r.csv.run.json is missing")
     assert (tmp_path / "r.csv").read_text() == "path,label\n"
 
 
@@ -190,7 +190,7 @@ def test_a_folder_in_place_of_the_file_is_refused_and_left_alone(
     (tmp_path / outcome(line)).mkdir()
     (done,) = run_here(line)
     assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
-    assert f"{outcome(line)}: is a folder" in done.stderr
+    assert f"cannot write {outcome(line)}: it is a folder" in done.stderr
     assert list((tmp_path / outcome(line)).iterdir()) == []
 
 
@@ -212,7 +212,7 @@ def test_two_runs_never_write_one_file(
     with locked(tmp_path / outcome(line)):
         (refused,) = run_here(line)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert f"{outcome(line)}: another run is writing it at this moment" in refused.stderr
+    assert f"cannot write {outcome(line)}: another run is writing it" in refused.stderr
     assert not list(tmp_path.glob("*.lock"))
 
 
@@ -228,7 +228,7 @@ def test_two_runs_never_write_one_folder(
     with locked(tmp_path / "both"):
         (refused,) = run_here(line)
     assert refused.returncode == 2
-    assert "both: another run is writing it at this moment" in refused.stderr
+    assert "both: another run is writing it" in refused.stderr
 
 
 PIPED = ("classify jsonl", "classify json", "export text csv", "export images jsonl", "matrix csv", "report")

@@ -258,7 +258,7 @@ def test_a_cache_whose_writer_was_killed_is_sound(
         job.wait_until(lambda enough=enough: log.exists() and log.stat().st_size > enough)  # type: ignore[misc]
         job.kill()
         assert job.wait().code == -signal.SIGKILL
-        assert nursery.run("cache", "check", "--cache-dir", log.parent) == (0, "the cache is sound\n", "")
+        assert nursery.run("cache", "check", "--cache-dir", log.parent) == (0, "no damage found\n", "")
 
 
 # --- interrupted --------------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory, album: Path, model: tuple[
 
 
 def test_ctrl_c_ends_a_run_with_one_line_that_says_how_to_go_on(stopped: Stopped) -> None:
-    told = f"error: interrupted: {stopped.kept} records kept in {partial_of(stopped.target)}; go on with --resume\n"
+    told = f"error: interrupted: {stopped.kept} records saved in {partial_of(stopped.target)}; continue with --resume\n"
     assert (stopped.code, stopped.errors) == (130, told)
     assert COUNT // 4 <= stopped.kept < COUNT
 
@@ -318,8 +318,8 @@ def test_an_interrupted_run_is_not_overwritten_unasked(stopped: Stopped, nursery
     assert nursery.run(*stopped.command, target) == (
         2,
         "",
-        f"error: {target}: an interrupted run is kept in r.jsonl.partial; "
-        "go on with --resume, or start anew with --overwrite\n",
+        f"error: cannot write {target}: r.jsonl.partial holds an interrupted run "
+        "(continue with --resume, or start again with --overwrite)\n",
     )
     assert left_in(tmp_path) == before
 
@@ -344,10 +344,10 @@ def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("-l", "cow"), "other labels: number 4 was 'nothing', now 'cow'"),
-        (("-t", "art of {}"), "other prompts: number 1 was 'a photo of a cat', now 'art of cat'"),
-        (("--batch-size", "9"), "another batch size: 8, now 9"),
-        (("--min-margin", "0.1"), "another min margin: None, now 0.1"),
+        (("-l", "cow"), "different labels: item 4 was 'nothing', now 'cow'"),
+        (("-t", "art of {}"), "different prompts: item 1 was 'a photo of a cat', now 'art of cat'"),
+        (("--batch-size", "9"), "a different batch size: 8, now 9"),
+        (("--min-margin", "0.1"), "a different min margin: None, now 0.1"),
     ],
     ids=["labels", "template", "batch size", "threshold"],
 )
@@ -359,7 +359,8 @@ def test_a_run_is_not_resumed_with_other_settings(
     assert nursery.run(*stopped.command, target, *change, "--resume") == (
         2,
         "",
-        f"error: {target}: the interrupted run had {told}; resume with the same, or start anew with --overwrite\n",
+        f"error: cannot resume {target}: the interrupted run had {told} "
+        "(use the same settings, or start again with --overwrite)\n",
     )
     assert left_in(tmp_path) == before
 
@@ -370,7 +371,7 @@ def test_a_run_is_not_resumed_with_another_model(
     target = stopped.copied_to(tmp_path)
     code, _, errors = nursery.run(*stopped.command, target, "--model", f"local-dir:{other_model}", "--resume")
     assert (code, errors.count("\n")) == (2, 1)
-    assert "the interrupted run had another model: local-dir:" in errors
+    assert "the interrupted run had a different model: local-dir:" in errors
 
 
 def test_a_run_is_not_resumed_with_other_weights_of_the_same_name(
@@ -385,7 +386,7 @@ def test_a_run_is_not_resumed_with_other_weights_of_the_same_name(
     finally:
         weights.write_bytes(before)
     assert (code, errors.count("\n")) == (2, 1)
-    assert "the interrupted run had another set of weights or preprocessing: " in errors
+    assert "the interrupted run had a different set of weights or preprocessing: " in errors
 
 
 @pytest.mark.parametrize("change", ["added", "removed"])
@@ -407,7 +408,7 @@ def test_a_run_is_not_resumed_over_a_folder_that_changed(
         if aside.exists():
             aside.rename(third)
     assert (code, errors.count("\n")) == (2, 1)
-    assert f"the inputs changed since the interrupted run: number 3 was {third}, and is {found} now" in errors
+    assert f"the inputs have changed since the interrupted run, input 3 was {third} and is now {found}" in errors
     assert left_in(tmp_path) == before
 
 
@@ -481,7 +482,7 @@ def test_two_runs_at_once_share_a_cache(
     ]
     assert [job.wait() for job in jobs] == [(0, "", ""), (0, "", "")]
     assert [target.read_bytes() for target in targets] == [b"".join(lines[span]) for span in spans]
-    assert nursery.run("cache", "check", "--cache-dir", cache) == (0, "the cache is sound\n", "")
+    assert nursery.run("cache", "check", "--cache-dir", cache) == (0, "no damage found\n", "")
 
 
 def overwrite_start(file: Path) -> None:
@@ -516,7 +517,10 @@ def test_a_damaged_cache_is_set_aside_with_one_warning(
     images = sorted(album.iterdir())[:40]
     code, _, errors = nursery.run("classify", *images, *LABELS, *model, *PACE, "--cache-dir", tmp_path, "-o", target)
     (aside,) = tmp_path.glob("*.damaged-*")
-    assert (code, errors) == (0, f"warning: the cache was damaged; set aside as {aside}, a new one begun\n")
+    assert (code, errors) == (
+        0,
+        f"warning: the cache was damaged and has been set aside as {aside}, a new one has been started\n",
+    )
     assert target.read_bytes().splitlines() == undisturbed["jsonl"].read_bytes().splitlines()[:40]
 
 
@@ -537,7 +541,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_later(
     command = ("classify", album, *LABELS, *model, *PACE, "--no-cache", "-o", target)
     told = nursery.run(*command, size_limit=room)
     kept = kept_in(partial_of(target)) - (form == "csv")
-    expected = f"cannot be written (File too large); {kept} records kept in {target}.partial; go on with --resume"
+    expected = f"File too large; {kept} records saved in {target}.partial; continue with --resume"
     assert told == (2, "", f"error: {target}: {expected}\n")
     assert undisturbed[form].read_bytes().startswith(partial_of(target).read_bytes())
     assert nursery.run(*command, "--resume") == (0, "", "")

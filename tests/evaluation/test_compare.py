@@ -63,7 +63,7 @@ def test_the_results_of_a_run_have_the_same_accuracy(truth: Path, tiny_clip: Pat
 
 
 def test_a_class_without_label_is_found_before_an_image_is_read(truth: Path, tiny_clip: Path, tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match="classes that are no labels: 'animal', 'thing'"):
+    with pytest.raises(LabelError, match="cannot match classes of the ground truth to labels: 'animal', 'thing'"):
         compared(truth, tiny_clip, tmp_path, labels=["cat", "dog"])
 
 
@@ -72,5 +72,5 @@ def test_results_without_a_known_image_are_refused(truth: Path, tmp_path: Path) 
         "path,label,probability,similarity,model,pretrained,precision,error_type,error_message\n"
         "elsewhere.png,animal,0.9,0.3,m,,fp32,,\n"
     )
-    with pytest.raises(InputError, match="no path of the results occurs in the ground truth"):
+    with pytest.raises(InputError, match="they have no paths in common"):
         evaluate_results(tmp_path / "r.csv", truth)

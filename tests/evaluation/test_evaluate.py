@@ -151,7 +151,7 @@ def test_the_truth_may_call_labels_by_their_folders() -> None:
 
 
 def test_failures_alone_are_nothing_to_evaluate() -> None:
-    with pytest.raises(InputError, match="every result is a failure"):
+    with pytest.raises(InputError, match="all results are failures"):
         evaluate_records("results", [(ReadRecord("a", None, None, "empty"), "cat")])
 
 
@@ -185,5 +185,7 @@ def test_a_probe_is_compared_on_the_images_it_did_not_see(images: Embedded) -> N
 
 
 def test_a_class_with_too_few_images_is_named() -> None:
-    with pytest.raises(InputError, match="--few-shot 2 needs 3 images of each class at least; too few of 'b'"):
+    with pytest.raises(
+        InputError, match="cannot use --few-shot 2: it needs at least 3 images per class; too few of 'b'"
+    ):
         few_shot_split(np.array([0, 0, 0, 1, 1]), 2, 0, ["a", "b"])

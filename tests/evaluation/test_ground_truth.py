@@ -49,7 +49,7 @@ def test_the_first_folder_below_is_the_class(classes: Path) -> None:
 
 def test_a_picture_beside_the_class_folders_is_left_out_with_a_warning(classes: Path, logged: list[str]) -> None:
     read_truth(classes)
-    assert logged == [f"{classes}: 1 images stand in no class's folder, and are left out"]
+    assert logged == [f"{classes}: 1 images are not in a class folder, and are left out"]
 
 
 def test_the_current_folder_can_be_meant(classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_the_current_folder_can_be_meant(classes: Path, monkeypatch: pytest.Monk
 
 
 def test_a_folder_of_pictures_alone_has_no_classes(classes: Path) -> None:
-    assert "each class needs a folder of its own" in refusal(classes / "sea food")
+    assert "make one folder per class" in refusal(classes / "sea food")
 
 
 # --- tables -----------------------------------------------------------------------------------------
@@ -72,14 +72,14 @@ def test_a_path_that_stands_twice_is_one_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("t.csv", "path,class\na,b\n", "no column 'label'; it has: path, class"),
-        ("t.csv", "", "no column 'path'; it has: none"),
+        ("t.csv", "path,class\na,b\n", "no column 'label' (it has: path, class)"),
+        ("t.csv", "", "no column 'path' (it has: none)"),
         ("t.csv", "path,label\n", "no labelled images"),
-        ("t.csv", "path,label\na.png,\n", "line 2: no label in it"),
-        ("t.csv", "path,label\n,cat\n", "line 2: no path in it"),
+        ("t.csv", "path,label\na.png,\n", "line 2 has no label"),
+        ("t.csv", "path,label\n,cat\n", "line 2 has no path"),
         ("t.csv", 'path,label\n"a.png,cat\n', "not a table"),
-        ("t.csv", "path,label\na.png,cat\na.png,dog\n", "line 3: a.png is 'dog' here and 'cat' before"),
-        ("t.jsonl", "{}", "results don't say what is true; name that with --truth"),
+        ("t.csv", "path,label\na.png,cat\na.png,dog\n", "line 3: a.png is 'dog' here but 'cat' before"),
+        ("t.jsonl", "{}", "this is a results file (pass the ground truth with --truth)"),
         ("t.txt", "path,label\n", "neither a folder nor a .csv or .tsv table"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_path_that_two_files_could_be_meets_neither_by_its_spelling() -> None:
         for name, label in (("\u1e63\u0307", "cat"), ("s\u0323\u0307", "dog"))
     ]
     assert [text for _, text in match_records([ReadRecord("\u1e63\u0307", "x", 0.9, None)], truth)] == ["cat"]
-    with pytest.raises(InputError, match="no path of the results"):
+    with pytest.raises(InputError, match="they have no paths in common"):
         match_records([ReadRecord(three, "x", 0.9, None)], truth)
 
 
@@ -162,7 +162,7 @@ def test_two_labels_with_one_folder_are_refused() -> None:
      (parse_json, f'{{"{ONE}": [], "{TWO}": []}}')],
 )  # fmt: skip
 def test_a_label_in_two_spellings_stands_twice(read: Callable[[str], list[Label]], text: str) -> None:
-    with pytest.raises(LabelError, match="stands twice"):
+    with pytest.raises(LabelError, match="duplicate"):
         read(text)
 
 
@@ -173,7 +173,7 @@ def test_two_spellings_of_a_label_bring_prompts_to_one_ensemble_and_one_group() 
 
 def test_a_label_of_the_command_line_is_compared_with_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "l.txt").write_text(ONE, "utf-8")
-    with pytest.raises(LabelError, match="stands twice"):
+    with pytest.raises(LabelError, match="duplicate"):
         load_labels(tmp_path / "l.txt", [TWO])
 
 
@@ -221,9 +221,9 @@ def test_results_meet_their_truth_by_the_name_or_by_the_place(tmp_path: Path, mo
 def test_results_without_truth_are_left_out_with_a_warning(logged: list[str]) -> None:
     records = [ReadRecord("a.png", "cat", 0.9, None), ReadRecord("c.png", "dog", 0.8, None)]
     assert len(match_records(records, [LabelledImage(FileInput("a.png", "a.png"), "cat")])) == 1
-    assert logged == ["1 of 2 results are of images without ground truth, and are left out"]
+    assert logged == ["1 of 2 results have no ground truth, and are left out"]
 
 
 def test_results_of_other_images_are_refused() -> None:
-    with pytest.raises(InputError, match="no path of the results occurs in the ground truth"):
+    with pytest.raises(InputError, match="they have no paths in common"):
         match_records([ReadRecord("a.png", "cat", 0.9, None)], [LabelledImage(FileInput("b.png", "b.png"), "cat")])

@@ -139,7 +139,7 @@ def test_the_name_of_an_input_begins_as_the_user_wrote_it(tmp_path: Path, monkey
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == f"{tmp_path}: no images in it"
+    assert refusal(tmp_path) == f"{tmp_path}: no images found"
 
 
 @pytest.mark.parametrize("empty_comes", [0, 1], ids=["first", "last"])
@@ -150,7 +150,7 @@ def test_an_empty_folder_beside_others_is_only_warned_of(empty_comes: int, tmp_p
     names.insert(empty_comes, str(tmp_path / "empty"))
     items = list(discover(Source(tuple(names))))
     assert ([item.name for item in items], logged) == (
-        [str(tmp_path / "full/a.png")], [f"{tmp_path / 'empty'}: no images in it"],
+        [str(tmp_path / "full/a.png")], [f"{tmp_path / 'empty'}: no images found"],
     )  # fmt: skip
 
 
@@ -306,7 +306,7 @@ def test_paths_that_nul_separates_may_have_newlines_in_them() -> None:
 
 
 def test_nul_where_newlines_were_expected_is_refused_with_the_remedy() -> None:
-    assert "say so with -0" in refusal("-", stream=io.BytesIO(b"a.png\0b.png\0"))
+    assert "(use -0)" in refusal("-", stream=io.BytesIO(b"a.png\0b.png\0"))
 
 
 def test_a_folder_on_the_stream_is_walked(tmp_path: Path) -> None:
@@ -379,7 +379,7 @@ def test_tables_are_read_as_they_come(name: str, text: str | bytes, expected: li
 
 def test_a_column_that_is_missing_is_refused_with_those_there_are(tmp_path: Path) -> None:
     path = table(tmp_path, "id,file\n1,a.png\n")
-    assert refusal(path, path_column="path") == f"{path}: no column 'path'; it has: id, file"
+    assert refusal(path, path_column="path") == f"cannot read {path}: no column 'path' (it has: id, file)"
 
 
 def test_an_empty_table_is_refused(tmp_path: Path) -> None:
@@ -459,7 +459,7 @@ def test_members_may_have_any_name(name: str, tmp_path: Path) -> None:
 
 
 def test_an_archive_without_images_is_refused(tmp_path: Path) -> None:
-    assert "no images in it" in refusal(archive(tmp_path / "s.tar", {}))
+    assert "no images found" in refusal(archive(tmp_path / "s.tar", {}))
 
 
 @pytest.mark.parametrize("name", ["s.tar", "s.tar.gz", "s.tar.bz2", "s.tar.xz"])

@@ -56,7 +56,7 @@ def test_a_unicode_line_separator_is_part_of_a_label() -> None:
 
 
 def test_a_label_that_stands_twice_is_refused_with_both_lines() -> None:
-    with pytest.raises(LabelError, match=r"pets.txt: 'cat' stands twice: line 1 and line 4"):
+    with pytest.raises(LabelError, match=r"pets.txt: duplicate label 'cat' \(lines 1 and 4\)"):
         parse_text("cat\n# more\ndog\n  cat \n", "pets.txt")
 
 
@@ -66,7 +66,7 @@ def test_labels_that_differ_in_case_are_two_labels() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n \n", "# only a comment\n"])
 def test_a_text_without_labels_is_refused(text: str) -> None:
-    with pytest.raises(LabelError, match="no labels in it"):
+    with pytest.raises(LabelError, match="it has no labels"):
         parse_text(text)
 
 
@@ -108,24 +108,24 @@ def test_rows_without_any_text_are_skipped() -> None:
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
-        ("", "must name a column 'label'"),
-        ("name\ncat\n", "must name a column 'label' (it has: name)"),
-        ("label,label\ncat,dog\n", "names the column 'label' twice"),
-        ("label,promt\ncat,a cat\n", "cannot use column 'promt' (did you mean prompt?"),
-        ("label,Prompts\ncat,a cat\n", "cannot use column 'prompts' (did you mean prompt?"),
-        ("lable,label\ncat,dog\n", "cannot use column 'lable' (did you mean label?"),
-        ("label,grup\ncat,pets\n", "cannot use column 'grup' (did you mean group?"),
-        ("label,synonyms\ncat,tabby\n", "cannot use column 'synonyms' (known: label, prompt, group, folder"),
+        ("", "the first row has no column 'label'"),
+        ("name\ncat\n", "the first row has no column 'label' (it has: name)"),
+        ("label,label\ncat,dog\n", "duplicate column 'label' in the first row"),
+        ("label,promt\ncat,a cat\n", "unknown column 'promt' (did you mean prompt?"),
+        ("label,Prompts\ncat,a cat\n", "unknown column 'prompts' (did you mean prompt?"),
+        ("lable,label\ncat,dog\n", "unknown column 'lable' (did you mean label?"),
+        ("label,grup\ncat,pets\n", "unknown column 'grup' (did you mean group?"),
+        ("label,synonyms\ncat,tabby\n", "unknown column 'synonyms' (known: label, prompt, group, folder"),
         ("label,\ncat,a cat\n", "line 2: 'a cat' is in a column without a name"),
-        ("label,prompt\ncat,a photo of a {lable}\n", "line 2: only {} or {label} may stand in braces"),
-        ("label,prompt\ncat,a {label} and a {label}\n", "line 2: 2 places for the label"),
-        ("label\n", "no labels in it"),
+        ("label,prompt\ncat,a photo of a {lable}\n", "line 2: unknown placeholder in "),
+        ("label,prompt\ncat,a {label} and a {label}\n", "line 2: 2 placeholders for the label"),
+        ("label\n", "it has no labels"),
         ("label,prompt\n,a cat\n", "line 2: the label is empty"),
-        ("label\ncat\ndog\ncat\n", "'cat' stands twice: line 2 and line 4"),
-        ("label,prompt\ncat,a cat\ncat,a cat\n", "'cat' stands twice: line 2 and line 3"),
-        ("label,prompt\ncat,a cat\ncat,\n", "'cat' stands twice: line 2 and line 3"),
+        ("label\ncat\ndog\ncat\n", "duplicate label 'cat' (lines 2 and 4)"),
+        ("label,prompt\ncat,a cat\ncat,a cat\n", "duplicate label 'cat' (lines 2 and 3)"),
+        ("label,prompt\ncat,a cat\ncat,\n", "duplicate label 'cat' (lines 2 and 3)"),
         ("label,prompt,group\ncat,a,pets\ncat,b,wild\n", "'cat' is in two groups: 'pets' (line 2) and 'wild' (line 3)"),
-        ("label,prompt\ncat,a cat, asleep\n", "line 2: 3 cells under a header of 2; put quotes around"),
+        ("label,prompt\ncat,a cat, asleep\n", "line 2 has 3 cells, the header has 2 (put quotes around"),
         ('label\n"cat\ndog\n', "is a quote not closed?"),
     ],
 )
@@ -179,26 +179,26 @@ def test_an_object_says_which_are_names_and_which_are_prompts() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "line 1: not JSON"),
-        ('["cat",\n"dog"', "line 2: not JSON"),
+        ("", "line 1 is not JSON"),
+        ('["cat",\n"dog"', "line 2 is not JSON"),
         ('"cat"', "expected a list of labels"),
-        ("[]", "no labels in it"),
-        ("{}", "no labels in it"),
+        ("[]", "it has no labels"),
+        ("{}", "it has no labels"),
         ('["cat", 3]', "entry 2: expected a label"),
         ('["cat", " "]', "entry 2: the label is empty"),
-        ('["cat", "dog", "cat "]', "'cat' stands twice: entry 1 and entry 3"),
-        ('{"cat": [], "dog": [], "cat": []}', "'cat' stands twice: entry 1 and entry 3"),
-        ('{"cat": [], "cat ": []}', "'cat' stands twice: entry 1 and entry 2"),
+        ('["cat", "dog", "cat "]', "duplicate label 'cat' (entries 1 and 3)"),
+        ('{"cat": [], "dog": [], "cat": []}', "duplicate label 'cat' (entries 1 and 3)"),
+        ('{"cat": [], "cat ": []}', "duplicate label 'cat' (entries 1 and 2)"),
         ('{"cat": 3}', "'cat': expected a list of names or prompts"),
-        ('{"cat": ["kitten", ""]}', "'cat': expected a list of texts, none of them empty"),
+        ('{"cat": ["kitten", ""]}', "'cat': expected a list of non-empty texts"),
         ('{"cat": {"name": ["kitten"]}}', "unknown key 'name'"),
         ('{"cat": {"group": 3}}', "its group must be text"),
         ('{"cat": {"prompt": "a cat", "prompts": ["a tabby"]}}', "has both 'prompt' and 'prompts'"),
-        ('{"cat": ["a photo of a {labl}"]}', "entry 1: only {} or {label} may stand in braces"),
+        ('{"cat": ["a photo of a {labl}"]}', "entry 1: unknown placeholder in "),
         ('["\\ud800"]', "is not valid Unicode text"),
         ('{"cat": {"prompts": ["\\udfff"]}}', "is not valid Unicode text"),
         ("[" * 100_000, "nested too deeply"),
-        ("9" * 5_000, "a number too long"),
+        ("9" * 5_000, "a number that is too long"),
     ],
 )
 def test_json_that_is_no_label_file_is_refused(text: str, complaint: str) -> None:
@@ -279,7 +279,7 @@ def test_a_folder_is_no_label_file(tmp_path: Path) -> None:
 def test_a_file_in_another_encoding_is_refused_with_the_remedy(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes(("кошка" if encoding == "cp1251" else "café").encode(encoding))
-    with pytest.raises(LabelError, match=r"(not UTF-8 text|UTF-16 without a byte-order mark).*save it as UTF-8"):
+    with pytest.raises(LabelError, match=r"(is not UTF-8 text|UTF-16 without a byte-order mark).*save it as UTF-8"):
         read_labels(path)
 
 
@@ -298,7 +298,7 @@ def test_options_alone_are_enough() -> None:
     [
         ([], "no labels"),
         ([" "], "the label is empty"),
-        (["dog", "dog "], "--label 'dog' stands twice"),
+        (["dog", "dog "], "duplicate --label 'dog'"),
         (["\udcff"], "not valid Unicode"),
     ],
 )
@@ -310,7 +310,7 @@ def test_options_that_name_no_set_of_labels_are_refused(extra: list[str], compla
 def test_an_option_that_repeats_the_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_text("cat\n")
-    with pytest.raises(LabelError, match=r"'cat' stands twice, or is in .*labels.txt already"):
+    with pytest.raises(LabelError, match=r"duplicate --label 'cat', also in .*labels.txt"):
         load_labels(path, ["cat"])
 
 
@@ -367,14 +367,14 @@ def test_braces_around_more_than_a_word_are_part_of_a_prompt() -> None:
     [
         ([], "no labels"),
         (["cat", " "], "label 2: the label is empty"),
-        (["cat", "dog", "cat "], "'cat' stands twice: label 1 and label 3"),
-        ([Label("cat"), "cat"], "'cat' stands twice: label 1 and label 2"),
+        (["cat", "dog", "cat "], "duplicate label 'cat' (labels 1 and 3)"),
+        ([Label("cat"), "cat"], "duplicate label 'cat' (labels 1 and 2)"),
         ([Label(" ")], "label 1: the label is empty"),
         (["\ud800"], "is not valid Unicode text"),
         ([Label("cat", names=("\udfff",))], "is not valid Unicode text"),
         ([Label("cat", prompts=("a cat", ""))], "one of its prompts is empty"),
         ([Label("cat", names=(" ",))], "one of its names is empty"),
-        ([Label("cat", prompts=("a {lable}",))], "only {} or {label} may stand in braces"),
+        ([Label("cat", prompts=("a {lable}",))], "unknown placeholder in "),
         ([Label("cat", names="kitten")], "its names must be a list of texts, not str"),
         ([Label("cat", prompts={"a cat"})], "its prompts must be a list of texts, not set"),
         ([Label("cat", names=(3,))], "one of its names must be text, not int"),

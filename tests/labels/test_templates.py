@@ -45,19 +45,19 @@ def test_a_template_may_be_the_place_alone() -> None:
     ["{0.__class__}", "{label.x}", "{label!r}", "{label:>9}", "{0}", "{ }", "{name}", "{{}}", "{}{", "}{label}"],
 )  # fmt: skip
 def test_nothing_else_may_stand_in_braces(text: str) -> None:
-    with pytest.raises(TemplateError, match=r"only \{\} or \{label\} may stand in braces"):
+    with pytest.raises(TemplateError, match=r"unknown placeholder in "):
         parse_template(text)
 
 
 @pytest.mark.parametrize("text", ["{} and {}", "{label} or {}", "{}{label}{}"])
 def test_two_places_are_refused(text: str) -> None:
-    with pytest.raises(TemplateError, match=r"[23] places for the label"):
+    with pytest.raises(TemplateError, match=r"[23] placeholders for the label"):
         parse_template(text)
 
 
 @pytest.mark.parametrize("text", ["", " ", "a photo of a cat", "label"])
 def test_a_template_without_a_place_is_refused(text: str) -> None:
-    with pytest.raises(TemplateError, match="--template: no place for the label"):
+    with pytest.raises(TemplateError, match="--template: no placeholder for the label"):
         parse_template(text, "--template")
 
 
@@ -150,12 +150,12 @@ def test_a_set_has_one_template_a_line_with_comments_and_without_repeats() -> No
 
 
 def test_a_bad_line_of_a_set_is_named() -> None:
-    with pytest.raises(TemplateError, match=r"set.txt:3: no place for the label"):
+    with pytest.raises(TemplateError, match=r"set.txt:3: no placeholder for the label"):
         parse_template_file("# photos\n{}\na photo\n", "set.txt")
 
 
 def test_a_set_without_templates_is_refused() -> None:
-    with pytest.raises(TemplateError, match=r"set.txt: no templates in it"):
+    with pytest.raises(TemplateError, match=r"set.txt: it has no templates"):
         parse_template_file("# nothing\n", "set.txt")
 
 
@@ -172,7 +172,7 @@ def test_a_builtin_set_loads_by_name(name: str) -> None:
 
 
 def test_a_mistyped_set_is_answered_with_its_neighbour() -> None:
-    with pytest.raises(TemplateError, match="no template set or file 'foto'; did you mean photo"):
+    with pytest.raises(TemplateError, match=r"no template set or file 'foto' \(did you mean photo"):
         load_templates("foto")
 
 

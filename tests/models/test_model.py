@@ -336,7 +336,9 @@ def test_the_cpu_is_always_there() -> None:
 
 @pytest.mark.parametrize("wish", ["fp8", "", "FP32", "float16"])
 def test_an_unknown_precision_is_refused_with_the_known(wish: str) -> None:
-    with pytest.raises(ModelError, match=f"--precision {wish}: choose one of auto, fp32, bf16, fp16"):
+    with pytest.raises(
+        ModelError, match=rf"cannot use --precision {wish}: unknown precision \(use auto, fp32, bf16, fp16\)"
+    ):
         choose_precision(wish, "cpu")
 
 

@@ -264,12 +264,13 @@ def test_records_name_the_engine(run: Run, tmp_path: Path, photos: dict[str, Pat
     assert json.loads(done.stdout)["precision"] == "openvino-fp32"
     assert "1 encoded on cpu with OpenVINO" in done.stderr
     cleared = run("cache", "clear", "--cache-dir", str(tmp_path))
-    assert cleared.stdout == "3 embeddings removed, 1 converted encoder too\n"
+    assert cleared.stdout == "deleted 3 embeddings, 1 converted encoder\n"
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(("--engine", "tensorrt"), "--engine tensorrt: choose one of torch, openvino, ray, ray+openvino"),
+    [(("--engine", "tensorrt"),
+      "cannot use --engine tensorrt: unknown engine (use torch, openvino, ray, ray+openvino)"),
      (("--engine", "openvino", "--device", "cuda"), "--engine openvino runs on the CPU; leave --device cuda out"),
      (("--engine", "openvino", "--precision", "fp16"), "--precision fp16: --engine openvino computes in fp32 or bf16")],
 )  # fmt: skip

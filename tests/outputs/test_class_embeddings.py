@@ -192,9 +192,9 @@ def test_a_csv_that_a_spreadsheet_saved_with_a_bom_is_read(tmp_path: Path) -> No
 @pytest.mark.parametrize("name", ["labels", "labels.pkl", "labels.npy.gz"])
 def test_an_unknown_suffix_is_refused_with_those_that_are_known(name: str, tmp_path: Path) -> None:
     for refuse in (lambda path: save_class_embeddings(classes_of(), path), check_suffix):
-        with pytest.raises(OutputError, match=r"unknown format .*choose one of \.npy, \.npz"):
+        with pytest.raises(OutputError, match=r"unknown extension .*use \.npy, \.npz"):
             refuse(tmp_path / name)
-    with pytest.raises(EmbeddingFileError, match=r"unknown format .*choose one of \.npy, \.npz"):
+    with pytest.raises(EmbeddingFileError, match=r"unknown extension .*use \.npy, \.npz"):
         load_class_embeddings(tmp_path / name)
 
 
@@ -256,7 +256,7 @@ class Touches:
 def test_vectors_that_are_not_of_length_one_are_refused(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"labels{suffix}"
     save_class_embeddings(replace(classes_of(), vectors=2 * classes_of().vectors), path)
-    with pytest.raises(EmbeddingFileError, match="not of length one"):
+    with pytest.raises(EmbeddingFileError, match="do not have length one"):
         load_class_embeddings(path)
 
 
@@ -264,7 +264,7 @@ def test_labels_that_do_not_fit_the_array_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.npy"
     save_class_embeddings(classes_of(), path)
     np.save(path, classes_of(("cat", "owl")).vectors)
-    with pytest.raises(EmbeddingFileError, match=r"3 labels of 6 numbers, but vectors are \(2, 6\)"):
+    with pytest.raises(EmbeddingFileError, match=r"3 labels with 6 dimensions, but embeddings of shape \(2, 6\)"):
         load_class_embeddings(path)
 
 
@@ -281,7 +281,7 @@ def test_rows_of_two_models_in_one_file_are_refused(suffix: str, tmp_path: Path)
 
 @SUFFIX
 def test_a_folder_that_is_not_there_is_an_output_error(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"cannot be written \(No such file or directory\)"):
+    with pytest.raises(OutputError, match=r"cannot write .*: No such file or directory$"):
         save_class_embeddings(classes_of(), tmp_path / "missing" / f"labels{suffix}")
 
 
@@ -305,7 +305,6 @@ for path in sys.argv[2:]:
     command = [sys.executable, "-c", program, str(Path(__file__).parents[2]), *map(str, paths)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     for path, line in zip(paths, result.stdout.splitlines(), strict=True):
-        assert line.startswith(f"{path}")
-        assert "cannot be written" in line
+        assert line.startswith(f"cannot write {path}")
         assert_same(load_class_embeddings(path), classes_of())
     assert len(list(tmp_path.iterdir())) == len(SUFFIXES) + 1  # the labels beside .npy

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import ImageError, OutputError
 from clipcli.outputs.class_embeddings import check_suffix
-from clipcli.outputs.image_embeddings import DTYPES, IMAGE_SUFFIXES, EmbeddingKind, ImageRow, write_image_embeddings
+from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES, write_image_embeddings
+from clipcli.outputs.image_rows import DTYPES, EmbeddingKind, ImageRow
 from clipcli.scoring.zeroshot import normalise
 from clipcli.text import unguarded
 from tests.conftest import Run
@@ -306,7 +307,7 @@ def test_nothing_is_left_where_the_reader_of_the_rows_stops(suffix: str, tmp_pat
 
 @SUFFIX
 def test_a_folder_that_is_not_there_is_an_output_error(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"cannot be written \(No such file or directory\)"):
+    with pytest.raises(OutputError, match=r"cannot write .*: No such file or directory$"):
         write(tmp_path / "missing" / f"images{suffix}", rows())
 
 
@@ -338,8 +339,7 @@ def test_a_full_disk_is_an_output_error_in_every_format_and_leaves_the_old_file(
     arguments = [str(Path(__file__).parents[2]), str(count), str(length), *map(str, paths)]
     result = subprocess.run([sys.executable, "-c", FULL_DISK, *arguments], capture_output=True, text=True, check=True)
     for path, line in zip(paths, result.stdout.splitlines(), strict=True):
-        assert line.startswith(str(path))
-        assert "cannot be written" in line
+        assert line.startswith(f"cannot write {path}")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -359,7 +359,7 @@ def test_a_run_that_ends_early_leaves_what_was_there_before(suffix: str, tmp_pat
 
 
 def test_an_unknown_suffix_is_refused_with_the_known() -> None:
-    with pytest.raises(OutputError, match=r"images.txt: unknown format '.txt'; choose one of .npy, .npz"):
+    with pytest.raises(OutputError, match=r"images.txt: unknown extension '.txt' \(use .npy, .npz"):
         check_suffix(Path("images.txt"))
 
 

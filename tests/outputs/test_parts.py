@@ -148,11 +148,12 @@ def test_a_run_ended_before_its_first_part_leaves_nothing_to_go_on_from(tmp_path
 def test_earlier_results_are_not_overwritten_silently(tmp_path: Path) -> None:
     run(tmp_path / "out", names(9))
     assert refusal(tmp_path / "out", names(9)) == (
-        f"{tmp_path}/out/: whole results are kept there; go on with --resume, or start anew with --overwrite"
+        f"cannot write to {tmp_path}/out/: it holds a complete run "
+        "(continue with --resume, or start again with --overwrite)"
     )
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", names(9), stop_after=1)
-    assert "an interrupted run is kept there" in refusal(tmp_path / "cut", names(9))
+    assert "it holds an interrupted run" in refusal(tmp_path / "cut", names(9))
 
 
 def test_overwriting_removes_the_parts_of_before_and_nothing_else(tmp_path: Path) -> None:
@@ -170,7 +171,9 @@ def test_overwriting_removes_the_parts_of_before_and_nothing_else(tmp_path: Path
 def test_other_inputs_are_refused_on_resuming(change: Any, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "out", names(18), stop_after=4)
-    assert "the inputs changed since the interrupted run" in refusal(tmp_path / "out", change(names(18)), resume=True)
+    assert "the inputs have changed since the interrupted run" in refusal(
+        tmp_path / "out", change(names(18)), resume=True
+    )
 
 
 def test_inputs_that_were_added_behind_whole_parts_are_worked_on(tmp_path: Path) -> None:
@@ -184,20 +187,22 @@ def test_other_settings_are_refused_on_resuming(change: dict[str, Any], tmp_path
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "out", names(9), stop_after=1)
     told = refusal(tmp_path / "out", names(9), settings=SETTINGS | change, resume=True)
-    assert f"the interrupted run had {'other' if 'labels' in change else 'another'} {next(iter(change))}" in told
+    assert (
+        f"the interrupted run had {'different' if 'labels' in change else 'a different'} {next(iter(change))}" in told
+    )
 
 
 def test_another_form_is_refused_on_resuming(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "out", names(9), stop_after=1)
-    assert "another format: parquet, now jsonl" in refusal(tmp_path / "out", names(9), suffix="jsonl", resume=True)
+    assert "a different format: parquet, now jsonl" in refusal(tmp_path / "out", names(9), suffix="jsonl", resume=True)
 
 
 def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
     run(tmp_path / "out", names(2))
     (tmp_path / "out" / "manifest.json").write_bytes(b"{")
     assert refusal(tmp_path / "out", names(2), resume=True) == (
-        f"{tmp_path}/out/manifest.json: damaged; start anew with --overwrite"
+        f"cannot resume {tmp_path}/out/manifest.json: damaged (start again with --overwrite)"
     )
 
 
@@ -206,8 +211,8 @@ def test_a_manifest_of_another_version_is_refused_clearly(tmp_path: Path) -> Non
     values = manifest(tmp_path / "out") | {"version": 2}
     (tmp_path / "out" / "manifest.json").write_text(json.dumps(values), "utf-8")
     assert refusal(tmp_path / "out", names(2), resume=True) == (
-        f"cannot resume {tmp_path}/out/: manifest.json has version 2, and this clipcli reads version 1 "
-        "(start anew with --overwrite)"
+        f"cannot resume {tmp_path}/out/: manifest.json has version 2, but this clipcli reads version 1 "
+        "(start again with --overwrite)"
     )
 
 
@@ -216,7 +221,7 @@ def test_parts_without_a_manifest_are_not_taken_for_a_run(tmp_path: Path) -> Non
     (tmp_path / "out" / "manifest.json").unlink()
     for wish in ({"resume": True}, {"overwrite": True}, {}):
         told = refusal(tmp_path / "out", names(2), **wish)
-        assert told == f"{tmp_path}/out/: there are parts without a manifest.json in it; name another folder"
+        assert told == f"cannot write to {tmp_path}/out/: it holds parts without a manifest.json (name another folder)"
     assert paths_in(tmp_path / "out") == names(2)
 
 
@@ -225,7 +230,9 @@ def test_a_manifest_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "out" / "manifest.json").write_text('{"mine": 1}', "utf-8")
     for wish in ({"resume": True}, {"overwrite": True}, {}):
         told = refusal(tmp_path / "out", names(2), **wish)
-        assert told == f"{tmp_path}/out/: there is another program's manifest.json in it; name another folder"
+        assert (
+            told == f"cannot write to {tmp_path}/out/: it holds another program's manifest.json (name another folder)"
+        )
     assert (tmp_path / "out" / "manifest.json").read_text("utf-8") == '{"mine": 1}'
 
 
@@ -233,7 +240,7 @@ def test_a_part_that_was_removed_from_a_whole_folder_is_made_again(tmp_path: Pat
     run(tmp_path / "out", names(10))
     next((tmp_path / "out").glob("part-00000001-*")).unlink()
     list(read_results(tmp_path / "out"))
-    assert logged == [f"{tmp_path}/out: not all of its parts are there; go on with --resume"]
+    assert logged == [f"{tmp_path}/out: some parts are missing; continue the run with --resume"]
     assert run(tmp_path / "out", names(10), resume=True) == [1]
     assert paths_in(tmp_path / "out") == names(10)
 
@@ -247,7 +254,7 @@ def test_a_folder_that_a_run_has_not_finished_is_read_with_a_warning(tmp_path: P
 
 def test_whole_results_are_compared_on_resuming_too(tmp_path: Path) -> None:
     run(tmp_path / "out", names(9))
-    assert "another model: pocket, now other" in refusal(
+    assert "a different model: pocket, now other" in refusal(
         tmp_path / "out", names(9), settings=SETTINGS | {"model": "other"}, resume=True
     )
 
@@ -260,7 +267,9 @@ def test_a_folder_that_a_run_writes_in_is_refused_to_others(tmp_path: Path) -> N
 
 
 def test_a_folder_in_no_folder_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "no/out", names(2)).endswith(f"cannot be made (no such folder as {tmp_path}/no)")
+    assert refusal(tmp_path / "no/out", names(2)).endswith(
+        f"cannot create {tmp_path}/no/out/: no such folder as {tmp_path}/no"
+    )
 
 
 def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +286,7 @@ def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(clipcli.storage.folders.os, "fsync", full)
     told = refusal(tmp_path / "out", names(18))
-    assert told.endswith(f"(No space left on device); 2 parts kept in {tmp_path}/out/; go on with --resume")
+    assert told.endswith(f": No space left on device; 2 parts saved in {tmp_path}/out/; continue with --resume")
     assert sum(path.name.startswith("part-") for path in (tmp_path / "out").iterdir()) == 2
 
 
@@ -285,7 +294,7 @@ def test_chunks_that_never_became_whole_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     output = open_parts(folder_at(f"{tmp_path}/out/"))
     (chunk,) = in_chunks([FileInput("a", "a"), FileInput("b", "b")], 4)
-    with pytest.raises(OutputError, match="1 parts are not whole"):
+    with pytest.raises(OutputError, match="1 parts are incomplete"):
         list(output.write([Piece(chunk, 0, [result_for("a")])]))
 
 

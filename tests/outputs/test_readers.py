@@ -127,15 +127,15 @@ def test_more_columns_than_needed_do_no_harm(tmp_path: Path) -> None:
         ("r.jsonl", "[" * 100_000 + "\n", "record 1"),
         ("r.jsonl", '{"path": "\\ud800", "label": "x", "probability": 1}\n', "not text"),
         ("r.jsonl", '{"path": "a", "label": "\\ud800", "probability": 1}\n', "not text"),
-        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "group": ["g"]}\n', "group that is not text"),
-        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "group": {"g": 1}}\n', "group that is not text"),
-        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "model": [1]}\n', "model that is not text"),
+        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "group": ["g"]}\n', "group is not text"),
+        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "group": {"g": 1}}\n', "group is not text"),
+        ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "model": [1]}\n', "model is not text"),
         ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "top": {"a": 1}}\n', "not a list"),
         ("r.jsonl", '{"path": "a", "label": "x", "probability": 1, "top": [3]}\n', "record 1"),
         (
             "r.jsonl",
             '{"path": "a", "label": "x", "probability": 1, "top": [{"label": 3, "probability": 1, "similarity": 1}]}\n',
-            "a label that is not text",
+            "a label is not text",
         ),
         ("r.json", '{"path": "a"}', "not a list"),
         ("r.json", "[3]", "not an object"),
@@ -150,7 +150,7 @@ def test_more_columns_than_needed_do_no_harm(tmp_path: Path) -> None:
 )
 def test_what_is_no_result_is_refused_by_its_number(name: str, text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text, "utf-8")
-    assert refusal(tmp_path / name).startswith(f"{tmp_path / name}: ")
+    assert refusal(tmp_path / name).startswith(f"cannot read {tmp_path / name}: ")
     assert told in refusal(tmp_path / name)
 
 
@@ -166,7 +166,7 @@ def test_what_is_no_probability_or_similarity_is_refused(number: str, tmp_path: 
         f'{{"path": "a", "label": "x", "probability": {number}}}', top % (number, "1"), top % ("1", number)
     ):  # fmt: skip
         file.write_text(record, "utf-8")
-        assert "record 1: not a result of clipcli classify" in refusal(file)
+        assert "record 1 is not a result of clipcli classify" in refusal(file)
 
 
 JSON = st.recursive(
@@ -191,7 +191,7 @@ def test_any_json_is_read_or_refused_in_one_line(values: dict[str, object]) -> N
 @pytest.mark.parametrize("form", FORMS)
 def test_bytes_that_are_no_text_are_refused(form: str, tmp_path: Path) -> None:
     (tmp_path / f"r.{form}").write_bytes(b"\xff\xfe\0\1" * 40)
-    assert refusal(tmp_path / f"r.{form}").startswith(f"{tmp_path}/r.{form}: ")
+    assert refusal(tmp_path / f"r.{form}").startswith(f"cannot read {tmp_path}/r.{form}: ")
 
 
 def test_parquet_of_other_columns_is_refused(tmp_path: Path) -> None:
@@ -200,15 +200,15 @@ def test_parquet_of_other_columns_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_suffix_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "r.txt").endswith("choose one of .jsonl, .json, .csv, .tsv, .parquet")
+    assert refusal(tmp_path / "r.txt").endswith("(use .jsonl, .json, .csv, .tsv, .parquet)")
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_that_is_not_there_is_refused(form: str, tmp_path: Path) -> None:
-    assert refusal(tmp_path / f"r.{form}") == f"{tmp_path}/r.{form}: no such file"
+    assert refusal(tmp_path / f"r.{form}") == f"cannot read {tmp_path}/r.{form}: no such file"
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_folder_is_refused(form: str, tmp_path: Path) -> None:
     (tmp_path / f"r.{form}").mkdir()
-    assert refusal(tmp_path / f"r.{form}").startswith(f"{tmp_path}/r.{form}: ")
+    assert refusal(tmp_path / f"r.{form}").startswith(f"cannot read {tmp_path}/r.{form}: ")

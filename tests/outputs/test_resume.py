@@ -172,15 +172,15 @@ def test_a_pipe_is_refused_and_left_alone(tmp_path: Path) -> None:
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.csv").mkdir()
-    assert "is a folder" in refusal(tmp_path / "r.csv")
+    assert "it is a folder" in refusal(tmp_path / "r.csv")
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    assert "cannot be written" in refusal(tmp_path / "nowhere" / "r.csv")
+    assert "cannot write " in refusal(tmp_path / "nowhere" / "r.csv")
 
 
 def test_a_format_that_cannot_be_taken_up_again_is_refused(tmp_path: Path) -> None:
-    assert "not with json" in refusal(tmp_path / "r.json")
+    assert "json cannot be resumed" in refusal(tmp_path / "r.json")
 
 
 # --- cut off, and taken up again --------------------------------------------------------------------------
@@ -338,8 +338,8 @@ def test_the_record_of_a_run_says_what_it_was_made_with_and_what_came_of_it(form
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (HARD[1:], "number 1 was plain.png, and is quo"),
-        (HARD[:-1], f"number {len(HARD)} was {HARD[-1]}, and is nothing now"),
+        (HARD[1:], "input 1 was plain.png and is now quo"),
+        (HARD[:-1], f"input {len(HARD)} was {HARD[-1]} and is now nothing"),
         ([*HARD, "late.png"], "late.png is new"),
     ],
 )
@@ -351,7 +351,7 @@ def test_a_complete_run_is_not_the_answer_for_other_inputs(
     run(target, HARD)
     before = content(target)
     message = refusal(target, names, resume=True)
-    assert "the inputs changed since the complete run: " in message
+    assert "the inputs have changed since the complete run, " in message
     assert told in message
     assert content(target) == before
 
@@ -361,7 +361,7 @@ def test_a_complete_run_is_not_the_answer_for_other_settings(form: str, tmp_path
     target = tmp_path / f"r.{form}"
     run(target, HARD)
     message = refusal(target, HARD, settings=SETTINGS | {"labels": ["cat", "cow"]}, resume=True)
-    assert "the complete run had other labels: number 2 was 'dog', now 'cow'" in message
+    assert "the complete run had different labels: item 2 was 'dog', now 'cow'" in message
 
 
 @pytest.mark.parametrize("form", RESUMABLE)
@@ -370,7 +370,7 @@ def test_results_that_were_changed_after_their_run_are_not_resumed(form: str, tm
     run(target, HARD)
     target.write_bytes(target.read_bytes() + b"\n")
     assert refusal(target, HARD, resume=True) == (
-        f"cannot resume {target}: it was changed since its run ended (leave --resume out to write the results again)"
+        f"cannot resume {target}: it has changed since its run ended (leave --resume out to write the results again)"
     )
     assert run(target, HARD) == HARD
 
@@ -397,7 +397,7 @@ def test_files_of_another_version_are_refused_clearly(version: int, tmp_path: Pa
         values = json.loads((tmp_path / file).read_text("utf-8"))
         (tmp_path / file).write_text(json.dumps(values | {"version": version}), "utf-8")
         assert refusal(tmp_path / target, HARD, resume=True).startswith(
-            f"cannot resume {tmp_path / target}: {file} has version {version}, and this clipcli reads version 1 ("
+            f"cannot resume {tmp_path / target}: {file} has version {version}, but this clipcli reads version 1 ("
         )
 
 
@@ -425,12 +425,12 @@ def test_an_interrupted_run_is_forgotten_on_request(form: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"model": "ViT-B-32"}, "another model: pocket, now ViT-B-32"),
-        ({"labels": ["cat", "cow"]}, "other labels: number 2 was 'dog', now 'cow'"),
-        ({"labels": ["cat", "dog", "cow"]}, "other labels: number 3 was 'nothing', now 'cow'"),
-        ({"labels": ["cat"]}, "other labels: number 2 was 'dog', now 'nothing'"),
-        ({"threshold": 0.5}, "another threshold: None, now 0.5"),
-        ({"new": "x"}, "another new: None, now x"),
+        ({"model": "ViT-B-32"}, "a different model: pocket, now ViT-B-32"),
+        ({"labels": ["cat", "cow"]}, "different labels: item 2 was 'dog', now 'cow'"),
+        ({"labels": ["cat", "dog", "cow"]}, "different labels: item 3 was 'nothing', now 'cow'"),
+        ({"labels": ["cat"]}, "different labels: item 2 was 'dog', now 'nothing'"),
+        ({"threshold": 0.5}, "a different threshold: None, now 0.5"),
+        ({"new": "x"}, "a different new: None, now x"),
     ],
 )
 def test_other_settings_are_refused_with_what_differs(change: dict[str, Any], told: str, tmp_path: Path) -> None:
@@ -441,7 +441,7 @@ def test_other_settings_are_refused_with_what_differs(change: dict[str, Any], to
 def test_a_setting_that_is_no_more_is_refused_too(tmp_path: Path) -> None:
     interrupted(tmp_path / "r.csv", HARD, 3)
     fewer = {"labels": SETTINGS["labels"], "threshold": None}
-    assert "another model: pocket, now None" in refusal(tmp_path / "r.csv", HARD, settings=fewer, resume=True)
+    assert "a different model: pocket, now None" in refusal(tmp_path / "r.csv", HARD, settings=fewer, resume=True)
 
 
 def test_a_long_setting_is_told_in_short(tmp_path: Path) -> None:
@@ -453,10 +453,10 @@ def test_a_long_setting_is_told_in_short(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("now", "told"),
     [
-        (["new.png", *HARD], "number 1 was plain.png, and is new.png now"),
-        (HARD[1:], 'number 1 was plain.png, and is quo"ted".png now'),
-        ([*HARD[:2], *HARD[3:]], 'number 3 was two\\nlines.png, and is "\\n" now'),
-        (HARD[:2], "and is nothing now"),
+        (["new.png", *HARD], "input 1 was plain.png and is now new.png"),
+        (HARD[1:], 'input 1 was plain.png and is now quo"ted".png'),
+        ([*HARD[:2], *HARD[3:]], 'input 3 was two\\nlines.png and is now "\\n"'),
+        (HARD[:2], "and is now nothing"),
     ],
     ids=["added", "removed first", "removed", "fewer than done"],
 )
@@ -490,14 +490,14 @@ def test_damaged_settings_are_refused(damage: bytes, tmp_path: Path) -> None:
 def test_a_damaged_partial_file_is_refused(form: str, damage: bytes, tmp_path: Path) -> None:
     open_file(tmp_path / f"r.{form}")
     partial_of(tmp_path / f"r.{form}").write_bytes(damage)
-    assert "damaged; start anew with --overwrite" in refusal(tmp_path / f"r.{form}", HARD, resume=True)
+    assert "damaged (start again with --overwrite)" in refusal(tmp_path / f"r.{form}", HARD, resume=True)
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1", b"PAR1" + bytes(90) + b"PAR1"])
 def test_a_damaged_part_is_refused(damage: bytes, tmp_path: Path) -> None:
     interrupted(tmp_path / "r.parquet", HARD, 3)
     next(partial_of(tmp_path / "r.parquet").iterdir()).write_bytes(damage)
-    assert "damaged; start anew with --overwrite" in refusal(tmp_path / "r.parquet", HARD, resume=True)
+    assert "damaged (start again with --overwrite)" in refusal(tmp_path / "r.parquet", HARD, resume=True)
 
 
 def test_an_error_on_the_way_is_not_taken_for_one_of_the_file(tmp_path: Path) -> None:
@@ -544,13 +544,13 @@ def on_full_disk(target: Path, size: int) -> str:
 def test_a_full_disk_is_told_in_one_line_and_what_came_before_is_kept(form: str, tmp_path: Path) -> None:
     target = tmp_path / f"r.{form}"
     said = on_full_disk(target, 9000)
-    assert said.startswith(f"{target}: cannot be written (")
+    assert said.startswith(f"cannot write {target}: ")
     assert "File too large" in said
     assert said.count("\n") == 1
     assert not target.exists()
     done = list(open_file(target, {}, resume=True).done())
     assert done == [f"{number}.png" for number in range(len(done))]
-    assert f"{len(done):,} records kept in {target}.partial" in said
+    assert f"{len(done):,} records saved in {target}.partial" in said
 
 
 def fails() -> Iterator[Result]:
@@ -586,5 +586,5 @@ def test_ctrl_c_between_a_record_and_whatever_follows_it_is_told_with_the_true_c
     kept._partial.write = write_and_be_interrupted  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         list(kept.write(result_for(number, f"{number}.png") for number in range(5)))
-    assert kept.resume_hint() == f"3 records kept in {partial_of(target)}; go on with --resume"
+    assert kept.resume_hint() == f"3 records saved in {partial_of(target)}; continue with --resume"
     assert list(open_file(target, resume=True).done()) == ["0.png", "1.png", "2.png"]

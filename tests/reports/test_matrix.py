@@ -47,7 +47,7 @@ def test_texts_can_be_filled_into_templates() -> None:
 
 def test_a_file_without_texts_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("# nothing\n")
-    with pytest.raises(LabelError, match="no texts in it"):
+    with pytest.raises(LabelError, match="it has no texts"):
         read_texts(tmp_path / "t.txt")
 
 
@@ -146,7 +146,9 @@ def test_each_cell_is_the_cosine_of_an_image_and_a_text(ran: dict[str, Done], ph
 def test_pairs_are_told_how_they_find_each_other(ran: dict[str, Done]) -> None:
     assert ran["pairs"].returncode == 0
     said = ran["pairs"].stderr
-    assert said.startswith("pairs: 3 of 3 images find their text, 3 of 3 texts their image; contrastive loss 0.")
+    assert said.startswith(
+        "pairs: 3 of 3 images match their text best, 3 of 3 texts match their image best; contrastive loss 0."
+    )
 
 
 def test_logits_are_the_cosines_times_the_models_scale(ran: dict[str, Done]) -> None:
@@ -176,9 +178,9 @@ def test_a_broken_image_has_no_row_and_is_named(ran: dict[str, Done]) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("unpaired", "--paired needs as many images as texts; 2 can be read, and there are 3 texts"),
-        ("suffix", "unknown format '.txt'; choose one of .csv, .tsv, .npz, .json"),
-        ("nothing", "no texts, or an empty one: name a file with --texts"),
+        ("unpaired", "cannot use --paired: 2 readable images but 3 texts (give as many images as texts)"),
+        ("suffix", "unknown extension '.txt' (use .csv, .tsv, .npz, .json)"),
+        ("nothing", "no texts, or an empty one (give texts with --texts FILE or -x TEXT)"),
     ],
 )
 def test_what_makes_no_matrix_is_told_in_one_line(name: str, says: str, ran: dict[str, Done]) -> None:

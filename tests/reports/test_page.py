@@ -156,7 +156,7 @@ def results(tmp_path: Path, photos: dict[str, Path]) -> Path:
 def test_a_page_is_made_of_a_results_file(run: Run, results: Path, tmp_path: Path) -> None:
     done = run("report", results, "-o", "page.html", "--title", "Mine & <yours>")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("warning: 1 of 3 images have no picture in the page")
+    assert done.stderr.startswith("warning: 1 of 3 images have no thumbnail")
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "<h1>Mine &amp; &lt;yours&gt;</h1>" in page
     assert len(data_in(page)["records"]) == 3  # type: ignore[arg-type]
@@ -171,10 +171,10 @@ def test_a_page_can_do_without_pictures(run: Run, results: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("results.jsonl", "-o", "page.txt"), "page.txt: the page is HTML; name it with .html"),
-        (("empty.jsonl", "-o", "page.html"), "empty.jsonl: no results in it"),
+        (("results.jsonl", "-o", "page.txt"), "cannot write page.txt: the page is HTML (use the extension .html)"),
+        (("empty.jsonl", "-o", "page.html"), "cannot make a report of empty.jsonl: it holds no results"),
         (("none.jsonl", "-o", "page.html"), "none.jsonl: no such file"),
-        (("results.jsonl", "-o", "no/page.html"), "no/page.html: cannot be written"),
+        (("results.jsonl", "-o", "no/page.html"), "cannot write no/page.html: "),
         (("odd.jsonl", "-o", "page.html"), "odd.jsonl: record 1: not a result of clipcli classify"),
     ],
 )

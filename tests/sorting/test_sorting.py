@@ -221,7 +221,7 @@ def test_a_relative_link_is_not_moved_as_it_would_lead_nowhere(tmp_path: Path) -
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "sorted")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot write "):
         place(tmp_path, [record("a.png")])
 
 
@@ -281,7 +281,7 @@ def test_a_copy_that_was_changed_is_left(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "b.png")
     place(tmp_path, [record("a.png"), record("b.png")])
     (tmp_path / "sorted/cat/a.png").write_bytes(b"a.pnG")
-    assert taken_back(tmp_path) == {"cat/a.png": "it was changed", "cat/b.png": None}
+    assert taken_back(tmp_path) == {"cat/a.png": "it has changed", "cat/b.png": None}
     assert sorted_files(tmp_path) == {"cat/a.png": "a.pnG"}
 
 
@@ -317,7 +317,7 @@ def test_a_link_that_was_replaced_by_a_file_is_left(tmp_path: Path) -> None:
     place(tmp_path, [record("a.png")], "link")
     (tmp_path / "sorted/cat/a.png").unlink()
     make(tmp_path, "sorted/cat/a.png")
-    assert taken_back(tmp_path) == {"cat/a.png": "it is another file now"}
+    assert taken_back(tmp_path) == {"cat/a.png": "it is now a different file"}
 
 
 def test_a_moved_photograph_does_not_go_back_over_another(tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_a_moved_photograph_that_was_changed_is_left_until_it_is_as_it_was(tmp_p
     moved = tmp_path / "sorted/cat/a.png"
     before = moved.stat()
     moved.write_bytes(b"retouched")
-    assert taken_back(tmp_path) == {"cat/a.png": "it was changed"}
+    assert taken_back(tmp_path) == {"cat/a.png": "it has changed"}
     assert not (tmp_path / "a.png").exists()
     moved.write_bytes(b"a.png")
     os.utime(moved, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -388,7 +388,7 @@ def test_a_moved_photograph_that_is_nowhere_is_named_and_the_log_stays(tmp_path:
     (tmp_path / "sorted" / "cat" / "a.png").unlink()
     outcome = [problem for _, problem in undo(tmp_path / "sorted")]
     assert outcome[0] is None
-    assert str(outcome[1]).startswith("it is not there, nor is ")
+    assert str(outcome[1]).startswith("neither it nor ")
     assert (tmp_path / "sorted" / LOG_NAME).exists()
 
 
@@ -634,7 +634,7 @@ def test_an_origin_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
     place(tmp_path, [record("sub/a.png")], "move")
     (tmp_path / "sub").rmdir()
     (tmp_path / "sub").symlink_to("victim")
-    assert "leads elsewhere" in str(taken_back(tmp_path)["cat/a.png"])
+    assert "is now a link to another folder" in str(taken_back(tmp_path)["cat/a.png"])
     assert sorted(tree(tmp_path / "victim")) == ["f"]
 
 
@@ -771,7 +771,7 @@ def test_the_command_sorts_and_undoes(action: str, tmp_path: Path, run: Run) -> 
     assert (tmp_path / "sorted/cat/a.png").is_symlink() is (action == "link")
     assert (tmp_path / "a.png").exists() is (action != "move")
     undone = run("sort", "--undo", "sorted")
-    assert (undone.returncode, undone.stdout) == (0, "2 taken back\n")
+    assert (undone.returncode, undone.stdout) == (0, "2 undone\n")
     assert tree(tmp_path) == before
 
 
@@ -804,8 +804,8 @@ def test_photographs_that_cannot_be_taken_back_are_named_and_the_exit_code_is_1(
     place(tmp_path, [record("a.png")])
     (tmp_path / "sorted/cat/a.png").write_bytes(b"changed")
     done = run("sort", "--undo", "sorted")
-    assert (done.returncode, done.stdout) == (1, "0 taken back\n")
-    assert done.stderr == "error: sorted/cat/a.png: left, it was changed\n"
+    assert (done.returncode, done.stdout) == (1, "0 undone\n")
+    assert done.stderr == "error: cannot undo sorted/cat/a.png: it has changed\n"
 
 
 def test_a_damaged_results_file_is_refused_before_anything_is_placed(tmp_path: Path, run: Run) -> None:
@@ -824,7 +824,7 @@ def test_the_command_moves_back_into_a_folder_that_is_named(tmp_path: Path, run:
     shutil.copytree(tmp_path / "sorted", tmp_path / "copied")
     left = run("sort", "--undo", "copied")
     assert (left.returncode, left.stderr.count("\n"), "--root DIR" in left.stderr) == (1, 1, True)
-    assert run("sort", "--undo", "copied", "--root", "photos").stdout == "1 taken back\n"
+    assert run("sort", "--undo", "copied", "--root", "photos").stdout == "1 undone\n"
 
 
 def test_results_in_a_pipe_are_refused_and_not_waited_for(tmp_path: Path, run: Run) -> None:
@@ -835,13 +835,13 @@ def test_results_in_a_pipe_are_refused_and_not_waited_for(tmp_path: Path, run: R
 
 
 REFUSED: list[tuple[tuple[str, ...], str]] = [
-    ((), "name a results file"),
+    ((), "give a results file"),
     (("r.jsonl",), "--into"),
-    (("r.jsonl", "--into", "sorted", "--copy", "--move"), "--copy and --move exclude each other"),
-    (("r.jsonl", "--undo", "sorted"), "--undo DIR stands alone"),
+    (("r.jsonl", "--into", "sorted", "--copy", "--move"), "cannot use --copy with --move (leave one out)"),
+    (("r.jsonl", "--undo", "sorted"), "cannot use --undo with RESULTS or --into"),
     (("--undo", "nowhere"), "nothing to undo"),
     (("nowhere.jsonl", "--into", "sorted"), "no such file"),
-    (("r.txt", "--into", "sorted"), "unknown format '.txt'"),
+    (("r.txt", "--into", "sorted"), "unknown extension '.txt'"),
 ]
 
 

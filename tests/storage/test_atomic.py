@@ -97,19 +97,19 @@ def test_a_name_as_long_as_the_system_allows_can_be_written(tmp_path: Path) -> N
 
 
 def test_a_missing_folder_is_an_output_error_that_names_the_file(tmp_path: Path) -> None:
-    complaint = r"out\.csv: cannot be written \(No such file or directory\)"
+    complaint = r"cannot write .*out\.csv: No such file or directory"
     with pytest.raises(OutputError, match=complaint), replacing(tmp_path / "missing" / "out.csv"):
         pass
 
 
 def test_a_path_below_a_file_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written"), replacing(tmp_path / "file" / "out.csv"):
+    with pytest.raises(OutputError, match="cannot write "), replacing(tmp_path / "file" / "out.csv"):
         pass
 
 
 def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="is a folder; name a file in it"), replacing(tmp_path):
+    with pytest.raises(OutputError, match=r"it is a folder \(name a file in it\)"), replacing(tmp_path):
         pass
 
 
@@ -129,7 +129,7 @@ except OutputError as problem:
     print(problem)
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout == f"{path}: cannot be written (File too large)\n"
+    assert result.stdout == f"cannot write {path}: File too large\n"
     assert path.read_text() == "old"
     assert files_in(tmp_path) == ["out.csv"]
 
@@ -185,5 +185,5 @@ def test_an_output_that_is_an_image_is_refused(tmp_path: Path) -> None:
 
 def test_an_output_behind_a_link_to_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out.csv").symlink_to(tmp_path / "out.csv")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot write "):
         check_writable(tmp_path / "out.csv")

@@ -133,7 +133,7 @@ def test_a_pattern_stands_for_what_matches(at_store: Store) -> None:
 
 
 def test_a_prefix_without_photographs_is_refused(at_store: Store) -> None:
-    with pytest.raises(InputError, match="s3://photos/none/: no images in it"):
+    with pytest.raises(InputError, match="s3://photos/none/: no images found"):
         names_in("s3://photos/none/")
 
 
@@ -176,11 +176,12 @@ def test_photographs_and_results_may_both_be_in_a_store(store: Store, run_here: 
         "warning: 2 of 7 images failed",
     ]
     assert (again.returncode, again.stderr.splitlines()) == (
-        1, ["warning: s3://photos/out: complete already, nothing was left to do", "warning: 2 of 7 images failed"],
+        1, ["warning: s3://photos/out: already complete, nothing to do", "warning: 2 of 7 images failed"],
     )  # fmt: skip
     assert refused.returncode == 2
     assert refused.stderr == (
-        "error: s3://photos/out: whole results are kept there; go on with --resume, or start anew with --overwrite\n"
+        "error: cannot write to s3://photos/out: it holds a complete run "
+        "(continue with --resume, or start again with --overwrite)\n"
     )
     parts = {key.rpartition("/")[2]: store.read("photos", key) for key in store.keys("photos", "out/")}
     assert parts == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
@@ -220,7 +221,7 @@ def test_without_credentials_one_line_says_what_to_do(
     variables = {**store.variables, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     (done,) = run_here(("classify", *command, *ANSWER, "-f", "jsonl"), **variables)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("error: s3://photos: no credentials (")
+    assert done.stderr.startswith("error: cannot use s3://photos: no credentials (")
     assert "FSSPEC_S3='{\"anon\": true}'" in done.stderr
 
 
@@ -242,8 +243,8 @@ def test_refused_credentials_are_told_in_one_line(
     (done,) = run_here(("classify", *line, *ANSWER, "-f", "jsonl"), **strict_store.variables)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "error: s3://photos: the credentials were refused (InvalidAccessKeyId); "
-        "give valid ones, as the store's tools do\n"
+        "error: cannot use s3://photos: the credentials were refused (InvalidAccessKeyId); "
+        "set valid ones as for the store's own tools\n"
     )
 
 
@@ -358,12 +359,12 @@ def test_a_table_on_the_web_names_photographs_beside_it(site: str, run_here: Run
 def test_results_cannot_be_written_to_a_web_server(site: str, run_here: RunHere) -> None:
     (done,) = run_here(("classify", f"{site}/a.jpg", *ANSWER, "-o", f"{site}/out/"))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"error: {site}/out/: cannot be written" in done.stderr
+    assert f"error: cannot write to {site}/out/: " in done.stderr
 
 
 def test_a_scheme_whose_package_is_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(InputError, match=r"gs:// needs an extra: pip install 'clipcli\[gcs\]'"):
+    with pytest.raises(InputError, match=r"cannot use gs://: it needs an extra \(pip install 'clipcli\[gcs\]'"):
         list(discover(Source(("gs://bucket/a/",))))

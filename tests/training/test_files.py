@@ -214,7 +214,7 @@ def test_settings_that_clipcli_does_not_write_are_refused(path: str, value: obje
 
 def test_settings_of_another_version_are_refused_clearly(folder: TrainingFolder) -> None:
     folder.file("settings.json").write_text(json.dumps(SETTINGS | {"version": 2}))
-    with pytest.raises(OutputError, match=r"settings\.json: it has version 2, and this clipcli reads version 1"):
+    with pytest.raises(OutputError, match=r"settings\.json: it has version 2, but this clipcli reads version 1"):
         folder.read_json("settings.json")
 
 

@@ -76,14 +76,14 @@ def test_a_line_that_is_no_json_object_is_left_out_alone(tmp_path: Path) -> None
     (tmp_path / "p.jsonl").write_text('{"path": "a.png"\n[]\n{"path": "b.png", "caption": ["x", "y"]}\n')
     found = read_pairs([str(tmp_path / "p.jsonl")])
     assert [example.captions for example in found.examples] == [("x", "y")]
-    assert [row.reason for row in found.left_out] == ["nothing in this line that can be read"] * 2
+    assert [row.reason for row in found.left_out] == ["the line cannot be read"] * 2
 
 
 def test_a_row_that_contradicts_an_earlier_one_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("path,label\na.png,cat\na.png,dog\n")
     found = read_pairs([str(tmp_path / "p.csv")])
     assert [example.label for example in found.examples] == ["cat"]
-    assert "labelled 'dog' here and 'cat' in" in found.left_out[0].reason
+    assert "labelled 'dog' here but 'cat' in" in found.left_out[0].reason
 
 
 def test_a_folder_with_texts_beside_images_holds_a_caption_a_line(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_folder_with_texts_beside_images_holds_a_caption_a_line(tmp_path: Path
     (tmp_path / "in" / "b.txt").write_text("\n")
     found = read_pairs([str(tmp_path)])
     assert [example.captions for example in found.examples] == [("a cat", "a tabby")]
-    assert [row.reason for row in found.left_out] == ["the caption is empty", "no c.txt beside it"]
+    assert [row.reason for row in found.left_out] == ["the caption is empty", "its caption file c.txt is missing"]
 
 
 def test_a_folder_of_folders_names_classes(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_folder_of_folders_names_classes(tmp_path: Path) -> None:
     picture(tmp_path / "stray.png")
     found = read_pairs([str(tmp_path)])
     assert [(example.label, example.captions) for example in found.examples] == [("cat", ()), ("dog", ())]
-    assert "stands in no class's folder" in found.left_out[0].reason
+    assert "is not in a class folder" in found.left_out[0].reason
 
 
 def make_shard(path: Path, samples: dict[str, dict[str, bytes]]) -> None:
@@ -141,9 +141,13 @@ def test_a_damaged_shard_is_left_out_and_the_others_go_on(tmp_path: Path) -> Non
     ("name", "text", "message"),
     [
         ("missing.csv", None, "no such file or folder"),
-        ("p.csv", "file,words\na,b\n", "needs a column 'path', and 'caption' or 'label'; it has: file, words"),
-        ("p.csv", "path,caption\n", "no image-text pairs in it"),
-        ("p.xlsx", "x", "pairs are a folder or one of"),
+        (
+            "p.csv",
+            "file,words\na,b\n",
+            "it needs the columns 'path', and 'caption' or 'label' \\(it has: file, words\\)",
+        ),
+        ("p.csv", "path,caption\n", "it has no image-text pairs"),
+        ("p.xlsx", "x", "pairs must be in a folder or a "),
     ],
 )
 def test_what_holds_no_pairs_is_one_clear_error(name: str, text: str | None, message: str, tmp_path: Path) -> None:
@@ -232,9 +236,9 @@ def test_going_on_with_other_settings_is_refused_by_name() -> None:
 
     check(Wishes())
     check(Wishes(seed=1))
-    with pytest.raises(OutputError, match=r"had another learning rate: 0\.0001, now 0\.5; resume with the same"):
+    with pytest.raises(OutputError, match=r"had a different learning rate: 0\.0001, now 0\.5 \(use the same settings"):
         check(Wishes(learning_rate=0.5))
-    with pytest.raises(OutputError, match="had other epochs: "):
+    with pytest.raises(OutputError, match="had different epochs: "):
         check(Wishes(epochs=999))
 
 

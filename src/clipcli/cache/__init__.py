@@ -1,1 +1,1 @@
-"""Embeddings kept between runs, in one SQLite file."""
+"""The embedding cache, one SQLite file."""

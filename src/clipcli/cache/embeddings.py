@@ -1,10 +1,10 @@
-"""The cache of embeddings: one SQLite file, shared by processes, never fatal.
+"""The embedding cache: one SQLite file, shared by processes, whose faults never stop a run.
 
-A vector is keyed by the kind (text or image), the fingerprint of what made it, and the sha256 of what it
-was made from. Vectors are float32, or float16 where the encoder itself computed in half precision. A
-file's stamp (path, size, times, inode) leads to the sha256 of its bytes, so that an unchanged file is not read
-again. Each row has a checksum of its key and value: a row that does not match it counts as missing, and is
-replaced when it is next needed. Over a size limit the oldest image embeddings are dropped.
+An embedding is identified by its kind (text or image), the fingerprint of the encoder, and the sha256 of the encoded
+content. Embeddings are float32, or float16 if the encoder computes in half precision. The stamp of a file (path, size,
+times, inode) gives the sha256 of its bytes, so that an unchanged file is not read again. Each row has a checksum of its
+key and value; a row with a wrong checksum counts as missing, and is replaced when it is next needed. Above a size
+limit, the oldest image embeddings are removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from clipcli.storage.checksums import Seal, hash_file
 __all__ = ["DEFAULT_LIMIT", "CacheInfo", "EmbeddingStore", "ModelFacts", "content_key", "default_folder"]
 
 DEFAULT_LIMIT = 4_000_000_000
-"""Bytes that the cache may take before the oldest image embeddings are dropped."""
+"""Maximum size of the cache in bytes; above it, the oldest image embeddings are removed."""
 
 _FILE_NAME = "embeddings-v1.sqlite"
 _EVICTED_SHARE = 0.1
@@ -42,7 +42,7 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """What the cache holds: where, bytes now and at most, embeddings by (model, kind), and converted encoders."""
+    """The content of the cache: path, size and limit in bytes, embeddings by (model, kind), converted encoders."""
 
     path: Path
     size: int
@@ -52,7 +52,7 @@ class CacheInfo:
 
 
 def default_folder() -> Path:
-    """Return this user's cache folder: ``CLIPCLI_CACHE_DIR`` where that is set."""
+    """Return the user's cache folder: ``CLIPCLI_CACHE_DIR`` if it is set."""
     chosen = os.environ.get("CLIPCLI_CACHE_DIR")
     if chosen:
         return Path(chosen)
@@ -62,23 +62,23 @@ def default_folder() -> Path:
 
 
 def content_key(content: str | bytes) -> bytes:
-    """Return the 32-byte sha256 that a vector is filed under."""
+    """Return the 32-byte sha256 that identifies some content."""
     return sha256(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content).digest()
 
 
 class EmbeddingStore:
-    """Embeddings on disk, looked up in bulk. Every method works, as a miss, when the disk does not.
+    """Embeddings on disk, looked up in bulk. If the disk fails, every method behaves as for a cache miss.
 
     Parameters
     ----------
     folder
-        Where the file lives; made if missing. ``None`` keeps nothing.
+        The folder of the file, created if missing. ``None`` for no cache.
     limit
-        Bytes over which :meth:`trim` drops image embeddings.
+        Size in bytes above which :meth:`trim` removes image embeddings.
     dim
-        The only number of dimensions that the model's vectors can have, where it is known; others are not used.
+        The number of dimensions of the model, if known; embeddings with others are not used.
     options
-        Of :class:`~clipcli.cache.sqlite.Database`: ``patience``, ``create`` and ``strict``.
+        Options of :class:`~clipcli.cache.sqlite.Database`: ``patience``, ``create`` and ``strict``.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class EmbeddingStore:
 
     @property
     def path(self) -> Path | None:
-        """The file, or ``None`` where nothing is kept."""
+        """The file, or ``None`` for no cache."""
         return self._database.path
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class EmbeddingStore:
         self.close()
 
     def remember_model(self, fingerprint: str, facts: ModelFacts) -> None:
-        """Keep the facts of a model beside its vectors."""
+        """Save the facts of a model."""
         text = json.dumps(vars(facts))
         self._database.run(
             lambda connection: connection.execute(
@@ -118,15 +118,15 @@ class EmbeddingStore:
         )
 
     def model_facts(self, fingerprint: str) -> ModelFacts | None:
-        """Return what is known of a model, or ``None``."""
+        """Return the facts of a model, or ``None``."""
         return self._database.run(lambda connection: entries.facts_of(connection, fingerprint, self._dim), None)
 
     def note(self, name: str) -> str | None:
-        """Return what was noted under a name, or ``None``."""
+        """Return the value of a note, or ``None``."""
         return self._database.run(lambda connection: entries.read_note(connection, name), None)
 
     def keep_note(self, name: str, value: str) -> None:
-        """Note a small fact, such as what ``auto`` came to on this machine."""
+        """Save a note, such as the precision chosen by ``auto`` on this machine."""
         row = entries.sealed_note(name, value)
         self._database.run(
             lambda connection: connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", row), None
@@ -135,7 +135,7 @@ class EmbeddingStore:
     # --- vectors ----------------------------------------------------------------------------------
 
     def get_many(self, kind: str, fingerprint: str, keys: Sequence[bytes]) -> dict[bytes, FloatArray]:
-        """Return the vectors that are known and sound, each (D,) float32; other keys are left out."""
+        """Return the cached embeddings with a right checksum, each (D,) float32, by key."""
         made_by = Seal("vector", kind, fingerprint)
 
         def look_up(connection: sqlite3.Connection) -> dict[bytes, FloatArray]:
@@ -154,9 +154,9 @@ class EmbeddingStore:
         return self._database.run(look_up, {})
 
     def put_many(self, kind: str, fingerprint: str, vectors: Mapping[bytes, FloatArray], *, half: bool = False) -> None:
-        """Keep vectors, each (D,); the model must have been remembered before. All or none are kept.
+        """Save embeddings, each (D,), all or none; the facts of the model must have been saved before.
 
-        ``half`` keeps them as float16: for encoders that compute no finer.
+        ``half`` saves them as float16, for encoders that compute in half precision.
         """
         made_by = Seal("vector", kind, fingerprint)
 
@@ -178,7 +178,7 @@ class EmbeddingStore:
     # --- hashes of files --------------------------------------------------------------------------
 
     def contents_of(self, stamps: Sequence[FileStamp]) -> dict[FileStamp, bytes]:
-        """Return the sha256 of those files that are as they were when last read."""
+        """Return the sha256 of those files that are unchanged since they were read."""
         wanted = {stamp.path: stamp for stamp in stamps}
 
         def look_up(connection: sqlite3.Connection) -> dict[FileStamp, bytes]:
@@ -193,7 +193,7 @@ class EmbeddingStore:
         return self._database.run(look_up, {})
 
     def remember_contents(self, contents: Mapping[FileStamp, bytes]) -> None:
-        """Keep the sha256 of files as they are now; those that changed only just now are left out."""
+        """Save the sha256 of files, except for those that changed too recently."""
         rows = [
             (stamp.path, stamp.stamp, content, entries.file_seal(stamp.path, stamp.stamp, content))
             for stamp, content in contents.items()
@@ -204,7 +204,7 @@ class EmbeddingStore:
             self._database.run(lambda connection: connection.executemany(query, rows), None)
 
     def file_sha256(self, path: Path) -> str:
-        """Return the sha256 of a large file's bytes, from memory where its :class:`FileStamp` is unchanged.
+        """Return the sha256 of a large file, from memory if its :class:`FileStamp` is unchanged.
 
         Raises
         ------
@@ -224,10 +224,10 @@ class EmbeddingStore:
             self._hashes[stamp] = digest  # a run asks for its weights several times, also without a cache on disk
         return digest.hex()
 
-    # --- looking after it -------------------------------------------------------------------------
+    # --- maintenance -------------------------------------------------------------------------
 
     def info(self) -> CacheInfo | None:
-        """Return what the cache holds, or ``None`` where there is none."""
+        """Return the content of the cache, or ``None`` if there is no cache."""
         rows: list[tuple[str, str, int]] = self._database.run(
             lambda connection: connection.execute(
                 "SELECT models.facts, vectors.kind, COUNT(*) FROM vectors JOIN models ON models.id = vectors.model"
@@ -243,9 +243,9 @@ class EmbeddingStore:
         return CacheInfo(self.path, size, self._limit, counts, len(graphs))
 
     def trim(self) -> int:
-        """Drop the oldest image embeddings while the cache is over its limit; return how many.
+        """Remove the oldest image embeddings while the cache exceeds its limit; return how many.
 
-        Converted encoders may take half of the limit; over that, the one used longest ago is dropped first.
+        Converted encoders may take half of the limit; above that, the least recently used are removed first.
         """
         if self.path is None:
             return 0
@@ -271,7 +271,7 @@ class EmbeddingStore:
     def clear(self, kind: str | None = None) -> int:
         """Delete all vectors, or those of one kind; return how many.
 
-        ``is_shrunk`` tells afterwards whether the file could be made smaller, too.
+        Afterwards, ``is_shrunk`` is whether the file could be made smaller.
         """
 
         def delete(connection: sqlite3.Connection) -> int:
@@ -289,9 +289,9 @@ class EmbeddingStore:
         return gone
 
     def check(self) -> list[str]:
-        """Read everything and return what is wrong, one line each; empty where all is well.
+        """Read everything and return all damage, one line each.
 
-        A file that this store had to set aside is one of the things that are wrong.
+        A file that was set aside counts as damage.
         """
         problems = self._database.run(entries.examine, ["there is no usable cache"])
         if self.path is not None:

@@ -1,4 +1,4 @@
-"""The rows of the cache: their tables, their checksums, and what must hold for each to be used."""
+"""The rows of the cache: their tables, their checksums, and the checks before a row is used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clipcli.storage.checksums import Seal, seal
 
 __all__ = ["SCHEMA", "ModelFacts", "examine", "facts_of", "file_seal", "model_seal", "read_note", "sealed_note"]
 
-# Rows are numbered as they come, so that the lowest numbers are the oldest. An older version of clipcli can share
+# Rows are numbered in the order of writing, so the lowest numbers are the oldest. An older version of clipcli can share
 # the file: it writes rows without a checksum, which are not used here.
 SCHEMA = Schema(
     2,
@@ -36,7 +36,7 @@ _MOST_DIMENSIONS = 1 << 16
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What must be known of a model to score with its cached embeddings, without loading it."""
+    """The facts of a model that are needed for scoring with its cached embeddings, without loading it."""
 
     name: str
     pretrained: str | None
@@ -46,12 +46,12 @@ class ModelFacts:
 
 
 def model_seal(fingerprint: Any, facts: Any) -> bytes | None:
-    """Return the checksum of a model's row; ``None`` if its values have other types than ours."""
+    """Return the checksum of a model's row; ``None`` if its values have wrong types."""
     return seal("model", fingerprint, facts) if isinstance(fingerprint, str) and isinstance(facts, str) else None
 
 
 def file_seal(path: Any, stamp: Any, content: Any) -> bytes | None:
-    """Return the checksum of a file's row; ``None`` if its values have other types than ours."""
+    """Return the checksum of a file's row; ``None`` if its values have wrong types."""
     typed = isinstance(path, bytes) and isinstance(stamp, str) and isinstance(content, bytes)
     return seal("file", path, stamp, content) if typed else None
 
@@ -62,14 +62,14 @@ def sealed_note(name: str, value: str) -> tuple[str, str]:
 
 
 def read_note(connection: sqlite3.Connection, name: str) -> str | None:
-    """Return the value of a note, or ``None`` if there is none that is sound."""
+    """Return the value of a note, or ``None`` if it is missing or damaged."""
     row = connection.execute("SELECT value FROM notes WHERE name = ?", (_NOTE + name,)).fetchone()
     checksum, _, value = str(row[0]).partition(" ") if row else ("", "", "")
     return value if checksum == seal("note", name, value).hex() else None
 
 
 def facts_of(connection: sqlite3.Connection, fingerprint: str, dim: int | None = None) -> ModelFacts | None:
-    """Return the facts of a model, or ``None`` if there are none that are sound and have ``dim`` dimensions."""
+    """Return the facts of a model, or ``None`` if they are missing, damaged, or do not have ``dim`` dimensions."""
     row = connection.execute("SELECT facts, checksum FROM models WHERE fingerprint = ?", (fingerprint,)).fetchone()
     if row is None or row[1] is None or row[1] != model_seal(fingerprint, row[0]):
         return None
@@ -81,7 +81,7 @@ def facts_of(connection: sqlite3.Connection, fingerprint: str, dim: int | None =
 
 
 def _is_plausible(facts: ModelFacts) -> bool:
-    """Tell whether facts have the types that scoring needs; a file from others may hold anything."""
+    """Return whether facts have the right types; the file may come from other people."""
     return (
         isinstance(facts.name, str)
         and isinstance(facts.pretrained, str | None)
@@ -97,7 +97,7 @@ def _is_number(value: Any) -> bool:
 
 
 def model_name(facts: Any) -> str:
-    """Return what people call the model of a row, or a question mark."""
+    """Return the name of the model of a row, or a question mark."""
     try:
         known = json.loads(facts)
         return " ".join(str(part) for part in (known["name"], known["pretrained"]) if part)
@@ -106,7 +106,7 @@ def model_name(facts: Any) -> str:
 
 
 def examine(connection: sqlite3.Connection) -> list[str]:
-    """Read all rows and return what is wrong, one line each."""
+    """Read all rows and return all damage, one line each."""
     problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
     return [
         *problems,
@@ -150,7 +150,7 @@ def _bad_notes(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _short(value: Any, length: int = 12) -> str:
-    """Show the beginning of a key, or the end of a path; a damaged one may hold what a terminal would obey."""
+    """Return the beginning of a key, or the end of a path, with control characters escaped."""
     if isinstance(value, bytes):
         value = value.hex() if length == 12 else value.decode("utf-8", "backslashreplace")
     text = str(value)[:length] if length == 12 else str(value)[-length:]

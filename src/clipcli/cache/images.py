@@ -1,4 +1,4 @@
-"""The image embeddings of one model in the cache, by unchanged file or by content."""
+"""The cached image embeddings of one model, by unchanged file or by content."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FloatArray = NDArray[np.float32]
 
 @dataclass
 class ImageStatistics:
-    """How many images' embeddings came from the cache so far, and how many had to be encoded."""
+    """The numbers of images so far whose embeddings came from the cache, and that were encoded."""
 
     cached: int = 0
     encoded: int = 0
 
 
 class Cached:
-    """The image embeddings of one model in the store."""
+    """The cached image embeddings of one model."""
 
     def __init__(
         self, store: EmbeddingStore, fingerprint: str, *, half: bool, statistics: ImageStatistics | None = None
@@ -38,11 +38,11 @@ class Cached:
         self.statistics = statistics or ImageStatistics()
 
     def use(self, fingerprint: str, *, half: bool) -> None:
-        """Go on with the embeddings of another precision: the model, once loaded, came to another than noted."""
+        """Switch to the embeddings of another precision, if the loaded model has another one than noted."""
         self._fingerprint, self._half = fingerprint, half
 
     def look_up(self, items: Sequence[Any]) -> list[FloatArray | None]:
-        """Return what is known of unchanged files, without reading them; in bulk."""
+        """Return the cached embeddings of unchanged files, without reading the files; in bulk."""
         if self._store.path is None:
             return [None] * len(items)
         stamps = [stamp_of_input(item) for item in items]
@@ -51,7 +51,7 @@ class Cached:
         return [vectors.get(contents.get(stamp, b"")) if stamp else None for stamp in stamps]
 
     def find(self, content: bytes) -> FloatArray | None:
-        """Return what is known of some bytes under whatever name they stood before."""
+        """Return the cached embedding of some content, regardless of its file name."""
         return self._known([content]).get(content)
 
     def _known(self, contents: list[bytes]) -> dict[bytes, FloatArray]:
@@ -61,22 +61,22 @@ class Cached:
         return dict(zip(known, normalise(np.stack(list(known.values()))), strict=True))
 
     def keep(self, fresh: dict[bytes, FloatArray], files: dict[FileStamp, bytes]) -> None:
-        """Keep new embeddings, and which file has which content."""
+        """Save new embeddings, and the content hashes of files."""
         if fresh:
             self._store.put_many("image", self._fingerprint, fresh, half=self._half)
         if files:
             self._store.remember_contents(files)
 
     def as_kept(self, vectors: FloatArray) -> FloatArray:
-        """Round embeddings to what the cache gives back, so that a cached run yields the same digits."""
+        """Round embeddings to the precision of the cache, so that a cached run has the same digits."""
         return as_kept(vectors, half=self._half)
 
 
 def as_kept(vectors: FloatArray, *, half: bool) -> FloatArray:
-    """Round embeddings to what the cache gives back: numbers of two bytes where the encoder is no preciser."""
+    """Round embeddings to the precision of the cache: float16 if the encoder computes in half precision."""
     return normalise(vectors.astype(np.float16).astype(np.float32)) if half else vectors
 
 
 def stamp_of_input(item: Any) -> FileStamp | None:
-    """Return the stamp of a file on disk; a member, a picture or an object in a store has none."""
+    """Return the stamp of a file on disk; a member, an image in memory or an object in a store has none."""
     return stamp_of(item.path) if isinstance(item, FileInput) and not is_remote(item.path) else None

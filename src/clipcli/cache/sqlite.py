@@ -1,8 +1,7 @@
-"""One SQLite file that several processes share and whose faults are never fatal.
+"""One SQLite file that several processes share and whose faults never stop a run.
 
-A file that is damaged, or that holds other tables, views or triggers than ours, is set aside and a new one is
-made. Where the folder cannot be written, or the disk is full, the work continues without the file, with one
-warning.
+A file that is damaged, or contains unknown tables, views or triggers, is set aside and a new one is created. If the
+folder cannot be written to, or the disk is full, the run continues without the file, with one warning.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ __all__ = ["Database", "Schema", "chunked", "used_bytes"]
 _PATIENCE = 10.0
 _COMPANIONS = ("-wal", "-shm", "-journal")
 _LOOKUP_CHUNK = 500
-_LIMIT_LENGTH, _CONFIG_DEFENSIVE = 0, 1010  # SQLite's numbers; the module names them since Python 3.12
-_LONGEST_VALUE = 64 << 20  # bytes; a file from others may hold values that fill the memory
+_LIMIT_LENGTH, _CONFIG_DEFENSIVE = 0, 1010  # error codes of SQLite; the module has names for them since Python 3.12
+_LONGEST_VALUE = 64 << 20  # bytes; an untrusted file may contain values that fill the memory
 
 Result = TypeVar("Result")
 
@@ -39,9 +38,9 @@ class Schema:
     Parameters
     ----------
     version
-        Stored as SQLite's ``user_version``. Tables of an older version are dropped: a cache can be filled again.
+        Stored as SQLite's ``user_version``. Tables of an older version are dropped, because a cache can be refilled.
     tables
-        The statement that makes each table, by the table's name.
+        The statement that creates each table, by the table's name.
     """
 
     version: int
@@ -49,24 +48,24 @@ class Schema:
 
 
 class _Unusable(Exception):  # noqa: N818 - never leaves this module
-    """The file cannot be used, and must not be set aside either."""
+    """The file cannot be used, but must not be set aside."""
 
 
 class Database:
-    """Runs work on a connection in a transaction; gives a stand-in result where that is impossible.
+    """Runs work on a connection in a transaction; returns a default result if that is impossible.
 
     Parameters
     ----------
     path
-        The file; its folder is made if missing, for this user alone. ``None`` keeps nothing.
+        The file; its folder is created if missing, with mode 0700. ``None`` for no file.
     schema
         The tables; another version's are replaced.
     patience
-        Seconds to wait where another process has locked the file.
+        Seconds to wait if another process has locked the file.
     create
-        Make the file if it is missing; else, work on a missing file gets its stand-in.
+        Create the file if it is missing; else, work on a missing file returns the default result.
     strict
-        Raise :class:`CacheError` where the file would be given up.
+        Raise :class:`CacheError` instead of disabling the file.
     """
 
     def __init__(
@@ -82,18 +81,18 @@ class Database:
         self.run(lambda _: None, None)
 
     def close(self) -> None:
-        """Close the file; later work gets its stand-in."""
+        """Close the file; later work returns the default result."""
         if self._connection is not None:
             self._connection.close()
         self._connection, self.path = None, None
 
     def run(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
-        """Run ``work``; set a damaged file aside and try once more, give the file up on other faults.
+        """Run ``work``; set a damaged file aside and retry once, disable the file at other faults.
 
         Raises
         ------
         CacheError
-            Only where ``strict`` is set.
+            Only if ``strict`` is set.
         """
         with self._lock:
             for attempt in (1, 2):
@@ -140,7 +139,7 @@ class Database:
         self.close()
         if self._strict:
             raise CacheError(f"cannot use the cache {path}: {reason}")
-        LOG.warning(f"going on without a cache: {path}: {reason}")
+        LOG.warning(f"continuing without the cache {path}: {reason}")
 
     def _set_aside(self, path: Path, *, last: bool) -> None:
         if self._connection is not None:
@@ -156,11 +155,11 @@ class Database:
         except OSError as problem:
             self._give_up(problem.strerror or str(problem))
             return
-        self.damage.append(f"the cache was damaged; set aside as {aside}")
+        self.damage.append(f"the cache was damaged and has been set aside as {aside}")
         if last:
-            self._give_up("damaged again at once")
+            self._give_up("damaged again immediately")
         else:
-            LOG.warning(self.damage[-1] + (", a new one begun" if self._create else ""))
+            LOG.warning(self.damage[-1] + (", a new one has been started" if self._create else ""))
 
     def remove_set_aside(self) -> int:
         """Delete the damaged files that were set aside, and return how many there were."""
@@ -172,25 +171,25 @@ class Database:
         return len(files)
 
     def size(self) -> int:
-        """Return the bytes on disk, with what is not yet merged into the file itself."""
+        """Return the bytes on disk, including the write-ahead log."""
         if self.path is None:
             return 0
         return sum(part.stat().st_size for part in _parts(self.path) if part.exists())
 
     def shrink(self) -> bool:
-        """Give the space of deleted rows back to the disk; return whether no other process prevented it."""
+        """Release the space of deleted rows; return false if another process prevented it."""
         return self.run(_vacuum, True) if self._connection is not None else True
 
 
 def chunked(keys: Sequence[bytes]) -> Iterator[tuple[Sequence[bytes], str]]:
-    """Split keys into as many as one query takes, each part with its placeholders."""
+    """Split keys into parts that fit into one query, each with its placeholders."""
     for start in range(0, len(keys), _LOOKUP_CHUNK):
         chunk = keys[start : start + _LOOKUP_CHUNK]
         yield chunk, ",".join("?" * len(chunk))
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
-    """Return the bytes that rows and indices take, without the pages that deleted ones left empty."""
+    """Return the bytes of rows and indices, without the free pages of deleted rows."""
     pages, free, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
@@ -202,10 +201,10 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _harden(connection: sqlite3.Connection) -> None:
-    """Take nothing for granted that a file from others may hold: functions in its schema, odd pages, odd text."""
+    """Configure a connection for an untrusted file: functions in its schema, damaged pages, invalid text."""
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
-    # Bytes that are not UTF-8 fail a checksum later; here they would raise an error that is not about damage.
+    # Bytes that are not UTF-8 fail a checksum later; here they would raise an error that does not indicate damage.
     connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     if hasattr(connection, "setlimit"):  # since Python 3.11
         connection.setlimit(_LIMIT_LENGTH, _LONGEST_VALUE)
@@ -214,12 +213,12 @@ def _harden(connection: sqlite3.Connection) -> None:
 
 
 def _is_current(connection: sqlite3.Connection, schema: Schema) -> bool:
-    """Tell a file with exactly our tables from an empty or older one.
+    """Return whether a file has exactly the tables of the schema, rather than being empty or older.
 
     Raises
     ------
     sqlite3.DatabaseError
-        If it holds anything else.
+        If the file contains anything else.
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
@@ -232,7 +231,7 @@ def _is_current(connection: sqlite3.Connection, schema: Schema) -> bool:
             return True
     elif all(name in schema.tables and _words(sql).startswith("CREATE TABLE") for _, name, sql in rows):
         return False
-    raise sqlite3.DatabaseError("not the tables of a cache")
+    raise sqlite3.DatabaseError("it does not have the tables of a cache")
 
 
 def _words(sql: object) -> str:
@@ -240,7 +239,7 @@ def _words(sql: object) -> str:
 
 
 def _renew(connection: sqlite3.Connection, schema: Schema) -> None:
-    """Replace the tables of an older version, which had no checksums, by empty ones."""
+    """Replace the tables of an older version by empty ones."""
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         if _is_current(connection, schema):
@@ -254,7 +253,7 @@ def _renew(connection: sqlite3.Connection, schema: Schema) -> None:
 
 
 def _vacuum(connection: sqlite3.Connection) -> bool:
-    """Make the file as small as its rows allow; return whether no other process prevented it."""
+    """Make the file as small as possible; return false if another process prevented it."""
     connection.commit()
     try:
         connection.execute("VACUUM")
@@ -266,7 +265,7 @@ def _vacuum(connection: sqlite3.Connection) -> bool:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection, patience: float) -> None:
-    """Switch to WAL; SQLite does not wait by itself where another process does so at the same moment."""
+    """Switch to WAL; SQLite does not wait if another process does so at the same time."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -283,4 +282,4 @@ def _is_locked(problem: BaseException) -> bool:
 
 
 def _reason(problem: BaseException) -> str:
-    return "locked by another process (try again when that has finished)" if _is_locked(problem) else str(problem)
+    return "locked by another process (try again when it has finished)" if _is_locked(problem) else str(problem)

@@ -1,8 +1,8 @@
-"""How an unchanged file is recognised without reading it.
+"""Recognise an unchanged file without reading it.
 
-A stamp that was taken just after the file was written proves nothing: a second write within the same tick of the
-file system's clock leaves all times as they are. As in git ("racily clean"), such a stamp is never saved, and
-the file is read and hashed again the next time.
+A stamp that was taken just after the file was written is not reliable: a second write within the same tick of the file
+system's clock does not change any time. As in git ("racily clean"), such a stamp is never saved, and the file is read
+and hashed again the next time.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from time import time_ns
 
 __all__ = ["FileStamp", "stamp_of"]
 
-_TICK_NS = 2_000_000_000  # the coarsest clock of a file system in use: FAT counts in steps of two seconds
+_TICK_NS = 2_000_000_000  # the coarsest clock of a file system: FAT counts in steps of two seconds
 
 
 @dataclass(frozen=True)
 class FileStamp:
-    """The identity of a file's content, as far as the file system knows it.
+    """The identity of a file's content, according to the file system.
 
     Parameters
     ----------
     path
         The absolute path, in the bytes of the file system.
     stamp
-        Size, modification time, change time, inode and device. Where a network file system renumbers inodes or
-        devices, stamps differ and files are hashed again, which costs time and never gives a wrong answer.
+        Size, modification time, change time, inode and device. If a network file system renumbers inodes or devices,
+        stamps differ and files are hashed again, which costs time but never gives a wrong result.
     settled
-        Whether the file was last changed so long before the stamp was taken that any later change shows in its
-        times. Only such a stamp may be saved.
+        Whether the last change was so long before the stamp was taken that any later change is visible in the times.
+        Only such a stamp may be saved.
     """
 
     path: bytes
@@ -38,7 +38,7 @@ class FileStamp:
 
 
 def stamp_of(path: str | os.PathLike[str]) -> FileStamp | None:
-    """Return the stamp of a file as it is now; ``None`` if it cannot be examined."""
+    """Return the current stamp of a file; ``None`` if it cannot be examined."""
     look = time_ns()  # before the file is examined, so that a change in between counts as recent
     try:
         status = os.stat(path)  # noqa: PTH116

@@ -1,4 +1,4 @@
-"""Embeddings as bytes of the cache, and the checks that each must pass before it is used."""
+"""Embeddings as bytes in the cache, and the checks before one is used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clipcli.storage.checksums import Seal
 __all__ = ["LONGEST_VECTOR", "packed", "problem_of", "unpacked"]
 
 LONGEST_VECTOR = 4 << 16
-"""Bytes of the longest embedding that is read; a file from others may hold any number."""
+"""Maximum size of an embedding that is read, in bytes; an untrusted file may contain larger ones."""
 
 _TOLERANCE = 1e-2
 
@@ -21,21 +21,21 @@ FloatArray = NDArray[np.float32]
 
 
 def packed(vector: FloatArray, *, half: bool) -> bytes:
-    """Return an embedding, (D,), as D little-endian numbers of four bytes, or of two where ``half`` is set."""
+    """Return an embedding, (D,), as D little-endian float32 numbers, or float16 if ``half`` is set."""
     return np.ascontiguousarray(vector, dtype="<f2" if half else "<f4").tobytes()
 
 
 def unpacked(rows: Iterable[tuple[Any, ...]], seal: Seal, dim: int) -> dict[bytes, FloatArray]:
-    """Return the embeddings of those rows that are sound, each (D,) float32, by their keys.
+    """Return the embeddings of the valid rows, each (D,) float32, by key.
 
     Parameters
     ----------
     rows
-        Key, number of dimensions, embedding and checksum, as they came from the database.
+        Key, number of dimensions, embedding and checksum, as read from the database.
     seal
-        Makes the checksum of key, dimensions and embedding.
+        Computes the checksum of key, dimensions and embedding.
     dim
-        D, as the model has it.
+        D of the model.
     """
     keys: dict[int, list[bytes]] = {2 * dim: [], 4 * dim: []}
     blobs: dict[int, list[bytes]] = {2 * dim: [], 4 * dim: []}
@@ -62,12 +62,12 @@ def _is_sealed(key: Any, blob: bytes, checksum: Any, seal: Seal) -> bool:
 
 
 def problem_of(key: Any, dim: Any, blob: Any, checksum: Any, seal: Seal) -> str | None:
-    """Return what is wrong with a stored embedding, or ``None``."""
+    """Return the damage of a stored embedding, or ``None``."""
     if not isinstance(dim, int) or not isinstance(blob, bytes) or dim < 1 or len(blob) not in (2 * dim, 4 * dim):
         size = f"{len(blob)} bytes" if isinstance(blob, bytes) else f"a {type(blob).__name__}"
-        return f"{size} for {dim} numbers"
+        return f"{size} for {dim} dimensions"
     vector = np.frombuffer(blob, "<f2" if len(blob) == 2 * dim else "<f4").astype(np.float32, copy=False)
     length = float(np.linalg.norm(vector))
     if not abs(length - 1.0) < _TOLERANCE:  # also for NaN
-        return f"length {length:.3g} where 1 is right"
+        return f"length {length:.3g} instead of 1"
     return None if _is_sealed(key, blob, checksum, seal) else "does not match its checksum"

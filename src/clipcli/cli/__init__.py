@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, sort, train
+from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, search, sort, train
 from clipcli.cli.command import Command
+from clipcli.cli.help import WIDTH, Group
 from clipcli.cli.messages import Messages, library_heard
 from clipcli.errors import ClipcliError, Interrupted
 from clipcli.models.allocator import allow_keeping_memory
@@ -44,34 +45,35 @@ def _global_options(
 
 
 def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
-    """Put the commands together for one command line.
+    """Build the app for one command line.
 
-    Typer imports pydantic to read even the options that a group of commands has of its own and that
-    were not given (``--help``, ``--install-completion``), which doubles the time of a command's
-    ``--help``. So a group gets these options only where something stands in their place.
+    Typer imports pydantic to read the options of a group of commands (``--help``, ``--install-completion``),
+    even if none is given, which doubles the time of a command's ``--help``. So a group gets these options
+    only if an argument in their position may be an option.
     """
     completing = "_CLIPCLI_COMPLETE" in os.environ
     first, second = (completing or _may_be_option(arguments, place) for place in (0, 1))
     app = typer.Typer(
         name="clipcli",
-        help="Classify images among labels that you name. No training needed.",
-        epilog="Exit codes: 0 all done, 1 some inputs failed, 2 nothing done, 130 interrupted (128 + signal).",
+        cls=Group,
+        help="Classify images with labels of your choice. No training needed.",
+        epilog="Exit codes: 0 success, 1 some inputs failed, 2 the command failed, 130 interrupted (128 + signal).",
         no_args_is_help=True,
         add_completion=first,
         add_help_option=first,
         pretty_exceptions_enable=False,
-        rich_markup_mode=None,  # panels cost every --help as much again as all the rest of it
-        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,  # Rich would double the time of every --help; clipcli.cli.help groups the options
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
     )
     app.callback()(_global_options)
     commands = (
         ("classify", classify.classify), ("sort", sort.sort), ("evaluate", evaluate.evaluate),
-        ("matrix", matrix.matrix), ("report", report.report), ("train", train.train),
+        ("matrix", matrix.matrix), ("search", search.search), ("report", report.report), ("train", train.train),
     )  # fmt: skip
     for name, command in commands:
         app.command(name)(command)
     for name, group in (("export", export), ("models", models), ("prompts", prompts), ("cache", cache)):
-        app.add_typer(group.app, name=name, add_help_option=second)
+        app.add_typer(group.app, name=name, cls=Group, add_help_option=second)
     for each in (app, export.app, models.app, prompts.app, cache.app):
         for registered in each.registered_commands:
             registered.cls = Command
@@ -83,19 +85,19 @@ def _may_be_option(arguments: Sequence[str], place: int) -> bool:
 
 
 def main() -> None:
-    """Run the command line and exit with the code that says how it went."""
+    """Run the command line and exit with its exit code."""
     sys.exit(run(sys.argv[1:]))
 
 
 @guarded_streams()
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; every expected error ends as one line on stderr."""
+    """Run one command line and return its exit code; every expected error becomes one line on stderr."""
     _replace_closed_streams()
     messages = Messages()
     _prefer_utf8()
     allow_keeping_memory()
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # what libraries tell programmers is no news for people
+        warnings.simplefilter("ignore")  # warnings of libraries are addressed to programmers
     try:
         with stopped(), process_policy(), library_heard():
             outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
@@ -120,7 +122,7 @@ def run(arguments: list[str]) -> int:
         raise
     except OSError as problem:
         reason = problem.strerror or str(problem)
-        messages.error(f"{problem.filename}: {reason}" if problem.filename else f"cannot go on: {reason}")
+        messages.error(f"{problem.filename}: {reason}" if problem.filename else f"cannot continue: {reason}")
         _forget_stdout()
         return EXIT_USAGE
     except Exception as problem:
@@ -143,13 +145,13 @@ def _report_usage(error: Any, messages: Messages) -> None:
 
 
 def _reader_left() -> int:
-    """Go quietly: whoever read our output closed the pipe, which is their right."""
+    """Return the exit code for a pipe that its reader closed: that is not an error."""
     _forget_stdout()
     return 0
 
 
 def _forget_stdout() -> None:
-    """Keep Python from trying, and complaining, once more at exit."""
+    """Prevent Python from flushing stdout at exit, which would fail again and print a traceback."""
     sys.stdout = None
 
 
@@ -159,14 +161,14 @@ def _command_of(error: Any) -> str:
 
 
 def _replace_closed_streams() -> None:
-    """Give a process that was started with closed streams, as daemons are, ones that lead nowhere."""
+    """Replace streams that were closed when the process started, as a daemon's are, by the null device."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _prefer_utf8() -> None:
-    """Write UTF-8 whatever the locale, and on every system the same line ends."""
+    """Write UTF-8 whatever the locale."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

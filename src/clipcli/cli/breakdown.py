@@ -1,4 +1,4 @@
-"""What to say where the machine gives out: too little memory, or a library that cannot be imported."""
+"""One-line messages for errors of the machine: not enough memory, or a library that cannot be imported."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _REMEDY = "reinstall it with pip, in the environment that clipcli runs in"
 
 
 def breakdown(problem: BaseException) -> str | None:
-    """Return one line about an error that is not clipcli's, or ``None`` where it may be.
+    """Return a one-line message for an error of the machine, or ``None`` if it may be a bug of clipcli.
 
     Parameters
     ----------
     problem
-        As it was caught, with its traceback.
+        The caught exception, with its traceback.
     """
     if is_out_of_memory(problem):
-        return "cannot go on: not enough memory (use a smaller --batch-size, fewer --workers, or a smaller model)"
+        return "cannot continue: not enough memory (use a smaller --batch-size, fewer --workers, or a smaller model)"
     name = _imported(problem)
     if name is None:
         return None
@@ -29,14 +29,14 @@ def breakdown(problem: BaseException) -> str | None:
 
 
 def _imported(problem: BaseException) -> str | None:
-    """Return the library whose import failed, if one did: its module was still being run."""
+    """Return the name of the library whose import failed, if one did."""
     trace = problem.__traceback__
     while trace is not None:
         frame, trace = trace.tb_frame, trace.tb_next
         package = str(frame.f_globals.get("__name__", "")).split(".")[0]
         if frame.f_code.co_name == "<module>" and package not in ("clipcli", "__main__", ""):
             return package
-    if isinstance(problem, SyntaxError) and problem.filename:  # a damaged file, which did not get so far
+    if isinstance(problem, SyntaxError) and problem.filename:  # a damaged file, of which no line was run
         return Path(problem.filename).parent.name
     if isinstance(problem, ImportError):
         return (problem.name or "a library").split(".")[0]

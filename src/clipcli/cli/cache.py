@@ -1,4 +1,4 @@
-"""``clipcli cache``: look after the embeddings kept on disk."""
+"""``clipcli cache``: manage the embedding cache."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ __all__ = ["app"]
 
 _PATIENCE = 2.0  # seconds
 
-app = typer.Typer(help="Look after the cache of embeddings.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Manage the embedding cache.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def _open(cache_dir: Path | None) -> EmbeddingStore:
-    """Open a cache that exists, for a look or to clear it; nothing is created, and a locked one is not waited for."""
+    """Open an existing cache; nothing is created, and the wait for a locked one is short."""
     from clipcli.cache.embeddings import EmbeddingStore, default_folder
 
     folder = cache_dir or default_folder()
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not above.is_dir():
         raise CacheError(
-            f"cannot use the cache {folder}: {above} is not a folder (choose another one with --cache-dir)"
+            f"cannot use the cache {folder}: {above} is not a folder (name another folder with --cache-dir)"
         )
     return EmbeddingStore(folder, patience=_PATIENCE, create=False, strict=True)
 
 
 @app.command("info")
 def show_info(cache_dir: options.CacheDir = None) -> None:
-    """Show where it is and what it holds."""
+    """Show the location, size and content of the cache."""
     with _open(cache_dir) as store:
         info = store.info()
     if info is None:
-        raise CacheError("the cache cannot be read")
+        raise CacheError("cannot read the cache")
     typer.echo(f"{info.path}\t{info.size:,} bytes")
     rows = [(name, kind, str(count)) for name, kind, count in info.entries]
     if info.graphs:
@@ -52,27 +52,27 @@ def show_info(cache_dir: options.CacheDir = None) -> None:
 
 @app.command("clear")
 def clear(cache_dir: options.CacheDir = None) -> None:
-    """Forget all embeddings and converted encoders. They are made again when next needed."""
+    """Delete all cached embeddings and converted encoders. They are recomputed when needed."""
     from clipcli.models.openvino_graphs import clear_graphs
 
     with _open(cache_dir) as store:
         place = store.path
-        embeddings = store.clear()  # first: where another process has locked it, nothing is removed
+        embeddings = store.clear()  # first: if another process has locked the cache, nothing is removed
         graphs = clear_graphs(place.parent) if place else 0
-    converted = f", {graphs} converted encoder{'s' if graphs != 1 else ''} too" if graphs else ""
-    typer.echo(f"{embeddings} embeddings removed{converted}")
+    converted = f", {graphs} converted encoder{'s' if graphs != 1 else ''}" if graphs else ""
+    typer.echo(f"deleted {embeddings} embeddings{converted}")
     if not store.is_shrunk:
         Messages().warn(f"{place}: not made smaller yet, as another process is using it")
 
 
 @app.command("check")
 def check(cache_dir: options.CacheDir = None) -> None:
-    """Report what is damaged. Reads the whole cache; exit code 1 if anything is wrong."""
+    """Check the whole cache for damage. The exit code is 1 if an entry is damaged."""
     with _open(cache_dir) as store:
         problems = store.check()
     for problem in problems:
         typer.echo(problem)
     if problems:
-        Messages().warn("damaged entries are not used, and are made again when next needed")
+        Messages().warn("damaged entries are not used; they are recomputed when needed")
         raise typer.Exit(1)
-    typer.echo("the cache is sound")
+    typer.echo("no damage found")

@@ -38,7 +38,7 @@ def classify(
     text_embeddings: Annotated[
         Path | None,
         typer.Option("--text-embeddings", metavar="FILE", rich_help_panel="Labels and prompts",
-                     help="Class embeddings from 'clipcli export text', in place of labels."),
+                     help="Class embeddings written by 'clipcli export text', instead of labels."),
     ] = None,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,
@@ -49,38 +49,38 @@ def classify(
     top_k: Annotated[
         int | None,
         typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES, show_default=False,
-                     help="How many labels to list. [default: 5; 1 for tsv and csv]"),
+                     help="Number of labels to list. [default: 5; 1 for tsv and csv]"),
     ] = None,
     min_probability: Annotated[
         float | None,
         typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Say 'unknown' below this probability."),
+                     help="Answer 'unknown' if the best probability is below P."),
     ] = None,
     min_similarity: Annotated[
         float | None,
         typer.Option(metavar="COSINE", min=-1.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Say 'unknown' below this cosine similarity."),
+                     help="Answer 'unknown' if the best cosine similarity is below COSINE."),
     ] = None,
     min_margin: Annotated[
         float | None,
         typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Say 'unknown' where the best leads the second by less probability."),
+                     help="Answer 'unknown' if the two best probabilities differ by less than P."),
     ] = None,
     form: Annotated[
         Format | None,
         typer.Option("--format", "-f", rich_help_panel=_OUT, show_default=False,
-                     help="How to write. [default: by the suffix of -o; else table on a terminal, tsv in a pipe]"),
+                     help="Output format. [default: by the extension of -o, else table on a terminal, tsv in a pipe]"),
     ] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE|FOLDER/|URL", rich_help_panel=_OUT,
-                     help="Write here, not to stdout; into a folder (end its name with /) in parts."),
+                     help="Output file instead of stdout, or a folder (name ends with /) that is written in parts."),
     ] = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     show: Annotated[
-        bool, typer.Option("--show", rich_help_panel=_OUT, help="Draw each photograph beside its bars, on a terminal.")
+        bool, typer.Option("--show", rich_help_panel=_OUT, help="Display each image next to its scores, on a terminal.")
     ] = False,
     null_separated: options.NullSeparated = False,
     path_column: options.PathColumn = None,
@@ -98,7 +98,7 @@ def classify(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Classify images among the labels you name.
+    """Classify images with the labels you give.
 
     clipcli classify photo.jpg -l cat -l dog -l "a cup of coffee"
 
@@ -158,7 +158,7 @@ def _run(
 
 @dataclass(frozen=True)
 class _Target:
-    """Where results go: a destination, or standard output where that is ``None``; and in which format."""
+    """The destination of results, ``None`` for standard output, and the format."""
 
     destination: Destination | None
     form: str
@@ -175,14 +175,14 @@ class _Target:
             )
             return cls(destination, destination.form, show and _can_show(destination.form, messages))
         if resume and overwrite:
-            raise OutputError("--resume and --overwrite exclude each other")
+            raise OutputError("cannot use --resume with --overwrite (leave one out)")
         if resume:
-            raise OutputError("--resume needs a file to go on with: name it with -o FILE")
+            raise OutputError("cannot use --resume without an output file (name it with -o FILE)")
         if form == Format.parquet.value:
             from clipcli.extras import pyarrow_or_error
 
             pyarrow_or_error()
-            raise OutputError("Parquet cannot be written to a pipe: name a file with -o FILE")
+            raise OutputError("cannot write Parquet to stdout: it needs a file (name one with -o FILE)")
         form = form or (Format.table if sys.stdout.isatty() else Format.tsv).value
         return cls(None, form, show and _can_show(form, messages))
 
@@ -212,7 +212,7 @@ def _can_show(form: str, messages: Messages) -> bool:
 
 
 def _tell_text(classifier: Classifier, messages: Messages) -> None:
-    """With ``-v``, say what the labels took."""
+    """With ``-v``, print statistics of the labels."""
     count, statistics = len(classifier.classes.labels), classifier.text_statistics
     if statistics is not None:
         messages.detail(f"text: {statistics.cached} prompts from the cache, {statistics.encoded} encoded")
@@ -224,7 +224,7 @@ def _tell_text(classifier: Classifier, messages: Messages) -> None:
 
 
 def _tell_images(classifier: Classifier, messages: Messages) -> None:
-    """With ``-v``, say what the images took."""
+    """With ``-v``, print statistics of the images."""
     statistics = classifier.image_statistics
     where = f" on {classifier.ran_on}" if classifier.ran_on else ""
     where += "" if classifier.is_loaded else ", the model was not loaded"

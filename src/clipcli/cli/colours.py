@@ -1,16 +1,16 @@
-"""Colours of numbers on a terminal."""
+"""Colours for numbers on a terminal."""
 
 from __future__ import annotations
 
 __all__ = ["style_between"]
 
-# Points of matplotlib's cividis (Nuñez et al. 2018), which colour-blind people see as others do.
+# Points of matplotlib's cividis (Nuñez et al. 2018), which colour-blind people see like others.
 _CIVIDIS = ((0, 34, 78), (53, 69, 108), (102, 105, 112), (148, 142, 119), (200, 184, 102), (254, 232, 56))
-_BRIGHT = 0.55  # from here on, black can be read better than white
+_BRIGHT = 0.55  # from here on, black text is more legible than white
 
 
 def style_between(value: float, least: float, greatest: float) -> str:
-    """Return a Rich style whose background tells where a value lies between two others."""
+    """Return a Rich style whose background shows where a value lies between two others."""
     share = (value - least) / (greatest - least) if greatest > least else 0.0
     place = min(max(share, 0.0), 1.0) * (len(_CIVIDIS) - 1)
     below = min(int(place), len(_CIVIDIS) - 2)

@@ -1,29 +1,29 @@
-"""The class of all commands: what holds for every option and argument."""
+"""The class of all commands: behaviour that every option and argument has."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from clipcli.cli.help import GroupedHelp
 from clipcli.cli.requirements import CheckedCommand
 from clipcli.errors import InputError
 
 __all__ = ["Command"]
 
 
-class Command(CheckedCommand):
-    """A command that takes no empty value: as a path it would mean the current folder, without a word.
+class Command(GroupedHelp, CheckedCommand):
+    """A command that rejects empty values: an empty path would silently mean the current folder.
 
-    An argument whose default is the empty text may be empty; so may an environment variable, which then counts as
-    not set.
+    An argument whose default is the empty text may be empty; so may an environment variable, which is then ignored.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line, and refuse empty values.
+        """Parse the command line and reject empty values.
 
         Raises
         ------
         InputError
-            If a value is empty; the option or argument is named.
+            If a value is empty; the message names the option or argument.
         """
         given = list(args)
         rest = super().parse_args(ctx, args)
@@ -32,7 +32,7 @@ class Command(CheckedCommand):
             values, _, _ = self.make_parser(ctx).parse_args(given)
             for parameter in self.get_params(ctx):
                 if parameter.default != "" and _has_empty(values.get(str(parameter.name))):
-                    raise InputError(f"cannot use {_shown(parameter)}: it is empty (give it a value, or leave it out)")
+                    raise InputError(f"cannot use {_shown(parameter)}: it is empty (give it a value or leave it out)")
         return rest
 
 

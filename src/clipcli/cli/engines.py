@@ -18,7 +18,7 @@ Row = TypeVar("Row")
 def on_cluster(
     embedder: Embedder, cluster: RayOptions | None, finish: Callable[[str], Callable[[Any], list[Row]]]
 ) -> OpenEngine[Row] | None:
-    """Return what opens the engine of a cluster; ``None`` where there is none, and the work is done here.
+    """Return the function that opens the engine of a cluster; ``None`` if no cluster is used.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""``clipcli evaluate``: how well are images told apart whose classes are known."""
+"""``clipcli evaluate``: measure accuracy on images whose classes are known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_WHAT, _OUT = "What to compare", "Output"
+_WHAT, _OUT = "Comparison", "Output"
 
 
 def evaluate(
@@ -26,44 +26,48 @@ def evaluate(
     source: Annotated[
         Path,
         typer.Argument(metavar="SOURCE", show_default=False,
-                       help="A folder with a folder for each class; a CSV or TSV with columns path and label; "
-                            "or, with --truth, results of 'clipcli classify'."),
+                       help="A folder with one folder per class; a CSV or TSV file with the columns path and label; "
+                            "or, with --truth, a results file of 'clipcli classify'."),
     ],
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="DIR|FILE", help="What the images of a results file show: folder or table."),
+        typer.Option("--truth", metavar="DIR|FILE", help="Ground truth of a results file: a folder or table as above."),
     ] = None,
     labels: options.LabelsFile = None,
     label: options.ExtraLabels = None,
     template: options.Templates = None,
     prompts: Annotated[
         list[str] | None,
-        typer.Option("--prompts", "-p", metavar="NAME|FILE", rich_help_panel=_WHAT,
-                     help="A template set; repeat to compare several."),
+        typer.Option("--prompts", "-p", metavar="NAME|FILE", rich_help_panel="Labels and prompts",
+                     help="Template set; repeat to compare several."),
     ] = None,
     compare_model: Annotated[
         list[str] | None,
         typer.Option("--compare-model", metavar="NAME[@TAG|@FILE]", rich_help_panel=_WHAT,
-                     help="Another model to compare with, as --model and --pretrained; may be repeated."),
+                     help="Compare with another model: NAME as for --model, TAG or FILE as for --pretrained; "
+                          "repeat for more models."),
     ] = None,
     few_shot: Annotated[
         list[int] | None,
         typer.Option("--few-shot", metavar="K", min=1, rich_help_panel=_WHAT,
-                     help="Fit a linear probe on K images of each class, test it on the others; may be repeated."),
+                     help="Fit a linear probe on K images per class, test it on the others; repeat for more values."),
     ] = None,
     probe_strength: Annotated[
         float,
-        typer.Option("--probe-c", metavar="C", min=1e-6, rich_help_panel=_WHAT, help="scikit-learn's C of the probe."),
+        typer.Option("--probe-c", metavar="C", min=1e-6, rich_help_panel=_WHAT,
+                     help="Inverse regularisation strength of the linear probe."),
     ] = 31.6,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, rich_help_panel=_WHAT,
-                                      help="Draws the images for --few-shot.")] = 0,
+                                      help="Random seed for choosing the --few-shot images.")] = 0,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", rich_help_panel=_OUT, help="Write all figures there.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", rich_help_panel=_OUT, help="Write all metrics to this JSON file.")
     ] = None,
     plots: Annotated[
         Path | None,
         typer.Option("--plots", metavar="DIR", rich_help_panel=_OUT,
-                     help="Draw confusion matrix, reliability and classes there, as PNG and SVG."),
+                     help="Draw confusion matrix, reliability diagram and per-class metrics into this folder, "
+                          "as PNG and SVG."),
     ] = None,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,
@@ -81,18 +85,21 @@ def evaluate(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Measure how well labels fit images whose classes are known.
+    """Measure accuracy on images whose classes are known.
 
     clipcli evaluate photos/ --prompts photo --plots plots/
 
-    clipcli evaluate truth.csv --labels labels.txt -t "a photo of a {label}" --prompts photo --few-shot 4
+    clipcli evaluate truth.csv --labels labels.txt --prompts photo --few-shot 4
 
     clipcli evaluate results.csv --truth truth.csv
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     _check_extra()
     if truth is not None and (template or prompts or compare_model or few_shot):
-        raise InputError("--truth goes with results that are there already: leave templates, models and shots out")
+        raise InputError(
+            "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
+            "it evaluates an existing results file (leave them out)"
+        )
     context.with_resource(_outputs(json_file, plots, [source, truth, labels, pretrained, *(prompts or ())]))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.compare import evaluate as compare
@@ -113,7 +120,7 @@ def evaluate(
             cache_limit=options.bytes_in(cache_size), offline=offline,
         )  # fmt: skip
     _save(comparison, json_file, plots, messages)
-    _tell(comparison)  # last: whoever reads may leave early
+    _tell(comparison)  # last: the reader may close the pipe early
     end(comparison.outcome, messages)
 
 
@@ -150,7 +157,7 @@ def _save(comparison: Comparison, json_file: Path | None, plots: Path | None, me
 def _named(text: str) -> tuple[str, str | None]:
     name, _, pretrained = text.partition("@")
     if not name:
-        raise LabelError(f"--compare-model {text!r}: name a model, with a tag or file after an @ where it needs one")
+        raise LabelError(f"cannot use --compare-model {text!r}: it has no model name (write it like NAME or NAME@TAG)")
     return name, pretrained or None
 
 
@@ -158,16 +165,16 @@ def _check_extra() -> None:
     from importlib.util import find_spec
 
     if find_spec("sklearn") is None or find_spec("matplotlib") is None:
-        raise InputError("evaluate needs an extra: pip install 'clipcli[evaluate]'")
+        raise InputError("cannot evaluate: it needs an extra (pip install 'clipcli[evaluate]')")
 
 
 def _check_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise OutputError(f"--plots {folder}: is a file; name a folder") from None
+        raise OutputError(f"cannot use --plots {folder}: it is a file (name a folder)") from None
     except OSError as problem:
-        raise OutputError(f"--plots {folder}: {problem.strerror or problem}") from None
+        raise OutputError(f"cannot use --plots {folder}: {problem.strerror or problem}") from None
 
 
 def _tell(comparison: Comparison) -> None:

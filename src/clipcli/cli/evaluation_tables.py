@@ -1,4 +1,4 @@
-"""Evaluations shown: tables for people, TSV for programs."""
+"""Print evaluations: tables for people, TSV for programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORST = 10  # classes and confusions shown; the JSON file has all
 
 
 def print_tsv(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult]) -> None:
-    """Write a line for each figure: what, which, value and its 95 % interval."""
+    """Print one line per metric: name, metric, value and its 95 % interval."""
     print("name", "metric", "value", "low", "high", sep="\t")  # noqa: T201
     for name, metric, figure in _figures(evaluations, probes):
         bounds = (figure.value, figure.low, figure.high) if isinstance(figure, Interval) else (figure,)
@@ -57,7 +57,7 @@ def _figures(
 
 
 def print_tables(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult], failures: int) -> None:
-    """Print what people ask first: how good, which differences count, which classes and which mistakes."""
+    """Print accuracies, significant differences, the worst classes and the most frequent mistakes."""
     from clipcli.terminal import console as open_console
 
     console = open_console()
@@ -94,7 +94,7 @@ def _accuracies(evaluations: Sequence[Evaluation]) -> Table:
 
 
 def _probes(probes: Sequence[ProbeResult]) -> Table:
-    table = _table("linear probe", "images a class", "top-1", "zero-shot", "points more", "95 %")
+    table = _table("linear probe", "images per class", "top-1", "zero-shot", "difference", "95 %")
     for each in probes:
         numbers = (str(each.shots), f"{each.accuracy.value:.1%}", f"{each.zero_shot.value:.1%}")
         gain = (f"{each.gain.value * 100:+.1f}", f"{each.gain.low * 100:+.1f} to {each.gain.high * 100:+.1f}")
@@ -133,5 +133,5 @@ def _table(*header: str) -> Table:
 
 
 def _gain(gain: Interval) -> str:
-    points = f"{gain.value * 100:+.1f} points on the first ({gain.low * 100:+.1f} to {gain.high * 100:+.1f})"
-    return f"{points}, {'more than noise' if gain.is_beyond_noise else 'no more than noise'}"
+    points = f"{gain.value * 100:+.1f} points vs. the first ({gain.low * 100:+.1f} to {gain.high * 100:+.1f})"
+    return f"{points}, {'significant' if gain.is_beyond_noise else 'not significant'}"

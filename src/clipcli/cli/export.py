@@ -1,4 +1,4 @@
-"""``clipcli export``: embeddings out of the cache and into files."""
+"""``clipcli export``: write embeddings to files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ app = typer.Typer(help="Write embeddings to files.", no_args_is_help=True, rich_
 OutputFile = Annotated[
     Path,
     typer.Option(
-        "--output", "-o", metavar="FILE", show_default=False,
-        help="Where to: .npy, .npz, .safetensors, .parquet, .csv or .jsonl.",
+        "--output", "-o", metavar="FILE", rich_help_panel="Output", show_default=False,
+        help="Output file: .npy, .npz, .safetensors, .parquet, .csv or .jsonl.",
     ),
 ]  # fmt: skip
 
@@ -31,11 +31,11 @@ _Resume = Annotated[
     bool,
     typer.Option(
         "--resume", rich_help_panel="Output",
-        help="Continue an interrupted run into a folder; single files are written whole or not at all.",
+        help="Continue an interrupted run into a folder. Single files cannot be resumed.",
     ),
 ]  # fmt: skip
 _Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace an earlier run into a folder.")
+    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace an earlier run in the output folder.")
 ]
 
 
@@ -60,13 +60,15 @@ def export_text(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Write the class embeddings of labels.
+    """Write the class embeddings of labels to a file.
 
-    Beside the vectors the file holds labels, prompts, the model and its logit scale.
+    The file also holds the labels, the prompts, the model and its logit scale.
 
     clipcli export text --labels labels.txt -o labels.safetensors
 
-    The file can stand in for the labels: clipcli classify photo.jpg --text-embeddings labels.safetensors
+    The file can be used instead of labels:
+
+    clipcli classify photo.jpg --text-embeddings labels.safetensors
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier
@@ -91,14 +93,14 @@ def export_text(
 
 
 class Dtype(str, Enum):
-    """The numbers' precision in the file; the names of :data:`clipcli.outputs.image_embeddings.DTYPES`."""
+    """The numbers' precision in the file; the names of :data:`clipcli.outputs.image_rows.DTYPES`."""
 
     float32 = "float32"
     float16 = "float16"
 
 
 class PartFormat(str, Enum):
-    """The form of the parts of a folder; the names of :data:`clipcli.outputs.part_forms.PART_SUFFIXES`."""
+    """The format of the parts of a folder; the names of :data:`clipcli.outputs.part_forms.PART_SUFFIXES`."""
 
     parquet = "parquet"
     jsonl = "jsonl"
@@ -110,14 +112,18 @@ def export_images(
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", metavar="FILE|FOLDER/|URL", show_default=False,
-            help="Where to: .npy, .npz, .safetensors, .parquet, .csv or .jsonl; or a folder (end its name with /).",
+            "--output", "-o", metavar="FILE|FOLDER/|URL", rich_help_panel="Output", show_default=False,
+            help="Output file: .npy, .npz, .safetensors, .parquet, .csv or .jsonl; "
+            "or a folder (name ends with /) that is written in parts.",
         ),
     ],
-    dtype: Annotated[Dtype, typer.Option("--dtype", help="Numbers of four bytes or of two.")] = Dtype.float32,
+    dtype: Annotated[
+        Dtype, typer.Option("--dtype", rich_help_panel="Output", help="Data type of the embeddings.")
+    ] = Dtype.float32,
     form: Annotated[
         PartFormat | None,
-        typer.Option("--format", "-f", help="The parts of a folder. [default: parquet]", show_default=False),
+        typer.Option("--format", "-f", rich_help_panel="Output", show_default=False,
+                     help="Format of the parts of a folder. [default: parquet]"),
     ] = None,
     resume: _Resume = False,
     overwrite: _Overwrite = False,
@@ -144,7 +150,7 @@ def export_images(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Write the embeddings of images, with their paths beside them.
+    """Write the embeddings of images to a file or folder.
 
     clipcli export images photos/ -o photos.npy --dtype float16
     """
@@ -156,7 +162,7 @@ def export_images(
     )  # fmt: skip
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.embedder import Embedder
-    from clipcli.outputs.image_embeddings import image_rows
+    from clipcli.outputs.image_rows import image_rows
     from clipcli.runner import run
 
     embedder = Embedder(

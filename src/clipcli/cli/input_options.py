@@ -1,4 +1,4 @@
-"""The options that say what is read: names, lists, tables, and what is passed over."""
+"""Options for inputs: paths, path lists, tables, and exclusion."""
 
 from __future__ import annotations
 
@@ -14,37 +14,43 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT", show_default=False,
-        help="Image files, folders, patterns, tar archives, Parquet tables, URLs; '-' reads paths from stdin.",
+        help="Image files, folders, glob patterns, tar archives, Parquet tables or URLs; '-' reads paths from stdin.",
     ),
 ]  # fmt: skip
 NullSeparated = Annotated[
     bool,
-    typer.Option("--null", "-0", rich_help_panel=_INPUTS, help="Paths on stdin end with NUL, as find -print0 does."),
+    typer.Option(
+        "--null",
+        "-0",
+        rich_help_panel=_INPUTS,
+        help="Paths on stdin are separated by NUL bytes, as 'find -print0' writes them.",
+    ),
 ]
 PathColumn = Annotated[
     str | None,
     typer.Option(
         "--path-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="INPUTs are CSV, TSV, JSON Lines or Parquet tables with paths in this column.",
+        help="The INPUTs are CSV, TSV, JSON Lines or Parquet tables, and this column holds image paths.",
     ),
 ]  # fmt: skip
 ImageColumn = Annotated[
     str | None,
     typer.Option(
         "--image-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="INPUTs are Parquet tables with the bytes of images in this column; --path-column then names them.",
+        help="The INPUTs are Parquet tables, and this column holds encoded images; --path-column then names them.",
     ),
 ]  # fmt: skip
 Exclude = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude", metavar="GLOB", rich_help_panel=_INPUTS,
-        help="Leave out what matches, as in .gitignore; may be repeated. A folder's .clipcliignore file does the same.",
+        help="Exclude files that match a .gitignore pattern; repeat for more patterns. "
+        "Patterns in a folder's .clipcliignore file are applied too.",
     ),
 ]  # fmt: skip
 IncludeHidden = Annotated[
     bool,
     typer.Option(
-        "--include-hidden", rich_help_panel=_INPUTS, help="Read files and folders whose names begin with a dot too."
+        "--include-hidden", rich_help_panel=_INPUTS, help="Include files and folders whose names start with a dot."
     ),
 ]

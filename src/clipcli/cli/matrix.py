@@ -1,4 +1,4 @@
-"""``clipcli matrix``: how near each image is to each text."""
+"""``clipcli matrix``: compute the image-text similarity matrix."""
 
 from __future__ import annotations
 
@@ -30,33 +30,37 @@ def matrix(
     inputs: options.Inputs,
     texts_file: Annotated[
         Path | None,
-        typer.Option("--texts", metavar="FILE", rich_help_panel=_TEXTS, help="Whole texts, one a line."),
+        typer.Option("--texts", metavar="FILE", rich_help_panel=_TEXTS, help="File with one text per line."),
     ] = None,
     text: Annotated[
         list[str] | None,
-        typer.Option("--text", "-x", metavar="TEXT", rich_help_panel=_TEXTS, help="A whole text; may be repeated."),
+        typer.Option("--text", "-x", metavar="TEXT", rich_help_panel=_TEXTS, help="A text; repeat for more texts."),
     ] = None,
     template: Annotated[
         list[str] | None,
         typer.Option("--template", "-t", metavar="TEXT", rich_help_panel=_TEXTS,
-                     help="Fill each text into this, rather than take it as it stands; repeat for an ensemble."),
+                     help="Prompt template whose {label} is replaced by the text; repeat for an ensemble. "
+                          "[default: the text itself]"),
     ] = None,
     logits: Annotated[
-        bool, typer.Option("--logits", rich_help_panel=_OUT, help="Cosines times the model's logit scale.")
+        bool,
+        typer.Option("--logits", rich_help_panel=_OUT,
+                     help="Write logits (cosine similarities times the model's logit scale)."),
     ] = False,
     paired: Annotated[
         bool | None,
         typer.Option("--paired/--not-paired", rich_help_panel=_OUT, show_default=False,
-                     help="Whether each image belongs to the text in its place. [default: where there are as many]"),
+                     help="Whether the first image belongs to the first text, and so on. "
+                          "[default: paired if there are as many images as texts]"),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT,
-                     help="Write here, not to stdout: .csv, .tsv, .npz or .json."),
+                     help="Output file instead of stdout: .csv, .tsv, .npz or .json."),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE", rich_help_panel=_OUT, help="Draw it: .png or .svg."),
+        typer.Option("--plot", metavar="FILE", rich_help_panel=_OUT, help="Draw the matrix into a .png or .svg file."),
     ] = None,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,
@@ -77,12 +81,12 @@ def matrix(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Show how near each image is to each text.
+    """Compute the image-text similarity matrix.
 
-    clipcli matrix photos/ -x "a photo of a cat" -x "a rocket at night" --plot matrix.png
+    clipcli matrix photos/ -x "a cat" -x "a rocket at night" --plot matrix.png
 
-    Where there are as many texts as images, each image belongs to the text in its place: then it is said
-    how many find each other, and the contrastive loss of the batch.
+    If there are as many texts as images, they are taken as pairs: retrieval accuracy and the contrastive loss are
+    printed too.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     _check_outputs(output, plot, [*inputs, texts_file, pretrained])
@@ -96,7 +100,9 @@ def matrix(
 
     texts = [*(read_texts(texts_file) if texts_file is not None else ()), *(text or ())]
     if not texts or not all(each.strip() for each in texts):
-        raise LabelError("no texts, or an empty one: name a file with --texts, or texts with -x TEXT")
+        raise LabelError(
+            "cannot compute the matrix: no texts, or an empty one (give texts with --texts FILE or -x TEXT)"
+        )
     classifier = Classifier(
         model, texts_as_labels(texts), templates=template or ("{label}",), pretrained=pretrained, device=device,
         precision=precision, engine=engine, batch_size=batch_size, workers=workers,
@@ -111,7 +117,7 @@ def matrix(
         save_matrix(made, output)
     if plot is not None:
         _draw(made, files, plot, classifier.source.title)
-    if output is None:  # last: whoever reads may leave early
+    if output is None:  # last: the reader may close the pipe early
         _print_table(made) if sys.stdout.isatty() else write_tsv(made, sys.stdout)
     if failed:
         messages.warn(f"{failed} of {failed + len(files)} images failed")
@@ -132,15 +138,15 @@ def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) ->
         from clipcli.reports.figures import is_chart
 
         if plot.suffix.lower() not in (".png", ".svg"):
-            raise OutputError(f"{plot}: a picture is a .png or .svg")
+            raise OutputError(f"cannot draw {plot}: unknown extension (use .png or .svg)")
         if find_spec("matplotlib") is None:
-            raise OutputError("--plot needs an extra: pip install 'clipcli[evaluate]'")
+            raise OutputError("cannot use --plot: it needs an extra (pip install 'clipcli[evaluate]')")
         if not is_chart(plot):
             check_writable(plot, inputs)
 
 
 def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tuple[list[Any], Any, int]:
-    """Return the inputs that could be read, their cosines (N, M), and how many could not."""
+    """Return the readable inputs, their cosine similarities (N, M), and the number of unreadable inputs."""
     import numpy as np
 
     from clipcli.errors import ImageError
@@ -160,23 +166,25 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
             files.append(item)
             vectors.append(vector)
     if not files:
-        raise InputError("not one of the images can be read")
+        raise InputError("cannot compute the matrix: none of the images can be read")
     return files, cosine_similarities(np.stack(vectors), classifier.classes.vectors), failed
 
 
 def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, failed: int, messages: Messages) -> None:
-    """Say on stderr whether the diagonal wins."""
+    """Print on stderr how well the pairs match."""
     from clipcli.scoring.contrastive import pairing
 
     images, texts = cosines.shape
     if paired and (images != texts or failed):
-        raise InputError(f"--paired needs as many images as texts; {images} can be read, and there are {texts} texts")
+        raise InputError(
+            f"cannot use --paired: {images} readable images but {texts} texts (give as many images as texts)"
+        )
     if paired is False or images != texts or failed or images == 1:
         return
     found = pairing(cosines, classes.facts.logit_scale, classes.facts.logit_bias)
     messages.note(
-        f"pairs: {found.images} of {found.pairs} images find their text, {found.texts} of {found.pairs} texts "
-        f"their image; contrastive loss {found.loss:.4f}"
+        f"pairs: {found.images} of {found.pairs} images match their text best, {found.texts} of {found.pairs} texts "
+        f"match their image best; contrastive loss {found.loss:.4f}"
     )
 
 
@@ -199,7 +207,7 @@ def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
 
 
 def _print_table(made: Matrix) -> None:
-    """Print a coloured table, as wide as the terminal has room for."""
+    """Print a coloured table with as many columns as fit on the terminal."""
     from rich.table import Table
     from rich.text import Text
 
@@ -225,4 +233,6 @@ def _print_table(made: Matrix) -> None:
         table.add_row(Text(one_line(Path(printable(path)).name)), *cells)
     console.print(table)
     if len(shown) < len(made.texts):
-        console.print(f"{len(made.texts) - len(shown)} more texts don't fit; -o FILE has all", style="dim")
+        console.print(
+            f"{len(made.texts) - len(shown)} more texts do not fit here; -o FILE writes all of them", style="dim"
+        )

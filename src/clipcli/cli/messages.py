@@ -1,4 +1,4 @@
-"""What is said to people while a command runs: always on stderr, one line each."""
+"""Messages to the user while a command runs, on stderr, one line each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Messages", "library_heard"]
 
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[33m", "": "\x1b[2m"}
 _RETOLD = ("adlfs", "azure", "fsspec", "gcsfs", "huggingface_hub", "s3fs")  # what these log, our errors say in a line
-_LONGEST = 4000  # characters of a line: messages quote names, cells and lines of files, which may have any length
+_LONGEST = 4000  # characters per line: messages quote names, cells and lines of files, which may have any length
 
 
 class Messages:
@@ -30,21 +30,21 @@ class Messages:
         _LIBRARY.messages = self
 
     def error(self, text: str) -> None:
-        """Say why a command, or one input, failed."""
+        """Print why a command, or one input, failed."""
         self._say("error", text)
 
     def warn(self, text: str) -> None:
-        """Say something worth knowing that does not stop the work."""
+        """Print a warning, which does not stop the run."""
         if not self.quiet:
             self._say("warning", text)
 
     def note(self, text: str) -> None:
-        """Say what came of the work, beside the data on stdout."""
+        """Print a result that does not belong to the data on stdout."""
         if not self.quiet:
             self._write(f"{text}\n")
 
     def detail(self, text: str) -> None:
-        """Say what is being done, for those who asked with ``-v``."""
+        """Print a detail, if ``-v`` is given."""
         if self.verbose and not self.quiet:
             self._say("", text)
 
@@ -62,7 +62,7 @@ class Messages:
             self._write(f"{head}{line}\n")
 
     def _write(self, text: str, stream: TextIO | None = None) -> None:
-        """Write to stderr; when its reader has left, the work goes on, and ends as it would have."""
+        """Write to stderr; the run continues if the reader of stderr has closed it."""
         try:
             stream = stream or sys.stderr
             stream.write(text)
@@ -107,7 +107,7 @@ def library_heard() -> Iterator[None]:
 
 
 def _shortened(line: str) -> str:
-    """Leave out the middle of a line that is too long; what failed is at its start, and what to do at its end."""
+    """Leave out the middle of a line that is too long: the subject is at its start, the remedy at its end."""
     if len(line) <= _LONGEST:
         return line
     half = _LONGEST // 2 - 50

@@ -1,4 +1,4 @@
-"""``clipcli models``: what can be used, what is on disk, and fetching the rest."""
+"""``clipcli models``: list and download models."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from clipcli.cli.messages import Messages
 
 __all__ = ["app"]
 
-app = typer.Typer(help="See what models there are and fetch them.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List and download models.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list")
 def list_models(
     pattern: Annotated[
         str,
-        typer.Argument(metavar="TEXT", help="Only names or tags with this in them.", show_default=False),
+        typer.Argument(metavar="TEXT", help="Only list models whose name or tag contains this.", show_default=False),
     ] = "",
     everything: Annotated[
         bool,
-        typer.Option("--all", "-a", help="All that open_clip knows, not just the recommended."),
+        typer.Option("--all", "-a", help="List all models and tags of open_clip, not only the recommended ones."),
     ] = False,
-    on_disk: Annotated[bool, typer.Option("--on-disk", help="Only those that are on this machine.")] = False,
+    on_disk: Annotated[bool, typer.Option("--on-disk", help="Only list models that are on this machine.")] = False,
 ) -> None:  # fmt: skip
-    """List models, and whether they are on disk."""
+    """List models and whether they are on disk."""
     from clipcli.models import registry, resolve
 
     rows = [("pocket", "", "built in")]
@@ -40,16 +40,18 @@ def list_models(
     wanted = pattern.lower()
     rows = [row for row in rows if wanted in f"{row[0]} {row[1]}".lower() and (row[2] or not on_disk)]
     if not rows:
-        Messages().warn(f"no model or tag with {pattern!r} in its name")
+        Messages().warn(f"no model name or tag contains {pattern!r}")
     print_table(("model", "pretrained", "where"), rows)
 
 
 @app.command("show")
 def show_model(
-    name: Annotated[str, typer.Argument(metavar="MODEL", help="pocket, or an open_clip name.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    name: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Model: pocket, or an open_clip name.", show_default=False)
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what is known of one model."""
+    """Show the details of a model."""
     facts = _pocket_facts() if name == "pocket" else _catalogue_facts(name)
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
@@ -59,7 +61,7 @@ def show_model(
 
 
 def _as_lines(facts: dict[str, Any], indent: str = "") -> Iterator[str]:
-    """Yield ``key: value`` lines; a dict of plain values takes one line, any other is indented below."""
+    """Yield ``key: value`` lines; a dict of plain values gets one line, any other dict is indented below its key."""
     for key, value in facts.items():
         name = f"{indent}{key.replace('_', ' ')}:"
         if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
@@ -109,13 +111,13 @@ def _catalogue_facts(name: str) -> dict[str, Any]:
 def download_model(
     name: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="An open_clip name, or hf-hub:ORG/REPO.", show_default=False),
+        typer.Argument(metavar="MODEL", help="Model: an open_clip name, or hf-hub:ORG/REPO.", show_default=False),
     ],
     pretrained: options.Pretrained = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fetch a model. Its weights and tokenizer go to disk, and later runs need no network."""
+    """Download a model. Later runs load it from disk, without network."""
     from clipcli.models.hub import quiet_hub
     from clipcli.models.resolve import resolve_model
 
@@ -126,7 +128,7 @@ def download_model(
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows for people on a terminal, and as TSV with a header in a pipe."""
+    """Print rows as a table on a terminal, as TSV with a header in a pipe."""
     if not sys.stdout.isatty():
         for row in (header, *rows):
             typer.echo("\t".join(row))

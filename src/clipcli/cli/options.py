@@ -1,4 +1,4 @@
-"""The options that several commands share, each declared once."""
+"""Options that several commands share, each declared once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ __all__ = [
 ]
 
 _LEAST_CACHE = 1_000_000
-_LABELS, _MODEL, _RUNNING, _RAY = "Labels and prompts", "Model", "Running", "Cluster"
+_LABELS, _MODEL, _RUNNING, _RAY = "Labels and prompts", "Model", "Performance and cache", "Cluster"
+_GENERAL = "General"
 
 
 def _complete_model(incomplete: str) -> list[str]:
@@ -72,7 +73,7 @@ def _complete_prompts(incomplete: str) -> list[str]:
 
 
 def _forbid_network(offline: bool) -> bool:
-    """Forbid the network to the whole process, so that no command has to remember the option."""
+    """Forbid network access in the whole process, so that no command has to pass the option on."""
     from clipcli.storage.network import forbid_in_process
 
     forbid_in_process(offline)
@@ -83,39 +84,39 @@ LabelsFile = Annotated[
     Path | None,
     typer.Option(
         "--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", rich_help_panel=_LABELS,
-        help="Label file: text (one a line), .csv/.tsv or .json.",
+        help="Label file: text (one label per line), .csv, .tsv or .json.",
     ),
 ]  # fmt: skip
 ExtraLabels = Annotated[
     list[str] | None,
-    typer.Option("--label", "-l", metavar="TEXT", rich_help_panel=_LABELS, help="A label; may be repeated."),
+    typer.Option("--label", "-l", metavar="TEXT", rich_help_panel=_LABELS, help="A label; repeat for more labels."),
 ]
 Templates = Annotated[
     list[str] | None,
     typer.Option(
         "--template", "-t", metavar="TEXT", rich_help_panel=_LABELS,
-        help="Prompt template with {label} in it; repeat for an ensemble. [default: a photo of a/an {label}]",
+        help="Prompt template that contains {label}; repeat for an ensemble. [default: a photo of a/an {label}]",
     ),
 ]  # fmt: skip
 PromptSets = Annotated[
     list[str] | None,
     typer.Option(
         "--prompts", "-p", metavar="NAME|FILE", rich_help_panel=_LABELS, autocompletion=_complete_prompts,
-        help="Built-in template set, or a file with one template a line.",
+        help="Built-in template set, or a file with one template per line.",
     ),
 ]  # fmt: skip
 ModelName = Annotated[
     str,
     typer.Option(
         "--model", "-m", metavar="NAME", envvar="CLIPCLI_MODEL", rich_help_panel=_MODEL, autocompletion=_complete_model,
-        help="auto, pocket, an open_clip name, hf-hub:ORG/REPO or local-dir:PATH.",
+        help="Model: auto, pocket, an open_clip name, hf-hub:ORG/REPO or local-dir:PATH.",
     ),
 ]  # fmt: skip
 Pretrained = Annotated[
     str | None,
     typer.Option(
         "--pretrained", metavar="TAG|FILE", envvar="CLIPCLI_PRETRAINED", rich_help_panel=_MODEL,
-        help="Weights for an open_clip name: a tag, or a checkpoint file.",
+        help="Weights of an open_clip model: a tag, or a checkpoint file.",
     ),
 ]  # fmt: skip
 Device = Annotated[
@@ -125,63 +126,64 @@ Device = Annotated[
         metavar="NAME",
         envvar="CLIPCLI_DEVICE",
         rich_help_panel=_MODEL,
-        help="auto, cpu, cuda, cuda:N or mps.",
+        help="Device: auto, cpu, cuda, cuda:N or mps.",
     ),
 ]
 Precision = Annotated[
     str,
     typer.Option(
         "--precision", metavar="NAME", envvar="CLIPCLI_PRECISION", rich_help_panel=_MODEL,
-        help="auto, fp32, bf16 or fp16, for the image encoder.",
+        help="Precision of the image encoder: auto, fp32, bf16 or fp16.",
     ),
 ]  # fmt: skip
 Engine = Annotated[
     str,
     typer.Option(
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="What runs the image encoder: torch, or openvino (an extra, for CPUs).",
+        help="Engine of the image encoder: torch, or openvino (an extra, for CPUs).",
     ),
 ]  # fmt: skip
 AnyEngine = Annotated[
     str,
     typer.Option(
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="torch; openvino (an extra, for CPUs); ray or ray+openvino (an extra) to use a cluster.",
+        help="Engine of the image encoder: torch, openvino (for CPUs), ray or ray+openvino (on a cluster). "
+        "All but torch are extras.",
     ),
 ]  # fmt: skip
 RayAddress = Annotated[
     str | None,
     typer.Option(
         "--ray-address", metavar="HOST:PORT|auto", envvar=["CLIPCLI_RAY_ADDRESS", "RAY_ADDRESS"], rich_help_panel=_RAY,
-        help="The cluster to join. [default: start Ray on this machine]",
+        help="Ray cluster to connect to. [default: start Ray on this machine]",
     ),
 ]  # fmt: skip
 RayActors = Annotated[
     str | None,
     typer.Option(
         "--ray-actors", metavar="N|MIN:MAX", envvar="CLIPCLI_RAY_ACTORS", rich_help_panel=_RAY,
-        help="How many hold the model at once. [default: 1 to as many as the cluster has room for]",
+        help="Number of model replicas, fixed or as a range. [default: 1 up to what the cluster can hold]",
     ),
 ]  # fmt: skip
 RayGpus = Annotated[
     float | None,
     typer.Option(
         "--ray-gpus", metavar="SHARE", min=0.0, envvar="CLIPCLI_RAY_GPUS", rich_help_panel=_RAY,
-        help="GPUs that each of them takes, such as 0.5. [default: 1 where there are GPUs]",
+        help="GPUs per model replica, such as 0.5. [default: 1 if there are GPUs]",
     ),
 ]  # fmt: skip
 Resume = Annotated[
     bool,
-    typer.Option("--resume", rich_help_panel="Output", help="Go on where an interrupted run to -o stopped."),
+    typer.Option("--resume", rich_help_panel="Output", help="Continue an interrupted run with the same -o."),
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Forget an interrupted run to -o.")
+    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Discard an interrupted run with the same -o.")
 ]
 PartSize = Annotated[
     int,
     typer.Option(
         "--part-size", metavar="N", min=1, envvar="CLIPCLI_PART_SIZE", rich_help_panel="Output",
-        help="Records in each part of a folder.",
+        help="Records per part, for output into a folder.",
     ),
 ]  # fmt: skip
 Offline = Annotated[
@@ -191,52 +193,54 @@ Offline = Annotated[
         envvar="CLIPCLI_OFFLINE",
         rich_help_panel=_MODEL,
         callback=_forbid_network,
-        help="Never use the network.",
+        help="Do not use the network.",
     ),
 ]
 BatchSize = Annotated[
     int | None,
     typer.Option(
         "--batch-size", metavar="N", min=1, envvar="CLIPCLI_BATCH_SIZE", rich_help_panel=_RUNNING,
-        help="Images a batch.",
+        help="Images per batch.",
     ),
 ]  # fmt: skip
 Workers = Annotated[
     int | None,
     typer.Option(
         "--workers", metavar="N", min=1, envvar="CLIPCLI_WORKERS", rich_help_panel=_RUNNING,
-        help="Decoding threads; on a cluster, decoders.",
+        help="Number of decoding threads; on a cluster, of decoding processes.",
     ),
 ]  # fmt: skip
 CacheDir = Annotated[
     Path | None,
     typer.Option(
         "--cache-dir", metavar="DIR", envvar="CLIPCLI_CACHE_DIR", rich_help_panel=_RUNNING,
-        help="Where embeddings are kept. [default: the user's cache folder]",
+        help="Folder of the embedding cache. [default: the user's cache folder]",
     ),
 ]  # fmt: skip
 NoCache = Annotated[
     bool,
-    typer.Option("--no-cache", envvar="CLIPCLI_NO_CACHE", rich_help_panel=_RUNNING, help="Keep no embeddings on disk."),
+    typer.Option(
+        "--no-cache", envvar="CLIPCLI_NO_CACHE", rich_help_panel=_RUNNING, help="Do not use the embedding cache."
+    ),
 ]
 CacheSize = Annotated[
     str,
     typer.Option(
         "--cache-size", metavar="SIZE", envvar="CLIPCLI_CACHE_SIZE", rich_help_panel=_RUNNING,
-        help="Limit of the cache, such as 500MB (10^6) or 500MiB (2^20); over it, the oldest entries are dropped.",
+        help="Maximum size of the cache, such as 500MB, 500MiB or 4GB. Above it, the oldest entries are removed.",
     ),
 ]  # fmt: skip
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", envvar="CLIPCLI_QUIET", rich_help_panel=_RUNNING, help="Errors only.")
+    bool, typer.Option("--quiet", "-q", envvar="CLIPCLI_QUIET", rich_help_panel=_GENERAL, help="Print errors only.")
 ]
 Verbose = Annotated[
     bool,
-    typer.Option("--verbose", "-v", rich_help_panel=_RUNNING, help="Say what is loaded, cached and encoded."),
+    typer.Option("--verbose", "-v", rich_help_panel=_GENERAL, help="Print details of loading, caching and encoding."),
 ]
 
 
 def cache_setting(cache_dir: Path | None, no_cache: bool) -> bool | Path:
-    """Turn ``--cache-dir`` and ``--no-cache`` into what :class:`clipcli.Classifier` takes."""
+    """Turn ``--cache-dir`` and ``--no-cache`` into the ``cache`` parameter of :class:`clipcli.Classifier`."""
     if no_cache:
         return False
     return cache_dir if cache_dir is not None else True
@@ -260,7 +264,7 @@ def bytes_in(size: str) -> int:
     Raises
     ------
     CacheError
-        If it is not a size, or too small for a cache.
+        If it is not a size, or below the minimum.
     """
     found = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*(?:([KMGT])(i?)B?|B)?\s*", size, re.IGNORECASE)
     if not found:
@@ -268,19 +272,19 @@ def bytes_in(size: str) -> int:
     base = 1024 if found[3] else 1000
     count = int(float(found[1]) * base ** " KMGT".index((found[2] or " ").upper()))
     if count < _LEAST_CACHE:
-        raise CacheError(f"cannot use --cache-size {size!r}: less than 1MB (turn the cache off with --no-cache)")
+        raise CacheError(f"cannot use --cache-size {size!r}: the minimum is 1MB (turn the cache off with --no-cache)")
     return count
 
 
 def cluster_or_none(
     engine: str, address: str | None, actors: str | None, gpus: float | None, workers: int | None
 ) -> tuple[str, RayOptions | None]:
-    """Turn ``--engine`` and the options of a cluster into what runs the image encoder, and on which cluster.
+    """Split ``--engine`` into the engine of the image encoder and the options of a Ray cluster, if one is used.
 
     Raises
     ------
     ClusterError
-        If an option of a cluster cannot be used.
+        If a ``--ray-`` option is invalid.
     """
     choice = choose_engine(engine)
     if not choice.on_cluster:
@@ -294,5 +298,5 @@ def _range(actors: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d+)(?::(\d+))?", actors.strip())
     least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
     if not 1 <= least <= most:
-        raise ClusterError(f"--ray-actors {actors}: give a number such as 8, or the least and the most such as 1:8")
+        raise ClusterError(f"cannot use --ray-actors {actors}: not a number or range (write it like 8 or 1:8)")
     return least, most

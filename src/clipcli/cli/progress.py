@@ -22,7 +22,7 @@ def progress_bar(count: Callable[[], int | None], messages: Messages) -> Iterato
     Parameters
     ----------
     count
-        Counts all items, or returns ``None`` where that takes too long; called on a thread of its own.
+        Counts all items, or returns ``None`` if that takes too long; called on a separate thread.
 
     Yields
     ------
@@ -39,7 +39,7 @@ def progress_bar(count: Callable[[], int | None], messages: Messages) -> Iterato
     class RateColumn(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            too_early = (task.elapsed or 0.0) < 1.0  # what the cache gives at once says nothing of the rest
+            too_early = (task.elapsed or 0.0) < 1.0  # the rate of cached items does not predict the others
             return Text(f"{speed:.1f}/s" if speed and not too_early else "", style="dim")
 
     class FailuresColumn(ProgressColumn):

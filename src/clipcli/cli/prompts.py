@@ -10,12 +10,14 @@ from clipcli.cli.models import print_table
 
 __all__ = ["app"]
 
-app = typer.Typer(help="See the built-in prompt template sets.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List and show the built-in sets of prompt templates.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("list")
 def list_sets() -> None:
-    """List the sets: name, number of templates, and what each is for."""
+    """List the sets: name, number of templates and purpose."""
     from clipcli.labels.templates import builtin_set_names, builtin_set_path, load_templates
 
     rows = []
@@ -27,9 +29,11 @@ def list_sets() -> None:
 
 @app.command("show")
 def show_set(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A set's name, or a file.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="Name of a built-in set, or a template file.", show_default=False)
+    ],
 ) -> None:
-    """Print the templates of one set, one a line."""
+    """Print the templates of a set, one per line."""
     from clipcli.labels.templates import load_templates
 
     for template in load_templates(name):

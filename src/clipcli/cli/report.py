@@ -1,4 +1,4 @@
-"""``clipcli report``: a page to look at results."""
+"""``clipcli report``: write results as an HTML page."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ def report(
     results: Annotated[
         Path,
         typer.Argument(metavar="RESULTS", show_default=False,
-                       help="Results of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
+                       help="Results file of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="Where to: an .html file.")
+        Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The .html file to write.")
     ],
     root: Annotated[
         Path | None, typer.Option("--root", metavar="DIR", show_default=False,
-                                  help="What the paths in RESULTS are relative to. "
-                                       "[default: this folder, else that of RESULTS]"),
+                                  help="Folder that the paths in RESULTS are relative to. "
+                                       "[default: the current folder, else that of RESULTS]"),
     ] = None,
     thumbnail: Annotated[
         int, typer.Option("--thumbnail", metavar="PIXELS", min=0, max=1024,
-                          help="Longer side of the pictures in the page; 0 for none."),
+                          help="Longer side of the thumbnails in pixels; 0 for no thumbnails."),
     ] = 128,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", show_default=False,
-                                 help="Heading of the page. [default: the results file's name]"),
+                                 help="Title of the page. [default: name of the results file]"),
     ] = None,
     workers: options.Workers = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Make one page to look at results.
+    """Write results as one HTML page with thumbnails.
 
-    It has pictures, filters and a search, and needs no network and no other file. Labels that are
-    corrected there can be saved as a table for 'clipcli evaluate'.
+    The page has filters and a search, and needs neither network nor other files. You can correct labels in it
+    and save them as a table for 'clipcli evaluate'.
 
     clipcli report results.jsonl -o page.html
     """
     messages = Messages(quiet=quiet)
     if output.suffix.lower() not in (".html", ".htm"):
-        raise OutputError(f"{output}: the page is HTML; name it with .html")
+        raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
     from clipcli.images.thumbnails import make_thumbnails
     from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
@@ -62,7 +62,7 @@ def report(
     check_writable(output, [results])
     records = list(read_results(results))
     if not records:
-        raise InputError(f"{results}: no results in it")
+        raise InputError(f"cannot make a report of {results}: it holds no results")
     base = PathBase(str(results), own=True)
     for record in records:
         base.look_for(record.path)
@@ -81,5 +81,5 @@ def report(
         write_page(records, shown, temporary, title or printable(str(results.name)))
     if missing and thumbnail:
         messages.warn(
-            f"{missing} of {len(records)} images have no picture in the page: not found below {folder}, or not readable"
+            f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable"
         )

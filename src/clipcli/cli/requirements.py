@@ -1,4 +1,4 @@
-"""Which options only work with others: what would be ignored is refused, by one table and before anything else."""
+"""Options that only work with others: a table of requirements, checked before a command runs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Requirement:
-    """What some options of a command need.
+    """A requirement of some options of a command.
 
     Parameters
     ----------
     options
-        The parameters of the command that need it. Only those that stand on the command line are refused: a
-        variable such as ``CLIPCLI_PART_SIZE`` is a default for commands that can use it.
+        The parameters that have the requirement. Only those given on the command line are rejected: an environment
+        variable such as ``CLIPCLI_PART_SIZE`` is a default for the commands that can use it.
     condition
-        What it is, after "only works".
+        The requirement in words, to follow "only works".
     is_met
-        Tells from the values of all parameters, by name, whether it is there.
+        Takes the values of all parameters by name, and returns whether the requirement is met.
     """
 
     options: tuple[str, ...]
@@ -85,6 +85,10 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
     "matrix": (_LOUD, _CACHE, _LISTED, _TABLES),
+    "search": (
+        _LOUD, _CACHE, _LISTED, _TABLES,
+        Requirement(("overwrite",), "with -o", lambda values: values["output"] is not None),
+    ),
     "report": (Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),),
     "train": (
         _needs_no("resume", "force"),
@@ -101,11 +105,11 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         Requirement(("part_size", "form", "resume", "overwrite"), _IN_PARTS, _writes_parts),
     ),
 }  # fmt: skip
-"""By command. Options that are not named work by themselves, or are checked where their values are read."""
+"""By command. Other options have no requirements, or are checked when their values are read."""
 
 
 def _is_nothing(values: Values) -> bool:
-    """Tell whether ``--validation`` asks for a share of 0."""
+    """Return whether ``--validation`` is a share of 0."""
     try:
         return float(values["validation"]) == 0.0
     except (TypeError, ValueError):
@@ -113,7 +117,7 @@ def _is_nothing(values: Values) -> bool:
 
 
 def unmet(command: str, given: Iterable[str], values: Values) -> tuple[str, str] | None:
-    """Return the first of the given parameters that would be ignored, and what it needs."""
+    """Return the first of the given parameters whose requirement is not met, and that requirement."""
     named = list(given)
     for requirement in REQUIREMENTS.get(command, ()):
         for option in requirement.options:
@@ -123,7 +127,7 @@ def unmet(command: str, given: Iterable[str], values: Values) -> tuple[str, str]
 
 
 class CheckedCommand(TyperCommand):
-    """A command that refuses options that it would ignore."""
+    """A command that rejects options that it would ignore."""
 
     def invoke(self, ctx: Any) -> Any:
         """Check the options, then run the command."""

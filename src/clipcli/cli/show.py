@@ -1,4 +1,4 @@
-"""Photographs on the terminal, each beside its bars."""
+"""``classify --show``: images on the terminal, each next to its scores."""
 
 from __future__ import annotations
 
@@ -17,40 +17,42 @@ from clipcli.text import one_line, printable
 
 __all__ = ["can_show", "show_results"]
 
-_WIDTH = 32  # of a picture, in characters
+_WIDTH = 32  # width of an image, in characters
 _PIXELS = 800  # more than a terminal draws there
 
 
 def can_show(form: str, messages: Messages) -> bool:
-    """Tell whether photographs are to be drawn: not where colours are unwanted.
+    """Return whether images can be displayed: not if colours are switched off.
 
     Raises
     ------
     OutputError
-        If results don't go to a terminal as a table, or the library that draws is not installed.
+        If results do not go to a terminal as a table, or textual-image is not installed.
     """
     if form != "table" or not sys.stdout.isatty():
-        raise OutputError("--show draws on a terminal, beside the table; leave it out in a pipe or with --format or -o")
+        raise OutputError(
+            "cannot use --show: it needs the table on a terminal (leave out --show, or the pipe, --format and -o)"
+        )
     if not sys.stdin.isatty():
-        raise OutputError("--show asks the terminal what it can draw, so standard input must be the terminal too")
+        raise OutputError("cannot use --show: standard input is not the terminal (leave --show out)")
     from importlib.util import find_spec
 
     if find_spec("textual_image") is None:
-        raise OutputError("--show needs an extra: pip install 'clipcli[show]'")
+        raise OutputError("cannot use --show: it needs an extra (pip install 'clipcli[show]')")
     from clipcli.terminal import console
 
     if os.environ.get("NO_COLOR") or console().color_system is None:
-        messages.warn("colours are switched off, or unknown to this terminal: no photographs are shown")
+        messages.warn("images are not displayed: colours are switched off, or this terminal has none")
         return False
     return True
 
 
 def show_results(results: Iterable[Result]) -> Iterator[Result]:
-    """Print each result as it comes, with its picture to the left, and pass it on.
+    """Print each result with its image on the left, and pass it on.
 
-    textual-image asks the terminal whether it knows Sixel or Kitty's graphics, and else draws half blocks.
+    textual-image uses Sixel or the graphics protocol of Kitty if the terminal supports one, else half blocks.
     """
-    logging.getLogger("textual_image").setLevel(logging.ERROR)  # a terminal that doesn't answer is no news
+    logging.getLogger("textual_image").setLevel(logging.ERROR)  # it warns if the terminal does not answer
     from rich.table import Table
     from rich.text import Text
     from textual_image.renderable import Image
@@ -71,7 +73,7 @@ def show_results(results: Iterable[Result]) -> Iterator[Result]:
 
 
 def _picture(result: Prediction) -> Any:
-    """Return the photograph, little larger than it is drawn, or ``None`` for one that was in an archive."""
+    """Return the image, reduced to about display size, or ``None`` if it cannot be opened, as in an archive."""
     from clipcli.images.files import open_image
 
     def reduced(width: int, height: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""``clipcli sort``: photographs into one folder a label, by the results of a run."""
+"""``clipcli sort``: sort images into one folder per label, according to a results file."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ __all__ = ["sort"]
 def sort(
     results: Annotated[
         Path | None,
-        typer.Argument(metavar="[RESULTS]", show_default=False,
-                       help="Results of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
+        typer.Argument(metavar="RESULTS", show_default=False,
+                       help="Results file of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
     ] = None,
     into: Annotated[
         Path | None,
-        typer.Option("--into", metavar="DIR", help="Where to make the labels' folders.", show_default=False),
+        typer.Option("--into", metavar="DIR", show_default=False,
+                     help="Folder in which to create one folder per label."),
     ] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy the files; the default.")] = False,
-    link: Annotated[bool, typer.Option("--link", help="Make symbolic links to the files.")] = False,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the files (the default).")] = False,
+    link: Annotated[bool, typer.Option("--link", help="Create symbolic links to the files.")] = False,
     move: Annotated[bool, typer.Option("--move", help="Move the files.")] = False,
     root: Annotated[
         Path | None,
         typer.Option("--root", metavar="DIR", show_default=False,
-                     help="What the paths in RESULTS are relative to; with --undo, the folder that moved "
-                            "files may go back into. [default: this folder, else that of RESULTS]"),
+                     help="Folder that the paths in RESULTS are relative to; with --undo, the only folder that "
+                          "moved files may be restored to. [default: the current folder, else that of RESULTS]"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only list what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only list the planned actions.")] = False,
     undo: Annotated[
         Path | None,
-        typer.Option("--undo", metavar="DIR", help="Take back what was sorted into DIR.", show_default=False),
+        typer.Option("--undo", metavar="DIR", help="Undo the sorting into DIR.", show_default=False),
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Sort photographs into one folder a label. Nothing is ever overwritten.
+    """Sort images into one folder per label. No file is ever overwritten.
 
     clipcli sort results.jsonl --into sorted --link
 
@@ -50,16 +51,16 @@ def sort(
     messages = Messages(quiet=quiet)
     if undo is not None:
         if results is not None or into is not None:
-            raise InputError("--undo DIR stands alone; leave out RESULTS and --into")
+            raise InputError("cannot use --undo with RESULTS or --into (leave them out)")
         if dry_run:
-            raise InputError("--undo does not go with --dry-run: it takes back at once")
+            raise InputError("cannot use --undo with --dry-run (leave one out)")
         _undo(undo, root, messages)
         return
     if results is None or into is None:
-        raise InputError("name a results file, and a folder with --into DIR (see clipcli sort --help)")
+        raise InputError("cannot sort: give a results file, and a folder with --into DIR (see clipcli sort --help)")
     actions = [name for name, wanted in (("copy", copy), ("link", link), ("move", move)) if wanted]
     if len(actions) > 1:
-        raise InputError(f"--{actions[0]} and --{actions[1]} exclude each other")
+        raise InputError(f"cannot use --{actions[0]} with --{actions[1]} (leave one out)")
     _sort(results, into, actions[0] if actions else "copy", root, dry_run=dry_run, messages=messages)
 
 
@@ -71,10 +72,10 @@ def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run:
 
     if results.exists() and not (results.is_file() or results.is_dir()):
         raise InputError(
-            f"cannot read {results}: it is a pipe or device (save the results to a file: they are read twice)"
+            f"cannot read {results}: it is a pipe or device (save the results to a file, since they are read twice)"
         )
     base = PathBase(str(results), own=True)
-    for record in read_results(results):  # a damaged record is found before anything is placed
+    for record in read_results(results):  # a damaged record is found before any file is sorted
         base.look_for(record.path)
     placements = plan(read_results(results), into, base.folder if root is None else root)
     counts: Counter[str] = Counter()
@@ -91,7 +92,7 @@ def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run:
         for label, count in sorted(counts.items()):
             typer.echo(tsv_line([label, str(count)]), nl=False)
     if left:
-        messages.warn(f"{left} of the photographs stayed where they are")
+        messages.warn(f"{left} images were not sorted")
         raise typer.Exit(1)
 
 
@@ -104,7 +105,7 @@ def _undo(folder: Path, root: Path | None, messages: Messages) -> None:
             back += 1
         else:
             left += 1
-            messages.error(f"{path}: left, {problem}")
-    typer.echo(f"{back} taken back")
+            messages.error(f"cannot undo {path}: {problem}")
+    typer.echo(f"{back} undone")
     if left:
         raise typer.Exit(1)

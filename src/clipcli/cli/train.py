@@ -1,4 +1,4 @@
-"""``clipcli train``: contrastive training and fine-tuning on one's own pairs."""
+"""``clipcli train``: contrastive training and fine-tuning on the user's image-text pairs."""
 
 from __future__ import annotations
 
@@ -20,106 +20,118 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_START, _STEPS, _DATA = "Start", "Training", "Pairs"
+_START, _STEPS, _DATA, _OUT = "Initial model", "Training", "Pairs", "Output"
 
 
 def train(
     pairs: Annotated[
         list[str] | None,
         typer.Argument(metavar="PAIRS", show_default=False,
-                       help=".csv, .tsv or .jsonl, folder of images and captions, folder of classes, or .tar shards."),
+                       help="Image-text pairs: .csv, .tsv or .jsonl tables, a folder of images and captions, "
+                            "a folder with one folder per class, or .tar shards."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="The model folder to write.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", rich_help_panel=_OUT, help="The model folder to write."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote in DIR.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", rich_help_panel=_OUT, help="Replace an earlier run in DIR.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", rich_help_panel=_OUT, help="Continue the interrupted run in DIR.")
+    ] = False,
     validation: Annotated[
         str | None,
         typer.Option("--validation", metavar="SHARE|PAIRS", rich_help_panel=_DATA,
-                     help="Share of the pairs to hold out, or pairs of their own; 0 for none.  [default: 0.1]"),
+                     help="Share of the pairs to hold out for validation, or separate validation pairs; 0 for none. "
+                          "[default: 0.1]"),
     ] = None,
     labels: Annotated[
         str | None,
         typer.Option("--labels", "-L", metavar="FILE", rich_help_panel=_DATA,
-                     help="Label file that says what the classes of PAIRS are called."),
+                     help="Label file with the names of the classes in PAIRS."),
     ] = None,
     template: options.Templates = None,
     prompts: options.PromptSets = None,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", metavar="NAME", rich_help_panel=_START,
-                     help="What to start from, as for classify.  [default: auto]"),
+                     help="Model to start from: auto, pocket, an open_clip name, hf-hub:ORG/REPO or local-dir:PATH. "
+                          "[default: auto]"),
     ] = None,
     pretrained: Annotated[
         str | None,
-        typer.Option("--pretrained", metavar="TAG|FILE", rich_help_panel=_START, help="Its weights, as for classify."),
+        typer.Option("--pretrained", metavar="TAG|FILE", rich_help_panel=_START,
+                     help="Its weights: a tag, or a checkpoint file."),
     ] = None,
     from_scratch: Annotated[
         str | None,
         typer.Option("--from-scratch", metavar="NAME|DIR", rich_help_panel=_START,
-                     help="Start with random weights: tiny, an open_clip architecture, or a folder with its config."),
+                     help="Start with random weights: tiny, an open_clip architecture, or a folder with a config."),
     ] = None,
     lock_image: Annotated[
-        bool, typer.Option("--lock-image", rich_help_panel=_START, help="Keep the image encoder as it is.")
+        bool, typer.Option("--lock-image", rich_help_panel=_START, help="Freeze the image encoder.")
     ] = False,
     lock_text: Annotated[
-        bool, typer.Option("--lock-text", rich_help_panel=_START, help="Keep the text encoder as it is.")
+        bool, typer.Option("--lock-text", rich_help_panel=_START, help="Freeze the text encoder.")
     ] = False,
     unlocked_layers: Annotated[
         int | None,
         typer.Option("--unlocked-layers", metavar="N", min=0, rich_help_panel=_START,
-                     help="Last layers of a locked encoder that learn all the same."),
+                     help="Do not freeze the last N layers of a frozen encoder."),
     ] = None,
     interpolate: Annotated[
         float | None,
         typer.Option("--interpolate", metavar="SHARE", min=0.0, max=1.0, rich_help_panel=_START,
-                     help="Save a mix of trained weights and the start's: 0.5 keeps more of what it could do before."),
+                     help="Interpolate between the initial (0) and fine-tuned (1) weights (WiSE-FT)."),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", metavar="N", min=1, rich_help_panel=_STEPS, help="Times each image is seen."),
+        typer.Option("--epochs", metavar="N", min=1, rich_help_panel=_STEPS, help="Number of epochs."),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", metavar="N", min=2, rich_help_panel=_STEPS, help="Pairs that compete in a step."),
+        typer.Option("--batch-size", metavar="N", min=2, rich_help_panel=_STEPS,
+                     help="Pairs per step; each is contrasted with all others."),
     ] = None,
     accumulate: Annotated[
         int | None,
         typer.Option("--accumulate", metavar="N", min=1, rich_help_panel=_STEPS,
-                     help="Parts that a batch goes through the network in, to save memory."),
+                     help="Process each batch in N parts, to save memory."),
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option("--learning-rate", "--lr", metavar="RATE", min=0.0, rich_help_panel=_STEPS, help="Highest rate."),
+        typer.Option("--learning-rate", "--lr", metavar="RATE", min=0.0, rich_help_panel=_STEPS,
+                     help="Peak learning rate."),
     ] = None,
     weight_decay: Annotated[
         float | None,
-        typer.Option("--weight-decay", metavar="RATE", min=0.0, rich_help_panel=_STEPS, help="As AdamW has it."),
+        typer.Option("--weight-decay", metavar="RATE", min=0.0, rich_help_panel=_STEPS, help="Weight decay of AdamW."),
     ] = None,
     warmup: Annotated[
-        int | None, typer.Option("--warmup", metavar="N", min=0, rich_help_panel=_STEPS, help="Steps up to that rate.")
+        int | None, typer.Option("--warmup", metavar="N", min=0, rich_help_panel=_STEPS, help="Warm-up steps.")
     ] = None,
     patience: Annotated[
         int | None,
         typer.Option("--patience", metavar="N", min=0, rich_help_panel=_STEPS,
-                     help="Stop after so many epochs without anything better; 0 for never.  [default: 5]"),
+                     help="Stop after N epochs without improvement; 0 for never. [default: 5]"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", min=0, rich_help_panel=_STEPS, help="Of all that is random.")
+        int | None, typer.Option("--seed", metavar="N", min=0, rich_help_panel=_STEPS, help="Random seed.")
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option("--precision", metavar="NAME", rich_help_panel=_STEPS, help="fp32, bf16 or fp16 (mixed)."),
+        typer.Option("--precision", metavar="NAME", rich_help_panel=_STEPS,
+                     help="Precision: auto, fp32, bf16 or fp16 (mixed)."),
     ] = None,
     save_every: Annotated[
         float, typer.Option("--save-every", metavar="SECONDS", min=1.0, rich_help_panel=_STEPS,
-                            help="How often to save the state within an epoch.")
+                            help="Interval between checkpoints within an epoch.")
     ] = 300.0,
     device: options.Device = "auto",
     workers: Annotated[
         int | None,
-        typer.Option("--workers", metavar="N", min=0, rich_help_panel=_STEPS, help="Processes that decode ahead."),
+        typer.Option("--workers", metavar="N", min=0, rich_help_panel=_STEPS, help="Number of decoding processes."),
     ] = None,
     offline: options.Offline = False,
     exclude: options.Exclude = None,
@@ -130,12 +142,12 @@ def train(
 
     clipcli train pairs.csv -o my-model --model pocket
 
-    The result is a folder that every other command takes: --model local-dir:my-model. Stop a run with Ctrl-C; the
-    same command with --resume goes on with it.
+    The result is a model folder that the other commands load with --model local-dir:my-model. Stop a run with Ctrl-C,
+    and continue it by the same command with --resume.
     """
     messages = Messages(quiet=quiet)
     if output is None:
-        raise typer.BadParameter("name the model folder to write with -o DIR")
+        raise typer.BadParameter("cannot train: no model folder to write (name it with -o DIR)")
     from clipcli.models.model import check_precision
 
     check_precision(precision or "auto")
@@ -164,7 +176,7 @@ def train(
 
 @dataclass(frozen=True)
 class _How:
-    """Where and how a run is carried out, which does not change what comes of it."""
+    """Settings of a run that do not change the trained weights."""
 
     output: Path
     device: str
@@ -176,12 +188,12 @@ class _How:
 
 
 def _run(request: Request, wishes: Wishes, how: _How, messages: Messages) -> Outcome | None:
-    """Check all that can be checked without torch, and train; return the outcome in the first process only."""
+    """Check everything that needs no torch, then train; return the outcome in the first process only."""
     from clipcli.training.job import check_job, has_companions
     from clipcli.training.request import Outcome
     from clipcli.training.state import TrainingFolder
 
-    # the others wait for the first process once they are together, so they come together before anything can fail
+    # joined first: a process that failed before it joined would leave the others waiting
     place = _join(how.device) if has_companions() else None
     is_first = place is None or place.is_first
     listener = TrainingProgress(Messages(quiet=messages.quiet or not is_first))
@@ -197,7 +209,7 @@ def _run(request: Request, wishes: Wishes, how: _How, messages: Messages) -> Out
     except ClipcliError as problem:
         if is_first:
             raise
-        raise typer.Exit(problem.exit_code) from None  # the first process says it
+        raise typer.Exit(problem.exit_code) from None  # the first process prints the message
     finally:
         listener.close()
 
@@ -209,9 +221,9 @@ def _join(device: str) -> Place:
 
 
 def _print_outcome(outcome: Outcome, output: Path, messages: Messages) -> None:
-    """Say what was saved, on stderr, and where, on stdout."""
+    """Print the measures on stderr and the model's name on stdout."""
     for name, values in outcome.measures:
         messages.note(f"{name:>16}  {measures_line(values)}")
     if outcome.measures and not outcome.best_epoch:
-        messages.warn("no epoch was better than the start, whose weights are saved")
+        messages.warn("no epoch improved on the initial weights, which are saved")
     typer.echo(f"local-dir:{output}")

@@ -1,4 +1,4 @@
-"""What is shown while a model is trained."""
+"""Progress of training on stderr."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingProgress", "measures_line"]
 
-_SHOWN = 10  # pairs left out that are told one by one
+_SHOWN = 10  # unusable pairs that are printed one by one
 
 
 class TrainingProgress:
-    """Shows how a run goes: bars on a terminal, else a line an epoch; on stderr."""
+    """Shows the progress of a run on stderr: bars on a terminal, else one line per epoch."""
 
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
@@ -34,31 +34,31 @@ class TrainingProgress:
             self._progress.start()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._progress is not None:
             self._progress.stop()
 
     def left_out(self, rows: Sequence[LeftOut]) -> None:
-        """Say which pairs cannot be used: the first of them."""
+        """Print the first pairs that cannot be used."""
         for row in rows[:_SHOWN]:
             (self._messages.warn if row.used else self._messages.error)(str(row))
         if len(rows) > _SHOWN:
-            self._messages.warn(f"{len(rows) - _SHOWN} more pairs like these; all are in training/left_out.jsonl")
+            self._messages.warn(f"{len(rows) - _SHOWN} more such pairs; training/left_out.jsonl lists all of them")
 
     def checking(self, items: Iterable[Any], count: int) -> Iterator[Any]:
-        """Show how far the images are checked."""
+        """Show the progress of checking the images."""
         for done, item in enumerate(items, start=1):
             self._show("checking the images", done, count)
             yield item
 
     def begin(self, record: Mapping[str, Any], done: int) -> None:
-        """Say what the run begins with."""
+        """Print the settings of the run."""
         settings = record["settings"]
-        how = "from scratch" if record["from_scratch"] else "from its weights"
+        how = "from scratch" if record["from_scratch"] else "from pretrained weights"
         self._say(f"{record['model']}, {how}: {record['train']} images to train on, {record['validation']} held out")
         self._say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if value))
         if done:
-            self._say(f"going on after step {done}")
+            self._say(f"continuing after step {done}")
 
     def step(self, row: Mapping[str, Any], steps: int) -> None:
         """Show the loss of a step."""
@@ -67,7 +67,7 @@ class TrainingProgress:
         )
 
     def epoch(self, epoch: int, epochs: int, validation: Validation | None, best: bool) -> None:
-        """Say what was measured after an epoch."""
+        """Print the measures after an epoch."""
         if validation is not None:
             name = f"epoch {epoch}/{epochs}" if epoch else "start"
             self._say(f"{name:>12}  {measures_line(validation.as_json)}{'  *' if best and epoch else ''}")
@@ -87,7 +87,7 @@ class TrainingProgress:
 
 
 def measures_line(values: Mapping[str, float]) -> str:
-    """Return the measures of one state of the weights on one line."""
+    """Return the measures of a checkpoint on one line."""
     texts = [
         f"loss {values['loss']:.3f}",
         f"image→text {values['image_recall_1']:.1%}/{values['image_recall_5']:.1%}",

@@ -43,7 +43,7 @@ class Decode:
     preprocessing
         How pictures are resized and cropped.
     batch_size
-        Images that are encoded at once.
+        Images per batch.
     offline
         Whether stores and web servers must not be asked for the inputs.
     """

@@ -121,7 +121,7 @@ class OnRay(Generic[Row]):
         return EncoderOptions(self._embedder.options, os.getcwd())  # noqa: PTH109
 
     def rows(self, items: Iterable[Input], *, even_batches: bool = True) -> Iterator[Row]:  # noqa: ARG002
-        """Yield a row for each input, in their order."""
+        """Yield one row per input, in order."""
         yield from in_order(self.pieces(in_chunks(items, _CHUNK)))
 
     def pieces(self, chunks: Iterable[Chunk]) -> Iterator[Piece[Row]]:

@@ -35,7 +35,7 @@ class Portion:
     units: tuple[Unit, ...]
 
     def inputs(self) -> Iterator[Input]:
-        """Yield what is in it, one by one."""
+        """Yield its inputs."""
         return inputs_of(self.units)
 
     def packed(self) -> pa.Table:

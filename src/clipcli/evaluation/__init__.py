@@ -1,1 +1,1 @@
-"""How good a model, its labels and its prompts are."""
+"""Measure the accuracy of a model, its labels and its prompts."""

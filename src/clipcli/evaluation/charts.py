@@ -1,7 +1,7 @@
 """Charts of evaluations, as PNG and SVG, with matplotlib.
 
 Colours are those of Okabe and Ito 2008 and matplotlib's ``cividis`` and ``viridis``, which colour-blind people can
-tell apart. Charts must be readable with five classes and with a thousand.
+distinguish. Charts must be readable with five classes and with a thousand.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BARS = 40  # classes that fit into one chart of bars
 
 
 def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> Iterator[Path]:
-    """Draw three charts of each evaluation into a folder, yielding each file as it is there.
+    """Draw three charts of each evaluation into a folder, and yield the files.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> Iterato
 
 
 def _confusion(evaluation: Evaluation) -> Any:
-    """Draw how often each class got each label, as shares of the class; labels that never occur are left out."""
+    """Draw the confusion matrix, as shares of each class, without labels that never occur."""
     counts = confusion_table(evaluation)
     occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     counts = counts[np.ix_(occurring, occurring)]
@@ -52,7 +52,7 @@ def _confusion(evaluation: Evaluation) -> Any:
     drawn, axes = figure(side + 1.0, side)
     draw = _cells if few else _dots
     bar = drawn.colorbar(draw(axes, shares, counts), ax=axes, shrink=0.7)
-    bar.set_label("share of the class's images")
+    bar.set_label("share of images of the class")
     axes.set_xlabel("predicted label")
     axes.set_ylabel("true class")
     title = f"top-1 {evaluation.top1.value:.1%}"
@@ -62,13 +62,13 @@ def _confusion(evaluation: Evaluation) -> Any:
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
         axes.set_yticks(range(len(names)), names, fontsize=size)
     else:
-        title += f"; the {len(occurring)} labels that occur, in the order they were given"
+        title += f"; the {len(occurring)} labels that occur, in the order of the label list"
     axes.set_title(_title(evaluation, title), fontsize="medium")
     return drawn
 
 
 def _cells(axes: Any, shares: Any, counts: Any) -> Any:
-    """Fill a cell for each pair; where there is room, with its count."""
+    """Fill a cell for each pair, with its count if it fits."""
     if len(counts) <= _COUNTED:
         for row, column in zip(*np.nonzero(counts), strict=True):
             colour = "black" if shares[row, column] > _BRIGHT else "white"
@@ -77,7 +77,7 @@ def _cells(axes: Any, shares: Any, counts: Any) -> Any:
 
 
 def _dots(axes: Any, shares: Any, counts: Any) -> Any:
-    """Set a dot for each pair that occurs: a cell would be thinner than can be seen."""
+    """Draw a dot for each pair that occurs: a cell would be too thin to see."""
     rows, columns = np.nonzero(counts)
     axes.set_facecolor("black")
     axes.set_xlim(-1, len(counts))
@@ -87,27 +87,27 @@ def _dots(axes: Any, shares: Any, counts: Any) -> Any:
 
 
 def _reliability(evaluation: Evaluation) -> Any:
-    """Draw how often the label was right where it was that probable; a dot's area tells of how many images."""
+    """Draw accuracy against probability; the area of a dot is proportional to its number of images."""
     rows = [row for row in reliability(evaluation.probability, evaluation.hits) if row[0]]
     drawn = empty_figure(5.5, 6.5)
     upper, lower = drawn.subplots(2, 1, height_ratios=[3, 1], sharex=True)
-    upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="as often right as it is sure")
+    upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="perfectly calibrated")
     counts, means, shares = (np.array(column) for column in zip(*rows, strict=True))
     upper.plot(means, shares, color=_BLUE, linewidth=1, label="this model")
     upper.scatter(means, shares, s=15 + 200 * counts / counts.max(), color=_BLUE, zorder=3)
-    upper.set_ylabel("share that was right")
+    upper.set_ylabel("accuracy")
     upper.set_ylim(-0.03, 1.05)
     upper.set_xlim(0, 1.02)
     upper.legend(loc="lower right", frameon=False)
     upper.set_title(_title(evaluation, f"calibration error {evaluation.calibration.error:.3f}"), fontsize="medium")
     lower.hist(evaluation.probability, bins=BINS, range=(0, 1), color=_BLUE, rwidth=0.9)
     lower.set_ylabel("images")
-    lower.set_xlabel("probability of the label")
+    lower.set_xlabel("probability of the best label")
     return drawn
 
 
 def _classes(evaluation: Evaluation) -> Any:
-    """Draw precision and recall of each class, worst first; of very many, the worst below a picture of all."""
+    """Draw precision and recall per class, worst first; for many classes, the worst below an overview."""
     reports = sorted((each for each in evaluation.classes if each.support), key=lambda each: (each.f1, each.recall))
     shown = reports[:_BARS]
     many = len(reports) > len(shown)

@@ -1,4 +1,4 @@
-"""Models and prompts compared on images whose classes are known; and results of a run, with what is true."""
+"""Compare models and prompts on images whose classes are known, or the results of a run with the ground truth."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ __all__ = ["Comparison", "evaluate", "evaluate_results"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of an evaluation.
+    """The outcome of an evaluation.
 
     Parameters
     ----------
     evaluations
-        One for each model with each set of templates; the first is what the others are compared with.
+        One per model and set of templates; the others are compared with the first.
     probes
         The linear probes of each model.
     failed
-        The names of images that cannot be read; they count nowhere else.
+        The names of images that cannot be read, which are left out of all metrics.
     """
 
     evaluations: tuple[Evaluation, ...]
@@ -54,12 +54,12 @@ class Comparison:
 
     @property
     def outcome(self) -> Outcome:
-        """How many images there were, and how many of them cannot be read."""
+        """The numbers of images and of unreadable images."""
         return Outcome(len(self.failed) + len(self.evaluations[0].paths), len(self.failed))
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """All figures as plain values."""
+        """All metrics as plain values."""
         return {
             "evaluations": as_json(self.evaluations),
             "linear_probes": probes_as_json(self.probes),
@@ -83,30 +83,30 @@ def evaluate(
     models
         Names of models, or pairs of a name and a pretrained tag or checkpoint.
     labels
-        As :class:`clipcli.Classifier` takes them; by default the classes that occur.
+        As for :class:`clipcli.Classifier`; by default the classes that occur.
     templates, prompts
-        One ensemble of all ``templates``, and each template set by itself. With neither, the default template.
+        One ensemble of all ``templates``, and each template set separately. With neither, the default template.
     few_shot
-        For each number, fit a linear probe on so many images of each class, and test it on the others.
+        Numbers of images per class; for each, a linear probe is fitted on them and tested on the others.
     probe_strength, seed
-        scikit-learn's ``C`` of the probes; what draws their images.
+        scikit-learn's ``C`` of the probes; the random seed for choosing their images.
     exclusion
-        What to pass over in a folder.
+        The files and folders to exclude.
     reporter
-        Is told how far the images are embedded, and which cannot be read.
+        Receives the progress, and the images that cannot be read.
     options
         Further parameters of :class:`clipcli.Classifier`: ``device``, ``batch_size``, ``cache``.
 
     Raises
     ------
     InputError, LabelError
-        If there is no ground truth, a class belongs to no label, or no image can be read.
+        If there is no ground truth, a class has no label, or no image can be read.
     ClipcliError
         As for :class:`clipcli.Classifier`.
     """
     labelled = read_truth(Path(truth), exclusion)
     chosen = labels_from(labels) if labels is not None else [Label(name) for name in classes_of(labelled)]
-    indices_of(classes_of(labelled), chosen)  # before anything takes time
+    indices_of(classes_of(labelled), chosen)  # checked before embedding
     variants = _variants(templates, prompts)
     named = [(each, None) if isinstance(each, str) else each for each in models]
     classifiers = [Classifier(name, chosen, pretrained=pretrained, **options) for name, pretrained in named]
@@ -129,7 +129,7 @@ def evaluate_results(
     results: str | Path, truth: str | Path, labels: Iterable[str | Label] | Path | None = None, *,
     exclusion: Exclusion = Exclusion(), reporter: Reporter = SILENT,  # noqa: B008 - a value
 ) -> Comparison:  # fmt: skip
-    """Compare results that ``classify`` wrote with what their images show.
+    """Compare results of ``classify`` with the ground truth.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def evaluate_results(
     truth
         As for :func:`evaluate`.
     labels
-        The labels of the run, where the ground truth calls them by their folders.
+        The labels of the run, if the ground truth uses their folders.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def evaluate_results(
 
 
 def _variants(templates: Sequence[str], prompts: Sequence[str]) -> list[tuple[str, list[Template]]]:
-    """Return each set of templates under its name."""
+    """Return each set of templates with its name."""
     found = []
     if templates or not prompts:
         name = " + ".join(templates) if templates else "default prompt"
@@ -167,7 +167,7 @@ def _variants(templates: Sequence[str], prompts: Sequence[str]) -> list[tuple[st
 def _embedded(
     classifier: Classifier, labelled: Sequence[LabelledImage], reporter: Reporter, *, is_first: bool
 ) -> tuple[Embedded, list[str]]:
-    """Embed all images; return those that can be read, and the names of the others, reported by the first model."""
+    """Embed all images; return the readable ones and the names of the others, which the first model reports."""
     failed: list[str] = []
 
     def note(path: str, reason: str) -> None:
@@ -183,6 +183,6 @@ def _embedded(
     statistics = classifier.image_statistics
     LOG.info(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
     if not rows:
-        raise InputError("not one of the images can be read")
+        raise InputError("cannot evaluate: none of the images can be read")
     paths, labels, vectors = zip(*rows, strict=True)
     return Embedded(paths, labels, np.stack(vectors)), failed

@@ -1,4 +1,4 @@
-"""How good a model and its prompts are on images whose classes are known.
+"""Evaluate a model and its prompts on images whose classes are known.
 
 Shapes: N images, C classes, D dimensions of the shared space.
 """
@@ -52,8 +52,8 @@ __all__ = [
 ]
 
 _WITHIN = 5
-_ROWS = 4096  # images scored at a time
-_CALIBRATED = 10_000  # images that a temperature is fitted on at most
+_ROWS = 4096  # images scored at once
+_CALIBRATED = 10_000  # maximum number of images for fitting a temperature
 
 
 @dataclass(frozen=True)
@@ -67,23 +67,22 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out for one model and one set of prompts.
+    """The evaluation of one model with one set of prompts.
 
     Parameters
     ----------
     name
-        What was evaluated, in a few words.
+        The model and the prompts, for people.
     labels
-        The C classes; ``unknown`` is one of them where some images got it.
+        The C classes, including ``unknown`` if it is the answer for some images.
     paths
         The N images.
     truth, predicted
         (N,) indices of classes.
     probability
-        (N,) of the predicted class.
+        (N,) probability of the predicted class.
     top1, top5, mean_per_class
-        Accuracies with 95 % intervals; ``top5`` is ``None`` where that is not known, or all classes would be
-        within the first five.
+        Accuracies with 95 % intervals; ``top5`` is ``None`` if it is unknown, or there are at most five classes.
     """
 
     name: str
@@ -108,7 +107,7 @@ class Evaluation:
 def embed_labelled(
     embedder: Embedder, labelled: Sequence[LabelledImage], failed: Callable[[str, str], None]
 ) -> Iterator[tuple[str, str, NDArray[np.float32]]]:
-    """Embed labelled images one after the other, yielding path, label and embedding of those that can be read.
+    """Embed labelled images in order, and yield path, label and embedding of the readable ones.
 
     ``failed`` is called with the path and the reason for the others.
     """
@@ -125,12 +124,12 @@ def embed_labelled(
 
 
 def evaluate_embeddings(name: str, images: Embedded, labels: Sequence[Label], classes: ClassEmbeddings) -> Evaluation:
-    """Classify images among labels by their embeddings, and compare with what they are.
+    """Classify images by their embeddings, and compare with the ground truth.
 
     Raises
     ------
     LabelError
-        If an image's class belongs to no label.
+        If the class of an image has no label.
     """
     truth = np.asarray(indices_of(images.labels, labels), dtype=np.intp)
     count, scale, bias = len(truth), classes.facts.logit_scale, classes.facts.logit_bias
@@ -145,7 +144,7 @@ def evaluate_embeddings(name: str, images: Embedded, labels: Sequence[Label], cl
     if bias is None:
         some = np.random.default_rng(0).permutation(count)[:_CALIBRATED]
         fitted = calibrate(scale * cosine_similarities(images.vectors[some], classes.vectors), truth[some])
-    else:  # a sigmoid model's probabilities are no shares of one whole
+    else:  # the probabilities of a sigmoid model do not sum to 1
         fitted = Calibration(0.0)
     error = expected_calibration_error(probability, within[:, 0] == truth)
     calibration = Calibration(error, fitted.temperature, fitted.error_after)
@@ -155,15 +154,15 @@ def evaluate_embeddings(name: str, images: Embedded, labels: Sequence[Label], cl
 def evaluate_records(
     name: str, matched: Sequence[tuple[ReadRecord, str]], labels: Sequence[Label] | None = None
 ) -> Evaluation:
-    """Compare the results of a run, as they were written, with what the images are.
+    """Compare the results of a run with the ground truth.
 
     Parameters
     ----------
     matched
-        Records beside what somebody said of their images, from :func:`clipcli.evaluation.ground_truth.match_records`.
+        Records with their true classes, from :func:`clipcli.evaluation.ground_truth.match_records`.
         ``unknown`` counts as wrong.
     labels
-        The labels of the run, where the ground truth calls them by their folders.
+        The labels of the run, if the ground truth uses their folders.
 
     Raises
     ------
@@ -172,13 +171,13 @@ def evaluate_records(
     """
     good = [(record, said) for record, said in matched if record.label is not None]
     if not good:
-        raise InputError("every result is a failure: there is nothing to evaluate")
+        raise InputError("cannot evaluate: all results are failures")
     said = [text for _, text in good]
     if labels is not None:
         said = [labels[place].name for place in indices_of(said, labels)]
     predictions = [str(record.label) for record, _ in good]
     every = [*predictions, *(score.label for record, _ in good for score in record.top), *said]
-    spelt = {name_key(text): text for text in reversed(every)}  # the results' own spelling goes first
+    spelt = {name_key(text): text for text in reversed(every)}  # the spelling in the results takes precedence
     names = sorted(set(spelt.values()) - {UNKNOWN}) + [UNKNOWN] * (UNKNOWN in spelt)
     places = {name_key(text): place for place, text in enumerate(names)}
     truth = np.asarray([places[name_key(text)] for text in said], dtype=np.intp)
@@ -213,7 +212,7 @@ def _evaluation(
 
 
 def compare(first: Evaluation, second: Evaluation) -> Interval | None:
-    """Return by how much the second's top-1 exceeds the first's; ``None`` where the images are not the same."""
+    """Return the difference in top-1 accuracy, second minus first; ``None`` if the images differ."""
     if first.paths != second.paths:
         return None
     return difference_interval(first.hits, second.hits)
@@ -228,7 +227,7 @@ def confusion_table(evaluation: Evaluation) -> NDArray[np.int64]:
 
 
 def as_json(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    """Return all that is known as plain values, for ``--json``."""
+    """Return all metrics as plain values, for ``--json``."""
     return [
         _as_json(each, compare(evaluations[0], each) if each is not evaluations[0] else None) for each in evaluations
     ]

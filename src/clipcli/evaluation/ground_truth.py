@@ -1,4 +1,4 @@
-"""Ground truth: images whose class somebody has said, from folders of folders or from tables."""
+"""Ground truth: images whose classes are known, from class folders or from tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["LabelledImage", "classes_of", "distinct_names", "indices_of", "match
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """One image and what somebody said it shows."""
+    """One image and its true class."""
 
     image: Input
     label: str
@@ -33,7 +33,7 @@ def read_truth(
     source: Path,
     exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
 ) -> list[LabelledImage]:
-    """Read what is known of some images.
+    """Read the ground truth of images.
 
     Parameters
     ----------
@@ -41,27 +41,29 @@ def read_truth(
         A folder with one folder a class, as torchvision's ``ImageFolder`` has it, or a CSV or TSV table
         with columns ``path`` and ``label``. For its paths see :class:`~clipcli.delimited.PathBase`.
     exclusion
-        What to pass over.
+        The files and folders to exclude.
 
     Raises
     ------
     InputError
-        If there is no such thing, or nothing labelled in it.
+        If the source does not exist, or has no labelled images.
     """
     if source.is_dir():
         labelled = _from_folder(source, exclusion)
     elif re.match(r"\w{2,}:/", source.as_posix()):
-        raise InputError(f"cannot read {source}: the truth is a table or folder on this machine (copy it here)")
+        raise InputError(
+            f"cannot read {source}: the ground truth must be a table or folder on this machine (copy it here)"
+        )
     elif not source.exists():
-        raise InputError(f"{source}: no such file or folder")
+        raise InputError(f"cannot read {source}: no such file or folder")
     elif source.suffix.lower() in (".csv", ".tsv"):
         labelled = [each for each in _from_table(source) if not exclusion.leaves_out_named(each.image.name)]
     elif source.suffix.lower() in (".jsonl", ".json", ".parquet"):
-        raise InputError(f"{source}: results don't say what is true; name that with --truth")
+        raise InputError(f"cannot evaluate {source}: this is a results file (pass the ground truth with --truth)")
     else:
-        raise InputError(f"{source}: neither a folder nor a .csv or .tsv table")
+        raise InputError(f"cannot read {source}: neither a folder nor a .csv or .tsv table")
     if not labelled:
-        raise InputError(f"{source}: no labelled images in it")
+        raise InputError(f"cannot evaluate {source}: it has no labelled images")
     return labelled
 
 
@@ -76,9 +78,9 @@ def _from_folder(root: Path, exclusion: Exclusion) -> list[LabelledImage]:
         else:
             classless += 1
     if not labelled:
-        raise InputError(f"{root}: no folders with images in it; each class needs a folder of its own")
+        raise InputError(f"cannot evaluate {root}: it has no folders with images (make one folder per class)")
     if classless:
-        LOG.warning(f"{root}: {classless} images stand in no class's folder, and are left out")
+        LOG.warning(f"{root}: {classless} images are not in a class folder, and are left out")
     return labelled
 
 
@@ -91,11 +93,13 @@ def _from_table(table: Path) -> list[LabelledImage]:
             for number, row in read.rows:
                 name, label = row.get("path") or "", (row.get("label") or "").strip()
                 if not name or not label:
-                    raise InputError(f"{table}: line {number}: no {'label' if name else 'path'} in it")
+                    raise InputError(f"cannot read {table}: line {number} has no {'label' if name else 'path'}")
                 if name_key(said.setdefault(name, label)) != name_key(label):
-                    raise InputError(f"{table}: line {number}: {name} is {label!r} here and {said[name]!r} before")
+                    raise InputError(
+                        f"cannot read {table}: line {number}: {name} is {label!r} here but {said[name]!r} before"
+                    )
     except (OSError, UnicodeError) as problem:
-        raise InputError(f"{table}: {getattr(problem, 'strerror', None) or problem}") from None
+        raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
     base = PathBase(str(table), own=read.own is not None)
     return [LabelledImage(FileInput(name, base.locate(name)), label) for name, label in said.items()]
 
@@ -103,47 +107,47 @@ def _from_table(table: Path) -> list[LabelledImage]:
 def _check_truth(table: Path, read: Table) -> None:
     for column in ("path", "label"):
         if column not in read.columns:
-            raise InputError(f"{table}: no column {column!r}; it has: {', '.join(read.columns) or 'none'}")
+            raise InputError(f"cannot read {table}: no column {column!r} (it has: {', '.join(read.columns) or 'none'})")
     if read.own == "results":
         raise InputError(
-            f"{table}: its labels are what clipcli classify answered, not what is true (pass the truth of these "
-            "results with --truth; correct labels in the page of clipcli report)"
+            f"cannot evaluate {table}: its labels are answers of clipcli classify, not the ground truth (pass it "
+            "with --truth, or correct labels in the page of clipcli report)"
         )
 
 
 def classes_of(labelled: Iterable[LabelledImage]) -> list[str]:
-    """Return the classes that occur, in the order of names."""
+    """Return the classes that occur, sorted by name."""
     return distinct_names(each.label for each in labelled)
 
 
 def distinct_names(names: Iterable[str]) -> list[str]:
-    """Return names in order, each once: names that differ only in how letters are composed are one."""
+    """Return distinct names in order; names that differ only in Unicode composition are equal."""
     return sorted({name_key(name): name for name in sorted(set(names), reverse=True)}.values())
 
 
 def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
-    """Return each name's place among the labels, which may call it by their ``folder`` or their name.
+    """Return the index of the label of each class name; a label's ``folder`` takes precedence over its name.
 
     Raises
     ------
     LabelError
-        If a name belongs to no label, or two labels have one folder.
+        If a class has no label, or two labels have the same folder.
     """
     folders: dict[str, int] = {}
     for place, label in enumerate(labels):
         other = folders.setdefault(name_key(label.folder), place) if label.folder else place
         if other != place:
             raise LabelError(
-                f"cannot match {label.folder!r}: {labels[other].name!r} and {label.name!r} have the same folder "
-                "(give each label a folder of its own)"
+                f"cannot match {label.folder!r}: labels {labels[other].name!r} and {label.name!r} have the same folder "
+                "(give each label a different folder)"
             )
     places = {name_key(label.name): place for place, label in enumerate(labels)} | folders
     missing = sorted(name for name in set(names) if name_key(name) not in places)
     if missing:
         shown = ", ".join(map(repr, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         raise LabelError(
-            f"the ground truth has classes that are no labels: {shown} ({near_matches(missing[0], places)}); "
-            "add them to the label file, or name them in its 'folder' column"
+            f"cannot match classes of the ground truth to labels: {shown} ({near_matches(missing[0], places)}); "
+            "add them to the label file, or to its 'folder' column"
         )
     return [places[name_key(name)] for name in names]
 
@@ -153,17 +157,17 @@ def match_records(
     labelled: Sequence[LabelledImage],
     locate: Callable[[str], str] = str,
 ) -> list[tuple[ReadRecord, str]]:
-    """Put the results of a run beside the ground truth of the same images, by their paths.
+    """Match the results of a run to the ground truth, by the paths of the images.
 
     Parameters
     ----------
     locate
-        Returns where a record's path leads, see :meth:`clipcli.delimited.PathBase.locate`.
+        Resolves the path of a record, see :meth:`clipcli.delimited.PathBase.locate`.
 
     Raises
     ------
     InputError
-        If no path occurs in both.
+        If no path is in both.
     """
     known: dict[str, str] = {}
     for each in labelled:
@@ -181,15 +185,18 @@ def match_records(
         else:
             matched.append((record, label))
     if not matched:
-        raise InputError("no path of the results occurs in the ground truth; run this where the images were classified")
+        raise InputError(
+            "cannot match results to the ground truth: they have no paths in common "
+            "(run this in the folder of the classify run)"
+        )
     if without:
         count = without + len(matched)
-        LOG.warning(f"{without} of {count} results are of images without ground truth, and are left out")
+        LOG.warning(f"{without} of {count} results have no ground truth, and are left out")
     return matched
 
 
 def _by_key(known: dict[str, str]) -> dict[str, str | None]:
-    """Return labels by paths whose letters are composed in one way; ``None`` where that leaves two to choose from."""
+    """Return labels by normalised path; ``None`` if that is ambiguous."""
     found: dict[str, str | None] = {}
     for path, label in known.items():
         key = name_key(path)
@@ -200,5 +207,5 @@ def _by_key(known: dict[str, str]) -> dict[str, str | None]:
 def _absolute(path: str) -> str:
     try:
         return os.path.realpath(path)
-    except ValueError:  # no file can have NUL in its name
+    except ValueError:  # a file name cannot contain NUL
         return path

@@ -1,4 +1,4 @@
-"""A linear probe on embeddings: what a few labelled images a class would give (Radford et al. 2021, section 3.1)."""
+"""A linear probe: a classifier on embeddings of a few images per class (Radford et al. 2021, section 3.1)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from clipcli.evaluation.metrics import Indices, Interval, accuracy_interval, dif
 
 __all__ = ["STRENGTH", "ProbeResult", "few_shot_split", "linear_probe", "probe", "probes_as_json"]
 
-# The paper's code has 0.316 for embeddings about ten long; ours have length one.
+# The paper's code has 0.316 for embeddings of length about ten; here they have length one.
 STRENGTH = 31.6
 _ITERATIONS = 1000
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """How a linear probe did beside zero-shot classification, on the images it was not fitted on.
+    """The accuracy of a linear probe and of zero-shot classification, on the images it was not fitted on.
 
     Parameters
     ----------
     name, shots, tested
-        The model, how many images of each class were fitted on, and how many were tested.
+        The model, the number of images per class for fitting, and the number of test images.
     accuracy, zero_shot
-        Top-1 of the probe, and of the first templates without any images, on the tested ones.
+        Top-1 accuracy on the test images: of the probe, and of zero-shot classification with the first templates.
     gain
-        The former less the latter, paired.
+        Their difference, paired.
     """
 
     name: str
@@ -43,21 +43,21 @@ class ProbeResult:
 
 
 def few_shot_split(truth: Indices, shots: int, seed: int, labels: Sequence[str]) -> tuple[Indices, Indices]:
-    """Draw ``shots`` images of each class that occurs, and leave the rest. (N,) -> places to fit on, to test on.
+    """Draw ``shots`` images per class. (N,) -> indices to fit on, indices to test on.
 
     Raises
     ------
     InputError
-        If a class has no image left to test on, or there is only one class.
+        If a class has no image left for testing, or there is only one class.
     """
     random = np.random.default_rng(seed)
     classes, counts = np.unique(truth, return_counts=True)
     if len(classes) < 2:
-        raise InputError("--few-shot needs images of two classes at least")
+        raise InputError("cannot use --few-shot: it needs images of at least two classes")
     poor = [labels[place] for place, count in zip(classes, counts, strict=True) if count <= shots]
     if poor:
         raise InputError(
-            f"--few-shot {shots} needs {shots + 1} images of each class at least; too few of {poor[0]!r}"
+            f"cannot use --few-shot {shots}: it needs at least {shots + 1} images per class; too few of {poor[0]!r}"
             + (f" and {len(poor) - 1} more" if len(poor) > 1 else "")
         )
     drawn = [random.permutation(np.flatnonzero(truth == place))[:shots] for place in classes]
@@ -75,11 +75,11 @@ def linear_probe(
     vectors
         (N, D) embeddings of length one.
     truth
-        (N,) classes; only those of ``fitted`` are looked at.
+        (N,) classes; only those of ``fitted`` are used.
     fitted, tested
-        Places of the images to fit on and to predict.
+        Indices of the images to fit on and to predict.
     strength
-        scikit-learn's ``C``: the greater, the less the weights are held back.
+        scikit-learn's ``C``, the inverse regularisation strength.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def linear_probe(
 def probe(
     name: str, vectors: NDArray[np.float32], zero_shot: Evaluation, shots: int, strength: float, seed: int
 ) -> ProbeResult:
-    """Fit on ``shots`` images of each class and test on the others, beside zero-shot classification of these.
+    """Fit on ``shots`` images per class, test on the others, and compare with zero-shot classification of these.
 
     Parameters
     ----------
@@ -111,5 +111,5 @@ def probe(
 
 
 def probes_as_json(probes: Sequence[ProbeResult]) -> list[dict[str, Any]]:
-    """Return all that is known as plain values, for ``--json``."""
+    """Return all metrics as plain values, for ``--json``."""
     return [asdict(each) for each in probes]

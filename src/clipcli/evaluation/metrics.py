@@ -1,7 +1,7 @@
-"""How good a classification was, on plain arrays: no model, no files.
+"""Metrics of a classification, on plain arrays: no model, no files.
 
-Shapes: N images, C classes. ``truth`` and ``predicted`` are (N,) indices of classes. What scikit-learn
-computes is left to scikit-learn; calibration follows Guo et al. 2017, *On Calibration of Modern Neural
+Shapes: N images, C classes. ``truth`` and ``predicted`` are (N,) indices of classes. Metrics that scikit-learn has
+are computed by it; calibration follows Guo et al. 2017, *On Calibration of Modern Neural
 Networks*; intervals follow Efron and Tibshirani 1993, *An Introduction to the Bootstrap*.
 """
 
@@ -43,7 +43,7 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its 95 % interval."""
+    """A value with its 95 % interval."""
 
     value: float
     low: float
@@ -51,17 +51,17 @@ class Interval:
 
     @property
     def is_beyond_noise(self) -> bool:
-        """Tell whether a difference is distinguishable from none."""
+        """Return whether a difference is significant: its interval excludes zero."""
         return self.low > 0.0 or self.high < 0.0
 
 
 def best_first(similarities: Scores) -> Indices:
-    """Rank the classes for each image; ties keep the order of the classes. (N, C) -> (N, C)."""
+    """Rank the classes for each image; ties are in the order of the classes. (N, C) -> (N, C)."""
     return np.argsort(-similarities, axis=1, kind="stable")
 
 
 def hits_within(ranking: Indices, truth: Indices, k: int) -> NDArray[np.bool_]:
-    """Tell for each image whether its class is among the first ``k``. (N, C), (N,) -> (N,)."""
+    """Return for each image whether its class is among the first ``k``. (N, C), (N,) -> (N,)."""
     return np.asarray((ranking[:, :k] == truth[:, None]).any(axis=1))
 
 
@@ -91,9 +91,9 @@ def mean_per_class_interval(hits: NDArray[np.bool_], truth: Indices, seed: int =
 
 
 def difference_interval(first: NDArray[np.bool_], second: NDArray[np.bool_], seed: int = 0) -> Interval:
-    """Return by how much the second's share of hits exceeds the first's, on the same images.
+    """Return the difference in the share of hits, second minus first, on the same images.
 
-    Paired: an image is drawn with both outcomes, so that what both find hard or easy cancels out.
+    Paired: an image is drawn with both outcomes, so that images that are hard or easy for both cancel out.
     """
     count = len(first)
     lost, won = int((first & ~second).sum()), int((second & ~first).sum())
@@ -109,7 +109,7 @@ def _percentiles(value: float, drawn: Scores) -> Interval:
 
 @dataclass(frozen=True)
 class ClassReport:
-    """One class: how many images it has and how well they, and those said to be it, were told."""
+    """The support, precision, recall and F1 of one class."""
 
     label: str
     support: int
@@ -132,7 +132,7 @@ def class_reports(labels: Sequence[str], truth: Indices, predicted: Indices) -> 
 
 @dataclass(frozen=True)
 class Confusion:
-    """One class taken for another: how often, and which images, the most confident mistakes first."""
+    """A confusion of one class with another: its images, the most confident mistakes first."""
 
     truth: str
     predicted: str
@@ -156,7 +156,7 @@ def confusions(
 def reliability(probability: Scores, hits: NDArray[np.bool_], bins: int = BINS) -> list[tuple[int, float, float]]:
     """Return, for bins of equal width, ``(images, mean probability, share of hits)``; empty bins are left as zeros.
 
-    A bin holds the probabilities above its lower bound, up to and with its upper one.
+    A bin contains the probabilities above its lower bound, up to and including its upper bound.
     """
     places = np.clip(np.ceil(probability * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(places, minlength=bins)
@@ -176,7 +176,7 @@ def expected_calibration_error(probability: Scores, hits: NDArray[np.bool_], bin
 def fit_temperature(logits: Scores, truth: Indices) -> float:
     """Return the temperature T that makes softmax(logits / T) most likely (temperature scaling, Guo et al. 2017).
 
-    Above one, the model is too sure of itself. (N, C), (N,) -> float.
+    Above 1, the model is overconfident. (N, C), (N,) -> float.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
@@ -193,16 +193,16 @@ def fit_temperature(logits: Scores, truth: Indices) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far probabilities can be believed, and what temperature would mend them.
+    """The calibration of probabilities, and the temperature that would improve it.
 
     Parameters
     ----------
     error
         Expected calibration error, 0 to 1.
     temperature
-        What to divide the logits by; ``None`` where there is none to fit.
+        The divisor of the logits; ``None`` if it cannot be fitted.
     error_after
-        The error with the temperature, cross-fitted: each half of the images with the other half's.
+        The error with the temperature, cross-fitted: each half of the images uses the temperature of the other half.
     """
 
     error: float
@@ -213,7 +213,7 @@ class Calibration:
 def calibrate(logits: Scores, truth: Indices, seed: int = 0) -> Calibration:
     """Measure the calibration of softmax(logits) and fit a temperature. (N, C), (N,).
 
-    Where every image is right, there is no such temperature: the colder, the likelier.
+    If every image is right, there is no such temperature: the likelihood grows as it falls.
     """
     hits = logits.argmax(axis=1) == truth
     before = expected_calibration_error(_confidence(logits), hits)

@@ -1,1 +1,1 @@
-"""From the bytes of image files to pixels."""
+"""Decode image files into pixels."""

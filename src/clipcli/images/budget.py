@@ -1,4 +1,4 @@
-"""How much memory decoded images may take at once, over all workers of a process."""
+"""The memory limit of images that are decoded at once, over all threads of a process."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 __all__ = ["DECODING_BYTES", "MemoryBudget", "decoding"]
 
 DECODING_BYTES = 1_200 << 20
-"""Most bytes that images being decoded take at once in one process; an image that needs more is refused."""
+"""Maximum memory of images that one process decodes at once, in bytes; an image that needs more is rejected."""
 
 
 class MemoryBudget:
-    """A number of bytes that threads share; who asks for more than is free waits.
+    """A memory budget that threads share; a thread that claims more than is free waits.
 
-    Claims are granted in the order in which they come, so that a large image gets its turn: small ones that come
-    later do not pass it.
+    Claims are granted in order, so that a large image is not delayed forever by small ones that come
+    later.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class MemoryBudget:
 
     @contextmanager
     def claim(self, size: int) -> Iterator[None]:
-        """Hold ``size`` bytes for as long as the block runs, at most :attr:`total`; wait until they are free."""
+        """Hold ``size`` bytes, at most :attr:`total`, during the block; wait until they are free."""
         size = min(size, self.total)
         with self._turn, self._free:
             self._free.wait_for(lambda: self._used + size <= self.total)
@@ -46,4 +46,4 @@ class MemoryBudget:
 
 
 decoding = MemoryBudget(DECODING_BYTES)
-"""What all decoders of this process share."""
+"""The budget of this process."""

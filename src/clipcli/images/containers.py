@@ -1,7 +1,7 @@
-"""Files that hold a picture beside other things: which part of them is the picture.
+"""Find the image in files that also hold other data.
 
-Only pixel data may fail a picture. So a format whose metadata can trip the decoder is handed on without them, at
-once where that costs nothing (PSD), or when it failed with them (JPEG, WebP).
+Damage outside the pixel data must not make an image fail. So metadata that a decoder may fail on is removed: always
+if that is cheap (PSD), or after decoding failed with it (JPEG, WebP).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from clipcli.images.tiff import Directory, Photometric, Tag, directories, with_f
 __all__ = ["check_scans", "embedded_png", "merged_psd", "picture_in_tiff", "without_metadata"]
 
 MOST_SCANS = 100
-"""Most scans a JPEG may have; each is a pass over all of its pixels. Cameras and editors write 1 to 12."""
+"""Maximum number of scans of a JPEG; each is a pass over all of its pixels. Cameras and editors write 1 to 12."""
 
-_LEAST_PREVIEW = 128  # pixels of the shorter side of a raw file's preview, which stands for all of the picture
+_LEAST_PREVIEW = 128  # minimum shorter side, in pixels, of a preview that is used instead of a raw image
 _SCAN = b"\xff\xda"
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-_JPEG_KEPT = (0xE0, 0xEE)  # JFIF and Adobe: how colours are stored
+_JPEG_KEPT = (0xE0, 0xEE)  # JFIF and Adobe: the colour space
 _WEBP_DROPPED = {b"EXIF": 0x08, b"XMP ": 0x04, b"ICCP": 0x20}
 
 
 def check_scans(data: bytes) -> None:
-    """Refuse a JPEG of so many scans that decoding it would take minutes.
+    """Reject a JPEG with so many scans that decoding it would take minutes.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def check_scans(data: bytes) -> None:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, start and end of each segment of the first picture; a scan ends where the next marker is."""
+    """Yield marker, start and end of each segment of the first image; a scan ends at the next marker."""
     position = 2
     while position + 4 <= len(data):
         found = _MARKER.search(data, position)
@@ -91,7 +91,7 @@ def _webp_pixels(data: bytes) -> bytes:
 
 
 def embedded_png(data: bytes) -> bytes | None:
-    """Return the largest picture of an icon file, if that is a PNG: such a one has limits and metadata of its own."""
+    """Return the largest image of an icon file if that is a PNG, which has separate limits and metadata."""
     count = struct.unpack_from("<H", data, 4)[0]
     largest: tuple[int, int, int, int] = (0, 0, 0, 0)
     for place in range(min(count, (len(data) - 6) // 16)):
@@ -105,7 +105,7 @@ def embedded_png(data: bytes) -> bytes | None:
 def merged_psd(data: bytes) -> tuple[bytes, bool]:
     """Return a PSD without its resources and layers, and whether a fourth channel is transparency.
 
-    It is where the number of layers is negative, says Adobe's specification; else it is a saved selection.
+    It is if the number of layers is negative, according to Adobe's specification; else it is a saved selection.
     """
     position, starts = 26, []
     for _ in range(3):  # palette, resources, layers
@@ -119,23 +119,23 @@ def merged_psd(data: bytes) -> tuple[bytes, bool]:
 
 
 def picture_in_tiff(data: bytes) -> tuple[bytes, Directory | None, Directory]:
-    """Return the picture of a TIFF or of a raw file of that build.
+    """Return the image of a TIFF, or of a raw file with that structure.
 
     Returns
     -------
-    The encoded picture (a TIFF, or a preview's JPEG), its directory, unless it is a JPEG, and the first directory,
+    The encoded image (a TIFF, or a preview's JPEG), its directory, unless it is a JPEG, and the first directory,
     which holds the orientation.
 
     Raises
     ------
     ImageError
-        If there is none, or only one too small to stand for what the sensor measured.
+        If there is none, or only a preview that is too small.
     """
     found = directories(data)
     first = next(found, None)
     if first is None:
         raise ImageError("unreadable", "damaged image (a TIFF without a directory)")
-    is_raw = data[8:10] == b"CR"  # Canon, whose sensor data do not say what they are
+    is_raw = data[8:10] == b"CR"  # Canon, whose sensor data are not marked as such
     if not (
         is_raw or first.is_raw or first.is_reduced or Tag.SUB_DIRECTORIES in first.tags or Tag.DNG_VERSION in first.tags
     ):
@@ -148,11 +148,11 @@ def picture_in_tiff(data: bytes) -> tuple[bytes, Directory | None, Directory]:
     previews = [each for each in every if not each.is_raw and (min(each.size) > 0 or _jpeg_of(data, each))]
     sized = sorted(((_preview_size(data, each), each) for each in previews), key=lambda pair: pair[0][0] * pair[0][1])
     if not sized:
-        raise ImageError("unsupported", "raw sensor data without a preview; convert it to JPEG or TIFF")
+        raise ImageError("unsupported", "raw sensor data without a preview (convert it to JPEG or TIFF)")
     (width, height), best = sized[-1]
     if min(width, height) < _LEAST_PREVIEW and any(each.is_raw and _area(each) > width * height for each in every):
         size = f"the largest preview in it has only {width} x {height} pixels"
-        raise ImageError("unsupported", f"raw sensor data, and {size}; convert it to JPEG or TIFF")
+        raise ImageError("unsupported", f"raw sensor data, and {size} (convert it to JPEG or TIFF)")
     jpeg = _jpeg_of(data, best)
     return (jpeg, None, first) if jpeg else (with_first(data, best), best, first)
 
@@ -162,7 +162,7 @@ def _area(directory: Directory) -> int:
 
 
 def _jpeg_of(data: bytes, directory: Directory) -> bytes | None:
-    """Return a preview that is a JPEG of its own, if it is one."""
+    """Return a preview if it is a complete JPEG."""
     places = (Tag.JPEG_OFFSET, Tag.JPEG_COUNT), (Tag.STRIP_OFFSETS, Tag.STRIP_COUNTS)
     for offset_tag, count_tag in places:
         offsets, counts = directory.numbers(offset_tag), directory.numbers(count_tag)
@@ -174,7 +174,7 @@ def _jpeg_of(data: bytes, directory: Directory) -> bytes | None:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height of a JPEG that decoders know: none of the lossless ones that hold sensor data."""
+    """Return width and height of a JPEG that can be decoded, not a lossless one with sensor data."""
     for marker, start, end in _jpeg_segments(data):
         if marker in (0xC0, 0xC1, 0xC2) and end - start >= 9:
             height, width = struct.unpack_from(">HH", data, start + 5)

@@ -1,4 +1,4 @@
-"""From the bytes of a file to an upright RGB picture, in bounded memory and time."""
+"""Decode the bytes of a file into an upright RGB image, with bounded memory and time."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from clipcli.images.tiff_samples import deep_tiff
 __all__ = ["MAX_PIXELS", "MAX_PYTHON_PIXELS", "Resized", "decode", "too_large"]
 
 MAX_PIXELS = 178_956_970
-"""Most pixels an image may have: Pillow's own bound against decompression bombs (half a GiB of RGB)."""
+"""Maximum number of pixels: Pillow's limit against decompression bombs (half a GiB of RGB)."""
 
 MAX_PYTHON_PIXELS = 1 << 22
-"""Most pixels where Pillow's decoder is written in Python, which takes some microseconds for each."""
+"""Maximum number of pixels if Pillow's decoder is written in Python, which takes microseconds per pixel."""
 
 Resized = Callable[[int, int], tuple[int, int]]
 
-_SPARE = 2  # a picture is decoded or reduced to no less than this many times the size it will be resized to
+_SPARE = 2  # an image is decoded at no less than this multiple of the size it will be resized to
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,30 +45,30 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _TURNS_ON_ITS_SIDE = frozenset(_TURNS[orientation] for orientation in (5, 6, 7, 8))
-_PILLOW_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # of a pixel, by mode; else 4
-# What a decoder needs besides, measured: whole planes of wavelets, of YUV, or a second canvas.
+_PILLOW_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes per pixel, by mode; else 4
+# Additional memory of a decoder, measured: planes of wavelets, of YUV, or a second canvas.
 _DECODER_BYTES = {"JPEG2000": 16, "AVIF": 12, "HEIF": 12, "WEBP": 8, "TIFF": 8, "ICNS": 24, "ICO": 8}
-_PROGRESSIVE_BYTES = 6  # coefficients of all colours, which are kept until the last scan
+_PROGRESSIVE_BYTES = 6  # coefficients of all colours, which are held until the last scan
 
 
 def decode(data: bytes, resized: Resized | None, claims: ExitStack) -> Image.Image:
-    """Decode one picture.
+    """Decode one image.
 
     Parameters
     ----------
     data
         The encoded bytes.
     resized
-        As for :func:`clipcli.images.files.open_image`.
+        See :func:`clipcli.images.files.open_image`.
     claims
-        Gets the claim on the memory that the picture takes; close it when the picture is not needed any more.
+        Receives the claim on the memory of the image; close it when the image is no longer needed.
 
     Raises
     ------
     ImageError
-        If it is too large or of a kind that is refused.
+        If it is too large or of an unsupported kind.
     Exception
-        Anything, from a decoder, if it is damaged.
+        Any exception of a decoder, if it is damaged.
     """
     _silence()
     if data.startswith(png.SIGNATURE):
@@ -90,9 +90,9 @@ def decode(data: bytes, resized: Resized | None, claims: ExitStack) -> Image.Ima
 
 @cache
 def _silence() -> None:
-    """Keep libtiff and Pillow from writing lines of their own to stderr; what matters they raise too."""
+    """Prevent libtiff and Pillow from writing to stderr; they raise their errors too."""
     logging.getLogger("PIL").addHandler(logging.NullHandler())
-    with suppress(OSError, AttributeError):  # a libtiff that is linked in: Pillow has muted its warnings at least
+    with suppress(OSError, AttributeError):  # a statically linked libtiff, whose warnings Pillow has muted
         library = ctypes.CDLL(_imaging.__file__)
         for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
             handler = getattr(library, name)
@@ -101,7 +101,7 @@ def _silence() -> None:
 
 
 def _open(data: bytes, form: str | None = None) -> Image.Image:
-    """Open a picture, without its metadata if it cannot be opened with them."""
+    """Open an image, without its metadata if it cannot be opened with them."""
     formats = open_formats() if form is None else (form,)
     try:
         return Image.open(BytesIO(data), formats=formats)
@@ -141,7 +141,7 @@ def _decode_tiff(data: bytes, resized: Resized | None, claims: ExitStack) -> Ima
         return _finish_deep(deep_tiff(picture, layout), turn, resized, claims, len(data), _segment_bytes(layout))
     try:
         opened = _open(picture, "TIFF")
-    except (OSError, SyntaxError, KeyError, ValueError):  # of more channels, or other ones, than Pillow knows
+    except (OSError, SyntaxError, KeyError, ValueError):  # with channels that Pillow does not support
         layout = layout_of(directory)
         return _finish_deep(deep_tiff(picture, layout), turn, resized, claims, len(data), _segment_bytes(layout))
     with opened as image:
@@ -150,11 +150,11 @@ def _decode_tiff(data: bytes, resized: Resized | None, claims: ExitStack) -> Ima
 
 
 def _is_plain(directory: Directory) -> bool:
-    """Tell whether Pillow decodes a TIFF rightly: 8 bits a sample or bilevel."""
+    """Return whether Pillow decodes a TIFF correctly: 8 bits per sample or bilevel."""
     channels = directory.number(Tag.SAMPLES, 1)
     bits = set(directory.numbers(Tag.BITS, (1,))[:channels])
     formats = set(directory.numbers(Tag.SAMPLE_FORMAT, (1,))[:channels])
-    premultiplied = 1 in directory.numbers(Tag.EXTRA_SAMPLES)  # Pillow divides by opacity, also where it is zero
+    premultiplied = 1 in directory.numbers(Tag.EXTRA_SAMPLES)  # Pillow divides by opacity, even if it is zero
     if premultiplied or directory.number(Tag.PHOTOMETRIC, 1) == Photometric.PALETTE:
         return not can_decompress(directory)
     apart = directory.number(Tag.PLANAR, 1) == 2 and channels > 1 and can_decompress(directory)
@@ -162,7 +162,7 @@ def _is_plain(directory: Directory) -> bool:
 
 
 def _segment_bytes(layout: Layout) -> int:
-    """Return what decompressing takes: the bytes of a strip or tile, and the samples and levels of a whole band."""
+    """Return the memory for decompression: the bytes of a strip or tile, and the samples of a whole band."""
     if not layout.is_compressed:
         return 0
     area = layout.tile[0] * layout.tile[1]
@@ -174,7 +174,7 @@ def _segment_bytes(layout: Layout) -> int:
 def _finish(
     image: Image.Image, resized: Resized | None, claims: ExitStack, encoded: int, *, has_alpha: bool = True
 ) -> Image.Image:
-    """Load an opened picture and return it as upright RGB."""
+    """Load an open image and return it as upright RGB."""
     _check_pixels(image)
     whole = image.size
     if resized is not None and image.format in ("JPEG", "MPO"):
@@ -191,7 +191,7 @@ def _finish_deep(
     picture: DeepPicture, turn: Image.Transpose | None, resized: Resized | None, claims: ExitStack, encoded: int,
     besides: int = 0,
 ) -> Image.Image:  # fmt: skip
-    """Convert a picture whose samples are read here, and return it as upright RGB."""
+    """Convert an image whose samples clipcli reads, and return it as upright RGB."""
     size = (picture.width, picture.height)
     if size[0] * size[1] > MAX_PIXELS:
         raise too_large(f"{size[0]} x {size[1]} pixels")
@@ -212,14 +212,14 @@ def _check_pixels(image: Image.Image) -> None:
 
 
 def too_large(size: str) -> ImageError:
-    """Return the error for a picture over :data:`MAX_PIXELS`."""
+    """Return the error for an image over :data:`MAX_PIXELS`."""
     return ImageError("too_large", f"{size}, over the limit of {MAX_PIXELS / 1e6:.0f} megapixels; not decoded")
 
 
 def _claim(
     claims: ExitStack, image: Image.Image, besides: int, *, copies: int = 1, needed: Resized | None = None
 ) -> None:
-    """Wait until there is memory for a picture, as its decoder and its conversion to RGB need it."""
+    """Wait until there is memory for decoding an image and converting it to RGB."""
     pixels = image.width * image.height
     each = copies * _PILLOW_BYTES.get(image.mode, 4) + _DECODER_BYTES.get(image.format or "", 0)
     is_copied = image.mode != "RGB" or "transparency" in image.info or copies > 1
@@ -236,14 +236,14 @@ def _claim_bytes(claims: ExitStack, size: int) -> None:
 
 
 def _needed(size: tuple[int, int], turn: Image.Transpose | None, resized: Resized) -> tuple[int, int]:
-    """Return what a picture that will be turned is resized to, before that turn."""
+    """Return the target size of an image before it is rotated."""
     on_its_side = turn in _TURNS_ON_ITS_SIDE
     needed = resized(*(reversed(size) if on_its_side else size))
     return (needed[1], needed[0]) if on_its_side else needed
 
 
 def _factor(size: tuple[int, int], turn: Image.Transpose | None, resized: Resized | None) -> int:
-    """Return by how much a very large picture is reduced, so that no second one of its size is needed."""
+    """Return the factor by which to reduce a very large image, so that no second one of its size is needed."""
     if resized is None or size[0] * size[1] <= WHOLE_PIXELS:
         return 1
     width, height = _needed(size, turn, resized)
@@ -251,16 +251,16 @@ def _factor(size: tuple[int, int], turn: Image.Transpose | None, resized: Resize
 
 
 def _decode_smaller(image: Image.Image, resized: Resized) -> None:
-    """Let the JPEG decoder scale the picture down where it will be made much smaller anyway."""
+    """Let the JPEG decoder scale the image down if it will be resized to a much smaller size."""
     width, height = _needed(image.size, _turn_of(image), resized)
     image.draft(None, (width * _SPARE, height * _SPARE))
 
 
 def _turn_of(image: Image.Image) -> Image.Transpose | None:
-    """Return how the EXIF orientation says to turn; EXIF that cannot be read turns nothing."""
+    """Return the rotation of the EXIF orientation; none if the EXIF data cannot be read."""
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # noqa: BLE001 - broken EXIF must not cost the picture
+    except Exception:  # noqa: BLE001 - damaged EXIF must not make the image fail
         return None
 
 

@@ -1,8 +1,8 @@
-"""Pictures of more than 8 bits a sample, or of numbers that are no light at all, reduced to 8-bit RGB.
+"""Reduce images with more than 8 bits per sample, or with other data than light, to 8-bit RGB.
 
-Which numbers are black and white, :mod:`clipcli.images.sample_ranges` chooses. Samples that are NaN, infinite, beyond
-1e30, declared to be no data (GDAL's tag), or customary for no data (-9999, -32768 ...) and further below all others
-than those lie apart, count for no range and get the picture's median tone.
+:mod:`clipcli.images.sample_ranges` chooses the values for black and white. Samples that are NaN, infinite, beyond 1e30,
+declared as "no data" (GDAL's tag), or customary for "no data" (-9999, -32768 ...) and far below all others, are ignored
+for the range and get the median tone of the image.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ Samples = NDArray[Any]
 _SAMPLED = 1 << 18  # pixels that the range is chosen from
 _BANDS_SAMPLED = 64
 _BAND = 1 << 18  # pixels that are converted at once
-_BEYOND = 1e30  # what is beyond that is no measurement: 3.4e38, 1e36 and their like mean "no data"
+_BEYOND = 1e30  # larger values such as 3.4e38 or 1e36 mean "no data"
 _CUSTOMARY = (-9999.0, -99999.0, -999999.0, -999.0, -32768.0, -32767.0, -2147483648.0)
 
 
 @dataclass(frozen=True)
 class DeepPicture:
-    """A picture whose samples are read in bands.
+    """An image whose samples are read in bands.
 
     Parameters
     ----------
     width, height
         In pixels.
     read
-        Returns the rows from one to another (exclusive): (rows, width, channels), of whatever type.
+        Returns the rows from one to another (exclusive): (rows, width, channels), of any type.
     bits
         Bits per sample, as declared.
     colours
         1 for grey, 3 for RGB: the first channels.
     alpha
-        The channel that holds opacity, or ``None``.
+        The opacity channel, or ``None``.
     premultiplied
         Whether colours were multiplied by opacity.
     key
@@ -54,7 +54,7 @@ class DeepPicture:
     inverted
         Whether 0 is white.
     white
-        The sample that is white, where it is declared, rather than just how many bits a sample has.
+        The sample that is white, if it is declared in addition to the bits per sample.
     rows
         Bands begin at multiples of this.
     """
@@ -80,13 +80,13 @@ class DeepPicture:
 
 
 def conversion_bytes(pixels: int) -> int:
-    """Return what the conversion of a picture takes besides the picture, in bytes."""
+    """Return the additional memory for converting an image, in bytes."""
     return 100 * min(pixels, max(_BAND, _SAMPLED))
 
 
 def picture_of(image: Image.Image, key: tuple[int, ...] | None = None) -> DeepPicture:
-    """Return a grey Pillow image of mode I;16, I or F as a deep picture."""
-    scaled = image.format == "PPM" and image.mode == "I"  # by Pillow, from the file's white to 65535
+    """Return a grey Pillow image of mode I;16, I or F as a deep image."""
+    scaled = image.format == "PPM" and image.mode == "I"  # scaled by Pillow from the file's white to 65535
     bits = 16 if scaled or image.mode.startswith("I;16") else 32
 
     def read(top: int, bottom: int) -> Samples:
@@ -136,7 +136,7 @@ def deep_to_rgb(picture: DeepPicture, factor: int = 1) -> Image.Image:
 
 
 def _assembled(picture: DeepPicture, convert: Callable[[Samples], NDArray[np.uint8]], factor: int) -> Image.Image:
-    """Put converted bands together, each reduced before the next is read."""
+    """Join converted bands, each reduced before the next is read."""
     size = (-(-picture.width // factor), -(-picture.height // factor))
     whole = Image.new("RGB", size)
     rest = np.empty((0, picture.width, picture.colours), np.uint8)
@@ -156,7 +156,7 @@ def _assembled(picture: DeepPicture, convert: Callable[[Samples], NDArray[np.uin
 
 
 def _sample(picture: DeepPicture) -> Samples:
-    """Return about a quarter of a million pixels from all over a picture: (N, channels)."""
+    """Return about a quarter of a million pixels, spread over an image: (N, channels)."""
     bands = list(picture.bands())
     bands = bands[:: -(-len(bands) // _BANDS_SAMPLED)]
     step = max(1, round((picture.width * sum(bottom - top for top, bottom in bands) / _SAMPLED) ** 0.5))
@@ -165,13 +165,13 @@ def _sample(picture: DeepPicture) -> Samples:
 
 
 def _shows_anything(picture: DeepPicture, sampled: Samples) -> bool:
-    """Tell whether the alpha channel is more than zero anywhere; one that hides everything is none."""
+    """Return whether the alpha channel is above zero anywhere; otherwise it is ignored."""
     alpha = picture.alpha
     return bool(sampled[:, alpha].any()) or any(picture.read(*band)[:, :, alpha].any() for band in picture.bands())
 
 
 def _alpha_limit(picture: DeepPicture, sampled: Samples) -> float:
-    """Return the number that means opaque."""
+    """Return the alpha value of an opaque pixel."""
     top = float(np.nan_to_num(sampled[:, picture.alpha].astype(np.float64)).max(initial=0.0))
     if sampled.dtype.kind == "f":
         return 1.0 if top <= 1.0 else 255.0 if top <= 255.0 else 65535.0
@@ -180,7 +180,7 @@ def _alpha_limit(picture: DeepPicture, sampled: Samples) -> float:
 
 
 def _is_visible(picture: DeepPicture, sampled: Samples, *, has_alpha: bool) -> NDArray[np.bool_]:
-    """Tell of each pixel whether it shows: (N,). What colour a transparent one has means nothing."""
+    """Return for each pixel whether it is visible: (N,). The colour of a transparent pixel has no meaning."""
     if has_alpha:
         return np.asarray(sampled[:, picture.alpha] > 0)
     if picture.key is not None:
@@ -195,7 +195,7 @@ def _is_valid(samples: Samples, nodata: tuple[float | None, ...]) -> NDArray[np.
         valid &= np.abs(samples.astype(np.float64)) < _BEYOND
     for value in nodata:
         if value is not None:
-            with np.errstate(over="ignore"):  # a number that the samples cannot have
+            with np.errstate(over="ignore"):  # an impossible sample value
                 valid &= samples != (samples.dtype.type(value) if samples.dtype.kind == "f" else value)
     return valid
 
@@ -214,7 +214,7 @@ def _undeclared_nodata(samples: Samples) -> float | None:
 
 
 def _scaled(samples: Samples, black: float, white: float) -> NDArray[np.float32]:
-    """Return levels from 0 to 255; what is no number becomes 0."""
+    """Return levels from 0 to 255; NaN becomes 0."""
     kind = np.float64 if samples.dtype.itemsize >= 4 else np.float32
     levels = samples.astype(kind)
     levels -= kind(black)

@@ -1,7 +1,7 @@
-"""What counts as an image, and opening images the way people mean them.
+"""Open image files.
 
-Opening means: the first frame, turned as its EXIF orientation says, transparency on white, and reduced
-to 8-bit RGB. Formats are recognised by content; the suffix of a file says nothing about what it holds.
+Opening means: the first frame, rotated by its EXIF orientation, transparency on white, reduced to 8-bit RGB. Formats
+are recognised by content, not by extension.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ __all__ = [
 ]
 
 MAX_BYTES = 2 << 30
-"""Largest file that is read, in bytes; what is larger is no photograph."""
+"""Maximum size of an image file, in bytes."""
 
 
 def read_signature(path: str | Path) -> bytes:
-    """Return the first bytes of a file; none where it cannot be read."""
+    """Return the first bytes of a file; empty if it cannot be read."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - also names that are no valid text
+        with open(path, "rb") as file:  # noqa: PTH123 - also for names that are not valid text
             return file.read(SIGNATURE_BYTES)
     except (OSError, ValueError):
         return b""
 
 
 def read_file(path: str) -> bytes:
-    """Read a file that should be an image.
+    """Read a file that is expected to be an image.
 
     Raises
     ------
     ImageError
-        If it is not there, no regular file, empty, over :data:`MAX_BYTES`, or cannot be read.
+        If it does not exist, is not a regular file, is empty, exceeds :data:`MAX_BYTES`, or cannot be read.
     """
     size = _check_file(Path(path))
     if size > MAX_BYTES:
         raise too_many_bytes(size)
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            return file.read(size + 1)  # not more: room for all that is asked for is set aside at once
+            return file.read(size + 1)  # not more: the whole requested size is allocated at once
     except OSError as problem:
         raise ImageError("unreadable", problem.strerror or str(problem)) from None
 
@@ -77,9 +77,9 @@ def open_image(source: Path | bytes | BinaryIO, resized: Resized | None = None) 
     source
         A path, the encoded bytes, or a binary file object.
     resized
-        Says to which (width, height) a picture of some (width, height) will be made smaller. A large JPEG is
-        then decoded at a half, a quarter or an eighth of its size, never below twice what is needed; a picture of
-        other formats is reduced so if it has more than 33 megapixels.
+        Returns the (width, height) that an image of some (width, height) will be resized to. A large JPEG is then
+        decoded at a half, a quarter or an eighth of its size, but at least at twice the target size; an image in
+        another format is reduced likewise if it has more than 33 megapixels.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def open_image(source: Path | bytes | BinaryIO, resized: Resized | None = None) 
     Raises
     ------
     ImageError
-        With a ``kind`` that says what is wrong; never anything else.
+        The only possible exception; its ``kind`` is the reason.
     """
     with decoded_image(source, resized) as image:
         return image
@@ -96,15 +96,15 @@ def open_image(source: Path | bytes | BinaryIO, resized: Resized | None = None) 
 
 @contextmanager
 def decoded_image(source: Path | bytes | BinaryIO, resized: Resized | None = None) -> Iterator[Image.Image]:
-    """Open one image like :func:`open_image`, for a block in which its memory counts as taken.
+    """Open one image like :func:`open_image`, and hold its memory in the budget during the block.
 
-    All threads share :data:`clipcli.images.budget.DECODING_BYTES`: an image that does not fit into what is left of them
-    waits for others, so that however many threads decode, very large images are decoded one by one.
+    All threads share :data:`clipcli.images.budget.DECODING_BYTES`: an image that does not fit into the rest waits for
+    others. So very large images are decoded one by one, however many threads there are.
 
     Raises
     ------
     ImageError
-        As :func:`open_image`.
+        See :func:`open_image`.
     """
     data = _bytes_of(source)
     with ExitStack() as claims:
@@ -118,7 +118,7 @@ def decoded_image(source: Path | bytes | BinaryIO, resized: Resized | None = Non
             raise _unidentified(data[:SIGNATURE_BYTES]) from None
         except MemoryError:
             raise ImageError("too_large", "not enough memory to decode it") from None
-        except Exception as problem:  # noqa: BLE001 - decoders raise anything at all on damaged input
+        except Exception as problem:  # noqa: BLE001 - decoders raise any exception for damaged input
             raise _damaged(problem) from None
         yield image
 
@@ -133,7 +133,7 @@ def _bytes_of(source: Path | bytes | BinaryIO) -> bytes:
 
 
 def _check_file(path: Path) -> int:
-    """Return the size of a file in bytes, after looking whether it can be an image at all."""
+    """Return the size of a file in bytes, after checking that it can be an image."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -160,11 +160,9 @@ def _pixels_in(message: str) -> str:
 
 def _unidentified(signature: bytes) -> ImageError:
     if is_heif(signature) and "HEIF" not in open_formats():
-        return ImageError("unsupported", "HEIC needs an extra: pip install 'clipcli[heif]'")
+        return ImageError("unsupported", "HEIC needs an extra (pip install 'clipcli[heif]')")
     if looks_like_image(signature):
-        return ImageError(
-            "unreadable", "starts like an image, but is cut off, damaged or of a kind that cannot be read"
-        )
+        return ImageError("unreadable", "starts like an image, but is truncated, damaged or of an unsupported kind")
     return ImageError("not_an_image", "not an image in a known format")
 
 

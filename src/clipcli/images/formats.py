@@ -1,7 +1,7 @@
-"""Which files are images: the formats that can be opened, recognised by their first bytes.
+"""Recognise image files by their first bytes.
 
-A signature of two bytes is not proof: text may begin with "BM" or "P5". Where Pillow's own test looks at less than
-four bytes, the header behind them must make sense too.
+A signature of two bytes is not enough: text may start with "BM" or "P5". If Pillow's test checks fewer than four bytes,
+the following header must be valid too.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from PIL import Image
 __all__ = ["SIGNATURE_BYTES", "has_image_suffix", "is_heif", "looks_like_image", "open_formats"]
 
 SIGNATURE_BYTES = 256
-"""How many of a file's first bytes are read to recognise its format."""
+"""Number of bytes that are read to recognise a format."""
 
 # Left out on purpose: EPS and WMF (run other programs), TGA and other formats without a signature
-# (any file could pass for one).
+# (any file could be taken for one).
 _FORMATS = (
     "JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "HEIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "ICO",
     "ICNS", "DDS", "QOI", "PSD", "SGI",
@@ -58,32 +58,32 @@ def open_formats() -> tuple[str, ...]:
 
 
 def has_image_suffix(name: str) -> bool:
-    """Tell by its name whether a file is meant to be an image."""
+    """Return whether a file has the extension of an image."""
     return name.lower().endswith(_SUFFIXES)
 
 
 def is_heif(signature: bytes) -> bool:
-    """Tell by its first bytes whether a file is HEIF, also when that cannot be opened here."""
+    """Return, by its first bytes, whether a file is HEIF, even if HEIF cannot be opened here."""
     return signature[4:8] == b"ftyp" and signature[8:12] in _HEIF_BRANDS
 
 
 def looks_like_image(signature: bytes) -> bool:
-    """Tell by its first bytes, :data:`SIGNATURE_BYTES` if it has that many, whether a file is an image."""
+    """Return whether a file is an image, by its first :data:`SIGNATURE_BYTES` bytes, or fewer."""
     padded = signature.ljust(SIGNATURE_BYTES, b"\0")  # some of Pillow's tests fail on fewer bytes
     for name in open_formats():
         accept = Image.OPEN[name][1]
-        # A string from an accept function means: the right format, but support for it is not compiled in.
+        # A string from an accept function means: the format is right, but support for it is not compiled in.
         if accept is not None and accept(padded) is True and _CHECKS.get(name, bool)(signature):
             return True
     return is_heif(signature)
 
 
 def _is_bitmap(header: bytes) -> bool:
-    """Check the header of a bitmap, as it follows the file header of a BMP: size, planes and bits per pixel."""
+    """Check the header of a bitmap after the file header of a BMP: size, planes and bits per pixel."""
     size = int.from_bytes(header[:4], "little")
     if size not in _BITMAP_HEADERS:
         return False
-    start = 8 if size == 12 else 12  # behind a width and height of two bytes each, or of four
+    start = 8 if size == 12 else 12  # after a width and height of two bytes each, or of four
     planes, bits = header[start : start + 2], header[start + 2 : start + 4]
     return planes == b"\x01\0" and int.from_bytes(bits, "little") in _BITMAP_DEPTHS
 
@@ -115,4 +115,4 @@ _CHECKS: dict[str, Callable[[bytes], bool]] = {
     "QOI": lambda signature: signature[12:13] in (b"\3", b"\4"),
     "PSD": lambda signature: signature[4:6] in (b"\0\1", b"\0\2"),
 }
-"""What a header must hold beyond what Pillow's own test looks at."""
+"""Additional checks of a header, for formats whose test in Pillow is weak."""

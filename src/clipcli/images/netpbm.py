@@ -1,4 +1,4 @@
-"""Netpbm files that Pillow reads sample by sample in Python: as text, or of other than 8 bits."""
+"""Netpbm files that Pillow reads sample by sample in Python: text, or not 8 bits per sample."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _HEADER = re.compile(rb"P([2356])" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})"
 _KINDS = (b"P2", b"P3", b"P5", b"P6")
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _LONGEST_HEADER = 1 << 16
-_MOST_OF_TEXT = 1 << 24  # pixels; a number of each sample takes 8 bytes here
+_MOST_OF_TEXT = 1 << 24  # pixels; each sample takes 8 bytes here
 
 
 def deep_netpbm(data: bytes) -> DeepPicture | None:
-    """Return a picture, or ``None`` for other files and such that Pillow reads at once.
+    """Return an image, or ``None`` for other files and for those that Pillow reads fast.
 
     Raises
     ------
@@ -52,14 +52,14 @@ def deep_netpbm(data: bytes) -> DeepPicture | None:
 
 
 def _of_text(text: bytes, width: int, height: int, channels: int, white: int) -> DeepPicture:
-    """Read samples that are written as numbers."""
+    """Read samples that are written as text."""
     count = width * height * channels
     if count > _MOST_OF_TEXT:
         raise ImageError("too_large", f"{count:,} samples as text, over the limit of {_MOST_OF_TEXT:,}; not decoded")
     if len(text) < 2 * count - 1:
         raise ImageError("truncated", "damaged image (samples are missing)")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # where it stops at what is not a number
+        warnings.simplefilter("ignore", DeprecationWarning)  # if it stops at text that is not a number
         found = np.fromstring(_COMMENT.sub(b"", text).decode("latin-1"), np.int64, count, sep=" ")
     if len(found) < count:
         raise ImageError("truncated", "damaged image (samples are missing)")

@@ -1,7 +1,7 @@
-"""PNG files: read without what is no picture, and with all 16 bits where these are needed.
+"""PNG files: read without metadata, and with all 16 bits if these are needed.
 
-Only the chunks that hold the picture and its orientation are handed on; so text, colour profiles and animation of
-whatever size, or with a wrong checksum, cannot fail a picture.
+Only the chunks of the image and its orientation are passed to the decoder. So text, colour profiles and animation of
+any size, or with a wrong checksum, cannot make an image fail.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _CARRIERS = {b"eXIf": b"", b"iTXt": b"XML:com.adobe.xmp\0", b"zTXt": b"Raw profi
 _CARRIERS_OF_TEXT = b"Raw profile type exif\0"
 _LARGEST_CARRIER = 1 << 20
 _GREY, _COLOUR, _PALETTE, _GREY_ALPHA, _COLOUR_ALPHA = 0, 2, 3, 4, 6
-_DARK = 64  # the high byte of a picture that leaves three quarters of its 16 bits unused
+_DARK = 64  # maximum high byte of an image that uses only a quarter of its range of 16 bits
 
 
 @dataclass(frozen=True)
 class Png:
-    """What a PNG file holds of a picture.
+    """The parts of a PNG file.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Png:
     key
         The colour that is transparent, in samples as they are stored.
     data
-        The file, without anything else than its picture and orientation.
+        The file, reduced to its image and orientation.
     plain
         The same without its orientation, which may be damaged.
     """
@@ -52,7 +52,7 @@ class Png:
 
 
 def read_png(data: bytes) -> Png:
-    """Take a PNG file apart, without decoding it; what is damaged in it is left for the decoder to find."""
+    """Split a PNG file without decoding it; damage is left to the decoder."""
     bits = colour = 0
     key: tuple[int, ...] | None = None
     before: list[bytes] = []
@@ -68,7 +68,7 @@ def read_png(data: bytes) -> Png:
                 before.append(_chunk(kind, body[:256]))
         elif kind == b"IDAT":
             pixels.append(chunk)
-        elif kind[:1].isupper():  # also unknown ones: a decoder must not pass over them
+        elif kind[:1].isupper():  # also unknown ones, which a decoder must not skip
             before.append(chunk)
         elif is_sound and _is_carrier(kind, body):
             carriers.append(chunk)
@@ -78,7 +78,7 @@ def read_png(data: bytes) -> Png:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes, bool]]:
-    """Yield kind, content, whole chunk, and whether its checksum is right, up to the end of the picture."""
+    """Yield kind, content, whole chunk, and whether its checksum is right, up to the end of the image."""
     position, size = len(SIGNATURE), len(data)
     view = memoryview(data)
     while position + 8 <= size:
@@ -87,7 +87,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes, bool]]:
         if kind == b"IEND":
             return
         if kind == b"IDAT":
-            yield kind, b"", data[position:end], True  # as long as it goes
+            yield kind, b"", data[position:end], True  # up to the end or to damage
         else:
             body = data[position + 8 : end - 4]
             found = zlib.crc32(view[position + 4 : end - 4])
@@ -100,7 +100,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _is_carrier(kind: bytes, body: bytes) -> bool:
-    """Tell whether a chunk may hold the orientation."""
+    """Return whether a chunk may contain the orientation."""
     if len(body) > _LARGEST_CARRIER:
         return False
     if kind == b"tEXt":
@@ -112,12 +112,12 @@ def _key(body: bytes, colour: int, bits: int) -> tuple[int, ...] | None:
     count = 1 if colour == _GREY else 3
     if len(body) < 2 * count:
         return None
-    mask = (1 << bits) - 1  # of the two bytes of a sample, only these count
+    mask = (1 << bits) - 1  # the two bytes of a sample, of which only these matter
     return tuple(value & mask for value in struct.unpack_from(f">{count}H", body))
 
 
 def open_png(png: Png, open_: Callable[[bytes], Image.Image]) -> Image.Image:
-    """Open a PNG with its orientation, or without where that is damaged."""
+    """Open a PNG with its orientation, or without it if that is damaged."""
     try:
         return open_(png.data)
     except Exception:
@@ -127,21 +127,21 @@ def open_png(png: Png, open_: Callable[[bytes], Image.Image]) -> Image.Image:
 
 
 def set_key(image: Image.Image, png: Png) -> None:
-    """Say which colour is transparent in the units of the decoded samples, 0 to 255; of up to 8 bits."""
+    """Return the transparent colour as decoded samples, 0 to 255, for images of up to 8 bits."""
     if png.key is not None and png.bits <= 8:
         scale = 255 // ((1 << png.bits) - 1)
         image.info["transparency"] = png.key[0] * scale if len(png.key) == 1 else png.key
 
 
 def deep_png(image: Image.Image, png: Png) -> DeepPicture | None:
-    """Return a picture of 16 bits a sample with all of them, or ``None`` if the upper 8 are enough.
+    """Return an image with all 16 bits per sample, or ``None`` if the upper 8 are enough.
 
     Parameters
     ----------
     image
-        As Pillow opened it, loaded with the upper 8 bits, except for grey pictures.
+        The image opened by Pillow, loaded with the upper 8 bits, except for grey images.
     png
-        What the file holds.
+        The parts of the file.
     """
     if png.bits != 16:
         return None
@@ -181,7 +181,7 @@ def _reader_of_pairs(image: Image.Image) -> Callable[[int, int], Samples]:
 
 
 def _is_dark(image: Image.Image) -> bool:
-    """Tell whether nearly all colours lie within the lowest quarter of the range."""
+    """Return whether nearly all colours are in the lowest quarter of the range."""
     counts = np.array(image.histogram()).reshape(-1, 256)[:3].sum(axis=0)
     return bool(counts[_DARK:].sum() <= 0.005 * counts.sum())
 

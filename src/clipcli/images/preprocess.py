@@ -1,8 +1,8 @@
-"""From a picture to the pixels an image encoder takes: resized and cropped, by Pillow alone.
+"""Resize and crop an image for an image encoder, with Pillow.
 
-The same pixels as open_clip's evaluation transform, for less work: they stay 8-bit until they are in a
-batch, which the encoder normalises all at once; and of a panorama, the ends that will be cropped away are
-never resized (there a few pixels may differ by a grey level or two, as the order of rounding does).
+The pixels are those of open_clip's evaluation transform, for less work: they stay 8-bit until the encoder normalises a
+whole batch, and the ends of a panorama that will be cropped are not resized (there, a few pixels may differ by one or
+two grey levels, because the order of rounding differs).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from PIL import Image
 __all__ = ["LARGEST_SIDE", "Preprocessing"]
 
 LARGEST_SIDE = 4096
-"""Most pixels along a side of an encoder's input."""
+"""Maximum side of an encoder's input, in pixels."""
 
 _RESIZE_MODES = ("shortest", "longest", "squash")
-_BICUBIC_REACH = 2.0  # pixels to each side that count, where a picture is not made smaller
-_LONGEST_RESIZED = 4  # times the encoder's input; a longer picture is cut before it is resized
+_BICUBIC_REACH = 2.0  # pixels on each side that contribute, if an image is not reduced
+_LONGEST_RESIZED = 4  # multiple of the encoder's input; a longer image is cropped before it is resized
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a model was trained to see; the fields of open_clip's ``PreprocessCfg``.
+    """The preprocessing of a model; the fields of open_clip's ``PreprocessCfg``.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ class Preprocessing:
     interpolation
         ``bicubic`` or ``bilinear``.
     resize_mode
-        ``shortest``: the shortest side fits and the middle is cut out; ``longest``: the longest side fits
-        and the rest is filled; ``squash``: both sides are stretched.
+        ``shortest``: the shortest side fits and the centre is cropped; ``longest``: the longest side fits and the rest
+        is filled; ``squash``: both sides are stretched.
     fill
         Grey level of the filling, 0 to 255.
     """
@@ -55,12 +55,12 @@ class Preprocessing:
     fill: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what no encoder can be fed with, wherever it was read.
+        """Reject values that are invalid for any encoder.
 
         Raises
         ------
         ValueError, TypeError
-            If a field is of another type, or has a value that it cannot have.
+            If a field has a wrong type or an invalid value.
         """
         if not all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in (self.height, self.width)):
             raise ValueError("size")
@@ -81,7 +81,7 @@ class Preprocessing:
         Raises
         ------
         ValueError, TypeError, KeyError
-            If it holds what no encoder can be fed with.
+            If it contains values that are invalid for any encoder.
         """
         size = config["size"]
         height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[-1]))
@@ -92,11 +92,11 @@ class Preprocessing:
         if config.get("mode", "RGB") != "RGB":
             raise ValueError("mode")
         if mode == "shortest" and height != width:
-            interpolation = "bicubic"  # what open_clip does there, whatever the config says
+            interpolation = "bicubic"  # open_clip does the same, whatever the config contains
         return cls(height, width, mean, std, interpolation, mode, int(config.get("fill_color") or 0))
 
     def resized(self, width: int, height: int) -> tuple[int, int]:
-        """Return the (width, height) that a whole picture of this size would be resized to."""
+        """Return the (width, height) that a whole image of this size would be resized to."""
         if self.resize_mode == "squash":
             return self.width, self.height
         if self.resize_mode == "shortest" and self.width == self.height:  # torchvision's rounding
@@ -113,7 +113,7 @@ class Preprocessing:
         Raises
         ------
         MemoryError
-            If the picture is too large to be resized.
+            If the image is too large to be resized.
         """
         whole = self.resized(*image.size)
         left, right, before = _window(whole[0], self.width)
@@ -129,7 +129,7 @@ class Preprocessing:
         return canvas
 
     def _resized_part(self, image: Image.Image, whole: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
-        """Resize only what will be kept of a very long picture, first across, then down."""
+        """Resize only the part of a very long image that is not cropped, first horizontally, then vertically."""
         left, top, right, bottom = box
         image, first, last = _rows(image, top, bottom, whole[1])
         across = image.width / whole[0]
@@ -142,13 +142,13 @@ class Preprocessing:
         return _FILTERS[self.interpolation]
 
     def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return (3,) factors and offsets: ``pixels * factor + offset`` is what the encoder takes."""
+        """Return (3,) factors and offsets: ``pixels * factor + offset`` is the encoder's input."""
         mean, std = np.array(self.mean), np.array(self.std)
         return (1.0 / (255.0 * std)).astype(np.float32), (-mean / std).astype(np.float32)
 
 
 def _rows(image: Image.Image, top: int, bottom: int, whole_height: int) -> tuple[Image.Image, float, float]:
-    """Cut away the rows that do not reach what is kept; return what is left and where in it the kept part lies."""
+    """Crop the rows that do not contribute; return the rest, and the position of the cropped part in it."""
     scale = image.height / whole_height
     first, last = top * scale, min(bottom * scale, image.height)
     reach = _BICUBIC_REACH * max(scale, 1.0) + 1.0
@@ -159,7 +159,7 @@ def _rows(image: Image.Image, top: int, bottom: int, whole_height: int) -> tuple
 
 
 def _window(whole: int, wanted: int) -> tuple[int, int, int]:
-    """Return the first and last pixel of the middle part, and how much filling comes before it."""
+    """Return the first and last pixel of the central part, and the padding before it."""
     if whole <= wanted:
         return 0, whole, (wanted - whole) // 2
     first = round((whole - wanted) / 2.0)

@@ -1,4 +1,4 @@
-"""Images of any mode as 8-bit RGB: transparency on white, deep samples scaled."""
+"""Convert images of any mode to 8-bit RGB: transparency on white, deep samples scaled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clipcli.images.deep import deep_to_rgb, picture_of
 __all__ = ["WHOLE_PIXELS", "to_rgb"]
 
 WHOLE_PIXELS = 1 << 25
-"""Pixels up to which an image is converted in one go; a larger one in bands, reduced if that is allowed."""
+"""Maximum number of pixels that are converted at once; a larger image is converted in bands, reduced if allowed."""
 
 _BAND = 1 << 22
 _DEEP = ("I", "F")
@@ -19,10 +19,10 @@ _EMPTY, _SOME, _OPAQUE = (0, 0), (0, 255), (255, 255)
 
 
 def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
-    """Reduce any mode to 8-bit RGB; every side is divided by ``factor``, a whole number.
+    """Convert any mode to 8-bit RGB; every side is divided by ``factor``, an integer.
 
     Transparent pixels become white, unless all are: an alpha channel that is zero everywhere was never filled. Samples
-    of more than 8 bits are scaled as :mod:`clipcli.images.deep` says.
+    of more than 8 bits are scaled by :mod:`clipcli.images.deep`.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Tell whether an image has more than 8 bits a sample."""
+    """Return whether an image has more than 8 bits per sample."""
     return image.mode in _DEEP or image.mode.startswith("I;16")
 
 
@@ -57,7 +57,7 @@ def _opacity(image: Image.Image) -> tuple[int, int] | None:
     """Return the lowest and highest opacity in an image; ``None`` for an image without transparency."""
     if not image.has_transparency_data:
         return None
-    if image.mode in ("1", "L", "RGB"):  # by a key, which hides only what has the same colour anyway
+    if image.mode in ("1", "L", "RGB"):  # by a key, which hides only pixels of that colour
         return _SOME
     if image.mode in ("RGBA", "LA", "RGBa", "La", "PA"):
         found: tuple[int, int] = image.getchannel(image.getbands()[-1]).getextrema()  # type: ignore[assignment]
@@ -72,7 +72,7 @@ def _opacity(image: Image.Image) -> tuple[int, int] | None:
 
 
 def _flattened(image: Image.Image, opacity: tuple[int, int] | None) -> Image.Image:
-    """Return an image on white, of whose opacity the lowest and highest value in the whole picture are known."""
+    """Return an image on white; the lowest and highest opacity of the whole image are given."""
     if opacity is None:
         return image if image.mode == "RGB" else image.convert("RGB")
     if opacity in (_EMPTY, _OPAQUE):
@@ -82,7 +82,7 @@ def _flattened(image: Image.Image, opacity: tuple[int, int] | None) -> Image.Ima
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
-    """Return the colours as they are stored, also those below a transparency that counts for nothing."""
+    """Return the stored colours, including those of pixels whose transparency is ignored."""
     if image.mode in ("RGBa", "La"):
         channels = image.split()[:-1]
         return (Image.merge("RGB", channels) if len(channels) == 3 else channels[0]).convert("RGB")

@@ -1,4 +1,4 @@
-"""Small pictures of the images that results name."""
+"""Thumbnails of the images in results."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from clipcli.images.files import open_image
 
 __all__ = ["make_thumbnail", "make_thumbnails"]
 
-_QUALITY = 55  # of WebP: about 2 kB for a picture of 128 pixels
+_QUALITY = 55  # of WebP: about 2 kB for an image of 128 pixels
 _AT_A_TIME = 256
 
 
 def make_thumbnail(path: Path, side: int) -> bytes | None:
-    """Return a picture whose longer side is ``side`` pixels as WebP, or ``None`` where it cannot be read."""
+    """Return an image as WebP with a longer side of ``side`` pixels, or ``None`` if it cannot be read."""
 
     def reduced(width: int, height: int) -> tuple[int, int]:
         scale = side / max(width, height)
@@ -40,9 +40,9 @@ def make_thumbnail(path: Path, side: int) -> bytes | None:
 
 
 def make_thumbnails(paths: Iterable[str], root: Path, side: int, workers: int | None = None) -> Iterator[str]:
-    """Make thumbnails on several threads, yielding each in base64 in the order of the paths.
+    """Create thumbnails on several threads, and yield each as base64 in the order of the paths.
 
-    What cannot be read, and an empty path, yields an empty text.
+    An unreadable image and an empty path yield an empty text.
     """
     stream = iter(paths)
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:

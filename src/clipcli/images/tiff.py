@@ -1,4 +1,4 @@
-"""The structure of TIFF files: their directories and tags, read with bounds on all that a file may claim."""
+"""The structure of TIFF files: directories and tags, with limits on all sizes that a file declares."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: 
 
 
 class Tag(IntEnum):
-    """The tags that are looked at."""
+    """The tags that are read."""
 
     SUBFILE_TYPE = 254
     WIDTH = 256
@@ -52,7 +52,7 @@ class Tag(IntEnum):
 
 
 class Photometric(IntEnum):
-    """What the samples of a picture mean."""
+    """The meanings of the samples of an image."""
 
     WHITE_IS_ZERO = 0
     BLACK_IS_ZERO = 1
@@ -66,14 +66,14 @@ class Photometric(IntEnum):
 
 @dataclass(frozen=True)
 class Directory:
-    """One picture of a TIFF file.
+    """One image of a TIFF file.
 
     Parameters
     ----------
     offset
-        Where it is in the file, in bytes.
+        Its offset in the file, in bytes.
     order
-        ``<`` or ``>``: the byte order, as :mod:`struct` writes it.
+        ``<`` or ``>``: the byte order, as in :mod:`struct`.
     tags
         Values by tag; those that cannot be read are left out.
     """
@@ -83,7 +83,7 @@ class Directory:
     tags: dict[int, Values] = field(repr=False)
 
     def numbers(self, tag: Tag, default: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """Return a tag's whole numbers; the default if it is missing or of another kind."""
+        """Return a tag's integers; the default if it is missing or of another type."""
         values = self.tags.get(tag, default)
         if isinstance(values, bytes) or not all(isinstance(value, int) for value in values[:1]):
             return default
@@ -100,17 +100,17 @@ class Directory:
 
     @property
     def is_reduced(self) -> bool:
-        """Whether it is a smaller version of another picture of the file."""
+        """Whether it is a smaller version of another image of the file."""
         return bool(self.number(Tag.SUBFILE_TYPE, 0) & 1)
 
     @property
     def is_raw(self) -> bool:
-        """Whether it holds what a camera's sensor measured, rather than a picture."""
+        """Whether it holds sensor data of a camera, rather than an image."""
         return self.number(Tag.PHOTOMETRIC, -1) in (Photometric.CFA, Photometric.LINEAR_RAW)
 
 
 def is_tiff(data: bytes) -> bool:
-    """Tell by its first bytes whether a file is a TIFF, classic or big."""
+    """Return, by its first bytes, whether a file is a TIFF, classic or big."""
     return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -120,7 +120,7 @@ def first_directory(data: bytes) -> Directory:
     Raises
     ------
     ImageError
-        If there is none that makes sense.
+        If there is no valid directory.
     """
     found = next(directories(data), None)
     if found is None:
@@ -129,7 +129,7 @@ def first_directory(data: bytes) -> Directory:
 
 
 def directories(data: bytes) -> Iterator[Directory]:
-    """Yield the directories of a file and those below them, each once, however they point at each other."""
+    """Yield the directories of a file and their subdirectories, each once, even if they form loops."""
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     at, form = (8, order + "Q") if big else (4, order + "I")
@@ -150,7 +150,7 @@ def directories(data: bytes) -> Iterator[Directory]:
 
 
 def _directory(data: bytes, offset: int, order: str, *, big: bool) -> tuple[Directory | None, int]:
-    """Read one directory; return it, if it is whole, and where the following one is."""
+    """Read one directory; return it, if it is complete, and the offset of the next one."""
     counted, entry, link = ("Q", 20, "Q") if big else ("H", 12, "I")
     start = offset + struct.calcsize(order + counted)
     if start > len(data):
@@ -183,7 +183,7 @@ def _entry(data: bytes, position: int, order: str, *, big: bool) -> tuple[int, V
 
 
 def with_first(data: bytes, directory: Directory) -> bytes:
-    """Return the file with another directory as its first one, for readers that only look at that."""
+    """Return the file with another directory as its first one, for readers that only read the first."""
     if data[2:4] in (b"+\0", b"\0+"):
         return data[:8] + struct.pack(directory.order + "Q", directory.offset) + data[16:]
     return data[:4] + struct.pack(directory.order + "I", directory.offset) + data[8:]

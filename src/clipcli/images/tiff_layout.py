@@ -1,4 +1,4 @@
-"""How the samples of a TIFF picture are stored: bit depth, strips or tiles, compression."""
+"""How the samples of a TIFF image are stored: bit depth, strips or tiles, compression."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}
 
 @dataclass(frozen=True)
 class Layout:
-    """How the samples of a picture are stored.
+    """How the samples of an image are stored.
 
     Parameters
     ----------
     directory
-        Where that is described.
+        The directory that describes the image.
     width, height, channels
-        Of the picture.
+        Of the image.
     bits, kind
         Of a sample; the kind is NumPy's: ``u``, ``i`` or ``f``.
     tile
         Width and height of a strip or tile.
     apart
-        Whether each channel is stored by itself.
+        Whether each channel is stored separately.
     """
 
     directory: Directory
@@ -42,43 +42,43 @@ class Layout:
 
     @property
     def segment_bytes(self) -> int:
-        """Size of a decompressed strip or tile, as it is stored."""
+        """Size of a decompressed strip or tile in bytes, before its samples are unpacked."""
         return self.row_bytes * self.tile[1]
 
     @property
     def row_bytes(self) -> int:
-        """Size of a row of a strip or tile, as it is stored; rows begin at whole bytes."""
+        """Size of a row of a strip or tile in bytes, before its samples are unpacked."""
         return -(-self.tile[0] * self.channels_together * self.bits // 8)
 
     @property
     def channels_together(self) -> int:
-        """How many channels a strip or tile holds."""
+        """The number of channels of a strip or tile."""
         return 1 if self.apart else self.channels
 
     @property
     def is_compressed(self) -> bool:
-        """Whether a strip or tile can only be read as a whole."""
+        """Whether a strip or tile can only be read completely."""
         plain = self.directory.number(Tag.COMPRESSION, 1) == 1 and self.directory.number(Tag.FILL_ORDER, 1) == 1
         return not plain or self.directory.number(Tag.PREDICTOR, 1) != 1
 
     @property
     def sample_bytes(self) -> int:
-        """Size of a sample once it is unpacked."""
+        """Size of an unpacked sample in bytes."""
         return self.bits // 8 if self.bits in (8, 16, 32, 64) else 1 if self.bits < 8 else 2
 
 
 def can_decompress(directory: Directory) -> bool:
-    """Tell whether strips and tiles can be decompressed without knowing what their bytes mean."""
+    """Return whether strips and tiles can be decompressed without knowledge of their samples."""
     return directory.number(Tag.COMPRESSION, 1) in _DECOMPRESSED
 
 
 def layout_of(directory: Directory) -> Layout:
-    """Return how a picture is stored.
+    """Return the layout of an image.
 
     Raises
     ------
     ImageError
-        If it is damaged or of a kind that cannot be read.
+        If it is damaged or of an unsupported kind.
     """
     width, height = directory.size
     channels = directory.number(Tag.SAMPLES, 1)
@@ -89,10 +89,10 @@ def layout_of(directory: Directory) -> Layout:
     bits, form = depths.pop(), formats.pop()
     fits = bits in ((8, 16, 32, 64) if form in (1, 2, 4) else (16, 32, 64)) or (form in (1, 4) and 1 <= bits <= 16)
     if depths or formats or form not in _KINDS or not fits:
-        raise ImageError("unsupported", f"TIFF with samples of {bits} bits, format {form}; convert it to 8 or 16 bits")
+        raise ImageError("unsupported", f"TIFF with samples of {bits} bits, format {form} (convert it to 8 or 16 bits)")
     compression, predictor = directory.number(Tag.COMPRESSION, 1), directory.number(Tag.PREDICTOR, 1)
     if not can_decompress(directory):
-        remedy = f"TIFF of {bits}-bit samples with compression {compression}; save it with LZW, Deflate or none"
+        remedy = f"TIFF of {bits}-bit samples with compression {compression} (save it with LZW, Deflate or none)"
         raise ImageError("unsupported", remedy)
     if compression == 1:
         predictor = 1

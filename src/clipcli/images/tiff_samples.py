@@ -1,8 +1,8 @@
-"""The samples of a TIFF picture, exactly as they are stored: every bit depth, byte order, layout and predictor.
+"""Read the exact samples of a TIFF image: every bit depth, byte order, layout and predictor.
 
-Pillow decodes 8-bit pictures well, and reads some deep ones wrongly without an error (planes stored apart, most
-extra channels). Its libtiff decompresses here too: each strip or tile goes to it as a picture of plain bytes, of a
-size that is known, so that no file can make it write more.
+Pillow decodes 8-bit images correctly, but some deep ones wrongly without an error (separate planes, most extra
+channels). Its libtiff is still used for decompression: each strip or tile is passed to it as an image of bytes of a
+known size, so that no file can make it write more.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from clipcli.images.tiff_layout import Layout
 
 __all__ = ["deep_tiff"]
 
-_MOST_SEGMENTS = 1 << 17  # compressed strips or tiles; each costs some 0.1 ms
-_ALPHA = {1: True, 2: False}  # of ExtraSamples: whether colours were multiplied by it
+_MOST_SEGMENTS = 1 << 17  # compressed strips or tiles; each takes about 0.1 ms
+_ALPHA = {1: True, 2: False}  # values of ExtraSamples: premultiplied or not
 
 
 def deep_tiff(data: bytes, layout: Layout) -> DeepPicture:
-    """Return the picture of a layout, grey, RGB or of a palette.
+    """Return the image of a layout: grey, RGB or palette.
 
     Raises
     ------
     ImageError
-        If its samples have a meaning that cannot be shown.
+        If its samples have an unsupported meaning.
     """
     directory = layout.directory
     photometric = directory.number(Tag.PHOTOMETRIC, Photometric.BLACK_IS_ZERO)
@@ -42,7 +42,7 @@ def deep_tiff(data: bytes, layout: Layout) -> DeepPicture:
     grey = (Photometric.WHITE_IS_ZERO, Photometric.BLACK_IS_ZERO, Photometric.MASK)
     if photometric not in (*grey, Photometric.RGB, Photometric.PALETTE) or layout.channels < colours:
         meaning = f"photometric interpretation {photometric}, {layout.channels} samples of {layout.bits} bits"
-        raise ImageError("unsupported", f"TIFF of a kind that cannot be shown ({meaning}); convert it to RGB")
+        raise ImageError("unsupported", f"unsupported kind of TIFF: {meaning} (convert it to RGB)")
     extra = directory.numbers(Tag.EXTRA_SAMPLES)[: layout.channels - colours]
     alpha = next((colours + place for place, kind in enumerate(extra) if kind in _ALPHA), None)
     reader = _Reader(data, layout)
@@ -57,7 +57,7 @@ def deep_tiff(data: bytes, layout: Layout) -> DeepPicture:
 
 
 def _rows_together(layout: Layout) -> int:
-    """Return how many rows have to be read at once, if none is to be decompressed twice."""
+    """Return the number of rows to read at once so that none is decompressed twice."""
     return layout.tile[1] if layout.is_compressed or layout.tile[0] != layout.width else 1
 
 
@@ -109,7 +109,7 @@ class _Reader:
         offset, count = self._offsets[index], self._counts[index]
         tiled = Tag.TILE_OFFSETS in layout.directory.tags
         height = layout.tile[1] if tiled else min(layout.tile[1], layout.height - down * layout.tile[1])
-        if not offset and not count:  # GDAL leaves out what is empty
+        if not offset and not count:  # GDAL does not store empty segments
             nodata = _nodata(layout.directory)
             return np.full((last - first, layout.tile[0], layout.channels_together), nodata or 0).astype(
                 _sample_type(layout).newbyteorder("=")
@@ -122,7 +122,7 @@ class _Reader:
 
 
 class _Palette:
-    """Reads colours in place of the numbers that stand for them."""
+    """Reads palette colours in place of their indices."""
 
     def __init__(self, reader: _Reader, directory: Directory) -> None:
         entries = directory.numbers(Tag.COLOUR_MAP)
@@ -140,7 +140,7 @@ class _Palette:
 
 
 class _Inks:
-    """Reads colours in place of the inks that print them."""
+    """Reads RGB colours in place of CMYK inks."""
 
     def __init__(self, reader: _Reader, bits: int) -> None:
         self._reader, self._bits = reader, bits
@@ -185,7 +185,7 @@ def _unpredicted(samples: Samples, raw: bytes, layout: Layout) -> Samples:
     if predictor == 2:
         whole = samples.view(samples.dtype.str.replace("f", "u").replace("i", "u")).astype(f"u{layout.sample_bytes}")
         return np.cumsum(whole, axis=1, dtype=whole.dtype).view(samples.dtype.newbyteorder("="))
-    size = layout.sample_bytes  # the bytes of a row are sorted by their weight, the heaviest first
+    size = layout.sample_bytes  # the bytes of a row are grouped by significance, the most significant first
     differences = np.frombuffer(raw, np.uint8, samples.nbytes).reshape(rows, -1, channels)
     planes = np.cumsum(differences, axis=1, dtype=np.uint8).reshape(rows, size, width * channels)
     in_order = np.ascontiguousarray(planes.transpose(0, 2, 1))
@@ -193,7 +193,7 @@ def _unpredicted(samples: Samples, raw: bytes, layout: Layout) -> Samples:
 
 
 def _decompressed(raw: bytes, rows: int, layout: Layout) -> bytes:
-    """Let libtiff decompress a strip or tile, as a picture of bytes: four a pixel, as of ink, where they fit."""
+    """Let libtiff decompress a strip or tile as an image of bytes, four per pixel if that fits."""
     inks = 4 if layout.row_bytes % 4 == 0 else 1
     size = (layout.row_bytes // inks, rows)
     tags = {

@@ -1,1 +1,1 @@
-"""From what the user named to single inputs, in a fixed order."""
+"""Expand the user's inputs into single inputs, in a fixed order."""

@@ -1,9 +1,8 @@
-"""Discover: from what the user named to a stream of single inputs, in a fixed order.
+"""Expand the user's inputs into a stream of single inputs, in a fixed order.
 
-Inputs are files, folders, glob patterns, tar archives, tables with a column of paths or of pictures, and
-lists of paths on standard input, on disk or behind a URL. Nothing is read ahead, so that a million inputs
-cost no more memory than one folder's names. What cannot be an image becomes a
-:class:`~clipcli.inputs.items.BadInput`, so that it gets its record in its place.
+Inputs are files, folders, glob patterns, tar archives, tables with a column of paths or of images, and lists of paths
+on standard input; on disk or behind a URL. Nothing is read ahead, so memory use does not grow with the number of
+inputs. An input that cannot be an image becomes a :class:`~clipcli.inputs.items.BadInput`, so that it gets a record.
 """
 
 from __future__ import annotations
@@ -38,24 +37,24 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Source:
-    """What the user named.
+    """The user's inputs.
 
     Parameters
     ----------
     names
-        Files, folders, patterns, archives; ``-`` stands for the paths on ``stream``.
+        Files, folders, patterns, archives; ``-`` means the paths on ``stream``.
     stream
-        Where ``-`` reads from, bytes.
+        The binary stream that ``-`` reads from.
     null_separated
-        Whether NUL, not newline, separates the paths on ``stream``.
+        Whether NUL bytes, not newlines, separate the paths on ``stream``.
     path_column
-        Where given, the files named are CSV, TSV or Parquet tables, and this is their column of paths. A path
-        that is not absolute is relative to its table's folder.
+        If given, the inputs are CSV, TSV or Parquet tables, and this is their column of paths. A relative path is
+        relative to the folder of its table.
     image_column
-        Where given, the files named are Parquet tables with the encoded pictures in this column. Parquet
-        without either has just one column of bytes.
+        If given, the inputs are Parquet tables with encoded images in this column. Without either column, a Parquet
+        table must have exactly one column of bytes.
     exclusion
-        What to pass over.
+        The files and folders to exclude.
     """
 
     names: tuple[str, ...]
@@ -67,7 +66,7 @@ class Source:
 
     @property
     def columns(self) -> Columns | None:
-        """The columns of the tables that are named; ``None`` where it isn't tables."""
+        """The columns of the tables; ``None`` if the inputs are not tables."""
         given = self.path_column is not None or self.image_column is not None
         return Columns(self.path_column, self.image_column) if given else None
 
@@ -75,21 +74,21 @@ class Source:
 def discover(source: Source) -> Iterator[Input]:
     """Yield every input in a fixed order.
 
-    A file that was named is always yielded. A folder is walked in the order of names, and yields what is
-    an image by its suffix or its content (behind a URL, by its suffix); hidden files are passed over.
+    A file named by the user is always yielded. A folder is walked in the order of names, and yields the files that
+    are images by extension or content (behind a URL, by extension); hidden files are excluded.
 
     Raises
     ------
     InputError
-        If a pattern matches nothing, which is found out first of all; a table lacks the column; or there is
-        no image in any folder or archive. A single empty one among others is only warned of.
+        If a pattern matches nothing, which is checked first; if a table lacks the column; or if no folder or archive
+        has an image. An empty folder among others causes a warning only.
     """
     expanded = ((name, inputs_of(units)) for name, units in _expanded(source, _all_matches(source)))
     yield from _counted(expanded, source)
 
 
 def discover_units(source: Source) -> Iterator[Unit]:
-    """Yield what :func:`discover` does, but leave archives and tables of pictures for others to read."""
+    """Yield the same as :func:`discover`, except that archives and tables of images are yielded unread."""
     yield from _counted(_expanded(source, _all_matches(source)), source)
 
 
@@ -99,14 +98,14 @@ def _all_matches(source: Source) -> dict[str, list[str]]:
     matches = {name: matches_of(name, source.exclusion) for name in source.names if is_pattern(name)}
     for pattern, matching in matches.items():
         if not matching:
-            raise InputError(f"{pattern}: no file matches this pattern")
+            raise InputError(f"cannot read {pattern}: no file matches this pattern")
     return matches
 
 
 def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], source: Source) -> Iterator[Found]:
-    """Pass on what is found behind each name, and tell of names with nothing behind them."""
+    """Pass on the inputs of each name, and warn of names without inputs."""
     left_out = " that --exclude leaves" if source.exclusion.patterns else ""
-    empty: list[str] = []  # those that nothing was said about yet
+    empty: list[str] = []  # those without a warning so far
     count = 0
     for name, found in expanded:
         before = count
@@ -116,7 +115,7 @@ def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], source: Source) ->
             count += 1
             yield item
         if count == before:
-            empty.append(f"{shown_name(name)}: no images in it{left_out}")
+            empty.append(f"{shown_name(name)}: no images found{left_out}")
     if empty and not count:
         raise InputError(empty[0])
     for problem in empty:
@@ -124,7 +123,7 @@ def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], source: Source) ->
 
 
 def _expanded(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str, Iterator[Unit]]]:
-    """Yield each name with the inputs behind it."""
+    """Yield each name with its inputs."""
     for name, units in _behind(source, matches):
         yield name, (_allowed(unit) for unit in units)
 
@@ -135,7 +134,7 @@ def _allowed(unit: Unit) -> Unit:
 
 
 def _check_named(name: str) -> None:
-    """Find out before anything is done what cannot be used at all."""
+    """Check all names before anything is read."""
     check_location(name)
     if name.endswith(("/", os.sep)) and not is_remote(name) and not is_pattern(name) and not _is_folder(name):
         known = "a file, not a folder" if os.path.lexists(name.rstrip("/" + os.sep)) else "no such folder"
@@ -156,12 +155,12 @@ def _behind(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str
 
 
 def _of_path(name: str, exclusion: Exclusion) -> Iterator[Unit]:
-    """Yield what is behind one path: itself, what a folder holds, or an archive or table of pictures."""
+    """Yield the inputs of one path: the file itself, those of a folder, or an archive or table of images."""
     if is_remote(name):
         yield from _of_url(name, exclusion)
         return
     try:
-        mode = os.stat(name).st_mode  # noqa: PTH116 - also of names that are no valid text
+        mode = os.stat(name).st_mode  # noqa: PTH116 - also for names that are not valid text
     except (OSError, ValueError):
         yield _file(name, name)
         return
@@ -178,11 +177,11 @@ def _of_path(name: str, exclusion: Exclusion) -> Iterator[Unit]:
 
 
 def _table(name: str) -> Iterator[Unit]:
-    """Yield the pictures of a table that was named among other inputs: damage is its own failure."""
+    """Yield the images of a table among other inputs; damage becomes a failure of that table."""
     try:
         yield from rows_of(name, Columns())
     except DamagedTableError as problem:
-        yield BadInput(name, ImageError("truncated", f"damaged table ({str(problem).removeprefix(f'{name}: ')})"))
+        yield BadInput(name, ImageError("truncated", f"damaged table ({problem.reason})"))
 
 
 def _of_url(url: str, exclusion: Exclusion) -> Iterator[Unit]:
@@ -204,9 +203,9 @@ def _of_url(url: str, exclusion: Exclusion) -> Iterator[Unit]:
 
 def _file(name: str, path: str) -> Input:
     if "\0" in path:
-        return BadInput(name, ImageError("not_found", "no file can have NUL in its name"))
+        return BadInput(name, ImageError("not_found", "a file name cannot contain NUL"))
     if scheme := _UNKNOWN_URL.match(path):
-        told = f"{scheme[0]} is no place that can be read; s3, gs, az, http and https are"
+        told = f"unknown URL scheme {scheme[0]} (use s3, gs, az, http or https)"
         return BadInput(name, ImageError("unsupported", told))
     if path.endswith(("/", os.sep)):
         return BadInput(name, ImageError("not_found", "no such folder"))
@@ -222,7 +221,7 @@ def _in_folder(folder: str, exclusion: Exclusion) -> Iterator[Input]:
 
 
 def count_files(source: Source) -> int | None:
-    """Count the inputs for a progress bar, by names alone; ``None`` where that takes reading them."""
+    """Count the inputs for a progress bar by their names; ``None`` if they would have to be read."""
     if source.columns is not None or "-" in source.names or any(map(is_remote, source.names)):
         return None
     total, exclusion = 0, source.exclusion
@@ -237,7 +236,7 @@ def count_files(source: Source) -> int | None:
 
 
 def _is_folder(name: str) -> bool:
-    """Tell whether a name is a folder; no for one that cannot be asked."""
+    """Return whether a name is a folder; false if that cannot be determined."""
     try:
         return stat.S_ISDIR(os.stat(name).st_mode)  # noqa: PTH116
     except (OSError, ValueError):

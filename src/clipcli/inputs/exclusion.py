@@ -1,6 +1,6 @@
-"""What is passed over where folders are walked: hidden names, what systems leave behind, and what users exclude.
+"""Exclusion of files when folders are walked: hidden files, system files, and patterns of the user.
 
-Patterns are those of ``.gitignore``, read by the pathspec library; it is imported only where there are any.
+Patterns are those of ``.gitignore``, matched by the pathspec library, which is imported only if there are patterns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["IGNORE_FILE", "SYSTEM_NAMES", "Exclusion", "ignore_file", "is_system_name"]
 
 IGNORE_FILE = ".clipcliignore"
-"""A file of patterns that counts for the folder it is in, and for those below."""
+"""The name of ignore files, whose patterns apply to their folder and those below."""
 
 SYSTEM_NAMES = (
     "@eaDir", "#recycle", "#snapshot", "@tmp", "@Recycle", "@Recently-Snapshot", ".@__thumb", ".@__qini", ".streams",
@@ -30,28 +30,28 @@ SYSTEM_NAMES = (
     "__MACOSX", ".AppleDouble", ".AppleDB", ".AppleDesktop", ".DS_Store", ".Spotlight-V100", ".fseventsd",
     ".TemporaryItems", ".DocumentRevisions-V100", "lost+found",
 )  # fmt: skip
-"""Folders and files of thumbnails, deleted files and settings that systems and network disks make; in any case."""
+"""Names, ignoring case, of files and folders that systems create: thumbnails, deleted files, settings."""
 
 _SYSTEM = frozenset(name.casefold() for name in SYSTEM_NAMES)
 _SYSTEM_STARTS = ("._", ".trash", ".nfs")
 
 
 def is_system_name(name: str) -> bool:
-    """Tell whether a file or folder of this name was made by a system, not by anybody who takes photographs."""
+    """Return whether a file or folder has a name of :data:`SYSTEM_NAMES`."""
     folded = name.casefold()
     return folded in _SYSTEM or folded.startswith(_SYSTEM_STARTS)
 
 
 @dataclass(frozen=True)
 class Exclusion:
-    """What to pass over.
+    """The files and folders to exclude.
 
     Parameters
     ----------
     patterns
-        As in ``.gitignore``, relative to the folder, archive or URL that is walked.
+        Patterns of ``.gitignore``, relative to the folder, archive or URL that is walked.
     include_hidden
-        Whether names that begin with a dot count; what systems make is passed over all the same.
+        Whether to include names that start with a dot; system files are excluded in any case.
     """
 
     patterns: tuple[str, ...] = ()
@@ -62,38 +62,38 @@ class Exclusion:
             _spec(self.patterns, "--exclude")
 
     def passes_over(self, name: str) -> bool:
-        """Tell whether one file or folder is passed over for its name alone."""
+        """Return whether a file or folder is excluded by its name."""
         if name.startswith(".") and not self.include_hidden:
             return name not in (".", "..")
         return is_system_name(name)
 
     def leaves_out(self, path: str, ignored: Sequence[tuple[str, GitIgnoreSpec]] = (), *, is_folder: bool) -> bool:
-        """Tell whether patterns leave out what was found.
+        """Return whether the patterns exclude a path.
 
         Parameters
         ----------
         path
-            Relative to where the walk began, with ``/`` between names.
+            Relative to the start of the walk, with ``/`` between names.
         ignored
-            The patterns of ignore files, outer ones first, each with its folder as ``path`` has it, and a ``/``.
+            The patterns of ignore files, outer ones first, each with its folder relative to the start and a ``/``.
         """
         mark = "/" if is_folder else ""
         specs = [*ignored, ("", _spec(self.patterns, "--exclude"))] if self.patterns else ignored
         for folder, spec in reversed(specs):
             included = spec.check_file(path[len(folder) :] + mark).include
-            if included is not None:  # the last pattern that matches decides, and the innermost file
+            if included is not None:  # the last matching pattern of the innermost file decides
                 return bool(included)
         return False
 
     def lets_in(self, path: str) -> bool:
-        """Tell whether a file counts by all the names on its relative path: a member of an archive, or an object."""
+        """Return whether a member of an archive or an object is included, by all names on its relative path."""
         parts = [part for part in path.split("/") if part]
         if any(map(self.passes_over, parts)):
             return False
         return not self.leaves_out_named(path)
 
     def leaves_out_named(self, name: str) -> bool:
-        """Tell whether patterns leave out a file that was named, by its whole name."""
+        """Return whether the patterns exclude a file named by the user, by its whole name."""
         if not self.patterns:
             return False
         path = posixpath.normpath(path_part(name).rpartition("://")[2].replace(os.sep, "/")).lstrip("/")
@@ -112,7 +112,7 @@ def ignore_file(folder: str) -> GitIgnoreSpec | None:
     Raises
     ------
     InputError
-        If it cannot be read, or a line is no pattern.
+        If it cannot be read, or a line is not a pattern.
     """
     file = Path(folder, IGNORE_FILE)
     try:
@@ -133,10 +133,10 @@ def _spec(patterns: Iterable[str], where: str) -> GitIgnoreSpec:
 
         for pattern in key:
             if not pattern.strip():
-                raise InputError(f"{where}: a pattern is empty")
+                raise InputError(f"cannot use {where}: a pattern is empty")
             try:
                 GitIgnoreSpec.from_lines([pattern])
             except ValueError:
-                raise InputError(f"{where} {pattern!r}: not a pattern as in .gitignore") from None
+                raise InputError(f"cannot use {where} {pattern!r}: not a .gitignore pattern") from None
         _specs[key] = GitIgnoreSpec.from_lines(key)
     return _specs[key]

@@ -36,7 +36,7 @@ def inputs_from(images: Iterable[ImageLike] | ImageLike) -> Iterator[Any]:
         elif is_input(image) or hasattr(image, "convert"):
             yield image
         else:
-            raise InputError(f"cannot classify a {type(image).__name__}; give paths or Pillow images")
+            raise InputError(f"cannot classify a {type(image).__name__} (give paths or Pillow images)")
 
 
 def source_of(names: Names) -> Source:

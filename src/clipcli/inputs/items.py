@@ -1,4 +1,4 @@
-"""Single inputs, and shards: what holds many of them and is read from front to back."""
+"""Single inputs, and shards, which hold many inputs and are read sequentially."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ __all__ = [
 
 
 def shown_name(name: str, path: str = "") -> str:
-    """Return what records, messages and files call an input: a URL, or what is relative to one, without its secrets."""
+    """Return the name of an input for records, messages and files: secrets of a URL are removed."""
     return redacted_reference(name) if is_remote(name) or is_remote(path) else name
 
 
 @dataclass(frozen=True)
 class FileInput:
-    """A file on disk or an object in a store, whether or not it can be opened.
+    """A file on disk or in an object store, which may be unreadable.
 
-    ``name`` is what its record says; it loses the secrets of a URL, which ``path`` keeps.
+    ``name`` is for its record, without the secrets of a URL; ``path`` includes them.
     """
 
     name: str
@@ -58,7 +58,7 @@ class MemberInput:
 
 @dataclass(frozen=True)
 class BadInput:
-    """Something found in an input's place that cannot be an image."""
+    """An input that cannot be an image."""
 
     name: str
     problem: ImageError
@@ -71,31 +71,31 @@ Input = FileInput | MemberInput | BadInput
 
 
 class Shard(Protocol):
-    """Something that holds many inputs; it can be handed to another process, which then reads it."""
+    """A container of many inputs, which can be sent to another process and read there."""
 
     @property
     def name(self) -> str:
-        """What identifies it among what the user named."""
+        """Its name, which identifies it among the user's inputs."""
 
     @property
     def path(self) -> str:
-        """Where it is."""
+        """Its location."""
 
     def inputs(self) -> Iterator[Input]:
-        """Read it and yield what it holds, always in the same order."""
+        """Read it and yield its inputs, always in the same order."""
 
 
 Unit = Input | Shard
-"""What is found first: an input, or a shard whose inputs are only known once it is read."""
+"""An input, or a shard, whose inputs are unknown until it is read."""
 
 
 def is_input(unit: object) -> TypeGuard[Input]:
-    """Tell a single input from a shard, or from anything else."""
+    """Return whether a value is a single input."""
     return isinstance(unit, FileInput | MemberInput | BadInput)
 
 
 def inputs_of(units: Iterable[Unit]) -> Iterator[Input]:
-    """Yield single inputs one by one: what is in a shard comes in its place."""
+    """Yield single inputs one by one, expanding shards."""
     for unit in units:
         if is_input(unit):
             yield unit
@@ -104,13 +104,13 @@ def inputs_of(units: Iterable[Unit]) -> Iterator[Input]:
 
 
 def absolute(unit: Any) -> Any:
-    """Return a unit that another process finds too, in whatever folder it runs; its name stays."""
+    """Return the unit with an absolute path, for processes in another folder; its name is unchanged."""
     path = getattr(unit, "path", None)
     if path is None or "://" in path or "\0" in path:
         return unit
-    return replace(unit, path=os.path.abspath(path))  # noqa: PTH100 - also names that are no valid text
+    return replace(unit, path=os.path.abspath(path))  # noqa: PTH100 - also for names that are not valid text
 
 
 def name_of(item: Any) -> str:
-    """Return what an input's record says; nothing for a Pillow image that came from no file."""
+    """Return the name of an input for its record; empty for a Pillow image that was not read from a file."""
     return str(item.name) if is_input(item) else getattr(item, "filename", "")

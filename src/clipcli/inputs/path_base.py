@@ -13,18 +13,18 @@ __all__ = ["PathBase"]
 
 
 class PathBase:
-    """Where the relative paths of one table lead: all of them into the same folder.
+    """The folder that all relative paths of one table are resolved against.
 
-    Anybody's table names files beside itself; clipcli's own tables name them as the run did, from the current
-    folder. Where the first file that exists is in the other of the two folders, all are looked for there. So a
-    file that is missing is never taken from elsewhere in silence.
+    That is the folder of the table, or the current folder for a table that clipcli wrote. If the first file that
+    exists is in the other of the two, all paths are resolved against that one. So a missing file is never silently
+    replaced by one from another folder.
 
     Parameters
     ----------
     table
         The table's path or URL.
     own
-        Whether it is one of clipcli's own.
+        Whether clipcli wrote the table.
     """
 
     def __init__(self, table: str, *, own: bool) -> None:
@@ -35,7 +35,7 @@ class PathBase:
 
     @property
     def folder(self) -> Path:
-        """The folder, as far as it is known by the names that were located."""
+        """The folder, according to the names located so far."""
         return Path(self._folders[0] if self._folder is None else self._folder)
 
     def locate(self, name: str) -> str:
@@ -44,7 +44,7 @@ class PathBase:
         Raises
         ------
         InputError
-            If it is a URL, and the network must not be used.
+            If it is a URL and the network is forbidden.
         """
         if is_remote(name) or is_remote(self._table):
             location = join_url(self._table, name)
@@ -60,12 +60,12 @@ class PathBase:
         return os.path.join(folder, name)  # noqa: PTH118
 
     def look_for(self, name: str) -> None:
-        """Let a name decide about the folder, if none did before; whatever it is, also a URL."""
+        """Choose the folder by a name, which may be a URL, unless it is chosen already."""
         if self._folder is None and not is_remote(name):
             self.locate(name)
 
     def _existing(self, folder: str, name: str) -> str | None:
-        r"""Return a file's path if it is there; clipcli's tables show bytes that are no text as ``\xff``."""
+        r"""Return a file's path if it exists; tables of clipcli write bytes that are not UTF-8 as ``\xff``."""
         names = [name]
         if self._own and "\\x" in name:
             names.append(os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", _byte, os.fsencode(name))))

@@ -1,4 +1,4 @@
-"""Lists of paths as programs write them: one per line or ended by NUL, in UTF-8, UTF-16 or plain bytes."""
+"""Lists of paths: separated by newlines or NUL bytes, in UTF-8, UTF-16 or raw bytes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _CHUNK = 1 << 16
 
 
 def read_paths(stream: BinaryIO, *, null_separated: bool) -> Iterator[str]:
-    """Yield the paths of a list, none read ahead; bytes that are not UTF-8 are kept as the file system has them.
+    """Yield the paths of a list, without reading ahead; bytes that are not UTF-8 are left as in the file system.
 
-    A byte-order mark is not part of the first path, and a text in UTF-16 with one is decoded, as PowerShell writes
+    A byte-order mark is not part of the first path, and UTF-16 with one is decoded, because PowerShell writes
     it. Lines end with LF or CRLF.
 
     Raises
     ------
     InputError
-        If the list is in another form than it seems.
+        If the list does not have the detected format.
     """
     separator = b"\0" if null_separated else b"\n"
     rest = b""
@@ -35,7 +35,7 @@ def read_paths(stream: BinaryIO, *, null_separated: bool) -> Iterator[str]:
 
 
 def _decoded(stream: BinaryIO, *, null_separated: bool) -> Iterator[bytes]:
-    """Yield a stream in pieces, without its byte-order mark and as UTF-8."""
+    """Yield a stream in pieces of UTF-8, without its byte-order mark."""
     pieces = _pieces(stream)
     start = b""
     while len(start) < 4 and (piece := next(pieces, b"")):
@@ -46,7 +46,7 @@ def _decoded(stream: BinaryIO, *, null_separated: bool) -> Iterator[bytes]:
         if not null_separated:
             raise InputError(
                 "cannot read standard input: the paths look like UTF-16 without a byte-order mark (write the list in "
-                "UTF-8; where NUL ends each path, say so with -0)"
+                "UTF-8; if NUL bytes separate the paths, use -0)"
             ) from None
         encoding = "utf-8"
     if encoding.startswith("utf-8"):
@@ -74,6 +74,6 @@ def _paths(pieces: Iterable[bytes], separator: bytes) -> Iterator[str]:
     for piece in pieces:
         path = piece.rstrip(b"\r") if separator == b"\n" else piece
         if b"\0" in path:
-            raise InputError("standard input: the paths are separated by NUL, not by newlines; say so with -0")
+            raise InputError("cannot read standard input: NUL bytes separate the paths, not newlines (use -0)")
         if path.strip():
             yield os.fsdecode(path)

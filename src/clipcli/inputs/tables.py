@@ -1,4 +1,4 @@
-"""Tables of images: CSV, TSV and JSON Lines with a column of paths, Parquet with paths or the pictures themselves."""
+"""Tables of images: CSV, TSV and JSON Lines with a column of paths, Parquet with paths or encoded images."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ from clipcli.extras import pyarrow_or_error
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
 from clipcli.inputs.path_base import PathBase
 from clipcli.storage.locations import is_remote, path_part
-from clipcli.storage.remote import open_url
+from clipcli.storage.remote import open_location
 from clipcli.text import one_line, open_text, printable
 
 __all__ = ["Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
 
-_BATCH_ROWS = 64  # pictures that are in memory at once
+_BATCH_ROWS = 64  # images in memory at once
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table hold what.
+    """The columns of a table.
 
     Parameters
     ----------
     path
-        Paths or URLs; where ``image`` is given too, what the records shall say in their place.
+        Paths or URLs; if ``image`` is given too, the names of the images for their records.
     image
-        The encoded bytes of the pictures (Parquet only); a struct with ``bytes`` and ``path`` serves too, as
-        the datasets library writes it.
+        The encoded images (Parquet only); also a struct with ``bytes`` and ``path``, as the datasets library writes it.
     """
 
     path: str | None = None
@@ -41,24 +40,32 @@ class Columns:
 
 
 class DamagedTableError(InputError):
-    """A Parquet file that cannot be read."""
+    """A Parquet file that cannot be read; ``reason`` says why, without its name."""
+
+    def __init__(self, table: str, reason: str) -> None:
+        super().__init__(f"{table}: {reason}")
+        self.table, self.reason = table, reason
+
+    def __reduce__(self) -> tuple[type[DamagedTableError], tuple[str, str]]:
+        """Pickle both parts."""
+        return type(self), (self.table, self.reason)
 
 
 def is_parquet(name: str) -> bool:
-    """Tell by its name whether a file is a Parquet table."""
+    """Return whether a file is a Parquet table, by its extension."""
     return path_part(name).lower().endswith(".parquet")
 
 
 def rows_of(table: str, columns: Columns) -> Iterator[Unit]:
-    """Yield the rows of a table: files where it holds their paths, groups of rows where it holds pictures.
+    """Yield the rows of a table: files if it holds paths, row groups if it holds images.
 
     Raises
     ------
     InputError
-        If it is no table, or lacks a column.
+        If it is not a table, or lacks a column.
     """
     if not is_remote(table) and Path(table).is_dir():
-        raise InputError(f"{table}: is a folder; with --path-column or --image-column, name tables")
+        raise InputError(f"cannot read {table}: it is a folder (with --path-column or --image-column, name tables)")
     if is_parquet(table):
         with _parquet(table) as file:
             if columns.path is not None and columns.image is None:
@@ -67,7 +74,7 @@ def rows_of(table: str, columns: Columns) -> Iterator[Unit]:
                 yield from _groups(table, file, columns)
         return
     if columns.image is not None:
-        raise InputError(f"{table}: --image-column goes with Parquet tables")
+        raise InputError(f"cannot use {table} with --image-column: it is not a Parquet table")
     yield from _delimited(table, columns.path or "")
 
 
@@ -75,7 +82,7 @@ def _row(base: PathBase, where: str, column: str, name: object) -> Input:
     if not isinstance(name, str) or not name or name.isspace():
         return BadInput(where, ImageError("not_found", f"the column {column!r} is empty in this row"))
     if "\0" in name:
-        return BadInput(name, ImageError("not_found", "no file can have NUL in its name"))
+        return BadInput(name, ImageError("not_found", "a file name cannot contain NUL"))
     return FileInput(name, base.locate(name))
 
 
@@ -90,12 +97,12 @@ def _delimited(table: str, column: str) -> Iterator[Input]:
             for number, cells in read.rows:
                 yield _row(base, f"{shown}:{number}", column, cells.get(column))
     except (ImageError, OSError, UnicodeError) as problem:
-        raise InputError(f"{shown}: {getattr(problem, 'strerror', None) or problem}") from None
+        raise InputError(f"cannot read {shown}: {getattr(problem, 'strerror', None) or problem}") from None
 
 
 @contextmanager
 def _text(table: str) -> Iterator[io.TextIOWrapper]:
-    with open_url(table) if is_remote(table) else Path(table).open("rb") as raw, open_text(raw) as file:
+    with open_location(table) as raw, open_text(raw) as file:
         yield file
 
 
@@ -103,10 +110,10 @@ def _check_column(table: str, column: str, known: Any) -> None:
     if column not in known:
         names = one_line(printable(", ".join(known) or "none"))
         raise InputError(
-            f"{table}: no column {column!r}; it has: {names if len(names) <= 300 else names[:300] + '...'}"
+            f"cannot read {table}: no column {column!r} (it has: {names if len(names) <= 300 else names[:300] + '...'})"
         )
     if list(known).count(column) > 1:
-        raise InputError(f"{table}: its first row names the column {column!r} twice")
+        raise InputError(f"cannot read {table}: duplicate column {column!r} in the first row")
 
 
 # --- Parquet ------------------------------------------------------------------------------------------------
@@ -114,20 +121,20 @@ def _check_column(table: str, column: str, known: Any) -> None:
 
 @contextmanager
 def _parquet(table: str) -> Iterator[Any]:
-    """Open a Parquet file; what is wrong with it while the block lasts is told in one line."""
+    """Open a Parquet file, and translate errors of the block into one line."""
     arrow = pyarrow_or_error()
     try:
-        with open_url(table) if is_remote(table) else Path(table).open("rb") as opened:
+        with open_location(table) as opened:
             yield arrow.parquet.ParquetFile(opened)
     except (ImageError, arrow.ArrowException, OSError) as problem:
         reason = getattr(problem, "strerror", None) or " ".join(str(problem).split())
-        raise DamagedTableError(f"{table}: {reason}") from None
+        raise DamagedTableError(table, reason) from None
 
 
 def _paths(table: str, file: Any, column: str) -> Iterator[Input]:
     _check_column(table, column, file.schema_arrow.names)
     if _is_binary(file.schema_arrow.field(column).type):
-        raise InputError(f"{table}: the column {column!r} holds pictures, not paths; name it with --image-column")
+        raise InputError(f"cannot use {table}: column {column!r} holds images, not paths (name it with --image-column)")
     number, base = 0, PathBase(table, own=own_kind(file.schema_arrow.names) is not None)
     for batch in file.iter_batches(columns=[column]):
         for value in batch.column(0).to_pylist():
@@ -141,7 +148,7 @@ def _groups(table: str, file: Any, columns: Columns) -> Iterator[RowGroup]:
     for column in filter(None, (image, columns.path)):
         _check_column(table, column, schema.names)
     if not _is_binary(schema.field(image).type):
-        raise InputError(f"{table}: the column {image!r} holds {schema.field(image).type}, not bytes of images")
+        raise InputError(f"cannot use {table}: column {image!r} holds {schema.field(image).type}, not encoded images")
     first = 0
     for number in range(file.num_row_groups):
         yield RowGroup(table, table, number, first, Columns(columns.path, image))
@@ -154,8 +161,8 @@ def _only_image_column(table: str, schema: Any) -> str:
         return str(found[0])
     which = "several columns of bytes" if found else "no column of bytes"
     raise InputError(
-        f"{table}: {which}; name one with --image-column, or one of paths with --path-column; "
-        f"it has: {', '.join(schema.names)}"
+        f"cannot use {table}: {which} (name one with --image-column, or one of paths with --path-column; "
+        f"it has: {', '.join(schema.names)})"
     )
 
 
@@ -168,10 +175,9 @@ def _is_binary(kind: Any) -> bool:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A group of rows of a Parquet file that holds pictures.
+    """A row group of a Parquet file that holds images.
 
-    Without a column of names, and without names beside the bytes, pictures are named TABLE/ROW, counted
-    from nought.
+    If there is neither a column of names nor a name with the bytes, images are named TABLE/ROW, counted from 0.
     """
 
     table: str
@@ -185,11 +191,11 @@ class RowGroup:
 
     @property
     def name(self) -> str:
-        """The file, and which of its groups."""
+        """The file and the number of the group."""
         return f"{self.table}#{self.number}"
 
     def inputs(self) -> Iterator[Input]:
-        """Yield the pictures; damage ends it with a failure that has the group's name."""
+        """Yield the images; damage becomes a last failure with the group's name."""
         wanted = [column for column in (self.columns.image, self.columns.path) if column]
         row = self.first_row
         try:

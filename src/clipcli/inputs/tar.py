@@ -1,4 +1,4 @@
-"""Tar archives, as webdataset shards are, read from front to back."""
+"""Tar archives, such as webdataset shards, read sequentially."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DAMAGE", "Archive", "StrictArchive", "StrictHeader", "is_archive"]
 
-_DESCRIBING = (  # headers whose "file" describes the next member, and is read into memory
+_DESCRIBING = (  # headers whose data describes the next member and is read into memory
     tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
 )  # fmt: skip
 _LONGEST_DESCRIPTION = 1 << 20
@@ -33,31 +33,31 @@ _SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def is_archive(name: str) -> bool:
-    """Tell by its name whether a file is an archive."""
+    """Return whether a file is an archive, by its extension."""
     return path_part(name).lower().endswith(_SUFFIXES)
 
 
 class StrictHeader(tarfile.TarInfo):
-    """A member's header; without one, and without the mark of the end, an archive is damaged.
+    """A member's header; an archive is damaged if one is missing, or the end mark.
 
-    So is one whose sizes lie: negative ones, which send a reader back forever, or names that fill the memory.
+    It is also damaged if sizes are invalid: negative ones, which make a reader loop, or names that fill the memory.
     """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Read a header, and check the size it gives before anything acts on it."""
+        """Read a header, and check its size before it is used."""
         found = super().frombuf(buf, encoding, errors)
         if found.size < 0 or (found.type in _DESCRIBING and found.size > _LONGEST_DESCRIPTION):
-            raise tarfile.InvalidHeaderError("a size that cannot be")  # type: ignore[attr-defined]
+            raise tarfile.InvalidHeaderError("an impossible size")  # type: ignore[attr-defined]
         return found
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
-        """Read the next header; left alone, tarfile takes most damage for the end."""
+        """Read the next header; without this, tarfile treats most damage as the end."""
         try:
             found = super().fromtarfile(archive)
             if found.size < 0 or archive.offset < found.offset:
-                raise tarfile.ReadError("a size that cannot be")
+                raise tarfile.ReadError("an impossible size")
             return found
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
@@ -66,15 +66,17 @@ class StrictHeader(tarfile.TarInfo):
 
 
 class StrictArchive(tarfile.TarFile):
-    """A tar archive read from front to back, whose members may not claim more than there is.
+    """A tar archive that is read sequentially, and whose members may not be larger than the archive.
 
-    Left alone, tarfile passes over a member in steps for as long as its header says, also behind the archive's end.
+    Without this, tarfile skips a member of any size in its header, even beyond the end of the archive.
     """
 
     def next(self) -> tarfile.TarInfo | None:
-        """Read up to the next header, and return the member."""
+        """Read up to the next header and return the member."""
         file: Any = self.fileobj
-        ahead = getattr(self, "firstmember", None) is not None  # read when the archive was opened, its data not yet
+        ahead = (
+            getattr(self, "firstmember", None) is not None
+        )  # its header was read when the archive was opened, its data not yet
         while not ahead and (left := self.offset - file.tell()) > 0:
             if not file.read(min(left, _STEP)):
                 raise tarfile.ReadError("unexpected end of data")
@@ -83,7 +85,7 @@ class StrictArchive(tarfile.TarFile):
 
 @dataclass(frozen=True)
 class Archive:
-    """A tar archive on disk or in a store; its members are named ARCHIVE/MEMBER."""
+    """A tar archive on disk or in an object store; its members are named ARCHIVE/MEMBER."""
 
     name: str
     path: str = field(repr=False)
@@ -93,7 +95,7 @@ class Archive:
         object.__setattr__(self, "name", shown_name(self.name, self.path))
 
     def inputs(self) -> Iterator[Input]:
-        """Yield the images in it; what is damaged ends it with a failure that has the archive's name."""
+        """Yield its images; damage becomes a last failure with the archive's name."""
         count = 0
         try:
             with ExitStack() as stack:
@@ -101,7 +103,7 @@ class Archive:
                 name = None if file else self.path
                 members = stack.enter_context(StrictArchive.open(name, "r|*", fileobj=file, tarinfo=StrictHeader))
                 while (member := members.next()) is not None:
-                    vars(members)["members"] = []  # before Python 3.13, all that was read is kept there
+                    vars(members)["members"] = []  # before Python 3.13, it holds everything that was read
                     count += 1
                     if not member.isfile() or not self.exclusion.lets_in(member.name):
                         continue
@@ -119,7 +121,7 @@ class Archive:
 
 
 def _member(name: str, member: tarfile.TarInfo, members: tarfile.TarFile) -> Input | None:
-    if member.issparse():  # its pieces lie wherever the archive says
+    if member.issparse():  # its pieces can be anywhere in the archive
         reason = "stored as a sparse file (write the archive without --sparse)"
         return BadInput(name, ImageError("unreadable", reason)) if has_image_suffix(name) else None
     file = members.extractfile(member)
@@ -129,8 +131,8 @@ def _member(name: str, member: tarfile.TarInfo, members: tarfile.TarFile) -> Inp
         return BadInput(name, too_many_bytes(member.size)) if has_image_suffix(name) else None
     start = file.read(SIGNATURE_BYTES)
     if not has_image_suffix(name) and not looks_like_image(start):
-        return None  # unread, whatever its size
+        return None  # not read, whatever its size
     data = start + file.read()
     if len(data) < member.size:
-        raise EOFError("ends within a member")
+        raise EOFError("the archive ends within a member")
     return MemberInput(name, data)

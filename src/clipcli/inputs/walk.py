@@ -1,4 +1,4 @@
-"""Walk a folder in the order of names, safely: no loops, nothing read ahead but one folder's names."""
+"""Walk a folder in the order of names, without loops, reading one folder's names at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Found", "walk"]
 
 @dataclass(frozen=True)
 class Found:
-    """A file below a folder, or a ``problem`` in a place where a file was to be expected."""
+    """A file under a folder, or the ``problem`` that prevents reading it."""
 
     path: str
     problem: ImageError | None = None
@@ -26,31 +26,31 @@ class Found:
 
 @dataclass
 class _Level:
-    """One folder on the way down: its names that are still to come, and how many files came before it."""
+    """One folder of the walk: its remaining names, and the number of files before it."""
 
     path: str
     names: Iterator[str]
     before: int
-    linked: bool  # whether a link led here
-    inner: str  # its path below the root, with a slash at its end; empty for the root
-    ignored: tuple[tuple[str, Any], ...]  # patterns of the ignore files that count here
+    linked: bool  # whether it was reached by a link
+    inner: str  # its path relative to the root with a trailing slash; empty for the root
+    ignored: tuple[tuple[str, Any], ...]  # patterns of the ignore files that apply here
 
 
 @dataclass(frozen=True)
 class _Folder:
-    """A folder to go into."""
+    """A folder to walk."""
 
     path: str
     linked: bool
 
 
 def walk(root: str, exclusion: Exclusion = Exclusion()) -> Iterator[Found]:  # noqa: B008 - a value
-    """Yield the files below ``root``, depth first, in the order of names, except those that are passed over.
+    """Yield the files under ``root``, depth first, in the order of names, except excluded ones.
 
-    A link to a folder inside ``root`` is not followed, as its files are found in their own place; one
-    that leads outside is followed, but no folder out there is entered twice. A folder that cannot be
-    listed, a pipe or a dangling link with the suffix of an image, and an empty folder with such a suffix
-    are yielded as problems. What a folder's ignore file leaves out is not looked at.
+    A link to a folder inside ``root`` is not followed, because its files are found there anyway; a link to a folder
+    outside is followed, but no such folder is walked twice. A folder that cannot be listed, a pipe or dangling link
+    with an image extension, and an empty folder with an image extension are yielded as problems. Files that an ignore
+    file excludes are not examined.
 
     Raises
     ------
@@ -100,14 +100,14 @@ def _entered(folder: _Folder, names: list[str], count: int, outer: _Level | None
 def _names(folder: str, exclusion: Exclusion) -> tuple[list[str], ImageError | None]:
     try:
         names = sorted(name for name in os.listdir(folder) if not exclusion.passes_over(name))  # noqa: PTH208
-        os.lstat(os.path.join(folder, "."))  # noqa: PTH118 - fails where names can be listed, but not looked at
+        os.lstat(os.path.join(folder, "."))  # noqa: PTH118 - fails if names can be listed, but files not examined
     except OSError as problem:
         return [], ImageError("unreadable", f"cannot list this folder ({problem.strerror or problem})")
     return names, None
 
 
 def _look(path: str, links: _Links, *, linked: bool) -> Found | _Folder | None:
-    """Return a file, a folder to go into, or ``None`` for what is passed over."""
+    """Return a file, a folder to walk, or ``None`` for an excluded name."""
     try:
         status = os.lstat(path)
         is_link = stat.S_ISLNK(status.st_mode)
@@ -115,7 +115,7 @@ def _look(path: str, links: _Links, *, linked: bool) -> Found | _Folder | None:
             status = os.stat(path)  # noqa: PTH116
     except OSError as problem:
         if has_image_suffix(path):
-            return Found(path)  # dangling, looping or gone meanwhile: whoever opens it says which
+            return Found(path)  # dangling, looping or removed meanwhile: opening it gives the reason
         gone = problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
         return None if gone else Found(path, ImageError("unreadable", problem.strerror or str(problem)))
     if stat.S_ISDIR(status.st_mode):
@@ -126,14 +126,14 @@ def _look(path: str, links: _Links, *, linked: bool) -> Found | _Folder | None:
 
 
 class _Links:
-    """Knows where links led already."""
+    """Remembers the folders that links led to."""
 
     def __init__(self, root: str) -> None:
         self._root = root
         self._entered: set[tuple[int, int]] = set()  # folders outside of the root
 
     def enter(self, path: str, status: os.stat_result, *, is_link: bool, linked: bool) -> _Folder | None:
-        """Return the folder to go into, if it has no other place where its files are found."""
+        """Return the folder to walk, unless its files are found elsewhere."""
         if not is_link and not linked:
             return _Folder(path, linked=False)
         identity = (status.st_dev, status.st_ino)
@@ -143,7 +143,7 @@ class _Links:
         return _Folder(path, linked=True)
 
     def _overlaps(self, target: str) -> bool:
-        """Tell whether a folder lies within the root, or the root within it."""
+        """Return whether a folder is inside the root, or the root inside it."""
         try:
             return os.path.commonpath([target, self._root]) in (self._root, target)
         except ValueError:  # on another drive

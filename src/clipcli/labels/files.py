@@ -1,8 +1,7 @@
 """Label files: plain text, CSV/TSV and JSON, parsed into :class:`Label` values.
 
-The class a photo may get is a label. A label is filled into the prompt templates under its own name,
-or under the names given for it; it may also bring whole prompts of its own. All its prompts make one
-ensemble. A label may belong to a group, a coarser class.
+A label is the name of a class. Its name, or each of its synonyms, is filled into the prompt templates; a label may
+also have its own prompts. All prompts of a label make one ensemble. A label may belong to a group, a coarser class.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import LabelError
-from clipcli.labels.label import Label, check_label, check_labels, prompts_for
+from clipcli.labels.label import Label, both_places, check_label, check_labels, prompts_for
 from clipcli.labels.templates import has_placeholder
 from clipcli.text import name_key, near_matches, numbered_lines, read_text
 
@@ -29,7 +28,7 @@ _PROMPT_WORDS = 5
 
 @dataclass
 class _Entry:
-    """A label while it is being gathered from several lines."""
+    """A label that is gathered from several lines."""
 
     name: str
     where: str
@@ -43,12 +42,12 @@ class _Entry:
 
 
 def parse_text(text: str, where: str = "labels") -> list[Label]:
-    r"""Parse one label a line; ``#`` comments and blanks skipped, ``\#`` starts a label with ``#``.
+    r"""Parse one label per line, skipping ``#`` comments and blank lines; ``\#`` starts a label with ``#``.
 
     Raises
     ------
     LabelError
-        If there are no labels, or one stands twice after trimming (both lines are named).
+        If there are no labels, or two are equal after trimming (the message names both lines).
     """
     entries: list[_Entry] = []
     for number, line in numbered_lines(text):
@@ -60,15 +59,15 @@ def parse_text(text: str, where: str = "labels") -> list[Label]:
 def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[Label]:
     """Parse a table with a header: ``label``, optionally ``prompt``, ``group`` and ``folder``.
 
-    Several rows for one label with different prompts make an ensemble; an empty prompt means that the
+    Several rows of one label with different prompts make an ensemble; an empty prompt means that the
     templates are used.
 
     Raises
     ------
     LabelError
-        If the header lacks ``label``, names a column twice or one that is not known (a name that begins with
-        ``#`` makes a comment of its column), a row lacks its label or has more cells than the header, a row
-        stands twice, a quote is not closed, or one label is put in two groups.
+        If the header lacks ``label``, or has duplicate or unknown columns (a column whose name starts with ``#`` is a
+        comment); if a row lacks its label, has more cells than the header, or is a duplicate; if a quote is not
+        closed; or if a label is in two groups.
     """
     lines = io.StringIO(text.lstrip("\ufeff"), newline="")
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
@@ -79,8 +78,8 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
         for row in reader:
             if any(cell.strip() for cell in row[len(header) :]):
                 raise LabelError(
-                    f"{where}: line {reader.line_num}: {len(row)} cells under a header of {len(header)}; "
-                    f"put quotes around a text that holds {delimiter!r}"
+                    f"{where}: line {reader.line_num} has {len(row)} cells, the header has {len(header)} ("
+                    f"put quotes around text that contains {delimiter!r})"
                 )
             if any(cell.strip() for cell in row):
                 cells = {name: cell.strip() for name, cell in zip(header, row, strict=False)}
@@ -94,15 +93,15 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
 
 def _check_header(header: list[str], where: str) -> None:
     if "label" not in header:
-        raise LabelError(f"{where}: the first row must name a column 'label' (it has: {', '.join(header)})")
+        raise LabelError(f"{where}: the first row has no column 'label' (it has: {', '.join(header)})")
     for column in header:
         if column not in ("", *_CSV_COLUMNS) and not column.startswith("#"):
             raise LabelError(
-                f"{where}: cannot use column {column!r} ({near_matches(column, _CSV_COLUMNS)}; remove it, or begin "
+                f"{where}: unknown column {column!r} ({near_matches(column, _CSV_COLUMNS)}; remove it, or start "
                 "its name with # to make it a comment)"
             )
         if column in _CSV_COLUMNS and header.count(column) > 1:
-            raise LabelError(f"{where}: the first row names the column {column!r} twice")
+            raise LabelError(f"{where}: duplicate column {column!r} in the first row")
 
 
 def _add_row(entries: dict[str, _Entry], cells: dict[str, str], where: str, line: int) -> None:
@@ -116,10 +115,10 @@ def _add_row(entries: dict[str, _Entry], cells: dict[str, str], where: str, line
         )
         return
     if not prompt or not known.prompts or prompt in known.prompts:
-        raise LabelError(f"{where}: {name!r} stands twice: {known.where} and line {line}")
+        raise LabelError(f"{where}: duplicate label {name!r} ({both_places(known.where, f'line {line}')})")
     if group and known.group and name_key(group) != name_key(known.group):
         raise LabelError(
-            f"{where}: {name!r} is in two groups: {known.group!r} ({known.where}) and {group!r} (line {line})"
+            f"{where}: label {name!r} is in two groups: {known.group!r} ({known.where}) and {group!r} (line {line})"
         )
     known.group = known.group or group or None
     known.folder = known.folder or folder or None
@@ -137,22 +136,22 @@ def parse_json(text: str, where: str = "labels") -> list[Label]:
     Raises
     ------
     LabelError
-        If the text is not JSON of that shape, or a label stands twice.
+        If the text is not JSON of that shape, or has duplicate labels.
     """
     try:
         data = json.loads(text, object_pairs_hook=_refuse_double_keys)
     except json.JSONDecodeError as problem:
-        raise LabelError(f"{where}: line {problem.lineno}: not JSON ({problem.msg})") from None
+        raise LabelError(f"{where}: line {problem.lineno} is not JSON ({problem.msg})") from None
     except LabelError as problem:
         raise LabelError(f"{where}: {problem}") from None
     except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
-        raise LabelError(f"{where}: not a label file: nested too deeply, or a number too long") from None
+        raise LabelError(f"{where}: not a label file: nested too deeply, or a number that is too long") from None
     if isinstance(data, list):
         return _checked([_list_item(item, where, index) for index, item in enumerate(data, 1)], where)
     if isinstance(data, dict):
         pairs = enumerate(data.items(), 1)
         return _checked([_object_item(name, value, where, f"entry {index}") for index, (name, value) in pairs], where)
-    raise LabelError(f"{where}: expected a list of labels, or an object from label to prompts")
+    raise LabelError(f"{where}: not a label file: expected a list of labels, or an object from labels to prompts")
 
 
 def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -160,7 +159,7 @@ def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for index, (key, value) in enumerate(pairs, 1):
         if name_key(key) in map(name_key, result):
             first = list(map(name_key, result)).index(name_key(key)) + 1
-            raise LabelError(f"{key!r} stands twice: entry {first} and entry {index}")
+            raise LabelError(f"duplicate label {key!r} (entries {first} and {index})")
         result[key] = value
     return result
 
@@ -187,11 +186,9 @@ def _object_item(name: str, value: object, where: str, position: str) -> _Entry:
     if isinstance(value, dict):
         unknown = sorted(set(value) - {"names", "prompts", "prompt", "group", "folder"})
         if unknown:
-            raise LabelError(
-                f"{where}: {name!r}: unknown key {unknown[0]!r}; names, prompts, group and folder are known"
-            )
+            raise LabelError(f"{where}: {name!r}: unknown key {unknown[0]!r} (use names, prompts, group or folder)")
         if "prompt" in value and "prompts" in value:
-            raise LabelError(f"{where}: {name!r}: has both 'prompt' and 'prompts'; keep one of them")
+            raise LabelError(f"{where}: {name!r} has both 'prompt' and 'prompts' (remove one)")
         entry.names = _strings(value.get("names", []), where, f"names of {name!r}")
         entry.prompts = _strings(value.get("prompts", value.get("prompt", [])), where, f"prompts of {name!r}")
         entry.group, entry.folder = (_optional_text(value, key, where, name) for key in ("group", "folder"))
@@ -209,7 +206,7 @@ def _optional_text(value: dict[str, Any], key: str, where: str, name: str) -> st
 def _strings(value: object, where: str, what: str) -> list[str]:
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):
-        raise LabelError(f"{where}: {what}: expected a list of texts, none of them empty")
+        raise LabelError(f"{where}: {what}: expected a list of non-empty texts")
     return [item.strip() for item in items]
 
 
@@ -219,12 +216,12 @@ def _reads_as_prompt(text: str) -> bool:
 
 def _checked(entries: list[_Entry], where: str) -> list[Label]:
     if not entries:
-        raise LabelError(f"{where}: no labels in it; write one a line")
+        raise LabelError(f"{where}: it has no labels (write one per line)")
     return check_labels([entry.freeze() for entry in entries], where, [entry.where for entry in entries])
 
 
 def read_labels(path: Path) -> list[Label]:
-    """Read one label file; the suffix chooses the format (``.csv``, ``.tsv``, ``.json``, else text)."""
+    """Read a label file; the extension gives the format (``.csv``, ``.tsv``, ``.json``, else text)."""
     text = read_text(path, LabelError)
     suffix = path.suffix.lower()
     if suffix == ".json":
@@ -240,18 +237,18 @@ def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
     Raises
     ------
     LabelError
-        If there are none at all, or a ``--label`` is empty or stands twice.
+        If there are no labels, or a ``--label`` is empty or a duplicate.
     """
     labels = read_labels(path) if path is not None else []
     known = {name_key(label.name) for label in labels}
     for text in extra:
         label = check_label(Label(text), "--label")
         if name_key(label.name) in known:
-            raise LabelError(f"--label {label.name!r} stands twice" + (f", or is in {path} already" if path else ""))
+            raise LabelError(f"duplicate --label {label.name!r}" + (f", also in {path}" if path else ""))
         known.add(name_key(label.name))
         labels.append(label)
     if not labels:
-        raise LabelError("no labels: name a file with --labels, or labels with -l cat -l dog")
+        raise LabelError("no labels (name a file with --labels, or labels with -l cat -l dog)")
     return labels
 
 

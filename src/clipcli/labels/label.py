@@ -1,6 +1,6 @@
-"""One class: its name, what the prompt templates are filled with, and the rules that every set of them obeys.
+"""Labels, and the rules for every set of labels.
 
-The rules are the same wherever labels come from: a file, ``--label``, or Python.
+The rules are the same for labels from a file, ``--label``, or Python.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from clipcli.errors import LabelError, TemplateError
 from clipcli.labels.templates import Template, has_placeholder, parse_template
 from clipcli.text import is_unicode, name_key
 
-__all__ = ["Label", "check_label", "check_labels", "prompts_for"]
+__all__ = ["Label", "both_places", "check_label", "check_labels", "prompts_for"]
 
 
 @dataclass(frozen=True)
 class Label:
-    """One class.
+    """A label, the name of a class.
 
     Parameters
     ----------
     name
-        What the class is called in results.
+        The name of the class in results.
     names
-        What the templates are filled with; the name itself unless synonyms were given.
+        Texts to fill into the templates: the name itself unless synonyms are given.
     prompts
-        Whole prompts. One with ``{label}`` in it is filled like a template, all others are used as they are.
+        Complete prompts. One that contains ``{label}`` is filled like a template, all others are used unchanged.
     group
         The coarser class it belongs to, if any.
     folder
-        What the ground truth of an evaluation calls it, where that is not its name.
+        Its name in the ground truth of an evaluation, if that is different.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Label:
 
 
 def prompts_for(label: Label, templates: Sequence[Template]) -> list[str]:
-    """Return the label's prompts in a fixed order, without repeats: the members of its ensemble."""
+    """Return the distinct prompts of a label in a fixed order: the members of its ensemble."""
     names = label.names or (() if label.prompts else (label.name,))
     filled = [template.fill(name) for name in names for template in templates]
     own = [text for prompt in label.prompts for text in _own_prompts(prompt, label.names or (label.name,))]
@@ -55,6 +55,14 @@ def _own_prompts(prompt: str, names: Iterable[str]) -> list[str]:
     return [parse_template(prompt, "prompt").fill(name) for name in names]
 
 
+def both_places(first: str, second: str) -> str:
+    """Return ``"lines 1 and 3"`` for ``"line 1"`` and ``"line 3"``; places of different kinds are named in full."""
+    kind, _, number = first.partition(" ")
+    other, _, last = second.partition(" ")
+    plural = "entries" if kind == "entry" else f"{kind}s"
+    return f"{plural} {number} and {last}" if kind == other else f"{first} and {second}"
+
+
 def check_labels(labels: Iterable[Any], where: str = "labels", places: Sequence[str] | None = None) -> list[Label]:
     """Check a set of labels.
 
@@ -63,9 +71,9 @@ def check_labels(labels: Iterable[Any], where: str = "labels", places: Sequence[
     labels
         Texts or :class:`Label` values.
     where
-        What to call the set in an error.
+        The name of the set in errors.
     places
-        What to call each of the labels in an error; ``label 1`` and so on where left out.
+        The name of each label in errors; by default ``label 1`` and so on.
 
     Returns
     -------
@@ -74,7 +82,7 @@ def check_labels(labels: Iterable[Any], where: str = "labels", places: Sequence[
     Raises
     ------
     LabelError
-        If there are none, two have one name, or one breaks a rule of :func:`check_label`.
+        If there are no labels, there are duplicates, or one breaks a rule of :func:`check_label`.
     """
     given = list(labels)
     if not given:
@@ -86,7 +94,7 @@ def check_labels(labels: Iterable[Any], where: str = "labels", places: Sequence[
         checked.append(check_label(label, f"{where}: {place}"))
         name = checked[-1].name
         if (key := name_key(name)) in first:
-            raise LabelError(f"{where}: {name!r} stands twice: {first[key]} and {place}")
+            raise LabelError(f"{where}: duplicate label {name!r} ({both_places(first[key], place)})")
         first[key] = place
     return checked
 
@@ -99,16 +107,16 @@ def check_label(label: Any, where: str) -> Label:
     label
         A text or a :class:`Label`.
     where
-        What to call it in an error.
+        The name of the label in errors.
 
     Returns
     -------
-    The label, without white space around its texts; an empty group or folder is none.
+    The label, without white space around its texts; an empty group or folder becomes ``None``.
 
     Raises
     ------
     LabelError
-        If a text is missing, empty or not valid Unicode, or a prompt of its own is not a valid template.
+        If a text is missing, empty or not valid Unicode, or one of its prompts is not a valid template.
     """
     if isinstance(label, str):
         label = Label(label)

@@ -2,8 +2,8 @@
 
 A template is one line of text with exactly one place for the label, written ``{}`` or ``{label}``.
 Filling is plain text replacement, never ``str.format``, so a template cannot reach attributes and a
-label may hold any character. ``a/an`` chooses the article that the word behind it needs, or none where
-the label brings its own ("the Eiffel Tower").
+label may contain any character. ``a/an`` becomes the article that the next word needs, or nothing if the label starts
+with an article ("the Eiffel Tower").
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LETTERS_SPOKEN_WITH_VOWEL = "AEFHILMNORSX"
 
 @dataclass(frozen=True)
 class Template:
-    """One prompt template, already checked: ``text`` holds exactly one place for the label."""
+    """A valid prompt template: ``text`` has exactly one placeholder for the label."""
 
     text: str
 
@@ -59,14 +59,14 @@ class Template:
 
 
 def _as_written(article: str, first_letter: str) -> str:
-    """Follow the template's ``a/an`` or ``A/an``, with the space behind it where there is an article."""
+    """Replace ``a/an`` or ``A/an`` by the article and a space, or by nothing."""
     return (article.capitalize() if first_letter == "A" else article) + " " * bool(article)
 
 
 def article_for(phrase: str) -> str:
     """Choose the English indefinite article by the sound the phrase starts with.
 
-    Returns ``"a"``, ``"an"``, or ``""`` where the phrase begins with a determiner of its own.
+    Returns ``"a"``, ``"an"``, or ``""`` if the phrase starts with a determiner.
     """
     word = phrase.lstrip(" \"'([")
     if not word or _OWN_DETERMINER.match(word):
@@ -85,14 +85,14 @@ def article_for(phrase: str) -> str:
 
 
 def _is_spelled_out(token: str) -> bool:
-    """Tell whether a word is said letter by letter: ``MRI``, ``x`` (as in x-ray), ``SUVs``."""
+    """Return whether a word is pronounced letter by letter: ``MRI``, ``x`` (as in x-ray), ``SUVs``."""
     if len(token) == 1:
         return token.isascii() and token.isalpha()
     return bool(re.fullmatch(r"[A-Z]{2,4}s?", token)) and not re.fullmatch(r"[A-Z]*[AEIOU][A-Z]*[AEIOU][A-Z]*s?", token)
 
 
 def has_placeholder(text: str) -> bool:
-    """Tell whether a text is meant to be filled: whether there is a word, or nothing, in braces."""
+    """Return whether a text is a template: whether it has a word, or nothing, in braces."""
     return bool(_PLACEHOLDER.search(text))
 
 
@@ -104,12 +104,12 @@ def parse_template(text: str, where: str = "template") -> Template:
     text
         The template, e.g. ``"a photo of a {label}"``.
     where
-        What to call it in an error: an option's name, or ``file:line``.
+        The name of the template in errors: an option, or ``file:line``.
 
     Raises
     ------
     TemplateError
-        If it has no place for the label, more than one, or any other field.
+        If it does not have exactly one placeholder for the label, or has another placeholder.
     """
     template = text.strip()
     if not is_unicode(template):
@@ -117,15 +117,15 @@ def parse_template(text: str, where: str = "template") -> Template:
     places = _PLACE.findall(template)
     rest = _PLACE.sub("", template)
     if "{" in rest or "}" in rest:
-        raise TemplateError(f"{where}: only {{}} or {{label}} may stand in braces, in {template!r}")
+        raise TemplateError(f"{where}: unknown placeholder in {template!r} (use {{}} or {{label}})")
     if len(places) != 1:
-        found = "no place" if not places else f"{len(places)} places"
-        raise TemplateError(f"{where}: {found} for the label in {template!r}; write {{label}} exactly once")
+        found = "no placeholder" if not places else f"{len(places)} placeholders"
+        raise TemplateError(f"{where}: {found} for the label in {template!r} (write {{label}} exactly once)")
     return Template(template)
 
 
 def parse_template_file(text: str, where: str) -> list[Template]:
-    """Parse a template set: one template a line, ``#`` comments and blank lines skipped."""
+    """Parse a template set: one template per line, without ``#`` comments and blank lines."""
     templates: list[Template] = []
     for number, line in numbered_lines(text):
         if line.startswith("#"):
@@ -134,12 +134,12 @@ def parse_template_file(text: str, where: str) -> list[Template]:
         if template not in templates:
             templates.append(template)
     if not templates:
-        raise TemplateError(f"{where}: no templates in it")
+        raise TemplateError(f"{where}: it has no templates")
     return templates
 
 
 def _set_folder() -> Path:
-    """Find the built-in sets: inside the installed wheel, or beside ``src`` in a source checkout."""
+    """Find the built-in sets: in the installed wheel, or next to ``src`` in a source checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "prompt_sets"
     return installed if installed.is_dir() else package.parents[1] / "prompts"
@@ -160,14 +160,14 @@ def builtin_set_path(name: str) -> Path:
     """
     names = builtin_set_names()
     if name not in names:
-        raise TemplateError(f"no template set or file {name!r}; {near_matches(name, names)}")
+        raise TemplateError(f"no template set or file {name!r} ({near_matches(name, names)})")
     return _set_folder() / f"{name}.txt"
 
 
 def load_templates(name_or_file: str) -> list[Template]:
-    """Load a template set by built-in name or from a file of the user's own.
+    """Load a built-in template set, or a file.
 
-    A name wins over a file of the same name; write ``./photo`` for the file.
+    A built-in name takes precedence over a file of the same name; write ``./photo`` for the file.
     """
     if name_or_file not in builtin_set_names() and _is_file(name_or_file):
         path = Path(name_or_file)
@@ -179,12 +179,12 @@ def load_templates(name_or_file: str) -> list[Template]:
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()
-    except OSError:  # such as a template given where a name belongs: too long for a file
+    except OSError:  # such as a template in place of a name: too long for a file name
         return False
 
 
 def resolve_templates(templates: list[str] | None = None, sets: list[str] | None = None) -> list[Template]:
-    """Gather the templates of ``--template`` and ``--prompts``; the default one if there are none."""
+    """Return the templates of ``--template`` and ``--prompts``, or the default one if there are none."""
     gathered = [parse_template(text, "--template") for text in templates or []]
     for name in sets or []:
         gathered.extend(load_templates(name))

@@ -26,11 +26,11 @@ class ImageEncoder(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How pictures are resized and cropped for it."""
+        """Its preprocessing: how images are resized and cropped."""
 
     @property
     def shares_processor(self) -> bool:
-        """Whether it computes on the same cores as decoding does; the two then take turns."""
+        """Whether it shares the CPU cores with decoding; the two then alternate."""
 
     def encode(self, pixels: Sequence[NDArray[np.uint8]], pad_to: int = 0) -> FloatArray:
         """Encode N images, each (H, W, 3), into (N, D) float32, each row of length one.

@@ -122,7 +122,8 @@ def choose_engine(name: str, *, clusters: bool = True) -> Choice:
         if clusters:
             return _ON_CLUSTER[name]
         raise ModelError(f"--engine {name} is for classify and export images")
-    raise ModelError(f"--engine {name}: choose one of {', '.join([*_HERE, *(_SHOWN_ON_CLUSTER if clusters else [])])}")
+    names = ", ".join([*_HERE, *(_SHOWN_ON_CLUSTER if clusters else [])])
+    raise ModelError(f"cannot use --engine {name}: unknown engine (use {names})")
 
 
 def runs_on_cluster(name: str) -> bool:

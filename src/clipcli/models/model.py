@@ -81,7 +81,7 @@ def choose_device(wish: str) -> str:
 def check_precision(wish: str) -> None:
     """Raise :class:`ModelError` unless ``wish`` is one of :data:`PRECISIONS`."""
     if wish not in PRECISIONS:
-        raise ModelError(f"--precision {wish}: choose one of {', '.join(PRECISIONS)}")
+        raise ModelError(f"cannot use --precision {wish}: unknown precision (use {', '.join(PRECISIONS)})")
 
 
 def choose_precision(wish: str, device: str) -> str:

@@ -1,8 +1,7 @@
 """Class embeddings in files: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.csv``, ``.jsonl``.
 
-Every form carries the labels, groups and prompts, the model's name and fingerprint, and its logit scale
-and bias: inside the file, or for ``.npy`` in ``FILE.npy.json`` beside it. All can be read back. No form
-uses pickle.
+Every format holds the labels, groups and prompts, the model's name and fingerprint, and its logit scale and bias:
+inside the file, or for ``.npy`` in ``FILE.npy.json`` next to it. All can be read back. No format uses pickle.
 """
 
 from __future__ import annotations
@@ -34,13 +33,12 @@ _ROWS = ("label", "group", "prompts")
 
 
 def save_class_embeddings(classes: ClassEmbeddings, path: Path) -> None:
-    """Write class embeddings in the format that the suffix names, whole or not at all.
+    """Write class embeddings in the format of the extension, atomically.
 
     Raises
     ------
     OutputError
-        If the suffix is none of :data:`SUFFIXES`, a format's extra is missing, or the file cannot be
-        written.
+        If the extension is not in :data:`SUFFIXES`, an extra is missing, or the file cannot be written.
     """
     check_suffix(path)
     writer, _ = _FORMATS[path.suffix.lower()]
@@ -52,9 +50,9 @@ def save_class_embeddings(classes: ClassEmbeddings, path: Path) -> None:
 
 
 def check_suffix(path: Path) -> None:
-    """Raise :class:`OutputError` unless the suffix names a format, before any work is done."""
+    """Raise :class:`OutputError` unless the extension is that of a known format."""
     if path.suffix.lower() not in _FORMATS:
-        raise OutputError(f"{path}: unknown format {path.suffix!r}; choose one of {', '.join(SUFFIXES)}")
+        raise OutputError(f"cannot use {path}: unknown extension {path.suffix!r} (use {', '.join(SUFFIXES)})")
     if path.suffix.lower() == ".parquet":
         pyarrow_or_error()
 
@@ -65,21 +63,21 @@ def load_class_embeddings(path: Path) -> ClassEmbeddings:
     Raises
     ------
     EmbeddingFileError
-        If the file is not there, damaged, or no such file.
+        If the file does not exist, is damaged, or does not hold class embeddings.
     """
     _, reader = _FORMATS.get(path.suffix.lower(), (None, None))
     if reader is None:
-        raise EmbeddingFileError(f"{path}: unknown format {path.suffix!r}; choose one of {', '.join(SUFFIXES)}")
+        raise EmbeddingFileError(f"cannot use {path}: unknown extension {path.suffix!r} (use {', '.join(SUFFIXES)})")
     try:
         metadata, vectors = reader(path)
         return _restored(metadata, np.ascontiguousarray(vectors, dtype=np.float32))
     except FileNotFoundError as problem:
-        raise EmbeddingFileError(f"{problem.filename or path}: no such file") from None
+        raise EmbeddingFileError(f"cannot read {problem.filename or path}: no such file") from None
     except OutputError as problem:
         raise EmbeddingFileError(str(problem)) from None
     except Exception as problem:
         reason = " ".join(str(problem).split())[:120] or type(problem).__name__
-        raise EmbeddingFileError(f"{path}: not a file of class embeddings ({reason})") from problem
+        raise EmbeddingFileError(f"cannot read {path}: not a file of class embeddings ({reason})") from problem
 
 
 def load_for_model(path: Path, fingerprint: str, title: str) -> ClassEmbeddings:
@@ -94,7 +92,7 @@ def load_for_model(path: Path, fingerprint: str, title: str) -> ClassEmbeddings:
     if classes.fingerprint != fingerprint:
         made_by = " ".join(filter(None, (classes.facts.name, classes.facts.pretrained)))
         raise EmbeddingFileError(
-            f"{path}: made by {made_by} ({classes.fingerprint[:8]}), which is not the model in use, "
+            f"cannot use {path}: made by {made_by} ({classes.fingerprint[:8]}), not by the model in use, "
             f"{title} ({fingerprint[:8]}); export it again or choose the other --model"
         )
     return classes
@@ -122,10 +120,10 @@ def _restored(metadata: dict[str, Any], vectors: NDArray[np.float32]) -> ClassEm
     )
     if vectors.shape != (len(classes.labels), classes.facts.dim) or not len(classes.labels):
         raise ValueError(
-            f"{len(classes.labels)} labels of {classes.facts.dim} numbers, but vectors are {vectors.shape}"
+            f"{len(classes.labels)} labels with {classes.facts.dim} dimensions, but embeddings of shape {vectors.shape}"
         )
     if not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
-        raise ValueError("its vectors are not of length one")
+        raise ValueError("its embeddings do not have length one")
     return classes
 
 
@@ -137,7 +135,7 @@ def _sidecar(path: Path) -> Path:
 
 
 def _write_npy(classes: ClassEmbeddings, path: Path) -> None:
-    # By way of memory: given a path, numpy adds a suffix to LABELS.NPY, and given a file, it says that the
+    # Through memory: given a path, numpy adds an extension to LABELS.NPY, and given a file, it reports that the
     # disk is full in an error without a number.
     content = io.BytesIO()
     np.save(content, classes.vectors, allow_pickle=False)
@@ -162,7 +160,7 @@ def _read_npz(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
 def _write_safetensors(classes: ClassEmbeddings, path: Path) -> None:
     from safetensors.numpy import save
 
-    # Not save_file, whose error for a full disk is no OSError.
+    # Not save_file, whose error for a full disk is not an OSError.
     path.write_bytes(save({"embeddings": classes.vectors}, metadata={"clipcli": json.dumps(_metadata(classes))}))
 
 
@@ -198,7 +196,7 @@ def _read_parquet(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
 
 
 def _rows(classes: ClassEmbeddings) -> Iterable[dict[str, Any]]:
-    """Yield one self-contained row a class; numbers so that float32 comes back bit for bit."""
+    """Yield one self-contained row per class, with numbers that restore float32 bit for bit."""
     metadata = _metadata(classes)
     shared = {key: metadata[key] for key in _SHARED}
     for index, vector in enumerate(classes.vectors):
@@ -263,4 +261,4 @@ _FORMATS: dict[str, tuple[_Writer, _Reader]] = {
     ".jsonl": (_write_jsonl, _read_jsonl),
 }
 SUFFIXES = tuple(_FORMATS)
-"""The suffixes that name a format."""
+"""The extensions of the formats."""

@@ -1,4 +1,4 @@
-"""Where the results or embeddings of a run go: a file or a folder of parts, and in which format."""
+"""The destination of results or embeddings: a file or a folder of parts, and its format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Destination", "Format", "is_folder"]
 
 
 class Format(str, Enum):
-    """How results are written; the names of :data:`clipcli.outputs.writers.FORMATS`."""
+    """The format of results; the names of :data:`clipcli.outputs.writers.FORMATS`."""
 
     table = "table"
     tsv = "tsv"
@@ -25,24 +25,24 @@ class Format(str, Enum):
 
 
 def is_folder(output: str | None) -> bool:
-    """Tell whether parts in a folder are asked for: a name that ends with a slash, or a URL."""
+    """Return whether the output is a folder of parts: a name that ends with a slash, or a URL."""
     return output is not None and (output.endswith(("/", os.sep)) or "://" in output)
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A file, or a folder of parts, and what may be there.
+    """A file or a folder of parts, and whether an earlier run there is continued or replaced.
 
     Parameters
     ----------
     output
-        The name of a file; or of a folder, which ends with a slash or is a URL.
+        The name of a file; or of a folder, if it ends with a slash or is a URL.
     form
-        The format: ``csv``, or the suffix of the parts.
+        The format, such as ``csv``; or that of the parts.
     resume, overwrite
-        Continue an earlier run there, or replace it.
+        Whether to continue or replace an earlier run.
     part_size
-        Inputs in each part of a folder.
+        Inputs per part of a folder.
     """
 
     output: str
@@ -53,17 +53,17 @@ class Destination:
 
     @property
     def in_parts(self) -> bool:
-        """Whether it is a folder of parts."""
+        """Whether results go into a folder of parts."""
         return is_folder(self.output)
 
     @property
     def file(self) -> Path:
-        """The one file that it is."""
+        """The path of the output file."""
         return Path(self.output)
 
     @property
     def is_resumable(self) -> bool:
-        """Whether results are saved as they come: in a regular file of a format made of rows, or in parts."""
+        """Whether an interrupted run can be continued: the output is a folder, or a file in a row-based format."""
         from clipcli.outputs.resume import RESUMABLE
 
         is_special = not self.in_parts and self.file.exists() and not self.file.is_file()
@@ -74,18 +74,18 @@ class Destination:
         cls, output: str, form: str | None = None, *, inputs: Iterable[object] = (), resume: bool = False,
         overwrite: bool = False, part_size: int = 4096,
     ) -> Destination:  # fmt: skip
-        """Choose the format of results by ``form``, else by the name, and check all that can be checked by now.
+        """Choose the format of results by ``form``, else by the extension, and check the output.
 
         Parameters
         ----------
         inputs
-            Files that may not be overwritten; values of other kinds are passed over.
+            Files that may not be overwritten; values of other types are ignored.
 
         Raises
         ------
         OutputError
-            If the format cannot be told, or cannot be written or resumed there; or there is an earlier run that may
-            be neither continued nor replaced.
+            If the format is unknown, or cannot be written or resumed there; or if there is an earlier run that may
+            neither be continued nor replaced.
         """
         _check_name(output, resume=resume, overwrite=overwrite)
         if is_folder(output):
@@ -103,7 +103,7 @@ class Destination:
         cls, output: str, form: str | None = None, *, inputs: Iterable[object] = (), resume: bool = False,
         overwrite: bool = False, part_size: int = 4096,
     ) -> Destination:  # fmt: skip
-        """Do the same for the embeddings of images; a file's suffix is its format.
+        """Do the same for image embeddings; the extension of a file is its format.
 
         Raises
         ------
@@ -135,13 +135,15 @@ class Destination:
 
             pyarrow_or_error()
             if not self.in_parts and is_special(self.file):
-                raise OutputError(f"cannot write {self.output}: Parquet needs a file, not a pipe or device")
+                raise OutputError(f"cannot write {self.output}: Parquet needs a regular file, not a pipe or device")
         if self.resume and not self.is_resumable:
-            raise OutputError(f"{self.output}: --resume works with jsonl, csv, tsv and parquet files")
+            raise OutputError(
+                f"cannot resume {self.output}: its format cannot be resumed (use jsonl, csv, tsv or parquet)"
+            )
         self._check_earlier()
 
     def _check_earlier(self) -> None:
-        """Raise :class:`OutputError` if an earlier run is kept there, and this may not continue or replace it."""
+        """Raise :class:`OutputError` if there is an earlier run that this one may neither continue nor replace."""
         if self.in_parts:
             from clipcli.outputs.parts import check_folder
             from clipcli.storage.folders import folder_at
@@ -154,17 +156,21 @@ class Destination:
 
 
 def _check_name(output: str, *, resume: bool, overwrite: bool) -> None:
-    """Raise :class:`OutputError` for a name that nothing can be written to, or wishes that exclude each other."""
+    """Raise :class:`OutputError` for a name that cannot be written to, or for options that contradict each other."""
     from clipcli.storage.locations import is_remote
     from clipcli.storage.network import check_location
 
     check_location(output)
     if resume and overwrite:
-        raise OutputError("--resume and --overwrite exclude each other")
+        raise OutputError("cannot use --resume with --overwrite (leave one out)")
     if "://" in output and not is_remote(output):
-        raise OutputError(f"{output}: no place that can be written; name a folder, or s3://, gs:// or az://")
+        raise OutputError(
+            f"cannot write to {output}: not a writable location (name a folder, or s3://, gs:// or az://)"
+        )
     if not is_folder(output) and Path(output).is_dir():
-        raise OutputError(f"{output}: is a folder; end its name with / to write parts in it, or name a file in it")
+        raise OutputError(
+            f"cannot write {output}: it is a folder (end its name with / to write parts into it, or name a file in it)"
+        )
 
 
 def _check_not_input(file: Path, inputs: Iterable[object]) -> None:
@@ -178,5 +184,5 @@ def _format_of(output: str) -> str:
     if suffix in Format.__members__ and suffix != Format.table.value:
         return suffix
     raise OutputError(
-        f"{output}: cannot tell the format from its name; use .jsonl, .json, .csv, .tsv or .parquet, or --format"
+        f"cannot write {output}: unknown extension (use .jsonl, .json, .csv, .tsv or .parquet, or --format)"
     )

@@ -1,4 +1,4 @@
-"""Results as lines of text, JSON, CSV or TSV, kept while a run lasts."""
+"""Partial files of JSON Lines, CSV or TSV, written while a run lasts."""
 
 from __future__ import annotations
 
@@ -8,25 +8,51 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from clipcli.outputs.writers import Layout, writer_for
 from clipcli.pipeline.predictions import Result
 from clipcli.storage.atomic import replacing
 from clipcli.text import tsv_cell, unguarded
 
-__all__ = ["PartialLines"]
+__all__ = ["Partial", "PartialLines"]
+
+
+class Partial(Protocol):
+    """The partial file of a run, in one format."""
+
+    def kept(self) -> Iterator[tuple[str, bool]]:
+        """Yield each input that has a record, and whether it failed; drop an incomplete last record."""
+
+    def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
+        """Yield each input of a complete file, and whether it failed."""
+
+    def open(self) -> None:
+        """Open the file to add records."""
+
+    def write(self, result: Result) -> None:
+        """Add one record."""
+
+    def count(self) -> int:
+        """Count the records on disk."""
+
+    def close(self) -> None:
+        """Close the file; its records are saved."""
+
+    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
+        """Move the complete file to ``target`` after passing it to ``sign``; the caller removes the partial one."""
 
 
 class PartialLines:
-    """A file of records that grows; a record ends where a line does, but for line ends within quotes in CSV."""
+    """A growing file of records, one per line; a quoted CSV cell may span lines."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path, self._layout = path, layout
-        self._whole = 0  # bytes up to the end of the last whole record
-        self._records = 0  # among them the header of a flat format
+        self._whole = 0  # bytes up to the end of the last complete record
+        self._records = 0  # includes the header of a flat format
 
     def kept(self) -> Iterator[tuple[str, bool]]:
-        """Yield the inputs that have their records already, and whether they failed; drop a torn last record."""
+        """Yield each input that has a record, and whether it failed; drop an incomplete last record."""
         if not self._path.exists():
             return
         flat = self._layout.form != "jsonl"
@@ -39,7 +65,7 @@ class PartialLines:
             file.truncate(self._whole)
 
     def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
-        """Yield the inputs of a complete file, and whether they failed."""
+        """Yield each input of a complete file, and whether it failed."""
         flat = self._layout.form != "jsonl"
         for number, record in enumerate(self._whole_records(complete)):
             if number >= flat:
@@ -57,7 +83,7 @@ class PartialLines:
                 record = b""
 
     def _facts_in(self, record: bytes) -> tuple[str, bool]:
-        """Return the input's name, and whether it failed: a flat record has its error in the last two cells."""
+        """Return the input's name and whether it failed: the last two cells of a flat record hold the error."""
         text = record.decode("utf-8")
         if self._layout.form == "jsonl":
             values = json.loads(text)
@@ -69,14 +95,14 @@ class PartialLines:
         return tsv_cell(cells[0]), cells[-2] != ""
 
     def open(self) -> None:
-        """Make ready to add records."""
+        """Open the file to add records."""
         self._file = self._path.open("a", encoding="utf-8", newline="")
         self._writer = writer_for(self._layout, self._file)
         if not self._records:
             self._writer.start()
 
     def write(self, result: Result) -> None:
-        """Add one record, and let go of it at once."""
+        """Add one record and flush it."""
         self._writer.write(result)
         self._file.flush()
 
@@ -86,7 +112,7 @@ class PartialLines:
         return max(0, sum(1 for _ in self._whole_records(self._path)) - header) if self._path.exists() else 0
 
     def close(self) -> None:
-        """Keep what was added, also if the power fails."""
+        """Close the file; its records survive a power failure."""
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -94,9 +120,9 @@ class PartialLines:
             self._file.close()
 
     def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
-        """Put the file in its place."""
+        """Move the file to its target."""
         sign(self._path)
-        if target.is_symlink():  # the link stays, and leads to the results
+        if target.is_symlink():  # a symbolic link is preserved and points to the results
             with replacing(target) as temporary:
                 shutil.copyfile(self._path, temporary)
             return

@@ -1,4 +1,4 @@
-"""Where the rows of a run are written as they come: a stream, one file, or a folder of parts."""
+"""The outputs of a run: a stream, one file, or a folder of parts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from clipcli.outputs.destination import Destination
-from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, write_image_embeddings
+from clipcli.outputs.image_embeddings import write_image_embeddings
+from clipcli.outputs.image_rows import EmbeddingKind, ImageRow
 from clipcli.outputs.part_forms import embedding_parts, result_parts
 from clipcli.outputs.parts import PartedOutput, PartForm
 from clipcli.outputs.resume import ResultFile
@@ -27,15 +28,15 @@ Row = TypeVar("Row")
 
 
 class Writing(Protocol[Row]):
-    """An output that is being written; :class:`ResultFile` and :class:`PartedOutput` can also be resumed.
+    """An open output; :class:`ResultFile` and :class:`PartedOutput` can also be resumed.
 
     Attributes
     ----------
     name
-        The output, as messages name it.
+        The name of the output, for messages.
     earlier, earlier_failures
-        How many records an earlier run left behind, and how many of these are failures; known as far as inputs were
-        passed over.
+        The number of records of an earlier run, and the number of failures among them, as far as its inputs have been
+        skipped.
     """
 
     name: str
@@ -43,28 +44,28 @@ class Writing(Protocol[Row]):
     earlier_failures: int
 
     def rows(self, engine: Engine[Row], units: Iterable[Any]) -> Iterator[Row]:
-        """Let an engine do what is left to do; write its rows, and pass them on as they come."""
+        """Let an engine process the remaining inputs; write its rows and yield them."""
 
     @property
     def kept(self) -> int:
-        """How much there is on disk to resume from: records, or parts."""
+        """The number of records, or parts, on disk from which to resume."""
 
     def resume_hint(self) -> str | None:
-        """Say what is kept of a run that ended early; ``None`` where nothing ever is."""
+        """Return what was saved of an interrupted run, and how to continue it; ``None`` if it cannot be."""
 
 
 @dataclass(frozen=True)
 class Output(Generic[Row]):
-    """Where the rows of a run go.
+    """The output of a run before it is opened.
 
     Parameters
     ----------
     begin
-        Begins or resumes; called with what the image encoder is, where it is opened elsewhere.
+        Starts or resumes; called with the facts of the image encoder if it is open in another process.
     claimed
-        Keeps other runs from writing there, while a block lasts.
+        Prevents other runs from writing there during a block.
     in_parts
-        Whether shards are taken whole, rather than input by input.
+        Whether shards are processed as units, rather than input by input.
     """
 
     begin: Callable[[EncoderFacts | None], Writing[Row]]
@@ -73,7 +74,7 @@ class Output(Generic[Row]):
 
 
 class _AtOnce(Generic[Row]):
-    """A stream, or a file that appears at the end or not at all."""
+    """A stream, or a file that is written atomically."""
 
     earlier = earlier_failures = kept = 0
 
@@ -88,7 +89,7 @@ class _AtOnce(Generic[Row]):
 
 
 def stream_output(write: Callable[[Iterator[Row]], Iterator[Row]]) -> Output[Row]:
-    """Return the output that a function writes, passing the rows on."""
+    """Return the output that a function writes while it passes the rows on."""
     return Output(lambda _: _AtOnce("standard output", write))
 
 
@@ -105,9 +106,9 @@ def result_output(
     layout
         Returns the layout of a format.
     settings
-        Returns what decides the results, given what the image encoder is.
+        Returns the settings of the run, given the facts of the image encoder.
     about
-        Returns what else the manifest of a folder tells.
+        Returns further entries of a folder's manifest.
     """
 
     def all_settings(facts: EncoderFacts | None, form: Layout) -> RunSettings:
@@ -138,9 +139,9 @@ def embedding_output(
     Parameters
     ----------
     dtype
-        One of :data:`~clipcli.outputs.image_embeddings.DTYPES`.
+        One of :data:`~clipcli.outputs.image_rows.DTYPES`.
     kind
-        Returns what all rows share, given what the image encoder is, and the precision in the file.
+        Returns the properties that all rows share, given the facts of the image encoder and the data type in the file.
     batch_size
         Returns the images per batch: the last digits of an embedding depend on it.
     """
@@ -177,7 +178,7 @@ def _in_parts(
 
 
 def _whole_file(results: Iterator[Result], target: Path, layout: Layout, settings: RunSettings) -> Iterator[Result]:
-    """Write a file that appears at the end or not at all, with the record of the run beside it."""
+    """Write a file atomically, with the record of the run."""
     records = failures = 0
     with replacing(target) as temporary:
         with temporary.open("w", encoding="utf-8", newline="") as opened:

@@ -1,7 +1,7 @@
 """Results as Parquet.
 
-A Parquet file cannot be read before its end is written, so a run that lasts keeps its rows in small whole
-files, and joins them when all is there.
+A Parquet file cannot be read before its end is written. So a run writes small complete files and joins them at the
+end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _schema(layout: Layout) -> Any:
 
 
 class PartialParquet:
-    """A folder of parts, each a whole Parquet file with the rows that follow those of the part before."""
+    """A folder of numbered Parquet files, each a part of the rows."""
 
     def __init__(self, folder: Path, layout: Layout) -> None:
         self._arrow = pyarrow_or_error()
@@ -53,24 +53,24 @@ class PartialParquet:
         return sorted(self._folder.glob("part-*.parquet"))
 
     def kept(self) -> Iterator[tuple[str, bool]]:
-        """Yield the inputs whose rows are there, and whether they failed."""
+        """Yield each input that has a row, and whether it failed."""
         for part in self._parts():
             rows = self._arrow.parquet.read_table(part, columns=["path", "error_type"]).to_pylist()
             yield from ((row["path"], row["error_type"] is not None) for row in rows)
 
     def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
-        """Yield the inputs of a complete file, and whether they failed."""
+        """Yield each input of a complete file, and whether it failed."""
         with self._arrow.parquet.ParquetFile(complete) as file:
             for batch in file.iter_batches(columns=["path", "error_type"]):
                 yield from ((row["path"], row["error_type"] is not None) for row in batch.to_pylist())
 
     def open(self) -> None:
-        """Make ready to add rows."""
+        """Open the folder to add rows."""
         self._folder.mkdir(exist_ok=True)
         self._since = time.monotonic()
 
     def write(self, result: Result) -> None:
-        """Add a row; it is on disk when its part is full, or after some seconds."""
+        """Add a row; it is written when its part is full, or after some seconds."""
         self._rows.append(result)
         if len(self._rows) >= _PART_ROWS or time.monotonic() - self._since > _PART_SECONDS:
             self.close()
@@ -80,16 +80,16 @@ class PartialParquet:
         return sum(int(self._arrow.parquet.read_metadata(part).num_rows) for part in self._parts())
 
     def close(self) -> None:
-        """Write down the rows that wait."""
+        """Write the buffered rows."""
         self._since = time.monotonic()
-        rows, self._rows = self._rows, []  # now, so that whatever interrupts this, none is written twice
+        rows, self._rows = self._rows, []  # now, so that an interruption cannot make rows be written twice
         if rows:
             number = len(self._parts())
             with replacing(self._folder / f"part-{number:08}.parquet") as temporary:
                 self._arrow.parquet.write_table(result_table(rows, self._layout), temporary)
 
     def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
-        """Join the parts into one file, a group of rows after the other."""
+        """Join the parts into one file, row group by row group."""
         parts = self._parts()
         with replacing(target) as temporary:
             with self._arrow.parquet.ParquetWriter(temporary, self._schema) as writer:
@@ -98,7 +98,7 @@ class PartialParquet:
             sign(temporary)
 
     def _groups(self, parts: Sequence[Path]) -> Iterator[Any]:
-        """Yield tables of about as many rows as a group should have."""
+        """Yield tables of about the size of a row group."""
         gathered: list[Any] = []
         for part in parts:
             gathered.append(self._arrow.parquet.read_table(part, schema=self._schema))

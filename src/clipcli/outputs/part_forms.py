@@ -1,4 +1,4 @@
-"""What the parts of a folder look like: results or embeddings, as Parquet or JSON Lines."""
+"""The formats of parts: results or embeddings, as Parquet or JSON Lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from clipcli.errors import ImageError, OutputError
 from clipcli.extras import pyarrow_or_error
-from clipcli.outputs.image_embeddings import EmbeddingKind, ImageRow, jsonl_line, parquet_table
+from clipcli.outputs.embedding_rows import jsonl_line, parquet_table
+from clipcli.outputs.image_rows import EmbeddingKind, ImageRow
 from clipcli.outputs.parquet import result_table
 from clipcli.outputs.parts import PartForm
 from clipcli.outputs.writers import Layout, writer_for
@@ -20,15 +21,16 @@ PART_SUFFIXES = ("parquet", "jsonl")
 
 
 def check_part_suffix(folder: str, suffix: str | None) -> str:
-    """Return the form of the parts: the one asked for, else Parquet where it can be written.
+    """Return the format of the parts: the given one, else Parquet if pyarrow is installed.
 
     Raises
     ------
     OutputError
-        If parts have no such form, or it needs an extra.
+        If the format is unknown or needs an extra.
     """
     if suffix is not None and suffix not in PART_SUFFIXES:
-        raise OutputError(f"{folder}: a folder holds parts in {' or '.join(PART_SUFFIXES)}, not {suffix}; see --format")
+        forms = " or ".join(PART_SUFFIXES)
+        raise OutputError(f"cannot write to {folder}: a folder holds parts in {forms}, not {suffix} (see --format)")
     if suffix == "jsonl":
         return suffix
     try:
@@ -47,7 +49,7 @@ def _parquet_bytes(table: Any) -> bytes:
 
 
 def result_parts(layout: Layout) -> PartForm[Result]:
-    """Return the form of parts with results, as ``layout.form`` says."""
+    """Return the format of parts with results, chosen by ``layout.form``."""
 
     def encode(results: Sequence[Result]) -> bytes:
         if layout.form == "parquet":
@@ -62,7 +64,7 @@ def result_parts(layout: Layout) -> PartForm[Result]:
 
 
 def embedding_parts(suffix: str, kind: EmbeddingKind) -> PartForm[ImageRow]:
-    """Return the form of parts with the embeddings of images."""
+    """Return the format of parts with image embeddings."""
 
     def encode(rows: Sequence[ImageRow]) -> bytes:
         if suffix == "parquet":

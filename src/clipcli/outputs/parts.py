@@ -1,11 +1,11 @@
-"""Results as a folder of parts, which are written as the work gets done, in whatever order that is.
+"""Results as a folder of parts, each written when it is complete, in any order.
 
-A part holds the records of one chunk, in the order of its inputs, and its name says which::
+A part holds the records of one chunk, in the order of its inputs, and its name describes it::
 
     part-00000012-1a2b3c4d-n4096-f3.parquet     chunk 12, a digest of its inputs' names, records, failures
-    manifest.json                               what was run, and what came of it
+    manifest.json                               settings of the run, number of records and failures
 
-So a listing of the folder tells all that a run needs to know to go on where another stopped.
+So a listing of the folder is enough to continue an interrupted run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class PartForm(Generic[Row]):
-    """How parts are written.
+    """The format of parts.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class PartForm(Generic[Row]):
     encode
         Turns rows into the bytes of a file.
     failure
-        Tells what kind of failure a row is, or ``None`` if it is none.
+        Returns the kind of failure of a row, or ``None`` if it is not a failure.
     """
 
     suffix: str
@@ -50,65 +50,67 @@ class PartForm(Generic[Row]):
 
 
 def part_names(names: Iterable[str]) -> list[str]:
-    """Return those of some file names that are parts, in the order of their inputs."""
+    """Return the file names that are parts, in the order of their inputs."""
     found = [(int(match[1]), name) for name in names if (match := _PART.fullmatch(name))]
     return [name for _, name in sorted(found)]
 
 
 def is_complete_folder(folder: Folder) -> bool:
-    """Tell whether a run into a folder came to its end, and all of its parts are there."""
+    """Return whether a run into a folder is complete, with all of its parts."""
     manifest, parts = _read_manifest(folder), part_names(folder.names())
     return manifest is not None and manifest.get("state") == "complete" and manifest.get("parts") == len(parts)
 
 
 def check_folder(folder: Folder, *, resume: bool, overwrite: bool) -> tuple[dict[str, Any] | None, list[str]]:
-    """Check that a run may begin, or continue, in a folder; and return its manifest and the names of its parts.
+    """Check that a run may start or continue in a folder, and return its manifest and the names of its parts.
 
     Raises
     ------
     OutputError
-        If there is an earlier run and neither is set, or the parts are another program's.
+        If there is an earlier run and neither is set, or the parts belong to another program.
     """
     manifest, names = _read_manifest(folder), part_names(folder.names())
     if (manifest is None and names) or (manifest is not None and "clipcli" not in manifest):
-        what = "are parts without a" if manifest is None else "is another program's"
-        raise OutputError(f"{folder.name}: there {what} {MANIFEST} in it; name another folder")
+        what = "parts without a" if manifest is None else "another program's"
+        raise OutputError(f"cannot write to {folder.name}: it holds {what} {MANIFEST} (name another folder)")
     if manifest is not None and not resume and not overwrite:
-        kept = "whole results are" if manifest.get("state") == "complete" else "an interrupted run is"
-        raise OutputError(f"{folder.name}: {kept} kept there; go on with --resume, or start anew with --overwrite")
+        run = "a complete run" if manifest.get("state") == "complete" else "an interrupted run"
+        raise OutputError(
+            f"cannot write to {folder.name}: it holds {run} (continue with --resume, or start again with --overwrite)"
+        )
     return manifest, names
 
 
 class PartedOutput(Generic[Row]):
-    """A folder of parts: begin or resume, write, complete; the caller keeps the folder locked meanwhile.
+    """A folder of parts: start or resume, write, complete; the caller holds the lock of the folder.
 
     Parameters
     ----------
     settings
-        All that decides what the records say. A run is only resumed with the same.
+        Everything that determines the records. A run is only resumed with the same settings.
     about
-        What else the manifest shall tell.
+        Further entries of the manifest.
     size
-        Inputs in each part; a shard is a part of its own.
+        Inputs per part; each shard is a separate part.
     resume
-        Go on where an interrupted run stopped, if there is one.
+        Continue an interrupted run, if there is one.
     overwrite
         Remove the parts of an earlier run.
 
     Attributes
     ----------
     name
-        The folder's name.
+        Name of the folder.
     parts
-        How many there are.
+        The number of parts.
     earlier, earlier_failures
-        How many records an interrupted run left behind, and how many of these are failures; known as far as
-        chunks were passed over.
+        The number of records of an interrupted run, and the number of failures among them, as far as its chunks
+        have been skipped.
 
     Raises
     ------
     OutputError
-        If there is an earlier run and neither is set, if its settings differ, or the folder cannot be written.
+        If there is an earlier run and neither is set, if its settings differ, or if the folder cannot be written to.
     """
 
     def __init__(
@@ -124,7 +126,7 @@ class PartedOutput(Generic[Row]):
         self._there = self._begin(resume=resume, overwrite=overwrite)
 
     def _begin(self, *, resume: bool, overwrite: bool) -> dict[int, re.Match[str]]:
-        """Return the parts that are there, by the numbers of their chunks."""
+        """Return the existing parts, by chunk number."""
         folder = self._folder
         manifest, names = check_folder(folder, resume=resume, overwrite=overwrite)
         if overwrite:
@@ -139,16 +141,16 @@ class PartedOutput(Generic[Row]):
         return {int(match[1]): match for name in names if (match := _PART.fullmatch(name))}
 
     def rows(self, engine: Engine[Row], units: Iterable[Unit]) -> Iterator[Row]:
-        """Let an engine do what is left to do; yield its rows as they come, in whatever order, and write them."""
+        """Let an engine process the remaining inputs; write its rows and yield them, in any order."""
         return self.write(engine.pieces(self.rest(in_chunks(units, self._size))))
 
     def rest(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Leave out the chunks whose parts are there.
+        """Yield the chunks that have no part yet.
 
         Raises
         ------
         OutputError
-            If a part was made from other inputs than there are now.
+            If a part was made from inputs that are different now.
         """
         for chunk in chunks:
             part = self._there.pop(chunk.number, None)
@@ -165,14 +167,14 @@ class PartedOutput(Generic[Row]):
 
     def _changed(self, number: int) -> OutputError:
         return OutputError(
-            f"{self._folder.name}: the inputs changed since the interrupted run: part {number} is of others; "
-            "start anew with --overwrite"
+            f"cannot resume {self._folder.name}: the inputs have changed since the interrupted run, part {number} has "
+            "other inputs (start again with --overwrite)"
         )
 
     def write(self, pieces: Iterable[Piece[Row]]) -> Iterator[Row]:
-        """Pass rows on as they come, and write each part when all of it is there; at the end, the manifest.
+        """Pass rows on, write each part when it is complete, and at the end the manifest.
 
-        Whatever ends it early, the parts so far are kept.
+        If the run ends early, for whatever reason, the parts so far are saved.
         """
         gathered: dict[int, Gathered[Row]] = {}
         try:
@@ -183,11 +185,13 @@ class PartedOutput(Generic[Row]):
                     self._write_part(piece.chunk, gathered.pop(piece.chunk.number).rows())
                 yield from piece.rows
             if gathered:
-                raise OutputError(f"{self._folder.name}: {len(gathered)} parts are not whole; {self.resume_hint()}")
+                raise OutputError(
+                    f"cannot complete {self._folder.name}: {len(gathered)} parts are incomplete; {self.resume_hint()}"
+                )
             if not self._is_told:
                 self._write_manifest("complete")
         except BaseException:
-            if self._is_new and not self.parts:  # there is nothing to go on from
+            if self._is_new and not self.parts:  # there is nothing to continue
                 self._folder.remove(MANIFEST)
             raise
 
@@ -200,7 +204,7 @@ class PartedOutput(Generic[Row]):
             except OutputError as problem:
                 raise OutputError(f"{problem}; {self.resume_hint()}") from None
             self.parts += 1
-            self._is_told = False  # a manifest of before tells of fewer parts
+            self._is_told = False  # an earlier manifest counts fewer parts
         self._records += len(rows)
         for kind in failures:
             self._failures[kind] = self._failures.get(kind, 0) + 1
@@ -221,15 +225,15 @@ class PartedOutput(Generic[Row]):
 
     @property
     def kept(self) -> int:
-        """How many parts there are; what an interrupted run is resumed from."""
+        """The number of parts, from which an interrupted run is resumed."""
         return len(part_names(self._folder.names()))
 
     def resume_hint(self) -> str:
-        """Say what is kept of a run that ended early."""
+        """Return what was saved of a run that ended early, and how to continue it."""
         count = self.kept
         if not count:
-            return "no part was written yet"
-        return f"{count:,} part{'' if count == 1 else 's'} kept in {self._folder.name}; go on with --resume"
+            return "no parts were written"
+        return f"{count:,} part{'' if count == 1 else 's'} saved in {self._folder.name}; continue with --resume"
 
 
 def _read_manifest(folder: Folder) -> dict[str, Any] | None:
@@ -244,11 +248,11 @@ def _read_manifest(folder: Folder) -> dict[str, Any] | None:
 
 def _settings_in(manifest: dict[str, Any], folder: Folder) -> RunSettings:
     try:
-        check_version(manifest, folder.name, MANIFEST, "start anew with --overwrite")
+        check_version(manifest, folder.name, MANIFEST, "start again with --overwrite")
         return RunSettings.from_json(manifest["settings"])
     except (LookupError, TypeError, ValueError):
         raise _damaged(folder) from None
 
 
 def _damaged(folder: Folder) -> OutputError:
-    return OutputError(f"{folder.name.rstrip('/')}/{MANIFEST}: damaged; start anew with --overwrite")
+    return OutputError(f"cannot resume {folder.name.rstrip('/')}/{MANIFEST}: damaged (start again with --overwrite)")

@@ -1,4 +1,4 @@
-"""Results read back, from whatever format they were written in."""
+"""Read results files of any format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clipcli.text import decode_text, is_unicode, open_text, tsv_cell, unguarded
 __all__ = ["ReadRecord", "read_results"]
 
 _LONGEST_NUMBER = 40  # characters
-_ROUNDING = 1e-3  # how far a score may be beyond its bounds
+_ROUNDING = 1e-3  # tolerance for scores beyond their bounds
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,17 @@ class ReadRecord:
     Parameters
     ----------
     path
-        The input as the run named it.
+        The input's name.
     label, probability
-        The label it got, which may be ``unknown``, and the best label's probability; ``None`` where the
-        input failed.
+        The answer, which may be ``unknown``, and the probability of the best label; ``None`` if the input failed.
     error
-        Why it failed, else ``None``.
+        The message of a failed input, else ``None``.
     top
-        The best labels with their scores, best first: as many as the run wrote.
+        The best labels with their scores, best first: as many as the file holds.
     group
-        The best group, where the labels had groups.
+        The best group, if the labels have groups.
     model
-        What made it: name, pretrained tag and precision, as far as the file tells.
+        The model's name, pretrained tag and precision, as far as the file has them.
     """
 
     path: str
@@ -56,57 +55,61 @@ class ReadRecord:
 
 
 def read_results(file: Path) -> Iterator[ReadRecord]:
-    """Read a results file record by record, or the parts of a folder; the suffix tells the format.
+    """Read a results file record by record, or the parts of a folder; the extension gives the format.
 
     Raises
     ------
     InputError
-        If the file cannot be read, is damaged (the record is named) or no results file; or the folder has no
-        parts.
+        If the file cannot be read, is damaged (the message names the record) or is not a results file; or if the
+        folder has no parts.
     """
     if file.is_dir():
         folder = folder_at(str(file))
         parts = part_names(folder.names())
         if not parts:
-            raise InputError(f"{file}: a folder without parts of results; name a results file")
+            raise InputError(f"cannot read {file}: a folder without parts of results (name a results file)")
         if not is_complete_folder(folder):
-            LOG.warning(f"{file}: not all of its parts are there; go on with --resume")
+            LOG.warning(f"{file}: some parts are missing; continue the run with --resume")
         for part in parts:
             yield from read_results(file / part)
         return
     if re.match(r"\w+:/", file.as_posix()):
-        raise InputError(f"{file}: results are read from files and folders on disk, not from URLs; copy them first")
+        raise InputError(
+            f"cannot read {file}: results are read from files and folders on disk, not from URLs (copy them first)"
+        )
     reader = _READERS.get(file.suffix.lower())
     if reader is None and not file.suffix and not file.exists():
-        raise InputError(f"{file}: no such file or folder")
+        raise InputError(f"cannot read {file}: no such file or folder")
     if reader is None:
-        raise InputError(f"{file}: unknown format {file.suffix!r}; choose one of {', '.join(_READERS)}")
+        raise InputError(f"cannot read {file}: unknown extension {file.suffix!r} (use {', '.join(_READERS)})")
     number = 0
     try:
         for values in reader(file):
             yield _record(values)
             number += 1
     except FileNotFoundError:
-        raise InputError(f"{file}: no such file") from None
+        raise InputError(f"cannot read {file}: no such file") from None
     except OSError as problem:
-        raise InputError(f"{file}: {problem.strerror or ' '.join(str(problem).split())}") from None
+        raise InputError(f"cannot read {file}: {problem.strerror or ' '.join(str(problem).split())}") from None
     except (KeyError, TypeError, ValueError, RecursionError, csv.Error) as problem:
         reason = f"no {problem}" if isinstance(problem, KeyError) else " ".join(str(problem).split())[:120]
-        raise InputError(f"{file}: record {number + 1}: not a result of clipcli classify ({reason})") from None
+        raise InputError(
+            f"cannot read {file}: record {number + 1} is not a result of clipcli classify: {reason}"
+        ) from None
 
 
 def _record(values: Any) -> ReadRecord:
     if not isinstance(values, dict):
-        raise TypeError("not an object")
+        raise TypeError("it is not an object")
     path, label = values["path"], values.get("label")
     error = values["error"]["message"] if "error" in values else values.get("error_message") or None
     if not all(isinstance(text, str) and is_unicode(text) for text in (path, error or "")):
-        raise TypeError("a path or message that is not text")
-    path, error = shown_name(path), error and redacted(error)  # other programs, and older versions, keep secrets
+        raise TypeError("its path or message is not text")
+    path, error = shown_name(path), error and redacted(error)  # files of other programs may contain secrets
     if error is not None:
         return ReadRecord(path, None, None, error)
     if not isinstance(label, str) or not label:
-        raise TypeError("neither a label nor an error")
+        raise TypeError("it has neither a label nor an error")
     _, group, *model = (_text(values, name) for name in ("label", "group", "model", "pretrained", "precision"))
     probability = _number(values["probability"], "probability", 0.0)
     return ReadRecord(path, label, probability, None, _ranking(values), group, " ".join(filter(None, model)))
@@ -115,26 +118,26 @@ def _record(values: Any) -> ReadRecord:
 def _text(values: dict[str, Any], name: str) -> str | None:
     text = values.get(name) or None
     if text is not None and not (isinstance(text, str) and is_unicode(text)):
-        raise TypeError(f"a {name} that is not text")
+        raise TypeError(f"its {name} is not text")
     return text
 
 
 def _number(value: Any, name: str, least: float) -> float:
-    """Return a probability or similarity; what rounding may add is allowed for."""
+    """Return a probability or similarity, with tolerance for rounding."""
     number = float("nan") if isinstance(value, bool) or len(str(value)) > _LONGEST_NUMBER else float(value)
     if not least - _ROUNDING <= number <= 1.0 + _ROUNDING:
-        raise ValueError(f"{name} {str(value)[:20]!r} is not a number from {least:g} to 1")
+        raise ValueError(f"its {name} {str(value)[:20]!r} is not a number from {least:g} to 1")
     return number
 
 
 def _ranking(values: dict[str, Any]) -> tuple[Score, ...]:
-    """Return the labels with their scores, of a nested record or of a flat one.
+    """Return the labels and scores of a nested or flat record.
 
-    A flat record that says ``unknown`` doesn't tell which label came first; that stands as ``unknown`` too.
+    A flat record whose label is ``unknown`` does not contain the best label; that label is ``unknown`` too.
     """
     if "top" in values:
         if not isinstance(values["top"], list):
-            raise TypeError("a 'top' that is not a list")
+            raise TypeError("its 'top' is not a list")
         return tuple(_score(each["label"], each["probability"], each["similarity"]) for each in values["top"])
     ranks = ["", *(f"_{rank}" for rank in range(2, sum(name.startswith("label") for name in values) + 1))]
     columns = [tuple(values.get(f"{name}{rank}") for name in ("label", "probability", "similarity")) for rank in ranks]
@@ -147,7 +150,7 @@ def _ranking(values: dict[str, Any]) -> tuple[Score, ...]:
 
 def _score(label: Any, probability: Any, similarity: Any) -> Score:
     if not (isinstance(label, str) and is_unicode(label)):
-        raise TypeError("a label that is not text")
+        raise TypeError("a label is not text")
     return Score(label, _number(probability, "probability", 0.0), _number(similarity, "similarity", -1.0))
 
 
@@ -162,7 +165,7 @@ def _jsonl(file: Path) -> Iterator[Any]:
 def _json(file: Path) -> Iterator[Any]:
     values = json.loads(decode_text(file.read_bytes()))
     if not isinstance(values, list):
-        raise TypeError("not a list of records")
+        raise TypeError("the file is not a list of records")
     yield from values
 
 
@@ -172,7 +175,7 @@ def _csv(file: Path) -> Iterator[Any]:
         _check_header(reader.fieldnames or ())
         for row in reader:
             if None in row:
-                raise ValueError("more cells than columns")
+                raise ValueError("it has more cells than columns")
             yield {name: unguarded(cell) for name, cell in row.items() if cell is not None}
 
 

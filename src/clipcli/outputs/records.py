@@ -11,12 +11,12 @@ __all__ = ["as_record", "flat_columns", "flat_values", "written"]
 
 
 def written(number: float) -> float:
-    """Round a score to the six digits that are written: the rest is noise of the arithmetic."""
+    """Round a score to the six digits that are written; further digits depend on the processor."""
     return float(f"{number:.6g}")
 
 
 def as_record(result: Result) -> dict[str, Any]:
-    """Return the nested record that JSON output writes."""
+    """Return the nested record for JSON output."""
     if isinstance(result, Failure):
         return {"path": printable(result.path), "error": {"type": result.type, "message": result.message}}
     record: dict[str, Any] = {
@@ -44,7 +44,7 @@ def flat_columns(top_k: int, *, grouped: bool) -> list[str]:
 
 
 def flat_values(result: Result) -> dict[str, str | float | None]:
-    """Return the values of one row by column; those that do not apply are left out."""
+    """Return the values of one row by column, without those that do not apply."""
     if isinstance(result, Failure):
         return {"path": printable(result.path), "error_type": result.type, "error_message": result.message}
     values: dict[str, str | float | None] = {

@@ -1,9 +1,8 @@
-"""Results on their way to a file, safe against whatever ends the run.
+"""Write results to a file so that an interrupted run can be resumed.
 
-While a run lasts, its records are in ``FILE.partial`` and what they were made with in ``FILE.partial.json``;
-``FILE`` itself appears when all is there, and beside it ``FILE.run.json``. So a partial file is never mistaken
-for a whole one, a run that was cut off continues where it stopped, and a whole file is only taken for the
-answer to what was asked for.
+During a run, the records are in ``FILE.partial`` and the settings in ``FILE.partial.json``. ``FILE`` appears when
+the run is complete, with ``FILE.run.json``. So a partial file is never mistaken for a complete one, an interrupted
+run continues where it stopped, and a complete file is only accepted if it was written with the same settings.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.inputs.discover import Input
-from clipcli.outputs.journal import PartialLines
+from clipcli.outputs.journal import Partial, PartialLines
 from clipcli.outputs.settings import RunRecord, RunSettings, check_version, header
 from clipcli.outputs.writers import Layout
 from clipcli.pipeline.chunks import Engine
@@ -31,40 +30,15 @@ from clipcli.text import printable
 __all__ = ["RESUMABLE", "ResultFile", "check_file"]
 
 RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
-"""The formats that an interrupted run can be taken up in."""
+"""The formats in which an interrupted run can be resumed."""
 
-_DAMAGED = "{}: damaged; start anew with --overwrite"
+_DAMAGED = "cannot resume {}: damaged (start again with --overwrite)"
 Item = TypeVar("Item", bound=Input)
-
-
-class _Partial(Protocol):
-    """What is kept while a run lasts, in one format."""
-
-    def kept(self) -> Iterator[tuple[str, bool]]:
-        """Yield the inputs that have their records already, and whether they failed; drop a torn last record."""
-
-    def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
-        """Yield the inputs of a complete file, and whether they failed."""
-
-    def open(self) -> None:
-        """Make ready to add records."""
-
-    def write(self, result: Result) -> None:
-        """Add one record."""
-
-    def count(self) -> int:
-        """Count the records on disk."""
-
-    def close(self) -> None:
-        """Keep what was added."""
-
-    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
-        """Put the whole file in its place, once ``sign`` has seen it; the partial one is removed afterwards."""
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where things are kept for one output file."""
+    """The paths of the files that belong to one output file."""
 
     target: Path
 
@@ -78,12 +52,12 @@ class _Places:
 
 
 def check_file(target: Path, *, resume: bool, overwrite: bool) -> RunRecord | None:
-    """Check that a run may begin, or continue, in a file; and return the record of a complete run to resume.
+    """Check that a run may start or continue in a file, and return the record of a complete run to resume.
 
     Raises
     ------
     OutputError
-        If there is an interrupted run and neither is set, or it is not known what a complete one was made with.
+        If there is an interrupted run and neither is set, or a complete run has no valid record.
     """
     places = _Places(target)
     if overwrite:
@@ -92,43 +66,42 @@ def check_file(target: Path, *, resume: bool, overwrite: bool) -> RunRecord | No
         return RunRecord.read(target) if resume and target.exists() else None
     if not resume:
         raise OutputError(
-            f"{target}: an interrupted run is kept in {places.partial.name}; "
-            "go on with --resume, or start anew with --overwrite"
+            f"cannot write {target}: {places.partial.name} holds an interrupted run "
+            "(continue with --resume, or start again with --overwrite)"
         )
     return None
 
 
 class ResultFile:
-    """One output file: begin or resume, write records, complete; the caller keeps the file locked meanwhile.
+    """One output file: start or resume, write records, complete; the caller holds the lock of the file.
 
     Parameters
     ----------
     target
-        The file that appears when all is done.
+        The output file, which appears when the run is complete.
     layout
-        The format, and the columns of a flat one.
+        The format, with the columns of a flat one.
     settings
-        All that decides what the records say. A run is only resumed with the same.
+        Everything that determines the records. A run is only resumed with the same settings.
     resume
-        Continue where an earlier run stopped, if there is one; where that run is complete, only check that it
-        is what is asked for.
+        Continue an interrupted run, if there is one; if the run is complete, only compare its settings.
     overwrite
-        Forget an earlier run.
+        Discard an earlier run.
 
     Attributes
     ----------
     name
-        The target's name.
+        Name of the target.
     earlier, earlier_failures
-        How many records an earlier run left behind, and how many of these are failures.
+        The number of records of an earlier run, and the number of failures among them.
     is_complete
         Whether that run is complete, so that nothing is written.
 
     Raises
     ------
     OutputError
-        If there is an interrupted run and neither is set; if the settings of the run to resume differ or are not
-        known; if the target exists and is not a regular file, or the folder cannot be written.
+        If there is an interrupted run and neither is set; if the settings of the run to resume differ or are
+        missing; if the target exists and is not a regular file; or if the folder cannot be written to.
     """
 
     def __init__(
@@ -140,17 +113,17 @@ class ResultFile:
         self._added = self._added_failures = 0
         self.is_complete = False
         if target.is_dir():
-            raise OutputError(f"{target}: is a folder; name a file in it")
+            raise OutputError(f"cannot write {target}: it is a folder (name a file in it)")
         if target.exists() and not target.is_file():
-            raise OutputError(f"{target}: is a pipe or device, which keeps no records to go on from")
+            raise OutputError(f"cannot resume {target}: it is a pipe or device (name a regular file)")
         if layout.form not in RESUMABLE:
-            raise OutputError(f"{target}: --resume works with {', '.join(RESUMABLE)}, not with {layout.form}")
+            raise OutputError(f"cannot resume {target}: {layout.form} cannot be resumed (use {', '.join(RESUMABLE)})")
         self._partial = _partial_for(self._places.partial, layout)
         self._is_new = False
         try:
             self._begin(resume=resume, overwrite=overwrite)
         except OSError as problem:
-            raise OutputError(f"{target}: cannot be written ({problem.strerror or problem})") from None
+            raise OutputError(f"cannot write {target}: {problem.strerror or problem}") from None
 
     def _begin(self, *, resume: bool, overwrite: bool) -> None:
         places = self._places
@@ -171,19 +144,19 @@ class ResultFile:
     def _compare(self, kept_in: Path) -> None:
         try:
             values = dict(json.loads(kept_in.read_text("utf-8")))
-            check_version(values, self._places.target, kept_in.name, "start anew with --overwrite")
+            check_version(values, self._places.target, kept_in.name, "start again with --overwrite")
             before = RunSettings.from_json(values["settings"])
         except (LookupError, TypeError, ValueError):
             raise OutputError(_DAMAGED.format(kept_in)) from None
         self._settings.check_same(before, self._places.target)
 
     def done(self) -> Iterator[str]:
-        """Yield the names of the inputs whose records are there already.
+        """Yield the names of the inputs that already have a record.
 
         Raises
         ------
         OutputError
-            If the partial file is damaged elsewhere than at its end.
+            If the partial file is damaged before its end.
         """
         places, partial = self._places, self._partial
         try:
@@ -195,20 +168,20 @@ class ResultFile:
             raise OutputError(_DAMAGED.format(places.target if self.is_complete else places.partial)) from None
 
     def rest(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Leave out the inputs that have their records already; they must come in the same order as before.
+        """Yield the inputs that have no record yet; all inputs must come in the same order as before.
 
         Raises
         ------
         OutputError
-            If they don't, because files were added, removed or named in another order; a complete run also
-            refuses inputs that were added at the end.
+            If the order differs, because inputs were added, removed or named in another order; for a complete run
+            also if inputs were added at the end.
         """
         stream = iter(items)
         for number, name in enumerate(self.done(), start=1):
             item = next(stream, None)
             found = printable(item.name) if item is not None else "nothing"
             if found != name:
-                raise self._changed(f"number {number} was {name}, and is {found} now")
+                raise self._changed(f"input {number} was {name} and is now {found}")
         for item in stream:
             if self.is_complete:
                 raise self._changed(f"{printable(item.name)} is new")
@@ -217,26 +190,26 @@ class ResultFile:
     def _changed(self, difference: str) -> OutputError:
         run = "complete" if self.is_complete else "interrupted"
         return OutputError(
-            f"{self._places.target}: the inputs changed since the {run} run: {difference}; "
-            "start anew with --overwrite (the cache makes that quick)"
+            f"cannot resume {self._places.target}: the inputs have changed since the {run} run, {difference} "
+            "(start again with --overwrite; cached embeddings are reused)"
         )
 
     def rows(self, engine: Engine[Result], items: Iterable[Input]) -> Iterator[Result]:
-        """Let an engine do what is left to do; yield its results in the order of the inputs, and write them."""
+        """Let an engine process the remaining inputs; write its results and yield them, in the order of the inputs."""
         return self.write(engine.rows(self.rest(items), even_batches=True))
 
     def write(self, results: Iterable[Result]) -> Iterator[Result]:
-        """Add records as they come and pass them on; at the end the file takes its place.
+        """Write records and pass them on; at the end, move the complete file to the target.
 
-        Whatever ends it early, the records so far are kept.
+        If the run ends early, for whatever reason, the records so far are saved.
         """
         return iter(results) if self.is_complete else self._write(iter(results))
 
     def _write(self, results: Iterator[Result]) -> Iterator[Result]:
         try:
-            first = next(results, None)  # before opening: on the way to it, what is done already is read
+            first = next(results, None)  # before opening: this reads the records of the earlier run
         except BaseException:
-            if self._is_new:  # there is nothing to go on from
+            if self._is_new:  # there is nothing to continue
                 self._places.settings.unlink(missing_ok=True)
                 _remove(self._places.partial)
             raise
@@ -258,7 +231,7 @@ class ResultFile:
             _remove(self._places.partial)
 
     def _sign(self, content: Path) -> None:
-        """Write the record of the run; before its results take their place, so that these never lack it."""
+        """Write the record of the run, before its results appear, so that these never lack it."""
         records, failures = self.earlier + self._added, self.earlier_failures + self._added_failures
         RunRecord.sign(content, self._settings, records, failures).write(self._places.target)
 
@@ -270,20 +243,20 @@ class ResultFile:
             raise OutputError(f"{problem}; {self.resume_hint()}") from None
         except OSError as problem:
             reason = problem.strerror or " ".join(str(problem).split())
-            raise OutputError(f"{self._places.target}: cannot be written ({reason}); {self.resume_hint()}") from None
+            raise OutputError(f"cannot write {self._places.target}: {reason}; {self.resume_hint()}") from None
 
     @property
     def kept(self) -> int:
-        """How many records of a run that is not complete are on disk."""
+        """The number of records on disk of an incomplete run."""
         return self._partial.count()  # not what was counted on the way: Ctrl-C may come between writing and counting
 
     def resume_hint(self) -> str:
-        """Say what is kept of a run that ended early."""
+        """Return what was saved of a run that ended early, and how to continue it."""
         count = self.kept
         if not count:
-            return "no record was written yet"
+            return "no records were written"
         records = f"{count:,} record{'' if count == 1 else 's'}"
-        return f"{records} kept in {self._places.partial}; go on with --resume"
+        return f"{records} saved in {self._places.partial}; continue with --resume"
 
 
 def _remove(partial: Path) -> None:
@@ -293,7 +266,7 @@ def _remove(partial: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _partial_for(path: Path, layout: Layout) -> _Partial:
+def _partial_for(path: Path, layout: Layout) -> Partial:
     if layout.form == "parquet":
         from clipcli.outputs.parquet import PartialParquet
 

@@ -1,13 +1,13 @@
-"""What decided a run, kept on disk beside what it wrote; and the one comparer of it.
+"""The settings of a run on disk, next to its output, and their comparison.
 
 ::
 
     results.csv                 the results
-    results.csv.run.json        the version of clipcli, all settings, how many records and failures there are
-    results.csv.partial.json    the settings of a run that is not complete
+    results.csv.run.json        the version of clipcli, all settings, the number of records and failures
+    results.csv.partial.json    the settings of an incomplete run
 
-``--resume`` compares them with what is asked for. The manifest of a folder of parts and the ``settings.json`` of a
-training run have the same header and are compared in the same way.
+``--resume`` compares them with the settings of the new run. The manifest of a folder of parts and the
+``settings.json`` of a training run have the same header and are compared in the same way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from clipcli.storage.atomic import replacing
 __all__ = ["VERSION", "RunRecord", "RunSettings", "check_version", "header", "record_of"]
 
 VERSION = 1
-"""The version of all files that describe a run; one of another version is refused."""
+"""The version of all files that describe a run; a file of another version is rejected."""
 
 _COMMAND = "command"
 _TITLES = {
@@ -36,19 +36,19 @@ _TITLES = {
     "train": "number of pairs to train on",
     "validation_pairs": "number of pairs held out",
 }
-_REMEDY = "resume with the same, or start anew with --overwrite"
+_REMEDY = "use the same settings, or start again with --overwrite"
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """All that decides what a run writes; a run is only resumed with the same.
+    """Everything that determines the output of a run; a run is only resumed with the same settings.
 
     Parameters
     ----------
     command
-        What was run: ``classify``, ``export images`` or ``train``.
+        The command: ``classify``, ``export images`` or ``train``.
     values
-        Plain values that JSON can hold, by snake_case names.
+        Plain values for JSON, by snake_case name.
     """
 
     command: str
@@ -60,18 +60,18 @@ class RunSettings:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """Plain values, as a file has them."""
+        """Plain values, as in a file."""
         values: dict[str, Any] = json.loads(json.dumps(dict(self.values)))
         return {_COMMAND: self.command, **values}
 
     @classmethod
     def from_json(cls, value: Any) -> RunSettings:
-        """Return the settings that a file holds.
+        """Return the settings in a file.
 
         Raises
         ------
         LookupError, TypeError, ValueError
-            If there are none in it.
+            If the file has no settings.
         """
         values = dict(value)
         return cls(str(values.pop(_COMMAND)), values)
@@ -91,18 +91,18 @@ class RunSettings:
         for name in [name for name, value in now.items() if value is not None] if given_only else now | before:
             if before.get(name) != now.get(name):
                 difference = _difference(name, before.get(name), now.get(name))
-                raise OutputError(f"{target}: {run} had {difference}; {remedy}")
+                raise OutputError(f"cannot resume {target}: {run} had {difference} ({remedy})")
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
-    """Say in what a setting differs; for a long list, where it first does."""
+    """Return the difference of a setting; for a list, the first item that differs."""
     title = _TITLES.get(name, name.replace("_", " "))
     if isinstance(before, list) and isinstance(now, list):
         pairs = zip([*before, *["nothing"] * len(now)], [*now, *["nothing"] * len(before)], strict=False)
         for index, (old, new) in enumerate(pairs, start=1):
             if old != new:
-                return f"other {title}: number {index} was {old!r}, now {new!r}"
-    which = "other" if title.endswith("s") else "another"
+                return f"different {title}: item {index} was {old!r}, now {new!r}"
+    which = "different" if title.endswith("s") else "a different"
     return f"{which} {title}: {_short(before)}, now {_short(now)}"
 
 
@@ -112,12 +112,12 @@ def _short(value: Any) -> str:
 
 
 def header() -> dict[str, Any]:
-    """Return what every file that describes a run begins with."""
+    """Return the header of every file that describes a run."""
     return {"version": VERSION, "clipcli": __version__}
 
 
 def check_version(values: Mapping[str, Any], target: object, file: str, remedy: str) -> None:
-    """Check that this version of clipcli reads a file that describes a run.
+    """Check that this version of clipcli can read a file that describes a run.
 
     Raises
     ------
@@ -131,27 +131,27 @@ def check_version(values: Mapping[str, Any], target: object, file: str, remedy: 
         raise ValueError("no version")
     if found != VERSION:
         raise OutputError(
-            f"cannot resume {target}: {file} has version {found}, and this clipcli reads version {VERSION} ({remedy})"
+            f"cannot resume {target}: {file} has version {found}, but this clipcli reads version {VERSION} ({remedy})"
         )
 
 
 def record_of(results: Path) -> Path:
-    """Return where the record of a results file is."""
+    """Return the path of the record of a results file."""
     return results.with_name(results.name + ".run.json")
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a finished run did.
+    """The record of a complete run.
 
     Parameters
     ----------
     settings
-        All that decides what the records say.
+        Everything that determines the results.
     records, failures
-        How many records there are, and how many of them are failures.
+        The number of records, and the number of failures among them.
     sha256
-        Digest of the results file: tells whether it was changed or replaced afterwards.
+        Digest of the results file; it differs if the file was changed or replaced afterwards.
     """
 
     settings: RunSettings
@@ -161,11 +161,11 @@ class RunRecord:
 
     @classmethod
     def sign(cls, content: Path, settings: RunSettings, records: int, failures: int) -> RunRecord:
-        """Make the record of results that ``content`` holds."""
+        """Return the record of the results in the file ``content``."""
         return cls(settings, records, failures, _digest(content))
 
     def write(self, results: Path) -> None:
-        """Write it beside a results file, whole or not at all."""
+        """Write the record next to a results file, atomically."""
         values = {
             **header(),
             "state": "complete",
@@ -184,7 +184,7 @@ class RunRecord:
         Raises
         ------
         OutputError
-            If there is none, it is damaged or of another version, or the results were changed since it was written.
+            If there is no record, it is damaged or of another version, or the results were changed since.
         """
         path = record_of(results)
         remedy = "leave --resume out to write the results again"
@@ -194,12 +194,12 @@ class RunRecord:
             settings = RunSettings.from_json(values["settings"])
             record = cls(settings, int(values["records"]), int(values["failures"]), str(values["sha256"]))
         except FileNotFoundError:
-            reason = f"no {path.name} says what its results were made with"
+            reason = f"its record {path.name} is missing"
             raise OutputError(f"cannot resume {results}: {reason} ({remedy})") from None
         except (LookupError, OSError, TypeError, ValueError):
             raise OutputError(f"cannot resume {results}: {path.name} is damaged ({remedy})") from None
         if record.sha256 != _digest(results):
-            raise OutputError(f"cannot resume {results}: it was changed since its run ended ({remedy})")
+            raise OutputError(f"cannot resume {results}: it has changed since its run ended ({remedy})")
         return record
 
 

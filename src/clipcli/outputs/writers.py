@@ -1,4 +1,4 @@
-"""Results out: a table for people, and TSV, CSV, JSON and JSON Lines for programs."""
+"""Write results: a table for people, and TSV, CSV, JSON and JSON Lines for programs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r
 
 @dataclass(frozen=True)
 class Layout:
-    """How results are laid out.
+    """The layout of results.
 
     Parameters
     ----------
     form
         One of :data:`FORMATS`, or ``parquet``.
     top_k
-        How many ranks a flat format has columns for.
+        Number of ranks that a flat format has columns for.
     grouped
         Whether the labels have groups.
     """
@@ -42,7 +42,7 @@ class Layout:
 
 
 class Writer(NamedTuple):
-    """What writes one format: ``start`` before the first result, ``finish`` after the last."""
+    """A writer of one format: ``start`` comes before the first result, ``finish`` after the last."""
 
     start: Callable[[], object]
     write: Callable[[Result], object]
@@ -50,12 +50,12 @@ class Writer(NamedTuple):
 
 
 def writer_for(layout: Layout, file: TextIO) -> Writer:
-    """Make the writer of a layout; ``file`` is open for text, UTF-8, without newline translation."""
+    """Return the writer of a layout; ``file`` is open for UTF-8 text without newline translation."""
     return FORMATS[layout.form](file, layout)
 
 
 def write_results(results: Iterable[Result], file: TextIO, layout: Layout) -> Iterator[Result]:
-    """Write each result as it comes, and pass it on; nothing before the first one is certain."""
+    """Write each result and pass it on; nothing is written before the first one."""
     writer, stream = writer_for(layout, file), iter(results)
     first = next(stream, None)
     writer.start()
@@ -92,7 +92,7 @@ def _json(file: TextIO, _: Layout) -> Writer:
 
 
 def _csv(file: TextIO, layout: Layout) -> Writer:
-    """Write CSV that is safe to open in a spreadsheet: no text in it passes for a formula."""
+    """Write CSV that is safe to open in a spreadsheet: no text in it is read as a formula."""
     columns = flat_columns(layout.top_k, grouped=layout.grouped)
 
     def write(result: Result) -> None:
@@ -104,7 +104,7 @@ def _csv(file: TextIO, layout: Layout) -> Writer:
 
 
 def tsv_line(cells: Iterable[str]) -> str:
-    r"""Return one line of TSV in the common dialect: no quotes; ``\t``, ``\n``, ``\r`` and ``\\`` are escaped."""
+    r"""Return one line of TSV: no quotes; ``\t``, ``\n``, ``\r`` and ``\\`` are escaped."""
     return "\t".join(cell.translate(_TSV_ESCAPES) for cell in cells) + "\n"
 
 
@@ -140,7 +140,7 @@ def _table(file: TextIO, _: Layout) -> Writer:
 
 
 def bars(result: Prediction) -> Table:
-    """Return a Rich table of a prediction's best labels, each with a bar as long as it is probable."""
+    """Return a Rich table of a prediction's best labels, each with a bar of its probability."""
     from rich.bar import Bar
     from rich.table import Table
     from rich.text import Text
@@ -171,4 +171,4 @@ FORMATS: dict[str, Callable[[TextIO, Layout], Writer]] = {
     "jsonl": _jsonl,
     "csv": _csv,
 }
-"""How results can be written, by the name that ``--format`` takes."""
+"""The writers, by the names of ``--format``."""

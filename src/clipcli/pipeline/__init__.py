@@ -1,1 +1,1 @@
-"""The stream: from inputs to embeddings to results, in order and in bounded memory."""
+"""The stream from inputs to embeddings to results, in order and with bounded memory."""

@@ -1,7 +1,7 @@
-"""Work cut into numbered chunks, and what comes back for them in pieces.
+"""Split inputs into numbered chunks, and gather the rows of each chunk from pieces.
 
-Every engine takes chunks and gives pieces, in any order. The cut depends on the inputs alone, so a chunk
-that was done in an earlier run is known by its number.
+Every engine takes chunks and returns pieces, in any order. The chunks depend on the inputs alone, so a chunk that
+was done in an earlier run is identified by its number.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Chunk:
     Parameters
     ----------
     number
-        Its place among all, from nought.
+        Its position in the stream, from 0.
     units
-        Inputs in their order; or a single shard, however much is in it.
+        Inputs in order, or a single shard of any size.
     """
 
     number: int
@@ -38,30 +38,30 @@ class Chunk:
 
     @property
     def total(self) -> int | None:
-        """How many inputs are in it; ``None`` where that takes reading a shard."""
+        """The number of inputs; ``None`` for a shard, which would have to be read."""
         return len(self.units) if all(map(is_input, self.units)) else None
 
     @property
     def digest(self) -> str:
-        """Eight hexadecimal digits that depend on the names of its inputs."""
+        """Eight hexadecimal digits computed from the names of its inputs."""
         names = b"\0".join(os.fsencode(unit.name) for unit in self.units)
         return hashlib.sha256(names).hexdigest()[:8]
 
     def inputs(self) -> Iterator[Input]:
-        """Yield what is in it, one by one."""
+        """Yield its inputs."""
         return inputs_of(self.units)
 
 
 @dataclass(frozen=True)
 class Piece(Generic[Row]):
-    """Rows that follow each other in one chunk.
+    """Consecutive rows of one chunk.
 
     Parameters
     ----------
     first
-        The place of the first of them in the chunk.
+        The position of the first row in the chunk.
     total
-        How many rows the whole chunk has, as soon as that is known.
+        The number of rows of the whole chunk, if known.
     """
 
     chunk: Chunk
@@ -71,7 +71,7 @@ class Piece(Generic[Row]):
 
 
 def in_chunks(units: Iterable[Unit], size: int) -> Iterator[Chunk]:
-    """Cut a stream into chunks of ``size`` inputs; a shard is a chunk of its own."""
+    """Split a stream into chunks of ``size`` inputs; each shard is a separate chunk."""
     gathered: list[Unit] = []
     number = 0
     for unit in units:
@@ -89,39 +89,39 @@ def in_chunks(units: Iterable[Unit], size: int) -> Iterator[Chunk]:
 
 
 class EncoderFacts(Protocol):
-    """What an image encoder turned out to be where it was opened."""
+    """Facts about an image encoder that is open in another process."""
 
     @property
     def precision(self) -> str:
-        """What it computes in."""
+        """Its precision."""
 
     @property
     def fingerprint(self) -> str:
-        """Identify what makes the image embeddings."""
+        """Its fingerprint, which identifies the image embeddings it computes."""
 
 
 class Engine(Protocol[Row]):
-    """What turns inputs into rows."""
+    """An engine, which turns inputs into rows."""
 
     @property
     def facts(self) -> EncoderFacts | None:
-        """What the image encoder is, where it is opened elsewhere than in this process."""
+        """Facts about the image encoder, if it is open in another process."""
 
     def rows(self, items: Iterable[Input], *, even_batches: bool = False) -> Iterator[Row]:
-        """Yield a row for each input, in their order."""
+        """Yield one row per input, in order."""
 
     def pieces(self, chunks: Iterable[Chunk]) -> Iterator[Piece[Row]]:
-        """Process chunks, in whatever order they get done."""
+        """Process chunks, in any order."""
 
 
 class InTurn(Generic[Row]):
-    """The engine that works in this process, as one stream.
+    """The engine that runs in this process, as one stream.
 
     Parameters
     ----------
     process
-        Yields one row for each input, in their order; it may take in some inputs ahead. Its second argument
-        says whether the last batch is filled up, see :class:`~clipcli.pipeline.stream.Plan`.
+        Yields one row per input, in order; it may read some inputs ahead. Its second argument is whether to fill the
+        last batch, see :class:`~clipcli.pipeline.stream.Plan`.
     """
 
     facts = None
@@ -130,13 +130,13 @@ class InTurn(Generic[Row]):
         self._process = process
 
     def rows(self, items: Iterable[Input], *, even_batches: bool = False) -> Iterator[Row]:
-        """Yield a row for each input, in their order."""
+        """Yield one row per input, in order."""
         return self._process(items, even_batches)
 
     def pieces(self, chunks: Iterable[Chunk]) -> Iterator[Piece[Row]]:
-        """Process chunks one after the other."""
-        owners: deque[tuple[Chunk, int]] = deque()  # of the inputs that are on their way
-        finished: deque[tuple[Chunk, int]] = deque()  # and the shards that all inputs were taken from
+        """Process chunks in order."""
+        owners: deque[tuple[Chunk, int]] = deque()  # of the inputs in the stream
+        finished: deque[tuple[Chunk, int]] = deque()  # shards whose inputs have all been taken
 
         def inputs() -> Iterator[Input]:
             for chunk in chunks:
@@ -162,14 +162,14 @@ def _end_of(chunk: Chunk, count: int) -> Piece[Row]:
 
 
 class Gathered(Generic[Row]):
-    """The pieces of one chunk that came so far."""
+    """The pieces of one chunk so far."""
 
     def __init__(self) -> None:
         self._rows: dict[int, list[Row]] = {}
         self._count, self._total = 0, -1
 
     def add(self, piece: Piece[Row]) -> None:
-        """Take in a piece; one that came before adds nothing."""
+        """Add a piece; a repeated piece is ignored."""
         if piece.rows and piece.first not in self._rows:
             self._rows[piece.first] = piece.rows
             self._count += len(piece.rows)
@@ -177,16 +177,16 @@ class Gathered(Generic[Row]):
         self._total = self._total if total is None else total
 
     def is_whole(self) -> bool:
-        """Tell whether all rows are there."""
+        """Return whether the chunk is complete."""
         return self._count == self._total
 
     def rows(self) -> list[Row]:
-        """Return the rows in the order of the inputs."""
+        """Return the rows, in the order of the inputs."""
         return list(chain.from_iterable(self._rows[first] for first in sorted(self._rows)))
 
 
 def in_order(pieces: Iterable[Piece[Row]]) -> Iterator[Row]:
-    """Yield the rows of all chunks in the order of the inputs, whatever order the chunks are done in."""
+    """Yield the rows of all chunks in the order of the inputs, for pieces in any order."""
     waiting: dict[int, Gathered[Row]] = {}
     number = 0
     for piece in pieces:

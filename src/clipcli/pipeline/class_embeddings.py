@@ -1,7 +1,7 @@
-"""Class embeddings: made from labels and templates, by way of the cache.
+"""Compute class embeddings from labels and templates, with the cache.
 
-Each prompt's embedding is cached by itself, so a new label costs only its own prompts, and the text
-encoder is not even loaded when all prompts are known.
+The embedding of each prompt is cached separately, so a new label costs only its prompts, and the text encoder is not
+loaded if all prompts are cached.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class ClassEmbeddings:
-    """The zero-shot weights of a set of labels, and all that is needed to score with them.
+    """The zero-shot weights of a set of labels, with everything needed for scoring.
 
     Parameters
     ----------
     labels, groups, prompts
-        C each: the names, the groups (``None`` for none) and the prompts of each ensemble.
+        C each: the names, the groups (``None`` for no group) and the prompts of each ensemble.
     vectors
         (C, D) float32, rows of length one.
     fingerprint
-        Identifies the model that made them.
+        Identifies the model.
     facts
-        That model's name and its learned scale and bias.
+        The model's name and its learned scale and bias.
     """
 
     labels: tuple[str, ...]
@@ -49,7 +49,7 @@ class ClassEmbeddings:
 
 @dataclass(frozen=True)
 class TextStatistics:
-    """How many different prompts came from the cache and how many had to be encoded."""
+    """The numbers of distinct prompts that came from the cache and that were encoded."""
 
     cached: int
     encoded: int
@@ -72,7 +72,7 @@ def build_class_embeddings(
     source
         The model, by its files.
     store
-        The cache; may be one that keeps nothing.
+        The cache, which may be disabled.
     key
         Returns what the cache files embeddings under, given the model's fingerprint: engines share none.
     open_encoder
@@ -100,7 +100,7 @@ def build_class_embeddings(
         prompts=tuple(map(tuple, prompts)),
         vectors=ensemble(rows, [len(ensemble_prompts) for ensemble_prompts in prompts]),
         fingerprint=fingerprint,
-        # The cache names the model as it was first met; weights may since have been found under another name.
+        # The cache holds the name under which the model was first used; the same weights may have several names.
         facts=replace(facts, name=source.name, pretrained=source.pretrained),
     )
     return classes, TextStatistics(len(distinct) - len(missing), len(missing))

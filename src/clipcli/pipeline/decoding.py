@@ -1,4 +1,4 @@
-"""One input to pixels: what every engine does with it on a processor before a model sees it."""
+"""Read and decode one input into the pixels for a model, the same for every engine."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def read_input(item: Input) -> bytes:
     Raises
     ------
     ImageError
-        If there are none.
+        If the input cannot be read.
     InputError
-        If they are in a store that knows no such user.
+        If an object store refuses the credentials.
     """
     if isinstance(item, BadInput):
         raise item.problem
@@ -33,12 +33,12 @@ def read_input(item: Input) -> bytes:
 
 
 def pixels_of(data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Decode, resize and crop as a model wants it; (H, W, 3) bytes.
+    """Decode, resize and crop an image for a model; (H, W, 3) bytes.
 
     Raises
     ------
     ImageError
-        If it is no readable image.
+        If the data cannot be read as an image.
     """
     try:
         with decoded_image(data, preprocessing.resized) as image:

@@ -1,4 +1,4 @@
-"""Something costly that is opened on the main thread, and only when a worker thread needs it."""
+"""Open a costly resource on the main thread when a worker thread first needs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class OnDemand(Generic[Thing]):
-    """Opens a thing once.
+    """A resource that is opened once, on demand.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class OnDemand(Generic[Thing]):
         self._opened: Future[Thing] = Future()
 
     def wait(self) -> Thing:
-        """On a worker: ask for the thing and wait until it is open.
+        """On a worker: request the resource and wait until it is open.
 
         Raises
         ------
@@ -40,12 +40,12 @@ class OnDemand(Generic[Thing]):
         return self._opened.result()
 
     def open_if_wanted(self) -> None:
-        """On the main thread: open the thing if a worker has asked for it."""
+        """On the main thread: open the resource if a worker has requested it."""
         if self._wanted.done() and not self._opened.done():
             self._opened.set_result(self._open_thing())
 
     def result_of(self, task: Future[Result]) -> Result:
-        """On the main thread: wait for a task of a worker, which may need the thing."""
+        """On the main thread: wait for a task of a worker, which may need the resource."""
         either: list[Future[Any]] = [task, self._wanted]
         wait(either, return_when=FIRST_COMPLETED)
         self.open_if_wanted()
@@ -53,9 +53,9 @@ class OnDemand(Generic[Thing]):
 
     @property
     def thing(self) -> Thing | None:
-        """The thing if it is open."""
+        """The resource, if it is open."""
         return self._opened.result() if self._opened.done() and not self._opened.cancelled() else None
 
     def give_up(self) -> None:
-        """On the main thread: end the wait of all workers."""
+        """On the main thread: cancel the wait of all workers."""
         self._opened.cancel()

@@ -16,15 +16,15 @@ class Prediction:
     Parameters
     ----------
     path
-        The input as it was named; empty for an image that was passed in memory.
+        The input's name; empty for an image passed in memory.
     label
-        The best label, or ``unknown`` where it fell below a threshold.
+        The best label, or ``unknown`` if it is below a threshold.
     top
         The best labels with their scores, best first.
     groups
-        Probability by group, best first, where the labels have groups.
+        Probability by group, best first, if the labels have groups.
     model, pretrained, precision
-        What made it, and what its image encoder computed in.
+        The model's name, its pretrained tag, and the precision of its image encoder.
     """
 
     path: str
@@ -37,7 +37,7 @@ class Prediction:
 
     @property
     def probability(self) -> float:
-        """Probability of the best label, also where it was not good enough to be named."""
+        """Probability of the best label, even if the answer is ``unknown``."""
         return self.top[0].probability
 
     @property

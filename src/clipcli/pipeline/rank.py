@@ -1,4 +1,4 @@
-"""Embeddings of images to results: the last step, the same wherever the embeddings were made."""
+"""Turn image embeddings into results: the last step, the same for every engine."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["Ranker"]
 
 @dataclass(frozen=True)
 class Ranker:
-    """All that turns embeddings into results; small enough to be sent to other machines.
+    """Turns embeddings into results; small enough to be sent to other machines.
 
     Parameters
     ----------
     classes
-        The class embeddings of all labels with what belongs to them.
+        The class embeddings of all labels.
     top_k
-        How many labels a prediction lists.
+        Number of labels per prediction.
     thresholds
         When to answer ``unknown``.
     model, pretrained, precision
-        What made the embeddings, as the records say it.
+        The model, as written into the records.
     """
 
     classes: ClassEmbeddings
@@ -41,7 +41,7 @@ class Ranker:
     precision: str
 
     def results(self, block: Block[Any]) -> list[Result]:
-        """Rank the labels for the images of one block, all at once; one result for each, in their order."""
+        """Rank the labels for all images of a block at once; return one result per image, in order."""
         classes = self.classes
         vectors = [vector for _, vector in block if not isinstance(vector, ImageError)]
         stacked = np.stack(vectors) if vectors else np.empty((0, classes.facts.dim), np.float32)

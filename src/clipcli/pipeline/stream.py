@@ -1,7 +1,7 @@
-"""The stream: look up -> read and decode in parallel -> batch -> encode, in order and in bounded memory.
+"""The stream: look up -> read and decode in parallel -> batch -> encode, in order and with bounded memory.
 
-Inputs go in one by one and come out in the same order, in blocks, each with its embedding or with the
-error that kept it from having one. An error is a value that flows on beside its neighbours.
+Inputs are taken one by one and returned in the same order, in blocks, each with its embedding or its error. An error
+is a value and does not stop the stream.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ Block = list[tuple[Item, "FloatArray | ImageError"]]
 
 @dataclass(frozen=True)
 class Plan:
-    """How the work is cut up.
+    """The batching of a stream.
 
     Parameters
     ----------
     batch_size
-        Images that are encoded at once.
+        Images per batch.
     workers
         Threads that read and decode.
     even_batches
-        Fill every batch up to ``batch_size``. The last digits of an embedding depend on the size of the
-        batch it was made in; so a run that is taken up again half-way gives the same file.
+        Pad every batch to ``batch_size``. The last digits of an embedding depend on the size of its batch; with
+        padding, a resumed run gives the same file.
     """
 
     batch_size: int
@@ -60,7 +60,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Ready:
-    """An input that was read: pixels that wait to be encoded, or the embedding that was found."""
+    """An input that was read: its pixels, or its embedding if that is cached."""
 
     content: bytes
     stamp: FileStamp | None
@@ -71,7 +71,7 @@ class _Ready:
 def embed_images(
     items: Iterable[Item], cached: Cached, open_encoder: Callable[[], ImageEncoder], plan: Plan
 ) -> Iterator[Block[Item]]:
-    """Embed images, from the cache where they are known.
+    """Embed images; known images are read from the cache.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def embed_images(
 
     Yields
     ------
-    Blocks of ``(item, vector)`` in the order of the items; the vector is (D,) float32 of length one, or
-    the :class:`ImageError` that took its place.
+    Blocks of ``(item, vector)`` in the order of the items; the vector is (D,) float32 of length one, or an
+    :class:`ImageError`.
     """
     encoder = OnDemand(open_encoder)
     may_decode = threading.Event()
@@ -122,7 +122,7 @@ def embed_images(
 
 
 def _looked_up(items: Iterable[Item], cached: Cached) -> Iterator[tuple[Item, FloatArray | None]]:
-    """Look items up in growing portions: the first results come soon, later ones cost little."""
+    """Look items up in growing portions: the first results come early, later ones are cheap."""
     size, stream = _FIRST_LOOK_UP, iter(items)
     while portion := list(_portion(stream, size)):
         yield from zip(portion, cached.look_up(portion), strict=True)
@@ -130,7 +130,7 @@ def _looked_up(items: Iterable[Item], cached: Cached) -> Iterator[tuple[Item, Fl
 
 
 def _portion(stream: Iterator[Item], size: int) -> Iterator[Item]:
-    """Take items that can be looked up together; one that weighs in memory ends the portion."""
+    """Take items that can be looked up together; an item that holds its image in memory ends the portion."""
     for item in islice(stream, size):
         yield item
         if _is_in_memory(item):
@@ -138,7 +138,7 @@ def _portion(stream: Iterator[Item], size: int) -> Iterator[Item]:
 
 
 def _is_in_memory(item: Any) -> bool:
-    """Tell whether an item carries its picture, rather than just its name."""
+    """Return whether an item holds its image in memory, rather than only a name."""
     return not isinstance(item, FileInput | BadInput)
 
 
@@ -152,7 +152,7 @@ def _settled(
 def _prepared(
     item: Any, cached: Cached, encoder: OnDemand[ImageEncoder], may_decode: threading.Event
 ) -> _Ready | ImageError:
-    """Read, hash and decode one input; on a worker thread. Reading goes on while decoding has to wait."""
+    """Read, hash and decode one input on a worker thread; only decoding waits for the encoder."""
     try:
         if not is_input(item):
             preprocessing = encoder.wait().preprocessing
@@ -160,7 +160,7 @@ def _prepared(
             return _Ready(b"", None, preprocessing.pixels(to_rgb(item)))
         before = stamp_of_input(item)
         data = read_input(item)
-        stamp = before if before == stamp_of_input(item) else None  # else changed while it was read
+        stamp = before if before == stamp_of_input(item) else None  # else it changed while it was read
         content = content_key(data)
         known = cached.find(content)
         if known is not None:
@@ -175,7 +175,7 @@ def _prepared(
 
 
 class _Batch:
-    """Gathers items until a batch is full, then encodes it and lets all of them go in order."""
+    """Gathers items until a batch is full, encodes it, and returns all of them in order."""
 
     def __init__(self, cached: Cached, plan: Plan, may_decode: threading.Event) -> None:
         self._cached, self._plan, self._may_decode = cached, plan, may_decode
@@ -215,7 +215,7 @@ class _Batch:
         yield block
 
     def _encode(self, encoder: ImageEncoder, pixels: Sequence[NDArray[np.uint8]]) -> FloatArray:
-        """Encode a batch. On a CPU no picture is decoded meanwhile: threads that fight over a core cost both."""
+        """Encode a batch. On a CPU, no image is decoded meanwhile: threads that share a core slow each other down."""
         if encoder.shares_processor:
             self._may_decode.clear()
         try:

@@ -1,1 +1,1 @@
-"""Results to look at: a page in a browser, and matrices."""
+"""Reports: the results page for a browser, and the similarity matrix."""

@@ -1,4 +1,4 @@
-"""Figures: made with matplotlib, and written as PNG and SVG whole or not at all.
+"""Figures: made with matplotlib, and written atomically as PNG and SVG.
 
 The caller's matplotlib settings stay as they are.
 """
@@ -18,20 +18,20 @@ _HEAD = 2048  # bytes of a PNG or SVG in which matplotlib names itself
 
 
 def figure(width: float, height: float) -> tuple[Any, Any]:
-    """Return a figure of that many inches, and its axes; no window is ever opened."""
+    """Return a figure of a size in inches, and its axes; no window is opened."""
     drawn = empty_figure(width, height)
     return drawn, drawn.subplots()
 
 
 def empty_figure(width: float, height: float) -> Any:
-    """Return a figure of that many inches without axes."""
+    """Return a figure of a size in inches, without axes."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(drawn: Any, stem: Path) -> Iterator[Path]:
-    """Write a figure as PNG and as SVG, yielding each file."""
+    """Write a figure as PNG and as SVG, and yield the files."""
     for suffix in (".png", ".svg"):
         file = stem.with_name(stem.name + suffix)
         save_as(drawn, file)
@@ -39,7 +39,7 @@ def save(drawn: Any, stem: Path) -> Iterator[Path]:
 
 
 def save_as(drawn: Any, file: Path) -> None:
-    """Write a figure, whole or not at all, in the format that the suffix names.
+    """Write a figure in the format of the extension, atomically.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def save_as(drawn: Any, file: Path) -> None:
 
 
 def is_chart(file: Path) -> bool:
-    """Tell whether a file is a chart that was drawn before, and may be drawn anew; a photograph may not."""
+    """Return whether a file is a chart that clipcli drew, which may be overwritten."""
     try:
         with file.open("rb") as opened:
             return b"Matplotlib" in opened.read(_HEAD)
@@ -67,6 +67,6 @@ def is_chart(file: Path) -> bool:
 
 
 def plain(text: str, longest: int = 32) -> str:
-    """Return a label on one line, cut where it is too long."""
+    """Return a label on one line, shortened if it is too long."""
     shown = " ".join(text.split())
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"

@@ -1,6 +1,6 @@
-"""The matrix between images and texts, written down.
+"""The image-text similarity matrix and its file formats.
 
-N images, M texts. Rows are images, columns are texts, as figure 1 of the CLIP paper has them.
+N images, M texts. Rows are images and columns are texts, as in figure 1 of the CLIP paper.
 """
 
 from __future__ import annotations
@@ -37,34 +37,34 @@ class Matrix:
 
 
 def read_texts(file: Path) -> list[str]:
-    r"""Read one text a line; ``#`` comments and blank lines are skipped, ``\#`` starts a text with ``#``.
+    r"""Read one text per line, skipping ``#`` comments and blank lines; ``\#`` starts a text with ``#``.
 
-    Unlike labels, texts may stand twice.
+    Unlike labels, texts may be duplicates.
 
     Raises
     ------
     LabelError
-        If the file cannot be read, or there is no text in it.
+        If the file cannot be read, or has no texts.
     """
     lines = [line for _, line in numbered_lines(read_text(file, LabelError)) if not line.startswith("#")]
     if not lines:
-        raise LabelError(f"{file}: no texts in it; write one a line")
+        raise LabelError(f"cannot read {file}: it has no texts (write one per line)")
     return [line[1:] if line.startswith("\\#") else line for line in lines]
 
 
 def texts_as_labels(texts: Sequence[str]) -> list[Label]:
-    """Return a label for each text, which fills the templates with it; texts may stand twice, labels may not."""
+    """Return a label for each text; texts may be duplicates, labels may not."""
     return [Label(str(number), names=(text,)) for number, text in enumerate(texts)]
 
 
 def check_suffix(file: Path) -> None:
-    """Raise :class:`OutputError` for a file whose format cannot be told."""
+    """Raise :class:`OutputError` for a file with an unknown extension."""
     if file.suffix.lower() not in SUFFIXES:
-        raise OutputError(f"{file}: unknown format {file.suffix!r}; choose one of {', '.join(SUFFIXES)}")
+        raise OutputError(f"cannot write {file}: unknown extension {file.suffix!r} (use {', '.join(SUFFIXES)})")
 
 
 def save_matrix(matrix: Matrix, file: Path) -> None:
-    """Write the matrix with its names; the suffix chooses the format."""
+    """Write the matrix with its names; the extension gives the format."""
     suffix = file.suffix.lower()
     with replacing(file) as temporary:
         if suffix == ".npz":
@@ -81,7 +81,7 @@ def save_matrix(matrix: Matrix, file: Path) -> None:
 
 
 def write_tsv(matrix: Matrix, file: TextIO) -> None:
-    """Write a line for each image, with the texts as the header; escapes as in all TSV output."""
+    """Write one line per image, with the texts as the header; escapes as in all TSV output."""
     file.writelines(tsv_line(map(str, row)) for row in _rows(matrix))
 
 

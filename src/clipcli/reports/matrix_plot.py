@@ -1,4 +1,4 @@
-"""The matrix between images and texts as a picture: photographs along one side, texts along the other."""
+"""A chart of the image-text similarity matrix: images along one side, texts along the other."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from clipcli.text import printable
 
 __all__ = ["draw_matrix", "open_pictures"]
 
-_PICTURED, _NAMED, _VALUED = 40, 60, 14  # rows or columns that still have room for pictures, names, numbers
-_SIDE = 96  # pixels of a picture
+_PICTURED, _NAMED, _VALUED = 40, 60, 14  # maximum rows or columns for images, names, numbers
+_SIDE = 96  # pixels of an image
 _CELL, _LEAST, _GREATEST = 0.62, 4.0, 16.0  # inches
 
 
 def draw_matrix(matrix: Matrix, pictures: Sequence[Any], title: str = "") -> Any:
-    """Draw the matrix with cividis, which colour-blind people can read, and return a matplotlib figure.
+    """Draw the matrix in cividis, which colour-blind people can read, and return a matplotlib figure.
 
     Parameters
     ----------
     pictures
-        A Pillow image for each row, or ``None``.
+        One Pillow image per row, or ``None``.
     """
     rows, columns = matrix.values.shape
     width, height = (float(np.clip(_CELL * count, _LEAST, _GREATEST)) for count in (columns, rows))
@@ -42,7 +42,7 @@ def draw_matrix(matrix: Matrix, pictures: Sequence[Any], title: str = "") -> Any
     elif rows <= _NAMED:
         axes.set_yticks(range(rows), [plain(Path(printable(path)).name, 24) for path in matrix.paths], fontsize=7)
     else:
-        axes.set_ylabel("image (number in its order)")
+        axes.set_ylabel("image (number)")
     if max(rows, columns) <= _VALUED:
         _write_values(axes, matrix)
     if title:
@@ -52,7 +52,7 @@ def draw_matrix(matrix: Matrix, pictures: Sequence[Any], title: str = "") -> Any
 
 def _name_columns(axes: Any, texts: Sequence[str]) -> None:
     if len(texts) > _NAMED:
-        axes.set_xlabel("text (number in its order)")
+        axes.set_xlabel("text (number)")
         return
     axes.set_xticks(
         range(len(texts)), [plain(text, 40) for text in texts], fontsize=9 if len(texts) <= _PICTURED else 7
@@ -62,7 +62,7 @@ def _name_columns(axes: Any, texts: Sequence[str]) -> None:
 
 
 def _picture_rows(axes: Any, pictures: Sequence[Any], names: Sequence[str]) -> None:
-    """Put each image beside its row, or its name where there is no picture of it."""
+    """Draw each image next to its row, or its name if it cannot be opened."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     axes.set_yticks(range(len(names)), [""] * len(names))
@@ -88,7 +88,7 @@ def _write_values(axes: Any, matrix: Matrix) -> None:
 
 
 def open_pictures(files: Sequence[Path | None]) -> list[Any]:
-    """Return a small square picture of each file, ``None`` where there is none."""
+    """Return a small square image of each file, ``None`` if it cannot be opened."""
     return [_square(file) if file is not None else None for file in files]
 
 

@@ -1,8 +1,7 @@
-"""One page to look at the results of a run: self-contained, and safe whatever the names and labels say.
+"""An HTML page with the results of a run: self-contained, and safe for any names and labels.
 
-The page carries its styles, its script, the records as JSON and the thumbnails as text, and asks the
-network for nothing: its Content-Security-Policy forbids that, and lets no script run but its own, which
-it knows by its hash.
+The page includes its styles, its script, the records as JSON and the thumbnails as text, and makes no network
+requests: its Content-Security-Policy forbids them, and allows only its own script, identified by hash.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from clipcli.text import name_key
 __all__ = ["CHUNK", "page_data", "write_page"]
 
 CHUNK = 256
-"""Thumbnails in one block of the page, which is looked into when one of them comes into view."""
+"""Thumbnails per block of the page; a block is read when one of them is displayed."""
 
 _FOLDER = Path(__file__).parent / "page"
 
 
 def page_data(records: Sequence[ReadRecord]) -> dict[str, Any]:
-    """Return what the page's script works on: labels are named once, and records refer to them by number.
+    """Return the data for the page's script: records refer to labels by number.
 
     A record is ``[path, label, probability, [label, probability, similarity, …], group]``, or
-    ``[path, message]`` where the input failed.
+    ``[path, message]`` if the input failed.
     """
     labels, groups = _Numbered(), _Numbered()
     rows: list[list[Any]] = []
@@ -51,7 +50,7 @@ def page_data(records: Sequence[ReadRecord]) -> dict[str, Any]:
 
 
 class _Numbered:
-    """Numbers names in the order they come; those that differ only in how letters are composed are one."""
+    """Numbers distinct names; names that differ only in Unicode composition are equal."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -66,16 +65,16 @@ class _Numbered:
 
 
 def write_page(records: Sequence[ReadRecord], thumbnails: Iterable[str], file: Path, title: str) -> None:
-    """Write the page piece by piece.
+    """Write the page in pieces.
 
     Parameters
     ----------
     records
-        What a run gave, from :func:`clipcli.outputs.readers.read_results`.
+        The results of a run, from :func:`clipcli.outputs.readers.read_results`.
     thumbnails
-        A picture for each record in its order, as base64, or an empty text; taken as they are needed.
+        One thumbnail per record, in order, as base64, or an empty text; consumed lazily.
     file
-        Where to; written at once, so see :func:`clipcli.storage.atomic.replacing`.
+        The file to write; for atomic writing see :func:`clipcli.storage.atomic.replacing`.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -95,7 +94,7 @@ def write_page(records: Sequence[ReadRecord], thumbnails: Iterable[str], file: P
 
 
 def _policy(style: str, script: str) -> str:
-    """Return a Content-Security-Policy that lets in this style, this script and pictures in the page, and no more."""
+    """Return a Content-Security-Policy that allows this style, this script and embedded images only."""
     style_hash, script_hash = (
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
     )
@@ -106,12 +105,12 @@ def _policy(style: str, script: str) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Return JSON that can neither end the element it stands in nor open another."""
+    """Return JSON that can neither end the HTML element that contains it nor start another."""
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _blocks(thumbnails: Iterable[str]) -> Iterator[str]:
-    """Join thumbnails into blocks, a line for each; base64 knows no sign that means anything to HTML."""
+    """Join thumbnails into blocks, one per line; base64 needs no escaping in HTML."""
     stream = iter(thumbnails)
     while some := list(islice(stream, CHUNK)):
         yield "\n".join(some)

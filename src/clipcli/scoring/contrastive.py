@@ -1,8 +1,8 @@
-"""The contrastive objective on plain arrays, as the papers write it down.
+"""The contrastive loss on plain arrays, as defined in the papers.
 
 CLIP (Radford et al. 2021, figure 3): the N×N matrix of cosine similarities times the logit scale, with
-cross-entropy over its rows and over its columns, averaged; the diagonal must win. SigLIP (Zhai et al.
-2023, algorithm 1): a sigmoid for each pair by itself. Embeddings have length one; arithmetic is float64.
+cross-entropy over its rows and over its columns, averaged; the diagonal is the target. SigLIP (Zhai et al.
+2023, algorithm 1): an independent sigmoid for each pair. Embeddings have length one; arithmetic is float64.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def contrastive_loss(similarities: ArrayLike, logit_scale: float, groups: ArrayL
     logit_scale
         The factor itself, not its logarithm.
     groups
-        (N,) numbers that are the same for pairs that say the same: these belong to each other too, and share
-        a row's target evenly, as in UniCL (Yang et al. 2022). All different where left out.
+        (N,) numbers, equal for pairs that share a class or caption: these are positives of each other, and share the
+        target of a row evenly, as in UniCL (Yang et al. 2022). By default, all are different.
     """
     logits = logit_scale * np.asarray(similarities, dtype=np.float64)  # (N, N)
     same = _same(groups, len(logits))
-    targets = same / same.sum(axis=1, keepdims=True)  # rows sum to one; a group's rows are alike
+    targets = same / same.sum(axis=1, keepdims=True)  # rows sum to one; the rows of a group are equal
     of_images = _log_sum_exp(logits, axis=1) - (targets * logits).sum(axis=1)  # cross-entropy of each row
     of_texts = _log_sum_exp(logits, axis=0) - (targets * logits.T).sum(axis=1)  # of each column
     return float((of_images.mean() + of_texts.mean()) / 2)
@@ -47,7 +47,7 @@ def sigmoid_loss(
     similarities
         (N, N) cosines; image i belongs to text i.
     groups
-        As :func:`contrastive_loss` takes them.
+        As for :func:`contrastive_loss`.
     """
     logits = logit_scale * np.asarray(similarities, dtype=np.float64) + logit_bias
     signs = 2.0 * _same(groups, len(logits)) - 1.0  # one for pairs, minus one elsewhere
@@ -57,14 +57,14 @@ def sigmoid_loss(
 def own_loss(
     similarities: ArrayLike, logit_scale: float, logit_bias: float | None, groups: ArrayLike | None = None
 ) -> float:
-    """Return a model's own objective on a batch: SigLIP's for one with a bias, else CLIP's."""
+    """Return the loss that a model was trained with: SigLIP's if it has a bias, else CLIP's."""
     if logit_bias is None:
         return contrastive_loss(similarities, logit_scale, groups)
     return sigmoid_loss(similarities, logit_scale, logit_bias, groups)
 
 
 def _same(groups: ArrayLike | None, count: int) -> NDArray[np.bool_]:
-    """Return (N, N) whether two pairs are of one group."""
+    """Return (N, N) whether two pairs are in the same group."""
     numbers = np.arange(count) if groups is None else np.asarray(groups)
     return np.asarray(numbers[:, None] == numbers[None, :])
 
@@ -76,16 +76,16 @@ def _log_sum_exp(logits: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Pairing:
-    """How well a batch of pairs finds together.
+    """Retrieval accuracy and loss of a batch of pairs.
 
     Parameters
     ----------
     pairs
         N.
     images, texts
-        For how many images their own text is the best, and for how many texts their own image.
+        Number of images that match their text best, and number of texts that match their image best.
     loss
-        The model's own objective on this batch.
+        The model's loss on this batch.
     """
 
     pairs: int
@@ -95,9 +95,9 @@ class Pairing:
 
 
 def pairing(similarities: ArrayLike, logit_scale: float, logit_bias: float | None = None) -> Pairing:
-    """Tell whether the diagonal wins, and the loss of the batch: the sigmoid one for a model with a bias.
+    """Return how many pairs match each other best, and the loss of the batch: sigmoid for a model with a bias.
 
-    A tie is won by nobody: a text that stands twice cannot be told from itself.
+    Ties do not count as matches: duplicate texts cannot be distinguished.
 
     Parameters
     ----------
@@ -113,17 +113,17 @@ def pairing(similarities: ArrayLike, logit_scale: float, logit_bias: float | Non
 
 
 def recall_at(similarities: ArrayLike, groups: ArrayLike, within: int) -> tuple[float, float]:
-    """Return how often one of the best ``within`` belongs: of texts to each image, and of images to each text.
+    """Return the recall at ``within``: image to text, and text to image.
 
-    Pairs of one group belong to each other, so that a caption that stands twice is right in both places.
-    Without repeats this is open_clip's ``R@k``.
+    Pairs in the same group are positives of each other, so a repeated caption is correct for each of its images.
+    Without groups this is open_clip's ``R@k``.
 
     Parameters
     ----------
     similarities
         (N, N) cosines; image i belongs to text i.
     groups
-        (N,) numbers that are the same for pairs that say the same.
+        (N,) numbers, equal for pairs that share a class or caption.
     """
     cosines = np.asarray(similarities)
     belongs = _same(groups, len(cosines))  # (N, N)

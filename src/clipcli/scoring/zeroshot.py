@@ -1,4 +1,4 @@
-"""Zero-shot classification on plain arrays, as the CLIP paper has it (Radford et al. 2021, section 3.1).
+"""Zero-shot classification on plain arrays, as in the CLIP paper (Radford et al. 2021, section 3.1).
 
 Nothing here knows about models, files or torch. Shapes: N images, C classes, P prompts, D dimensions of
 the shared space. Embeddings are float32 and L2-normalised along D; scores are float64.
@@ -37,7 +37,7 @@ ScoreArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Score:
-    """How one label did for one image."""
+    """The scores of one label for one image."""
 
     label: str
     probability: float
@@ -46,16 +46,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When to abstain. Each bound is off at ``None``; below any of them the label is ``unknown``.
+    """Thresholds for the answer ``unknown``, which is given below any of them; ``None`` disables one.
 
     Parameters
     ----------
     probability
-        Least probability of the best label, 0 to 1.
+        Minimum probability of the best label, 0 to 1.
     similarity
-        Least cosine similarity of the best label, -1 to 1.
+        Minimum cosine similarity of the best label, -1 to 1.
     margin
-        Least lead in probability of the best label over the second, 0 to 1.
+        Minimum difference in probability between the best and the second label, 0 to 1.
     """
 
     probability: float | None = None
@@ -63,7 +63,7 @@ class Thresholds:
     margin: float | None = None
 
     def accept(self, best: Score, second: Score | None) -> bool:
-        """Tell whether the best label is good enough to be named."""
+        """Return whether the best label meets all thresholds."""
         if self.probability is not None and best.probability < self.probability:
             return False
         if self.similarity is not None and best.similarity < self.similarity:
@@ -74,7 +74,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The outcome for one image: the label it gets, and the best labels with their scores."""
+    """The result of one image: its label, and the best labels with their scores."""
 
     label: str
     top: tuple[Score, ...]
@@ -89,14 +89,14 @@ def normalise(vectors: FloatArray) -> FloatArray:
 def ensemble(prompt_embeddings: FloatArray, counts: Sequence[int]) -> FloatArray:
     """Average each class's prompt embeddings into its class embedding.
 
-    Normalised, averaged and normalised again, as open_clip's ``build_zero_shot_classifier`` does.
+    Normalised, averaged and normalised again, as in open_clip's ``build_zero_shot_classifier``.
 
     Parameters
     ----------
     prompt_embeddings
         (P, D), the prompts of the first class first, then those of the second, and so on.
     counts
-        How many prompts each of the C classes has; they sum to P and none is zero.
+        Number of prompts of each of the C classes; they sum to P and none is zero.
 
     Returns
     -------
@@ -111,9 +111,8 @@ def ensemble(prompt_embeddings: FloatArray, counts: Sequence[int]) -> FloatArray
 def cosine_similarities(images: FloatArray, classes: FloatArray) -> ScoreArray:
     """Cosine similarity of each image to each class. (N, D) x (C, D) -> (N, C).
 
-    Summed in float64, so that a row's result does not depend on how many rows there are in any digit
-    that is ever written. On one thread: the others would go on spinning for a while, on cores that are
-    needed to decode the next pictures.
+    Summed in float64, so that the written digits of a row do not depend on the number of rows. On one thread: more
+    threads would keep spinning on cores that decode the next images.
     """
     with _thread_pools().limit(limits=1, user_api="blas"):
         return np.asarray(images.astype(np.float64) @ classes.T.astype(np.float64))
@@ -127,9 +126,9 @@ def _thread_pools() -> Any:
 
 
 def probabilities(similarities: ScoreArray, logit_scale: float, logit_bias: float | None = None) -> ScoreArray:
-    """Turn cosine similarities into probabilities with the model's own learned scale (and bias).
+    """Turn cosine similarities into probabilities with the model's learned scale (and bias).
 
-    Softmax over the classes for contrastive models (CLIP); an independent sigmoid for each class where
+    Softmax over the classes for contrastive models (CLIP); an independent sigmoid per class if
     the model has a ``logit_bias`` (SigLIP, Zhai et al. 2023).
 
     Parameters
@@ -159,7 +158,7 @@ def rank(
     top_k: int,
     thresholds: Thresholds | None = None,
 ) -> Ranking:
-    """Rank the labels for one image; ties keep the order of the labels.
+    """Rank the labels for one image; ties are in the order of the labels.
 
     Parameters
     ----------
@@ -168,7 +167,7 @@ def rank(
     probability, similarity
         (C,) each.
     top_k
-        How many of the best to keep; all where it exceeds C.
+        Number of best labels to return; all if it exceeds C.
     """
     thresholds = thresholds or Thresholds()
     order = np.argsort(-similarity, kind="stable")[: max(top_k, 2)]
@@ -180,10 +179,10 @@ def rank(
 def group_probabilities(groups: Sequence[str | None], probability: ScoreArray) -> dict[str, float]:
     """Sum the labels' probabilities by group, best group first. Labels without a group are left out.
 
-    For sigmoid models, whose labels don't share one unit of probability, the sum is capped at one.
+    For sigmoid models, whose probabilities do not sum to one, the sum is capped at one.
     """
     sums: dict[str, float] = {}
-    spelt: dict[str, str] = {}  # groups that differ only in how letters are composed are one
+    spelt: dict[str, str] = {}  # groups that differ only in Unicode composition are equal
     for group, value in zip(groups, probability, strict=True):
         if group is not None:
             name = spelt.setdefault(name_key(group), group)

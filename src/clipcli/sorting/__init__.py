@@ -1,1 +1,1 @@
-"""Image files into one folder per label, and back again."""
+"""Sort image files into one folder per label, and undo it."""

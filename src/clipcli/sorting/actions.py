@@ -1,4 +1,4 @@
-"""What can be done with one image file: copy, link or move it to where nothing is."""
+"""The actions on one image file: copy, link or move it, never overwriting a file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 __all__ = ["ACTIONS", "CHUNK", "move"]
 
 CHUNK = 1 << 20
-"""Bytes that are copied or compared at a time."""
+"""Number of bytes that are copied or compared at once."""
 
 Note = Callable[[os.stat_result], None]
 
 
 def _copy(source: Path, target: Path, _: Note | None = None) -> None:
-    """Copy to where nothing is; what is there meanwhile is not overwritten, and half a copy not left."""
+    """Copy a file; never overwrite the target, and never leave a partial copy."""
     with source.open("rb") as original, target.open("xb") as copy:
         try:
             shutil.copyfileobj(original, copy, CHUNK)
@@ -32,16 +32,16 @@ def _link(source: Path, target: Path, _: Note | None = None) -> None:
 
 
 def move(source: Path, target: Path, note: Note | None = None) -> None:
-    """Move to where nothing is.
+    """Move a file; never overwrite the target.
 
     Parameters
     ----------
     note
-        Called with the status of the copy where the target is on another disk, before the source is removed.
+        Called with the status of the copy before the source is removed, if the target is on another disk.
     """
     if source.is_symlink() and not source.readlink().is_absolute():
-        raise OSError("a relative link, which would lead nowhere from there; use --link or --copy")
-    target.open("xb").close()  # a place of our own, as renaming would overwrite
+        raise OSError("a relative link would be broken after moving (use --link or --copy)")
+    target.open("xb").close()  # in an own folder, because renaming would overwrite
     try:
         source.replace(target)
     except OSError as problem:
@@ -55,4 +55,4 @@ def move(source: Path, target: Path, note: Note | None = None) -> None:
 
 
 ACTIONS: dict[str, Callable[[Path, Path, Note | None], None]] = {"copy": _copy, "link": _link, "move": move}
-"""What can be done with an image."""
+"""The actions, by name."""

@@ -1,8 +1,8 @@
-"""The log of ``clipcli sort``: one JSON object per line for each image, written before the image is placed.
+"""The log of ``clipcli sort``: one JSON object per line and image, written before the image is placed.
 
-A folder may come from others, and its log with it. So a log is read as hostile: every line is checked before
-anything is touched, an entry can only name a file in a folder of the sorted folder, and the log tells by its own
-inode whether it is where it was written.
+A folder and its log may come from other people. So the log is untrusted: every line is checked before any file is
+changed, an entry can only name a file in a folder of the sorted folder, and the inode in the log shows whether it
+was copied.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ LOG_NAME = ".clipcli-sort.jsonl"
 _BEGINNING = b'{"action": "'
 _LONGEST_LINE = 1 << 16  # bytes: two of the longest paths there are, with every character escaped
 _LONGEST_LOG = 1 << 30  # bytes, some four million images
-# A link is not followed, and a pipe that nobody writes to does not keep us waiting. Windows has neither flag.
+# Links are not followed, and opening a pipe without a writer does not block. Windows has neither flag.
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image that was placed, or was about to be.
+    """One image that was placed, or was about to be placed.
 
     Parameters
     ----------
     action
         ``copy``, ``link`` or ``move``.
     source
-        Where the image was: an absolute path whose folder has no links in its name.
+        The original path: absolute, without links in its folder.
     folder, name
-        Where it went: a folder of the sorted folder, and the name in it.
+        The new place: a folder in the sorted folder, and the file name.
     size, mtime_ns, inode
-        Of the original before it was placed, in bytes and nanoseconds; of the copy where an image was moved to
+        Status of the original before it was placed, in bytes and nanoseconds; of the copy if the image was moved to
         another disk. ``inode`` is ``None`` in the logs of earlier versions.
     log_inode
-        The log's own inode, by which a log that was copied or packed is known.
+        The inode of the log, which differs if the log was copied or unpacked.
     """
 
     action: str
@@ -57,13 +57,13 @@ class Entry:
 
     @classmethod
     def of(cls, action: str, source: Path, target: Path, status: os.stat_result, log_inode: int) -> Entry:
-        """Describe an image that goes from ``source`` to ``target``."""
+        """Return the entry of an image that is placed from ``source`` to ``target``."""
         origin = source.parent.resolve() / source.name
         where = (target.parent.name, target.name)
         return cls(action, origin, *where, status.st_size, status.st_mtime_ns, status.st_ino, log_inode)
 
     def as_line(self) -> bytes:
-        """Return the log's line; it begins with a newline, in case a full disk cut off the line before."""
+        """Return the line of the log; it starts with a newline, in case a full disk cut off the line before."""
         values = {
             "action": self.action,
             "from": str(self.source),
@@ -82,11 +82,11 @@ class Entry:
         Raises
         ------
         ValueError
-            If it is not JSON of that shape, or names a place that no entry can have.
+            If it is not JSON of that shape, or names an impossible place.
         """
         values = json.loads(line)
         if not isinstance(values, dict):
-            raise ValueError("not an object")
+            raise ValueError("it is not an object")
         action, source, to = (_text(values, name) for name in ("action", "from", "to"))
         if action not in ("copy", "link", "move"):
             raise ValueError(f"unknown action {action!r}")
@@ -120,12 +120,12 @@ def _is_component(name: str) -> bool:
 
 
 def open_log(into: Path) -> BinaryIO:
-    """Open a folder's log to add entries; readable and writable by its owner only.
+    """Open a folder's log to add entries, with mode 0600.
 
     Raises
     ------
     OutputError
-        If the log is a link, has a second name or is not a regular file, or the folder cannot be written.
+        If the log is a link, has a second name or is not a regular file, or the folder cannot be written to.
     """
     log = into / LOG_NAME
     try:
@@ -134,7 +134,7 @@ def open_log(into: Path) -> BinaryIO:
     except _NotRegularError as problem:
         raise OutputError(f"cannot write {log}: {problem} (remove it, or sort into another folder)") from None
     except OSError as problem:
-        raise OutputError(f"{into}: cannot be written ({problem.strerror or problem})") from None
+        raise OutputError(f"cannot write to {into}: {problem.strerror or problem}") from None
     if os.fstat(opened).st_nlink > 1:
         os.close(opened)
         raise OutputError(f"cannot write {log}: it has a second name (remove it, or sort into another folder)")
@@ -146,7 +146,7 @@ class _NotRegularError(OSError):
 
 
 def _open_regular(path: Path, flags: int) -> int:
-    """Open a regular file; nothing else is followed, waited for or changed."""
+    """Open a regular file, without following links, waiting or changing anything else."""
     try:
         opened = os.open(path, flags | _SAFE, 0o600)
     except OSError:
@@ -163,15 +163,15 @@ def _open_regular(path: Path, flags: int) -> int:
 
 @dataclass(frozen=True)
 class SortLog:
-    """What a log says.
+    """The content of a log.
 
     Parameters
     ----------
     entries
-        In the order they were written, each once.
+        In the order of writing, each once.
     is_own
-        Whether this user's clipcli wrote it where it is: the user owns it, nobody else may write it, and every
-        entry names the log's inode. A log that was copied, unpacked or written by others is not.
+        Whether this user wrote the log in this place: the user owns it, no other user may write it, and every entry
+        has the log's inode. That is false for a log that was copied, unpacked or written by others.
     """
 
     entries: list[Entry]
@@ -179,14 +179,14 @@ class SortLog:
 
 
 def read_log(into: Path) -> SortLog:
-    """Read a folder's log and check all of it.
+    """Read a folder's log and check every line.
 
-    A line that a kill or a full disk cut off belongs to an image that was never placed, and is left out.
+    An incomplete last line, left by a kill or a full disk, belongs to an image that was not placed, and is ignored.
 
     Raises
     ------
     InputError
-        If there is no log, it is a link or not a regular file, or a line of it is damaged.
+        If there is no log, it is not a regular file, or a line is damaged.
     """
     log = into / LOG_NAME
     try:
@@ -194,7 +194,7 @@ def read_log(into: Path) -> SortLog:
     except _NotRegularError as problem:
         raise InputError(f"cannot undo {into}: its log {LOG_NAME} cannot be used: {problem}") from None
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{into}: nothing to undo, there is no {LOG_NAME} in it") from None
+        raise InputError(f"cannot undo {into}: it has no {LOG_NAME}") from None
     except OSError as problem:
         raise InputError(f"cannot read {log}: {problem.strerror or problem}") from None
     with os.fdopen(opened, "rb") as file:
@@ -207,7 +207,7 @@ def read_log(into: Path) -> SortLog:
 
 
 def _is_private(status: os.stat_result) -> bool:
-    """Tell whether only this user can have written a file; where a system knows no users, that is not known."""
+    """Return whether only this user can have written a file; false if the system does not know users."""
     return not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
 
 
@@ -219,7 +219,7 @@ def _entries(log: Path, file: IO[bytes]) -> Iterator[Entry]:
             continue
         try:
             if len(line) > _LONGEST_LINE:
-                raise ValueError("too long")
+                raise ValueError("it is too long")
             yield Entry.parse(text)
             whole += 1
         except (ValueError, RecursionError) as problem:
@@ -227,6 +227,8 @@ def _entries(log: Path, file: IO[bytes]) -> Iterator[Entry]:
                 torn += 1
                 continue
             reason = " ".join(str(problem).split())[:120]
-            raise InputError(f"cannot undo: {log} is damaged: line {number}: {reason} (nothing was touched)") from None
+            raise InputError(
+                f"cannot undo: {log} is damaged at line {number}: {reason} (no file was changed)"
+            ) from None
     if torn and not whole:
-        raise InputError(f"cannot undo: {log} is damaged: it has no whole line (nothing was touched)")
+        raise InputError(f"cannot undo: {log} is damaged: it has no complete line (no file was changed)")

@@ -1,4 +1,4 @@
-"""Sort photographs into one folder a label, by the results of a run; never overwriting, and undoable."""
+"""Sort images into one folder per label, according to results; without overwriting, and undoable."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from clipcli.text import name_key
 
 __all__ = ["ACTIONS", "LOG_NAME", "Placement", "carry_out", "folder_names", "plan", "undo"]
 
-_LONGEST = 180  # bytes of a folder's or file's name: 255 is the most there is, and a number may have to follow
+_LONGEST = 180  # bytes of a folder or file name: the limit is 255, and a number may be appended
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one photograph goes, or the ``problem`` that keeps it where it is."""
+    """The target of one image, or the ``problem`` that prevents sorting it."""
 
     label: str
     source: Path
@@ -34,10 +34,10 @@ class Placement:
 
 
 class FolderNames:
-    """Gives each label a folder name that is valid on every system and that no other label has.
+    """Gives each label a unique folder name that is valid on every system.
 
-    Nor one that differs in case alone: some file systems take these for the same. Labels that differ only in how
-    their letters are composed are one label, and have one folder.
+    Names are unique ignoring case, because some file systems ignore it. Labels that differ only in Unicode
+    composition are one label, and have one folder.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class FolderNames:
         self._taken: set[str] = set()
 
     def of(self, label: str) -> str:
-        """Return the folder name of a label; the same each time."""
+        """Return the folder name of a label, the same on every call."""
         key = name_key(label)
         if key not in self._names:
             name = _first_free(_valid_name(label), "", lambda candidate: _folded(candidate) in self._taken)
@@ -55,8 +55,8 @@ class FolderNames:
 
 
 def _valid_name(label: str) -> str:
-    """Make a label one path component that every system takes: no reserved names, no dots or spaces at its ends."""
-    name = label.encode("utf-8", "replace").decode()  # half a surrogate pair stands for nothing
+    """Turn a label into one path component that is valid on every system."""
+    name = label.encode("utf-8", "replace").decode()  # half a surrogate pair is not a character
     while True:
         before = name
         name = sanitize_filename(name, replacement_text="_", platform="universal", max_len=_LONGEST)
@@ -66,7 +66,7 @@ def _valid_name(label: str) -> str:
 
 
 def _cut(text: str, longest: int) -> str:
-    """Shorten text to so many bytes of UTF-8, to whole characters."""
+    """Shorten text to a number of bytes in UTF-8, without splitting a character."""
     encoded = os.fsencode(text)
     return text if len(encoded) <= longest else encoded[:longest].decode("utf-8", "ignore")
 
@@ -82,19 +82,19 @@ def folder_names(labels: Iterable[str]) -> dict[str, str]:
 
 
 def plan(records: Iterable[ReadRecord], into: Path, root: Path) -> Iterator[Placement]:
-    """Say where each classified photograph goes; failed ones are passed over.
+    """Yield the target of each classified image; failed ones are skipped.
 
     Parameters
     ----------
     records
         From :func:`clipcli.outputs.readers.read_results`.
     into
-        The folder that the labels' folders are made in.
+        The folder in which the folders of the labels are created.
     root
-        What the paths of the records are relative to.
+        The folder that the paths of the records are relative to.
     """
     names, known = FolderNames(), _folders_in(into)
-    taken = set[str]()  # by what is placed before it, or would be
+    taken = set[str]()  # by images that are placed before it
     for record in records:
         if record.label is None:
             continue
@@ -114,14 +114,14 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path) -> Iterator[Plac
 
 
 def _folders_in(into: Path) -> dict[str, str]:
-    """Return the names in a folder, under what they are compared by: macOS composes letters in its own way."""
+    """Return the names in a folder by their normalised form: macOS decomposes letters."""
     names = sorted(each.name for each in into.iterdir()) if into.is_dir() else []
     return {name_key(name): name for name in names} | {name: name for name in names}
 
 
 def _found(root: Path, path: str) -> Path | None:
-    r"""Find a record's file; results show bytes of a name that are no text as ``\xff``."""
-    with suppress(OSError, ValueError):  # a name that no file can have
+    r"""Find a record's file; results write bytes of a name that are not UTF-8 as ``\xff``."""
+    with suppress(OSError, ValueError):  # an impossible file name
         if (root / path).is_file():
             return root / path
         escaped = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))
@@ -139,12 +139,12 @@ def _first_free(stem: str, suffix: str, is_taken: Callable[[str], bool]) -> str:
 
 
 def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Iterator[Placement]:
-    """Place images one by one, writing each down before it is done, so that all can be undone.
+    """Place images one by one, each logged before it is placed, so that all can be undone.
 
     Raises
     ------
     OutputError
-        If the folder or the log cannot be written.
+        If the folder or the log cannot be written to.
     """
     with open_log(into) as log:
         place = _Placer(action, log)
@@ -159,17 +159,17 @@ def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Itera
 
 @dataclass(frozen=True)
 class _Placer:
-    """Does one action, with a log."""
+    """Carries out one action, with a log."""
 
     action: str
     log: BinaryIO
 
     def __call__(self, source: Path, target: Path) -> None:
-        """Write an image down and place it."""
+        """Log an image and place it."""
         self._note(source, target, source.lstat() if self.action == "move" else source.stat())
         target.parent.mkdir(exist_ok=True)
         if target.parent.is_symlink():
-            raise OSError(f"{target.parent} is a link, which may lead elsewhere")
+            raise OSError(f"{target.parent} is a link")
         ACTIONS[self.action](source, target, lambda status: self._note(source, target, status))
 
     def _note(self, source: Path, target: Path, status: os.stat_result) -> None:

@@ -1,1 +1,1 @@
-"""Where bytes live: on disk and behind URLs, read and written whole."""
+"""Files on disk and in object stores, read and written atomically."""

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Write files atomically."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ _ERRNO = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary file beside ``path`` that takes its place when the block ends well.
+    """Yield a temporary file next to ``path`` that replaces it when the block ends without an error.
 
-    A link keeps its place and its target is replaced; what exists and is no regular file (``/dev/null``,
-    a pipe) is yielded itself.
+    If ``path`` is a link, its target is replaced; if it is a pipe or device, ``path`` itself is yielded.
 
     Raises
     ------
     OutputError
-        If the folder cannot be written, or the disk is full; ``path`` is then as it was. Other errors
-        of the block are its own and pass through.
+        If the folder cannot be written to, or the disk is full; ``path`` is then unchanged. Other errors of the
+        block are not translated.
     """
     if is_special(path):
         with _disk_faults_of(path):
@@ -52,11 +51,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _disk_faults_of(path: Path) -> Iterator[None]:
-    """Turn what a full or broken disk causes into an error that names the file."""
+    """Translate the errors of a full or broken disk into one that names the file."""
     try:
         yield
     except OSError as problem:
-        told = _ERRNO.search(str(problem)) if problem.errno is None else None  # Arrow gives the number in words only
+        told = (
+            _ERRNO.search(str(problem)) if problem.errno is None else None
+        )  # Arrow gives the error number in words only
         if (int(told[1]) if told else problem.errno) not in _DISK_FAULTS:
             raise
         if told:
@@ -65,27 +66,27 @@ def _disk_faults_of(path: Path) -> Iterator[None]:
 
 
 def check_writable(path: Path, inputs: Iterable[str | Path | None] = ()) -> None:
-    """Raise :class:`OutputError` where a file cannot be made, or is one of the inputs, before any work is done."""
+    """Raise :class:`OutputError` if a file cannot be created, or is one of the inputs."""
     if is_special(path):
         return
     if any(_is_same(path, other) for other in inputs if other):
-        raise OutputError(f"{path}: is one of the inputs, and would be overwritten; name another file")
+        raise OutputError(f"cannot write {path}: it is one of the inputs (name another file)")
     if path.exists() and looks_like_image(read_signature(path)):
-        raise OutputError(f"{path}: is an image, and would be overwritten; name another file")
+        raise OutputError(f"cannot write {path}: it is an image (name another file)")
     _claimed(path)[1].unlink()
 
 
 def is_special(path: Path) -> bool:
-    """Tell whether a path is there and is a pipe or device; a folder is an error."""
+    """Return whether a path exists and is a pipe or device; raise an error for a folder."""
     if path.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file in it")
+        raise OutputError(f"cannot write {path}: it is a folder (name a file in it)")
     return path.exists() and not path.is_file()
 
 
 def _claimed(path: Path) -> tuple[Path, Path]:
-    """Return what a path leads to through links, and a new empty file beside that.
+    """Return the target of a path that may be a link, and a new empty file next to the target.
 
-    The file is opened exclusively by its random name; writers open it again, as some take only a path.
+    The file is created exclusively under a random name; writers open it again, as some accept only a path.
     """
     target = None
     try:
@@ -94,7 +95,7 @@ def _claimed(path: Path) -> tuple[Path, Path]:
         claimed.touch(0o600, exist_ok=False)
     except (OSError, RuntimeError) as problem:  # RuntimeError: a link that leads to itself, before Python 3.13
         raise _cannot_be_written(path, problem) from None
-    except KeyboardInterrupt:  # a signal may come when the file is there, and nobody knows of it yet
+    except KeyboardInterrupt:  # a signal may arrive after the file is created and before its name is returned
         if target is not None:
             claimed.unlink(missing_ok=True)
         raise
@@ -109,11 +110,11 @@ def _is_same(path: Path, other: str | Path) -> bool:
 
 
 def _cannot_be_written(path: Path, problem: OSError | RuntimeError) -> OutputError:
-    return OutputError(f"{path}: cannot be written ({getattr(problem, 'strerror', None) or problem})")
+    return OutputError(f"cannot write {path}: {getattr(problem, 'strerror', None) or problem}")
 
 
 def _mode_of(path: Path) -> int:
-    """Return the permissions a file has, or that a new one would get."""
+    """Return the permissions of a file, or those of a new one."""
     if path.exists():
         return stat.S_IMODE(path.stat().st_mode)
     mask = os.umask(0)

@@ -1,4 +1,4 @@
-"""Checksums of what is cached: a bit that flips on disk makes a miss, never a wrong answer."""
+"""Checksums of cached values: a flipped bit on disk causes a cache miss, never a wrong result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def seal(*parts: str | bytes) -> bytes:
 
 
 class Seal:
-    """Checksums of entries that begin with the same parts, which are hashed once."""
+    """Checksums of entries that start with the same parts, which are hashed once."""
 
     def __init__(self, *parts: str | bytes) -> None:
         self._begun = hashlib.sha256()
@@ -31,7 +31,7 @@ class Seal:
 
 
 def _update(digest: hashlib._Hash, parts: tuple[str | bytes, ...]) -> None:
-    """Hash each part with its length in front, so that no two lists of parts run together to the same bytes."""
+    """Hash each part after its length, so that different lists of parts never hash the same bytes."""
     for part in parts:
         data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "little"))

@@ -1,4 +1,4 @@
-"""Folders to write in, on disk or in an object store: each file in them is whole or absent."""
+"""Output folders on disk or in an object store, whose files are written atomically."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from clipcli.errors import ImageError, OutputError
+from clipcli.errors import OutputError, StorageError
 from clipcli.storage.atomic import replacing
 from clipcli.storage.locations import is_remote
 from clipcli.storage.locks import locked
-from clipcli.storage.remote import attempted, filesystem, path_in, reason_of
+from clipcli.storage.remote import attempted, filesystem, path_in
 
-_MANY = 1 << 30  # bytes, more than any file here has
+_MANY = 1 << 30  # bytes; larger than any file here
 
 __all__ = ["Folder", "folder_at"]
 
@@ -35,20 +35,20 @@ class Folder(Protocol):
         """Unlock it."""
 
     def names(self) -> list[str]:
-        """Return the names of the files in it."""
+        """Return the names of the files in the folder."""
 
     def read(self, name: str) -> bytes | None:
-        """Return what is in a file; ``None`` if there is no such file."""
+        """Return the content of a file, or ``None`` if it does not exist."""
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a file, replacing one of that name."""
+        """Write a file, replacing an existing one."""
 
     def remove(self, name: str) -> None:
         """Remove a file."""
 
 
 def folder_at(name: str) -> Folder:
-    """Return the folder of a name; nothing is made yet."""
+    """Return the folder of a name, without creating it."""
     return _StoreFolder(name) if is_remote(name) else _DiskFolder(name)
 
 
@@ -64,7 +64,7 @@ class _DiskFolder:
         try:
             self._path.mkdir(exist_ok=True)
         except FileNotFoundError:
-            raise OutputError(f"{self.name}: cannot be made (no such folder as {self._path.parent})") from None
+            raise OutputError(f"cannot create {self.name}: no such folder as {self._path.parent}") from None
         except OSError as problem:
             raise self._told(problem) from None
         self._lock.enter_context(locked(self._path))
@@ -94,7 +94,7 @@ class _DiskFolder:
             with replacing(self._path / name) as temporary, temporary.open("wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())  # else a power cut could leave an empty file of that name
+                os.fsync(file.fileno())  # else a power failure could leave an empty file
         except OSError as problem:
             raise self._told(problem) from None
 
@@ -105,18 +105,18 @@ class _DiskFolder:
             raise self._told(problem) from None
 
     def _told(self, problem: Exception) -> OutputError:
-        return OutputError(f"{self.name}: cannot be written ({getattr(problem, 'strerror', None) or problem})")
+        return OutputError(f"cannot write to {self.name}: {getattr(problem, 'strerror', None) or problem}")
 
 
 class _StoreFolder:
-    """What lies below a URL. No store has a lock: two runs that write below one URL at once is for users to avoid."""
+    """A folder in an object store. Stores have no locks: users must not let two runs write to one URL."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._url = name.rstrip("/")
 
     def __enter__(self) -> _StoreFolder:
-        """Do nothing: a store has no folders, only names with slashes in them."""
+        """Do nothing: an object store has no folders, only names that contain slashes."""
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -125,19 +125,19 @@ class _StoreFolder:
     def names(self) -> list[str]:
         try:
             found = attempted(lambda: filesystem(self._url).ls(path_in(self._url), detail=False), self._url)
-        except ImageError as problem:
-            if problem.kind == "not_found" and "bucket" not in str(problem):
+        except StorageError as problem:
+            if problem.kind == "not_found":
                 return []
             raise self._told(problem) from None
         return [str(name).rpartition("/")[2] for name in found]
 
     def read(self, name: str) -> bytes | None:
         try:
-            # With a range, s3fs doesn't ask for the size first: that costs a request, and its errors say less.
+            # With a range, s3fs does not request the size first, which costs a request and has less precise errors.
             ask = partial(filesystem(self._url).cat_file, self._path(name), start=0, end=_MANY)
             data: bytes = attempted(ask, self._url)
-        except ImageError as problem:
-            if problem.kind == "not_found" and "bucket" not in str(problem):
+        except StorageError as problem:
+            if problem.kind == "not_found":
                 return None
             raise self._told(problem) from None
         return data
@@ -145,17 +145,17 @@ class _StoreFolder:
     def put(self, name: str, data: bytes) -> None:
         try:
             attempted(lambda: filesystem(self._url).pipe_file(self._path(name), data), self._url)
-        except ImageError as problem:
+        except StorageError as problem:
             raise self._told(problem) from None
 
     def remove(self, name: str) -> None:
         try:
             attempted(lambda: filesystem(self._url).rm_file(self._path(name)), self._url)
-        except ImageError as problem:
+        except StorageError as problem:
             raise self._told(problem) from None
 
     def _path(self, name: str) -> str:
         return path_in(f"{self._url}/{name}")
 
-    def _told(self, problem: ImageError) -> OutputError:
-        return OutputError(f"{self.name}: cannot be written ({reason_of(problem)})")
+    def _told(self, problem: StorageError) -> OutputError:
+        return OutputError(f"{self.name}: cannot be written ({problem})")

@@ -1,4 +1,4 @@
-"""Names that are URLs, told from names on disk by their scheme alone."""
+"""URLs, distinguished from paths on disk by their scheme."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure",
     "http": "http", "https": "http",
 }  # fmt: skip
-"""The schemes that can be read or written, and the extra that brings each."""
+"""The supported schemes, and the extra that each needs."""
 
 
 def is_remote(name: str) -> bool:
-    """Tell whether a name is the URL of a place that can be read or written."""
+    """Return whether a name is a URL with a supported scheme."""
     return "://" in name and scheme_of(name) in EXTRAS
 
 
@@ -22,14 +22,14 @@ def scheme_of(url: str) -> str:
 
 
 def path_part(name: str) -> str:
-    """Return a name up to its query, which only web addresses have; its suffix tells what is behind it."""
+    """Return a name without its query, which only http(s) URLs have, so that its extension can be read."""
     if not is_remote(name) or EXTRAS[scheme_of(name)] != "http":
         return name
     return name.partition("#")[0].partition("?")[0]
 
 
 def join_url(table: str, name: str) -> str:
-    """Return where a name leads that is written in a file at a URL; the file's own query stays with the file."""
+    """Resolve a name in a file at a URL, relative to that URL without its query."""
     if is_remote(name):
         return name
     scheme, mark, rest = path_part(table).partition("://")

@@ -1,4 +1,4 @@
-"""Keeping two runs from writing the same output at once."""
+"""Locks, so that two runs never write the same output at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["locked"]
 
 @contextmanager
 def locked(*outputs: Path | None) -> Iterator[None]:
-    """Hold the locks of files and folders while they are written; pipes and devices need none.
+    """Hold the locks of files and folders during the block; pipes and devices need none.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def locked(*outputs: Path | None) -> Iterator[None]:
 def _locked(output: Path, file: Path) -> Iterator[None]:
     """Hold one lock; its own file is removed afterwards."""
     if not file.absolute().parent.is_dir():
-        raise OutputError(f"{output}: cannot be written (no such folder)")
+        raise OutputError(f"cannot write {output}: no such folder")
     lock = FileLock(file)
     try:
         _acquire(lock, output)
@@ -47,10 +47,10 @@ def _acquire(lock: FileLock, output: Path) -> None:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise OutputError(f"{output}: another run is writing it at this moment; name another one") from None
+        raise OutputError(f"cannot write {output}: another run is writing it (name another output, or wait)") from None
     except (OSError, NotImplementedError) as problem:
         reason = getattr(problem, "strerror", None) or problem
-        raise OutputError(f"{output}: cannot be written ({reason})") from None
+        raise OutputError(f"cannot write {output}: {reason}") from None
     except BaseException:  # a signal: the file may be there, and the lock not ours yet
         with suppress(OSError, NotImplementedError, Timeout):
             lock.acquire(blocking=False)
@@ -61,6 +61,6 @@ def _release(lock: FileLock, file: Path) -> None:
     """Remove the lock's own file, and let others have the lock; nothing happens where it is not held."""
     if not lock.is_locked:
         return
-    with suppress(OSError):  # some systems remove no open file; there filelock does it
+    with suppress(OSError):  # some systems cannot remove an open file; there filelock does it
         file.unlink(missing_ok=True)
     lock.release()

@@ -1,6 +1,6 @@
-"""May the network be used? Asked at the two doors, object stores with URLs and the hub, and decided here alone.
+"""Network policy: the one place that decides whether object stores, URLs and the hub may be used.
 
-The command line decides for its whole process, threads included; the library decides for the steps of one
+The command line sets the policy of the whole process with all threads; the library sets it for the steps of one
 stream, so that two models in one process may differ.
 """
 
@@ -30,19 +30,19 @@ _in_process = False
 
 
 def is_forbidden() -> bool:
-    """Tell whether whoever asks must not use the network."""
+    """Return whether the caller must not use the network."""
     return _in_process or _in_context.get()
 
 
 def forbid_in_process(forbidden: bool = True) -> None:
-    """Forbid the network to all threads of this process, or do nothing where it is not ``forbidden``."""
+    """Forbid the network in all threads of this process; do nothing if ``forbidden`` is false."""
     global _in_process
     _in_process = _in_process or forbidden
 
 
 @contextmanager
 def process_policy() -> Iterator[None]:
-    """Let what :func:`forbid_in_process` forbids end with the block."""
+    """Undo :func:`forbid_in_process` at the end of the block."""
     global _in_process
     before = _in_process
     try:
@@ -53,7 +53,7 @@ def process_policy() -> Iterator[None]:
 
 @contextmanager
 def network_forbidden_in(*, forbidden: bool) -> Iterator[None]:
-    """Forbid the network to this thread for the block; a block within one that is forbidden stays so."""
+    """Forbid the network in this thread during the block; an inner block cannot allow it again."""
     token = _in_context.set(_in_context.get() or forbidden)
     try:
         yield
@@ -62,7 +62,7 @@ def network_forbidden_in(*, forbidden: bool) -> Iterator[None]:
 
 
 def steps_without_network(stream: Iterator[Item], *, forbidden: bool) -> Iterator[Item]:
-    """Pass a stream on; each of its steps runs where the network is ``forbidden``, whoever takes them does not."""
+    """Pass a stream on; the policy applies while its items are produced, not in the code that consumes them."""
     try:
         while True:
             with network_forbidden_in(forbidden=forbidden):
@@ -78,7 +78,7 @@ def steps_without_network(stream: Iterator[Item], *, forbidden: bool) -> Iterato
 
 
 def check_location(location: str) -> None:
-    """Raise :class:`InputError` for a URL where the network is forbidden; paths on this machine pass."""
+    """Raise :class:`InputError` for a URL if the network is forbidden."""
     if is_forbidden() and is_remote(location):
         raise InputError(
             f"cannot use {location}: remote URL not allowed with --offline (copy it to this machine, "

@@ -1,4 +1,4 @@
-"""Keeping the cache to its user: folders with mode 0700, files with mode 0600, and no links or pipes in their place."""
+"""Permissions of the cache: folders with mode 0700, files with mode 0600, no links or pipes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _SHARED = stat.S_ISGID | stat.S_ISVTX
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder of a cache if it is missing, and close it and its files to other users.
+    """Create the folder of a cache if it is missing, and remove the permissions of other users.
 
-    A folder that holds other things as well, that belongs to another user, or that has the set-group-ID or sticky
-    bit of a shared folder keeps its mode; the files of the cache in it are closed all the same.
+    A folder that also holds other files, belongs to another user, or has the set-group-ID or sticky bit of a shared
+    folder keeps its mode; the files of the cache in it still become private.
 
     Raises
     ------
     OSError
-        If the folder cannot be made, or is not a folder.
+        If the folder cannot be created, or is not a folder.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     names = os.listdir(folder)  # noqa: PTH208 - names, not paths
@@ -37,7 +37,7 @@ def make_private(folder: Path) -> None:
 
 
 def _close(path: Path) -> None:
-    """Take the permissions of other users away, where the file or folder belongs to this one."""
+    """Remove the permissions of other users, if the file or folder belongs to this user."""
     with suppress(FileNotFoundError, PermissionError):  # removed by another process; a file system without modes
         status = path.lstat()
         mine = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
@@ -46,16 +46,16 @@ def _close(path: Path) -> None:
 
 
 def private_file(path: Path) -> None:
-    """Make an empty file with mode 0600 if there is none.
+    """Create an empty file with mode 0600 if it does not exist.
 
-    An existing file is not opened: SQLite would lose its locks on it when the second handle is closed.
+    An existing file is not opened: SQLite would lose its locks when the second handle is closed.
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def refuse_special(path: Path) -> None:
-    """Raise :class:`OSError` if a path is a link, pipe, device or folder, rather than a regular file or nothing."""
+    """Raise :class:`OSError` if a path exists and is not a regular file."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

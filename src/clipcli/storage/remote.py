@@ -1,6 +1,6 @@
-"""Places behind a URL: ``s3://``, ``gs://``, ``az://`` and ``http(s)://``, through fsspec.
+"""Remote files: ``s3://``, ``gs://``, ``az://`` and ``http(s)://``, through fsspec.
 
-Who the user is, and where a store is found, each store's own library takes from where its users keep it:
+The library of each object store reads credentials and endpoints from the usual places:
 ``AWS_*`` variables and ``~/.aws``, Google's and Azure's logins, and fsspec's own ``FSSPEC_<PROTOCOL>``.
 """
 
@@ -10,11 +10,13 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
-from clipcli.errors import ClipcliError, ImageError, InputError
+from clipcli.errors import ClipcliError, ImageError, InputError, StorageError
 from clipcli.images.files import MAX_BYTES, too_many_bytes
 from clipcli.redaction import redacted, redacted_foreign
 from clipcli.storage.locations import EXTRAS, is_remote, scheme_of
@@ -26,10 +28,10 @@ __all__ = [
     "is_folder_url",
     "is_remote",
     "list_url",
+    "open_location",
     "open_url",
     "path_in",
     "read_url",
-    "reason_of",
 ]
 
 _PAUSES = (0.2, 0.8, 3.2)  # seconds between attempts over HTTP; the stores' own libraries ask again by themselves
@@ -45,6 +47,8 @@ _NOT_NAMED = (
 
 _SENT_AS_WRITTEN = "".join(chr(code) for code in range(33, 127) if chr(code) not in '"<>\\^`{|}')
 
+_KINDS = {"no_bucket": "not_found", "denied": "unreadable", "failed": "unreadable"}  # of images; others are the same
+
 Answer = TypeVar("Answer")
 
 
@@ -56,39 +60,41 @@ def _filesystem(scheme: str) -> Any:
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False, **options)
     except ImportError:
-        raise InputError(f"{scheme}:// needs an extra: pip install 'clipcli[{EXTRAS[scheme]}]'") from None
-    except Exception as problem:  # noqa: BLE001 - each store's library has errors of its own
-        raise InputError(f"{scheme}://: cannot be used ({_one_line(problem)})") from None
+        raise InputError(
+            f"cannot use {scheme}://: it needs an extra (pip install 'clipcli[{EXTRAS[scheme]}]')"
+        ) from None
+    except Exception as problem:  # noqa: BLE001 - each store's library has its own errors
+        raise InputError(f"cannot use {scheme}://: {_one_line(problem)}") from None
 
 
 def _byte_for_byte(configured: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that keep a URL as it was given: a signature is over its very bytes, ``%2F`` included."""
+    """Return the options that leave a URL unchanged: a signature covers its exact bytes, including ``%2F``."""
     return {
         "encoded": True, "client_kwargs": {"requote_redirect_url": False, **configured.get("client_kwargs", {})},
     }  # fmt: skip
 
 
 def filesystem(url: str) -> Any:
-    """Return fsspec's file system for a URL; every way to a store leads through here.
+    """Return fsspec's file system for a URL; all access to object stores goes through here.
 
     Raises
     ------
     InputError
-        If the network must not be used, the package that knows this kind of place is not installed, or no user is
-        named where it needs one.
+        If the network is forbidden, the package for this scheme is not installed, or it needs credentials and finds
+        none.
     """
     check_location(url)
     return _filesystem(scheme_of(url))
 
 
 def path_in(url: str) -> str:
-    """Return what stands for a URL within its file system."""
+    """Return the path of a URL within its file system."""
     path = str(filesystem(url)._strip_protocol(url))  # noqa: SLF001 - fsspec documents it for this
     return _sendable(path) if EXTRAS[scheme_of(url)] == "http" else path
 
 
 def _sendable(url: str) -> str:
-    """Escape what no request can hold, spaces and letters beyond ASCII; all else is sent as it is written."""
+    """Escape spaces and non-ASCII characters, which no request can contain; leave the rest unchanged."""
     scheme, mark, rest = url.partition("://")
     host = re.split(r"[/?#]", rest, maxsplit=1)[0]
     tail = quote(os.fsencode(rest[len(host) :]), safe=_SENT_AS_WRITTEN)
@@ -100,17 +106,18 @@ def _sendable(url: str) -> str:
 
 
 def read_url(url: str) -> bytes:
-    """Read an object that should be an image.
+    """Read an object that is expected to be an image.
 
     Raises
     ------
     ImageError
-        If it is not there, empty, over :data:`~clipcli.images.files.MAX_BYTES`, or cannot be read after some attempts.
+        If it does not exist, is empty, exceeds :data:`~clipcli.images.files.MAX_BYTES`, or retries fail.
     InputError
-        If the store knows no such user: nothing else in it could be read either.
+        If the credentials are refused: nothing else in the store could be read either.
     """
     found = filesystem(url)
-    data: bytes = attempted(lambda: found.cat_file(path_in(url), start=0, end=MAX_BYTES + 1), url)
+    with _told_of_images():
+        data: bytes = attempted(lambda: found.cat_file(path_in(url), start=0, end=MAX_BYTES + 1), url)
     if not data:
         raise ImageError("empty", "the file is empty (0 bytes)")
     if len(data) > MAX_BYTES:
@@ -119,18 +126,48 @@ def read_url(url: str) -> bytes:
 
 
 def open_url(url: str) -> BinaryIO:
-    """Open an object to be read from front to back; the errors are those of :func:`read_url`."""
-    opened: BinaryIO = attempted(lambda: filesystem(url).open(path_in(url), "rb"), url)
+    """Open an object for sequential reading; the errors are those of :func:`read_url`."""
+    with _told_of_images():
+        opened: BinaryIO = attempted(lambda: filesystem(url).open(path_in(url), "rb"), url)
     return opened
 
 
+def open_location(location: str) -> BinaryIO:
+    """Open a file on disk or an object to be read from front to back.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be opened.
+    ImageError, InputError
+        If an object cannot be; as for :func:`read_url`.
+    """
+    return open_url(location) if is_remote(location) else Path(location).open("rb")
+
+
+@contextmanager
+def _told_of_images() -> Iterator[None]:
+    """Turn what a store cannot do into the error of one input."""
+    try:
+        yield
+    except StorageError as problem:
+        kind = {"no_bucket": "not_found", "denied": "unreadable", "failed": "unreadable"}.get(
+            problem.kind, problem.kind
+        )
+        raise ImageError(kind, _reading(problem)) from None
+
+
+def _reading(problem: StorageError) -> str:
+    return f"cannot be read ({problem})" if problem.kind == "failed" else str(problem)
+
+
 def is_folder_url(url: str) -> bool:
-    """Ask whether a URL stands for what lies below it, rather than for one object.
+    """Return whether a URL is a prefix of objects, rather than one object.
 
     Raises
     ------
     InputError
-        If the store knows no such user, lets this one not look, or cannot be reached.
+        If the credentials are refused, listing is not permitted, or the store cannot be reached.
     """
     if EXTRAS[scheme_of(url)] == "http":
         return False
@@ -138,25 +175,25 @@ def is_folder_url(url: str) -> bool:
         return True
     try:
         return bool(attempted(lambda: filesystem(url).isdir(path_in(url)), url))
-    except ImageError as problem:
-        raise InputError(f"{url}: {problem}") from None
+    except StorageError as problem:
+        raise InputError(f"{url}: {_reading(problem)}") from None
 
 
 def list_url(url: str) -> Iterator[str]:
-    """Yield the URLs of all objects below one, page by page, in an order that stays.
+    """Yield the URLs of all objects under a URL, page by page, in a stable order.
 
     Raises
     ------
     InputError
-        If it cannot be listed.
+        If the URL cannot be listed.
     """
     found, scheme = filesystem(url), url.partition("://")[0]
     names = _pages_of_s3(found, url) if EXTRAS[scheme_of(url)] == "s3" else _below(found, url)
     try:
         for name in names:
             yield f"{scheme}://{name}"
-    except ImageError as problem:
-        raise InputError(f"{url}: cannot be listed ({reason_of(problem)})") from None
+    except StorageError as problem:
+        raise InputError(f"{url}: cannot be listed ({problem})") from None
 
 
 def glob_url(pattern: str) -> list[str]:
@@ -164,13 +201,13 @@ def glob_url(pattern: str) -> list[str]:
     scheme = pattern.partition("://")[0]
     try:
         paths = attempted(lambda: filesystem(pattern).glob(path_in(pattern)), pattern)
-    except ImageError as problem:
-        raise InputError(f"{pattern}: cannot be listed ({reason_of(problem)})") from None
+    except StorageError as problem:
+        raise InputError(f"{pattern}: cannot be listed ({problem})") from None
     return sorted(f"{scheme}://{path}" for path in paths)
 
 
 def _pages_of_s3(found: Any, url: str) -> Iterator[str]:
-    """List a thousand keys at a time, in S3's own order, whatever "folders" their names make up."""
+    """List a thousand keys per request, in the order of S3, regardless of slashes in their names."""
     bucket, _, key = path_in(url).partition("/")
     wanted: dict[str, Any] = {"Bucket": bucket, "Prefix": f"{key.rstrip('/')}/" if key.rstrip("/") else ""}
     while True:
@@ -184,7 +221,7 @@ def _pages_of_s3(found: Any, url: str) -> Iterator[str]:
 
 
 def _below(found: Any, url: str) -> Iterator[str]:
-    """Walk folder by folder, depth first, in the order of names."""
+    """List folder by folder, depth first, sorted by name."""
     waiting = [path_in(url)]
     while waiting:
         folder = waiting.pop()
@@ -195,13 +232,13 @@ def _below(found: Any, url: str) -> Iterator[str]:
 
 
 def attempted(ask: Callable[[], Answer], url: str) -> Answer:
-    """Ask a store, again where the connection failed, and tell what stays wrong in our own errors."""
+    """Call an object store, retry if the connection fails, and translate the remaining errors."""
     for pause in (*(_PAUSES if EXTRAS[scheme_of(url)] == "http" else ()), None):
         try:
             return ask()
         except ClipcliError:
             raise
-        except Exception as problem:  # noqa: BLE001 - each store's library has errors of its own
+        except Exception as problem:  # noqa: BLE001 - each store's library has its own errors
             if pause is None or not _may_pass(problem):
                 raise _told(problem, url) from None
         time.sleep(pause)
@@ -209,7 +246,7 @@ def attempted(ask: Callable[[], Answer], url: str) -> Answer:
 
 
 def _may_pass(problem: BaseException) -> bool:
-    """Tell whether asking a web server again can help: yes where the connection failed, or it is out of order."""
+    """Return whether to retry a web server: if the connection failed, or the server had an error."""
     if isinstance(problem, FileNotFoundError | PermissionError | NotImplementedError | ValueError):
         return False
     status = getattr(problem, "status", None)
@@ -219,27 +256,25 @@ def _may_pass(problem: BaseException) -> bool:
 def _told(problem: BaseException, url: str) -> ClipcliError:
     place, code = re.sub(r"^([^/]+//[^/?#]*).*$", r"\1", redacted(url)), _code(problem)
     if code in _REFUSED:
-        return InputError(f"{place}: the credentials were refused ({code}); give valid ones, as the store's tools do")
+        return InputError(
+            f"cannot use {place}: the credentials were refused ({code}); set valid ones as for the store's own tools"
+        )
     if type(problem).__name__ in _NOT_NAMED:
         hint = "; for a public bucket set FSSPEC_S3='{\"anon\": true}'" if EXTRAS[scheme_of(url)] == "s3" else ""
-        return InputError(f"{place}: no credentials ({_one_line(problem)}){hint}")
+        return InputError(f"cannot use {place}: no credentials ({_one_line(problem)}){hint}")
     if isinstance(problem, FileNotFoundError):
-        return ImageError("not_found", "no such bucket" if code == "NoSuchBucket" else "no such file")
+        no_bucket = code == "NoSuchBucket"
+        return StorageError("no_bucket", "no such bucket") if no_bucket else StorageError("not_found", "no such file")
     status = getattr(problem, "status", None)
     if isinstance(problem, PermissionError) or status in (401, 403):
-        return ImageError("unreadable", f"access denied ({code or status or _one_line(problem)})")
+        return StorageError("denied", f"access denied ({code or status or _one_line(problem)})")
     if code == "InvalidRange" or status == 416:
-        return ImageError("empty", "the file is empty (0 bytes)")
-    return ImageError("unreadable", f"cannot be read ({_one_line(problem)})")
-
-
-def reason_of(problem: ImageError) -> str:
-    """Return what is behind an error of :func:`attempted`, to be told of something else than reading."""
-    return str(problem).removeprefix("cannot be read (").removesuffix(")" if "cannot be read (" in str(problem) else "")
+        return StorageError("empty", "the file is empty (0 bytes)")
+    return StorageError("failed", _one_line(problem))
 
 
 def _code(problem: BaseException) -> str:
-    """Return what S3 calls an error; botocore has it, also below what s3fs makes of it."""
+    """Return the error code of S3, which botocore stores, also in the cause of an s3fs error."""
     for each in (problem, problem.__cause__):
         response = getattr(each, "response", None)
         if isinstance(response, dict):

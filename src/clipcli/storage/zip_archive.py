@@ -1,4 +1,4 @@
-"""Open zip archives from others: whatever Python's reader raises for a damaged one is one error here."""
+"""Open untrusted zip archives: all errors of Python's reader for a damaged one become one error."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from clipcli.text import one_line
 __all__ = ["DamagedZipError", "is_zip", "opened_zip"]
 
 # RuntimeError: an entry that claims to be encrypted, or RecursionError. NotImplementedError: one that claims to
-# need a newer reader. ValueError: sizes and offsets that no file can have, names that are not text.
+# need a newer reader. ValueError: impossible sizes and offsets, names that are not text.
 _RAISED = (zipfile.BadZipFile, RuntimeError, ValueError, OverflowError, EOFError, struct.error, zlib.error)
 
 
 class DamagedZipError(Exception):
-    """A zip archive cannot be read because of what is in it."""
+    """A zip archive cannot be read because its content is damaged."""
 
 
 def is_zip(path: Path) -> bool:
-    """Return whether a file ends as zip archives do, damaged or not.
+    """Return whether a file ends like a zip archive, damaged or not.
 
     Raises
     ------
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     try:
         return zipfile.is_zipfile(path)
-    except zipfile.BadZipFile:  # older versions of Python raise it for an archive that claims several disks
+    except zipfile.BadZipFile:  # older versions of Python raise it for an archive that claims to span several disks
         return True
 
 
 @contextmanager
 def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open an archive for reading; also what is raised while entries are read is translated.
+    """Open an archive for reading; errors while entries are read are translated too.
 
     Raises
     ------
     DamagedZipError
-        If the archive is damaged, in one line.
+        If the archive is damaged; the message has one line.
     OSError
         If the file cannot be read.
     """
@@ -54,7 +54,7 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     except _RAISED as problem:
         raise DamagedZipError(_reason(problem)) from None
     except OSError as problem:
-        if problem.errno != errno.EINVAL:  # a seek to before the file's start, where a damaged offset leads
+        if problem.errno != errno.EINVAL:  # a damaged offset makes the reader seek before the start of the file
             raise
         raise DamagedZipError("an offset outside the file") from None
 

@@ -1,6 +1,6 @@
-"""Contrastive training and fine-tuning on one's own pairs, driven through open_clip's trainer.
+"""Contrastive training and fine-tuning on the user's image-text pairs, with open_clip's trainer.
 
-``pairs`` reads what the user has, ``settings`` chooses what was not said, ``base_model`` opens the network,
-``data`` and ``loss`` are what open_clip's trainer is fed with, ``validation`` measures, ``state``
-keeps a run so that it can go on after a kill, ``model_folder`` writes the model folder, ``trainer`` puts it together.
+``pairs`` reads the pairs, ``settings`` chooses defaults, ``base_model`` opens the network, ``data`` and ``loss`` are
+the inputs of open_clip's trainer, ``validation`` measures, ``state`` saves a run for resuming,
+``model_folder`` writes the model folder, and ``trainer`` runs the epochs.
 """

@@ -1,4 +1,4 @@
-"""What is taken from open_clip and its trainer, imported where torchvision may not fit torch."""
+"""Imports from open_clip and its trainer, which also work if torchvision does not match torch."""
 
 from __future__ import annotations
 

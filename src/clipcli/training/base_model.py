@@ -1,4 +1,4 @@
-"""The network a run starts from: a model that ``classify`` takes, or an architecture with random weights."""
+"""The initial network of a run: a pretrained model, or an architecture with random weights."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ __all__ = ["Start", "check_trainable", "lock_towers", "open_start"]
 
 @dataclass(frozen=True)
 class Start:
-    """An opened network and what belongs to it.
+    """An open network with its preprocessing and tokenizer.
 
     Parameters
     ----------
     source
-        Where it came from.
+        The files of the model.
     from_scratch
         Whether its weights are random.
     identity
-        Tells one start from another: from the weights and settings, or from the architecture and the seed.
+        Identifies the initial weights: by weights and settings, or by architecture and seed.
     network, preprocessing, tokenizer
-        As :func:`clipcli.models.build.load_network` returns them.
+        As returned by :func:`clipcli.models.build.load_network`.
     """
 
     source: ModelSource
@@ -44,7 +44,7 @@ class Start:
 
     @property
     def model_config(self) -> dict[str, Any]:
-        """open_clip's ``model_cfg`` that builds this network anew without any other file."""
+        """The ``model_cfg`` from which open_clip builds this network without any other file."""
         config = copy.deepcopy(self.source.config)
         if self.source.quick_gelu:
             config["quick_gelu"] = True
@@ -54,30 +54,32 @@ class Start:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the network has to learn at most."""
+        """The number of parameters of the network."""
         return sum(parameter.numel() for parameter in self.network.parameters())
 
 
 def check_trainable(source: ModelSource) -> None:
-    """Raise :class:`ModelError` for a model that is not a pair of encoders with a contrastive loss alone."""
+    """Raise :class:`ModelError` for a model that is more than a pair of encoders with a contrastive loss."""
     if "multimodal_cfg" in source.config:
-        raise ModelError(f"{source.title}: CoCa also learns to write captions; train it with open_clip itself")
+        raise ModelError(
+            f"cannot train {source.title}: CoCa also learns to generate captions (train it with open_clip)"
+        )
 
 
 def open_start(source: ModelSource, sha256_of: Callable[[Path], str], scratch_seed: int | None = None) -> Start:
-    """Open a network to train.
+    """Open a network for training.
 
     Parameters
     ----------
     source
         From :func:`~clipcli.models.resolve.resolve_model`, or from :func:`~clipcli.models.resolve.untrained_model`.
     scratch_seed
-        Where given, the weights are random, from this seed.
+        If given, the weights are random, from this seed.
 
     Raises
     ------
     ModelError
-        If it cannot be opened, or not be trained.
+        If it cannot be opened or trained.
     """
     check_trainable(source)
     if scratch_seed is None:
@@ -91,12 +93,12 @@ def open_start(source: ModelSource, sha256_of: Callable[[Path], str], scratch_se
 
 
 def lock_towers(start: Start, settings: Settings) -> None:
-    """Keep the weights of an encoder as they are, but for its last layers (LiT, Zhai et al. 2022).
+    """Freeze an encoder except for its last layers (LiT, Zhai et al. 2022).
 
     Raises
     ------
     ModelError
-        If open_clip cannot lock so many layers of this encoder, or nothing is left to learn.
+        If open_clip cannot freeze that many layers of this encoder, or all weights would be frozen.
     """
     unlocked = settings.unlocked_layers
     try:
@@ -107,9 +109,11 @@ def lock_towers(start: Start, settings: Settings) -> None:
                 start.network.lock_text_tower(unlocked_layers=unlocked)
     except (AssertionError, AttributeError, ImportError, IndexError, KeyError, RuntimeError) as problem:
         raise ModelError(
-            f"{start.source.title}: its layers cannot be unlocked one by one ({str(problem) or 'in open_clip'}); "
-            "leave out --unlocked-layers"
+            f"cannot use --unlocked-layers with {start.source.title}: {str(problem) or 'not supported by open_clip'} "
+            "(leave out --unlocked-layers)"
         ) from None
     names = [name for name, parameter in start.network.named_parameters() if parameter.requires_grad]
     if not set(names) - {"logit_scale", "logit_bias"}:
-        raise ModelError("with both encoders locked there is nothing left to learn; see --unlocked-layers")
+        raise ModelError(
+            "cannot train with --lock-image and --lock-text: all weights would be frozen (use --unlocked-layers)"
+        )

@@ -1,4 +1,4 @@
-"""The curve of a run: loss by step, and the measures of each epoch."""
+"""The training curve of a run: loss by step, and the measures by epoch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from clipcli.training.validation import MEASURES
 __all__ = ["draw_curve"]
 
 _BLUE, _ORANGE, _GREEN, _PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # Okabe and Ito 2008
-_SMOOTHED = 50  # parts of the run that the loss is averaged in
+_SMOOTHED = 50  # number of intervals in which the loss is averaged
 
 
 def draw_curve(rows: Iterable[Mapping[str, Any]], title: str) -> Any:
-    """Draw what ``training/metrics.jsonl`` holds, as a matplotlib figure."""
+    """Draw the content of ``training/metrics.jsonl`` as a matplotlib figure."""
     rows = list(rows)
     steps = [row for row in rows if "loss" in row]
     epochs = [row for row in rows if "validation" in row]
@@ -39,7 +39,7 @@ def _draw_losses(axes: Any, steps: list[Mapping[str, Any]], epochs: list[Mapping
         [places[part].mean() for part in parts],
         [losses[part].mean() for part in parts],
         color=_BLUE,
-        label="training (in a batch)",
+        label="training (per batch)",
     )
     if epochs:
         held = [row["validation"]["loss"] for row in epochs]

@@ -1,8 +1,7 @@
-"""Batches of pairs for open_clip's trainer, the same ones whenever they are asked for.
+"""Reproducible batches of pairs for open_clip's trainer.
 
-What a batch holds, which caption an image is shown with and how it is cropped depend on the seed, the
-epoch and the place alone: not on the number of workers or processes, nor on whether the run was
-interrupted before.
+The pairs of a batch, the caption of an image and its crop depend only on the seed, the epoch and the index: not on the
+number of workers or processes, nor on whether the run was interrupted.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ Key = tuple[int, int]
 
 
 class PairDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Examples by (epoch, place): an image tensor (3, H, W), and its tokens with the group behind them (L + 1,).
+    """Examples by (epoch, index): an image tensor (3, H, W), and its tokens followed by its group (L + 1,).
 
     Parameters
     ----------
     examples, prompts
-        N examples, and the captions that may go with each.
+        N examples, and their possible captions.
     transform
         open_clip's training transform.
     """
@@ -69,35 +68,35 @@ class PairDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def open_example(example: Example, preprocessing: Preprocessing) -> Image.Image:
-    """Decode an image that could be decoded when the run began.
+    """Decode an image that could be decoded at the start of the run.
 
     Raises
     ------
     InputError
-        If it cannot be any more.
+        If it can no longer be decoded.
     """
     try:
         return open_image(example.image.read(), preprocessing.resized)
     except (ImageError, OSError) as problem:
-        raise InputError(f"{example.where}: {example.name} can no longer be read ({problem})") from None
+        raise InputError(f"cannot read {example.name} ({example.where}) any longer: {problem}") from None
 
 
 def group_of(example: Example, caption: str) -> int:
-    """Return a number that pairs share which say the same: of one class, or with one caption."""
+    """Return a number that is equal for pairs that share a class or caption."""
     label = example.label if not example.captions else None
     text = f"label {name_key(label)}" if label is not None else f"caption {' '.join(caption.lower().split())}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 class Batches(Sampler[list[Key]]):
-    """The batches of an epoch, of one process: each global batch is cut into parts, each part among processes.
+    """The batches of an epoch for one process: each global batch is split into parts, each part among processes.
 
     Parameters
     ----------
     count
-        N, the examples; those that fill no whole batch are left out, others each epoch.
+        N, the number of examples; the remainder after the last full batch is left out, different ones each epoch.
     batch_size, parts
-        Pairs of one step, and in how many parts they go through the network.
+        Pairs per step, and the number of parts in which they are processed.
     """
 
     def __init__(
@@ -109,7 +108,7 @@ class Batches(Sampler[list[Key]]):
 
     @property
     def steps(self) -> int:
-        """Steps of a whole epoch."""
+        """Steps per epoch."""
         return self._count // self._batch_size
 
     def __len__(self) -> int:
@@ -124,15 +123,15 @@ class Batches(Sampler[list[Key]]):
 
 
 class TrainingData:
-    """What ``open_clip_train.train.train_one_epoch`` asks of ``data["train"]``, and of its ``dataloader``.
+    """The interface of ``data["train"]`` and its ``dataloader`` in ``open_clip_train.train.train_one_epoch``.
 
-    Before each step the random numbers of the network (dropout) are set anew, so that they too depend on
-    the step alone.
+    The random generators of the network (dropout) are seeded before each step, so that they too depend on the step
+    alone.
 
     Parameters
     ----------
     before_step
-        Called with (epoch, step of this epoch) before each step, when all steps before are done.
+        Called with (epoch, step in this epoch) before each step, after all earlier steps.
     """
 
     def __init__(self, loader: Any, batches: Batches, parts: int, seed: int, rank: int) -> None:
@@ -145,15 +144,15 @@ class TrainingData:
 
     @property
     def steps(self) -> int:
-        """Steps of a whole epoch."""
+        """Steps per epoch."""
         return self._batches.steps
 
     def start_at(self, step: int) -> None:
-        """Leave out the first steps of the epoch that comes next: they were done before."""
+        """Skip the first steps of the next epoch, which are done already."""
         self._batches.first_step = step
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose batches come next."""
+        """Set the epoch of the next batches."""
         self._batches.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -168,17 +167,16 @@ class TrainingData:
     def _loaded(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         try:
             yield from self._loader
-        except InputError as problem:  # from a worker it comes with a traceback in its text
+        except InputError as problem:  # an error from a worker contains a traceback in its text
             raise InputError(
                 str(problem).strip().splitlines()[-1].removeprefix("clipcli.errors.InputError: ")
             ) from None
 
 
 def _set_seed(seed: int) -> None:
-    """Set the random numbers of the devices in use.
+    """Seed the random generators of the devices in use.
 
-    Not ``torch.manual_seed``: without a GPU, that keeps each call, and a traceback with it, for the time when
-    one is first used.
+    Not ``torch.manual_seed``: without a GPU, that stores each call, with a traceback, until a GPU is first used.
     """
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
@@ -188,7 +186,7 @@ def _set_seed(seed: int) -> None:
 
 
 def make_data(dataset: PairDataset, batches: Batches, parts: int, workers: int, seed: int, rank: int) -> TrainingData:
-    """Put a loader around the data: ``workers`` processes decode ahead, none where it is 0."""
+    """Return a loader of the data, with ``workers`` processes that decode ahead, or none if it is 0."""
     loader = DataLoader(
         dataset,
         batch_sampler=batches,
@@ -201,7 +199,7 @@ def make_data(dataset: PairDataset, batches: Batches, parts: int, workers: int, 
 
 
 def _prepare_worker(_worker: int) -> None:
-    """Leave Ctrl-C and the end of a session to the process that trains; SIGTERM is how that one ends its workers."""
+    """Ignore Ctrl-C and SIGHUP in a worker: the training process ends its workers by SIGTERM."""
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""One image-text pair, or why there is none."""
+"""One image-text pair, or the reason why it cannot be used."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from clipcli.text import printable
 __all__ = ["CAPTIONS", "LONGEST_TEXT", "Example", "ImageFile", "LeftOut", "captions_of"]
 
 CAPTIONS = ("caption", "title", "text")
-"""Columns and keys that hold captions."""
+"""Columns and keys of captions."""
 
 LONGEST_TEXT = 1 << 20
-"""Bytes of a caption file that are read: nobody's caption is longer."""
+"""Maximum number of bytes that are read from a caption file."""
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """Where the bytes of an image are: a whole file, or ``size`` bytes of a tar archive from ``offset`` on."""
+    """The location of an encoded image: a file, or ``size`` bytes of a tar archive from ``offset`` on."""
 
     path: str
     offset: int = 0
     size: int | None = None
 
     def read(self) -> bytes:
-        """Return the encoded bytes; raise :class:`~clipcli.errors.ImageError` or ``OSError`` where that fails."""
+        """Return the encoded bytes; raise :class:`~clipcli.errors.ImageError` or ``OSError`` if that fails."""
         if self.size is None:
             from clipcli.images.files import read_file
 
             return read_file(self.path)
-        with open(self.path, "rb") as file:  # noqa: PTH123 - also names that are no valid text
+        with open(self.path, "rb") as file:  # noqa: PTH123 - also for names that are not valid text
             file.seek(self.offset)
             return file.read(self.size)
 
 
 @dataclass(frozen=True)
 class Example:
-    """One image and what is said of it.
+    """One image with its captions or class.
 
     Parameters
     ----------
     name
-        The image, as the user named it.
+        The image's name.
     image
-        Where its bytes are.
+        The location of its bytes.
     where
-        Where the pair stands: ``pairs.csv:7``; the image itself for folders.
+        The source of the pair: ``pairs.csv:7``, or the image itself in folders.
     captions
-        The captions that stand with it; none where they are made from the label.
+        Its captions; empty if they are made from the label.
     label
-        Its class, where it has one.
+        Its class, if it has one.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Example:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A pair that cannot be used and why; or, where ``used``, one that is used with a loss."""
+    """A pair that cannot be used, with the reason; or, if ``used``, one that is used with a truncated caption."""
 
     where: str
     name: str
@@ -75,7 +75,7 @@ class LeftOut:
 
 
 def captions_of(row: dict[str, Any]) -> tuple[str, ...]:
-    """Return the captions in a row or object, each once."""
+    """Return the distinct captions in a row or object."""
     value = next((row[column] for column in CAPTIONS if row.get(column) is not None), "")
     texts = value if isinstance(value, list) else [value]
     return tuple(dict.fromkeys(text.strip() for text in texts if isinstance(text, str) and text.strip()))

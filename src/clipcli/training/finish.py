@@ -1,4 +1,4 @@
-"""After the last step: the model folder, the curve and the summary."""
+"""Finish a run: write the model folder, the curve and the summary."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def finish(
     best_epoch: int,
     epochs: int,
 ) -> Outcome:
-    """Write the model with the best weights, mixed with the start's where that was asked for."""
+    """Write the model with the best weights, interpolated with the initial ones if requested."""
     weights = folder.load_best(start.network)
     measures = _measured(training, best_epoch)
     share = plan.settings.interpolate
@@ -42,7 +42,7 @@ def finish(
 
 
 def _measured(training: Training, best_epoch: int) -> list[tuple[str, Measures]]:
-    """Return the measures of the start and of the best epoch."""
+    """Return the measures of the initial weights and of the best epoch."""
     rows = {row["epoch"]: row["validation"] for row in training.metrics.rows() if "validation" in row}
     chosen = dict.fromkeys((0, best_epoch))
     return [(f"epoch {epoch}" if epoch else "start", rows[epoch]) for epoch in chosen if epoch in rows]
@@ -50,7 +50,7 @@ def _measured(training: Training, best_epoch: int) -> list[tuple[str, Measures]]
 
 def _draw(folder: TrainingFolder, plan: Plan, training: Training) -> None:
     if find_spec("matplotlib") is None:
-        LOG.warning("no curve is drawn: that needs an extra: pip install 'clipcli[train]'")
+        LOG.warning("no training curve is drawn: it needs an extra (pip install 'clipcli[train]')")
         return
     from clipcli.reports.figures import save_as
     from clipcli.training.curve import draw_curve

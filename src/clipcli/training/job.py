@@ -1,4 +1,4 @@
-"""What is asked of a run, checked as far as that goes without torch: importing it takes longer than all of this."""
+"""Check the request of a run as far as possible without torch, whose import takes longer than these checks."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Job:
     Parameters
     ----------
     request, wishes
-        What was asked for; when a run is resumed, filled up with what it was begun with.
+        The request; for a resumed run, completed by the recorded values.
     folder
-        Where it is written.
+        The folder of the run.
     recorded
-        What the interrupted run recorded, if this continues one.
+        The record of the interrupted run, if this continues one.
     source
         The model to start from.
     pairs, held_out
-        What was read: all pairs, and those to hold out where they have a source of their own.
+        All pairs, and the validation pairs if they have a separate source.
     """
 
     request: Request
@@ -52,7 +52,7 @@ class Job:
 
 
 def has_companions() -> bool:
-    """Tell whether a launcher started other processes to train together with this one, as open_clip does."""
+    """Return whether a launcher such as ``torchrun`` started several processes, by the variables open_clip reads."""
     return any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS"))
 
 
@@ -63,12 +63,12 @@ def check_job(
 
     Returns
     -------
-    A job; or the outcome, where the run to resume is complete and is what is asked for.
+    A job; or the outcome, if the run to resume is already complete and matches the request.
 
     Raises
     ------
     ClipcliError
-        Of every kind: if something is missing or damaged, contradicts the rest, or differs from the run to resume.
+        Any subclass: if something is missing, damaged, contradictory, or differs from the run to resume.
     """
     recorded = folder.read_json("settings.json") if resume else None
     if recorded is not None:
@@ -78,9 +78,9 @@ def check_job(
         request = Request.recorded(recorded["request"])
         wishes = Wishes(**recorded["settings"])
     if not request.pairs:
-        raise InputError("no pairs: name a table, a folder or shards")
+        raise InputError("cannot train without pairs (name a table, a folder or shards)")
     if wishes.precision == "fp16" and device == "cpu":
-        raise ModelError("--precision fp16 trains on a GPU alone; use bf16 or fp32")
+        raise ModelError("cannot train with --precision fp16 on this device: it needs a GPU (use bf16 or fp32)")
     check_batch(wishes)
     own = request.held_out[1]
     pairs, held_out = (
@@ -97,7 +97,7 @@ def check_job(
 
 
 def _check_asked(request: Request, wishes: Wishes, recorded: Mapping[str, Any], folder: TrainingFolder) -> None:
-    """Refuse to go on with other settings than a run was begun with; what was not asked for is taken from it."""
+    """Raise an error if a given setting differs from that of the run to resume."""
     earlier = RunSettings("train", {**recorded["request"], **recorded["settings"]})
     asked = RunSettings("train", {**asdict(request), **asdict(wishes)})
     run = "the interrupted run" if folder.outcome() is None else "the complete run"
@@ -105,7 +105,7 @@ def _check_asked(request: Request, wishes: Wishes, recorded: Mapping[str, Any], 
 
 
 def _check_labels(request: Request, read: Iterable[Pairs]) -> None:
-    """Check labels and templates, and that there are classes for them."""
+    """Check labels and templates, and that the pairs have labels for them."""
     labels = load_labels(Path(request.labels)) if request.labels else []
     resolve_templates([*(request.templates or ())], [*(request.prompts or ())])
     names = sorted({each.label for pairs in read for each in pairs.examples if each.label is not None})
@@ -114,4 +114,4 @@ def _check_labels(request: Request, read: Iterable[Pairs]) -> None:
     given = {"--labels": request.labels, "--template": request.templates, "--prompts": request.prompts}
     unused = [option for option, value in given.items() if value]
     if unused and not names:
-        raise LabelError(f"{unused[0]} only works with pairs that have labels; these have captions alone")
+        raise LabelError(f"{unused[0]} only works with pairs that have labels; these have captions")

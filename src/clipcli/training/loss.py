@@ -1,8 +1,7 @@
-"""What open_clip's trainer calls in each step: the two encoders, and the contrastive loss.
+"""The model and the contrastive loss for open_clip's trainer.
 
-Pairs that say the same (a class in two images, a caption that stands twice) are no negatives of each
-other. So each row of tokens ends with the number of its *group*, which travels with the features into
-the loss, through gradient accumulation and between processes alike.
+Pairs that share a class or caption are not treated as negatives. So each row of tokens ends with the number of its
+*group*, which is passed to the loss with the features, through gradient accumulation and between processes.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ __all__ = ["GroupedLoss", "TwoTowers"]
 
 
 class TwoTowers(torch.nn.Module):
-    """open_clip's model, for token rows that end with their group.
+    """open_clip's model for token rows that end with their group.
 
     Parameters
     ----------
     network
         open_clip's ``CLIP`` or ``CustomTextCLIP``.
     keep_statistics
-        Whether batch normalisations keep their means and variances: in fine-tuning, small batches would
-        spoil them, and weights could not be interpolated with the start's.
+        Whether batch normalisations keep their means and variances: in fine-tuning, small batches would degrade them,
+        and the weights could not be interpolated with the initial ones.
     """
 
     def __init__(self, network: Any, *, keep_statistics: bool) -> None:
@@ -58,9 +57,9 @@ class TwoTowers(torch.nn.Module):
 
 
 class GroupedLoss(ClipLoss):  # type: ignore[misc]
-    """The contrastive loss where a pair may have several positives.
+    """The contrastive loss for pairs with several positives.
 
-    The target of a row of logits is shared evenly among all that belong to its group, as in UniCL (Yang et
+    The target of a row of logits is shared evenly among all members of its group, as in UniCL (Yang et
     al. 2022, *Unified Contrastive Learning in Image-Text-Label Space*); the same over columns, averaged. In
     a batch without repeats this is CLIP's loss. For a model with a logit bias it is SigLIP's (Zhai et al.
     2023), with a positive sign for each pair of one group.
@@ -89,7 +88,7 @@ class GroupedLoss(ClipLoss):  # type: ignore[misc]
         return {"contrastive_loss": loss} if output_dict else loss
 
     def _same(self, groups: torch.Tensor | None, count: int, like: torch.Tensor) -> torch.Tensor:
-        """Return (N, N) ones where two pairs are of one group."""
+        """Return (N, N), 1 for two pairs in the same group, else 0."""
         if groups is None:
             return torch.eye(count, dtype=like.dtype, device=like.device)
         if self.world_size > 1:

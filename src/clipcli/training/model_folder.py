@@ -1,4 +1,4 @@
-"""The model folder that training ends with: open_clip's ``local-dir`` layout, readable by both."""
+"""Write the model folder of a run: open_clip's ``local-dir`` layout, for open_clip and clipcli."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["interpolated", "model_card", "plain_weights", "write_model"]
 
 
 def plain_weights(network: Any) -> dict[str, Any]:
-    """Return a copy of a network's weights on the CPU, laid out as safetensors wants them."""
+    """Return a copy of a network's weights on the CPU, contiguous as safetensors requires."""
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
 
 
 def interpolated(start: Mapping[str, Any], trained: Mapping[str, Any], share: float) -> dict[str, Any]:
     """Return ``(1 - share) * start + share * trained``, weight by weight.
 
-    WiSE-FT (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*): between the two, accuracy on
-    what the network could do before comes back faster than what it learned is lost.
+    WiSE-FT (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*): between the two, the network regains more
+    of its initial accuracy than it loses of the fine-tuned one.
     """
     return {
         name: tensor if not tensor.is_floating_point() else start[name].lerp(tensor, share).contiguous()
@@ -35,9 +35,9 @@ def interpolated(start: Mapping[str, Any], trained: Mapping[str, Any], share: fl
 
 
 def write_model(root: Path, start: Start, weights: Mapping[str, Any], card: str) -> None:
-    """Write config with preprocessing, weights, tokenizer and model card, each whole or not at all.
+    """Write config with preprocessing, weights, tokenizer and model card, each file atomically.
 
-    The config comes last: without it the folder is no model.
+    The config is written last: without it the folder is not a model.
     """
     from open_clip.push_to_hf_hub import save_config_for_hf
     from safetensors.torch import save_file
@@ -52,9 +52,9 @@ def write_model(root: Path, start: Start, weights: Mapping[str, Any], card: str)
 
 
 def _write_tokenizer(root: Path, tokenizer: Any) -> None:
-    """Write the tokenizer's files: a Hugging Face one's own, or those of CLIP's byte pairs that open_clip brings.
+    """Write the files of a Hugging Face tokenizer, or those of open_clip's byte-pair tokenizer.
 
-    open_clip and clipcli do not need the latter, others that read the folder do.
+    open_clip and clipcli do not need the latter, but other programs do.
     """
     try:
         if hasattr(tokenizer, "save_pretrained"):
@@ -69,16 +69,16 @@ def _write_tokenizer(root: Path, tokenizer: Any) -> None:
         (root / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
         (root / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     except OSError as problem:
-        raise OutputError(f"{root}: cannot be written ({problem.strerror or problem})") from None
+        raise OutputError(f"cannot write {root}: {problem.strerror or problem}") from None
 
 
 def model_card(record: Mapping[str, Any], outcome: Sequence[tuple[str, Mapping[str, float]]]) -> str:
-    """Return the model card, Markdown with the header that the Hugging Face hub reads.
+    """Return the model card: Markdown with the metadata header of the Hugging Face hub.
 
     Parameters
     ----------
     record
-        What the run was begun with, as ``training/settings.json`` has it.
+        The record of the run, as in ``training/settings.json``.
     outcome
         Names of weights (``start``, ``epoch 3``, ``saved``) and their measures on the held-out pairs.
     """
@@ -93,7 +93,7 @@ def model_card(record: Mapping[str, Any], outcome: Sequence[tuple[str, Mapping[s
         "# A contrastive image-text model",
         "",
         f"{how} {_code(record['model'])} with clipcli {__version__}, on {record['train']} images of "
-        f"{', '.join(map(_code, record['pairs']))}; {record['validation']} more were held out.",
+        f"{', '.join(map(_code, record['pairs']))}; {record['validation']} more were held out for validation.",
         "",
         "```",
         "clipcli classify photo.jpg --labels labels.txt --model local-dir:THIS_FOLDER",
@@ -104,12 +104,17 @@ def model_card(record: Mapping[str, Any], outcome: Sequence[tuple[str, Mapping[s
         *_table(("setting", "value"), [(name, _code(value)) for name, value in record["settings"].items()]),
     ]
     if record["templates"]:
-        lines += ["", "Labels were filled into:", "", *(f"- {_code(template)}" for template in record["templates"])]
+        lines += [
+            "",
+            "Prompt templates of the labels:",
+            "",
+            *(f"- {_code(template)}" for template in record["templates"]),
+        ]
     if outcome:
         measures = [name for name in MEASURES if name in outcome[0][1]]
         rows = [(MEASURES[name], *(_number(name, values[name]) for _, values in outcome)) for name in measures]
         heads = ("measure", *(name for name, _ in outcome))
-        lines += ["", f"## Measured on {record['validation']} held-out pairs", "", *_table(heads, rows)]
+        lines += ["", f"## Measures on {record['validation']} held-out pairs", "", *_table(heads, rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -122,6 +127,6 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _code(value: object) -> str:
-    """Return a value as code that cannot end early, break a line or split a table's cell."""
+    """Return a value as Markdown code that cannot end early, break a line or split a table cell."""
     text = one_line(str(value)).replace("|", "¦").replace("`", "'")
     return f"`{text}`"

@@ -1,7 +1,7 @@
-"""Image-text pairs from what people have: tables, folders and webdataset shards. No torch, no decoding.
+"""Read image-text pairs from tables, folders and webdataset shards, without torch and without decoding.
 
-An image that stands in several rows is one example with several captions, of which training draws one
-each epoch: so no batch holds the same image twice.
+An image in several rows is one example with several captions, of which training draws one per epoch. So no batch
+contains the same image twice.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TABLES = (".csv", ".tsv")
 
 @dataclass
 class Pairs:
-    """All that was read: the examples in a fixed order, and what cannot be used."""
+    """The examples in a fixed order, and the pairs that cannot be used."""
 
     examples: list[Example] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
@@ -46,16 +46,16 @@ def read_pairs(sources: Iterable[str], exclusion: Exclusion = Exclusion()) -> Pa
     ----------
     sources
         Each a ``.csv`` or ``.tsv`` table with columns ``path`` and ``caption``, or ``label``; a ``.jsonl``
-        of such objects; a folder of ``x.jpg`` beside ``x.txt``; a folder with one folder a class; or a
+        of such objects; a folder with ``x.jpg`` and ``x.txt``; a folder with one folder per class; or a
         webdataset shard (``.tar``), a folder or a pattern of them. For the paths of a table see
         :class:`~clipcli.delimited.PathBase`.
     exclusion
-        What to pass over.
+        The files and folders to exclude.
 
     Raises
     ------
     InputError
-        If there is no such thing, or no pair in it.
+        If a source does not exist, or has no pairs.
     """
     found = Pairs()
     merged: dict[ImageFile, int] = {}
@@ -69,15 +69,15 @@ def read_pairs(sources: Iterable[str], exclusion: Exclusion = Exclusion()) -> Pa
             else:
                 _merge(found, place, item)
         if len(found.examples) + len(found.left_out) == before:
-            raise InputError(f"{source}: no image-text pairs in it")
+            raise InputError(f"cannot train on {source}: it has no image-text pairs")
     return found
 
 
 def _merge(found: Pairs, place: int, other: Example) -> None:
-    """Add a further row's caption to its image; rows that contradict each other are left out."""
+    """Add the caption of another row to its image; contradictory rows are left out."""
     known = found.examples[place]
     if name_key(known.label or "") != name_key(other.label or ""):
-        reason = f"labelled {other.label!r} here and {known.label!r} in {known.where}"
+        reason = f"labelled {other.label!r} here but {known.label!r} in {known.where}"
         found.left_out.append(LeftOut(other.where, other.name, reason))
         return
     captions = tuple(dict.fromkeys((*known.captions, *other.captions)))
@@ -96,11 +96,11 @@ def _read(source: str, exclusion: Exclusion) -> Iterator[Example | LeftOut]:
     if not path.exists() and (shards := shards_of(source)):
         return (item for shard in shards for item in read_shard(shard, exclusion))
     if not path.exists():
-        raise InputError(f"{source}: no such file or folder")
+        raise InputError(f"cannot read {source}: no such file or folder")
     if suffix in (*_TABLES, *JSON_LINES):
         return (row for row in _rows_of(path) if not exclusion.leaves_out_named(row.name))
     kinds = ", ".join((*_TABLES, *JSON_LINES, ".tar"))
-    raise InputError(f"{source}: pairs are a folder or one of {kinds} (a compressed archive must be unpacked)")
+    raise InputError(f"cannot read {source}: pairs must be in a folder or a {kinds} file (unpack archives)")
 
 
 Row = tuple[str, dict[str, Any]]
@@ -112,7 +112,7 @@ def _from_rows(base: PathBase, rows: Iterable[Row]) -> Iterator[Example | LeftOu
         label = _text(row, _LABELS) or None
         captions = captions_of(row)
         if not row:
-            yield LeftOut(where, "", "nothing in this line that can be read")
+            yield LeftOut(where, "", "the line cannot be read")
         elif not name or "\0" in name:
             yield LeftOut(where, "", "no path")
         elif not captions and label is None:
@@ -138,14 +138,15 @@ def _rows_of(table: Path) -> Iterator[Example | LeftOut]:
             known = [name.strip().lower() for name in read.columns]
             if not lines and (not set(known) & set(_PATHS) or not set(known) & {*CAPTIONS, *_LABELS}):
                 raise InputError(
-                    f"{table}: needs a column 'path', and 'caption' or 'label'; it has: {', '.join(known) or 'none'}"
+                    f"cannot read {table}: it needs the columns 'path', and 'caption' or 'label' "
+                    f"(it has: {', '.join(known) or 'none'})"
                 )
             base = PathBase(str(table), own=read.own is not None)
             rows = ((f"{table}:{number}", cells) for number, cells in read.rows)
             named = ((where, {name.strip().lower(): cell for name, cell in cells.items()}) for where, cells in rows)
             yield from _from_rows(base, rows if lines else named)
     except (OSError, UnicodeError) as problem:
-        raise InputError(f"{table}: {getattr(problem, 'strerror', None) or problem}") from None
+        raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
 
 
 def _from_folder(root: Path, exclusion: Exclusion) -> Iterator[Example | LeftOut]:
@@ -172,10 +173,10 @@ def _sidecar(image: str) -> str:
 
 
 def _with_sidecar(image: str, known: set[str]) -> Example | LeftOut:
-    """Take the captions of an image from the file beside it, one a line."""
+    """Read the captions of an image from its text file, one per line."""
     text = _sidecar(image)
     if text not in known:
-        return LeftOut(image, image, f"no {os.path.basename(text)} beside it")  # noqa: PTH119
+        return LeftOut(image, image, f"its caption file {os.path.basename(text)} is missing")  # noqa: PTH119
     try:
         with open(text, "rb") as file:  # noqa: PTH123
             lines = numbered_lines(decode_text(file.read(LONGEST_TEXT)))
@@ -191,5 +192,5 @@ def _in_class(root: Path, image: str) -> Example | LeftOut:
     inner = os.path.relpath(image, root)
     label, separator, _ = inner.partition(os.sep)
     if not separator:
-        return LeftOut(image, image, "has no caption beside it and stands in no class's folder")
+        return LeftOut(image, image, "it has no caption file and is not in a class folder")
     return Example(image, ImageFile(image), image, (), label)

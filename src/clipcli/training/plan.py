@@ -1,4 +1,4 @@
-"""From what was read to what is trained on: pairs checked, a share held out, captions and classes settled."""
+"""Plan the data of a run: check pairs, hold out a share, determine captions and classes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from clipcli.training.validation import HeldOut
 __all__ = ["MOST_HELD_OUT", "Captions", "check_images", "digest_of", "hold_out", "settle", "split"]
 
 MOST_HELD_OUT = 5_000
-"""Pairs held out at most, where a share of them is asked for."""
+"""Maximum number of pairs to hold out as a share."""
 
-_CHECKED = 64  # pixels; a JPEG is only decoded so far as to know that it is whole
+_CHECKED = 64  # pixels; a JPEG is decoded at low resolution, which is enough to detect truncation
 _AHEAD = 256
 
 
 def check_images(examples: Sequence[Example], threads: int) -> Iterator[tuple[Example, ImageError | None]]:
-    """Decode every image once, yielding each example in order with what is wrong with it, if anything."""
+    """Decode every image once, and yield each example in order with its error or ``None``."""
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(examples), _AHEAD):
             part = examples[start : start + _AHEAD]
@@ -51,16 +51,16 @@ def _problem_with(example: Example) -> ImageError | None:
 
 @dataclass(frozen=True)
 class Captions:
-    """What may be said of an example: its own captions, or its label's prompts.
+    """The captions of examples: their own, or the prompts of their labels.
 
     Parameters
     ----------
     prompts
-        By label, as the examples name it.
+        By label of the examples.
     labels
-        The C classes in order, each with its prompts; empty where there are none.
+        The C classes in order, each with its prompts; empty if there are none.
     places
-        By label, as the examples name it: its place among the classes.
+        By label of the examples: its index among the classes.
     """
 
     prompts: dict[str, tuple[str, ...]]
@@ -69,12 +69,12 @@ class Captions:
 
     @classmethod
     def of(cls, examples: Sequence[Example], labels: Sequence[Label], templates: Sequence[Template]) -> Captions:
-        """Settle the classes: the labels named, or else all that occur.
+        """Determine the classes: the given labels, else all labels of the examples.
 
         Raises
         ------
         LabelError
-            If an example's label is none of those named.
+            If the label of an example is not among the given ones.
         """
         names = sorted({example.label for example in examples if example.label is not None})
         labels = tuple(labels) if labels and names else tuple(Label(name) for name in distinct_names(names))
@@ -83,14 +83,14 @@ class Captions:
         return cls(prompts, labels, places)
 
     def __call__(self, example: Example) -> tuple[str, ...]:
-        """Return the captions that an example may be shown with; there is at least one."""
+        """Return the possible captions of an example, at least one."""
         return example.captions or self.prompts[example.label or ""]
 
 
 def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Hold out a share of the examples, of each class the same, and return those kept and those held out.
+    """Hold out a share of the examples of each class, and return the others and those held out.
 
-    At least one of each class that has two, and :data:`MOST_HELD_OUT` altogether at most.
+    At least one of each class that has two, and at most :data:`MOST_HELD_OUT` in total.
     """
     if not share or not examples:
         return list(examples), []
@@ -107,7 +107,7 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
 
 
 def hold_out(examples: Sequence[Example], captions: Captions, templates: Sequence[Template]) -> HeldOut | None:
-    """Prepare held-out examples to be measured on; ``None`` where there are fewer than two."""
+    """Return the held-out examples for validation; ``None`` if there are fewer than two."""
     if len(examples) < 2:
         return None
     said = [captions(example)[0] for example in examples]
@@ -121,36 +121,35 @@ def hold_out(examples: Sequence[Example], captions: Captions, templates: Sequenc
 def settle(
     examples: Sequence[Example], captions: Captions, cut: Callable[[Sequence[str]], list[bool]]
 ) -> list[LeftOut]:
-    """Check that there is enough to learn from, and return the captions that lose their end.
+    """Check that there are enough different pairs, and return the captions that are truncated.
 
     Parameters
     ----------
     cut
-        Tells which texts are longer than the model's context.
+        Returns which texts are longer than the model's context.
 
     Raises
     ------
     InputError
-        If there are fewer than :data:`MIN_PAIRS` pairs, or all say the same.
+        If there are fewer than :data:`MIN_PAIRS` pairs, or all have the same caption or class.
     """
     if len(examples) < MIN_PAIRS:
         raise InputError(
-            f"too few usable pairs to train on: {len(examples)}, where at least {MIN_PAIRS} are needed besides those "
-            "held out"
+            f"cannot train on {len(examples)} usable pairs: at least {MIN_PAIRS} are needed besides those held out"
         )
     if len({group_of(example, text) for example in examples for text in captions(example)}) < 2:
-        raise InputError("all pairs have the same caption; contrastive training needs something to tell apart")
+        raise InputError("cannot train: all pairs have the same caption (contrastive training needs different ones)")
     own = [(example, text) for example in examples for text in example.captions]
     flags = cut([text for _, text in own]) if own else []
     return [
-        LeftOut(example.where, example.name, "the caption is longer than the model's context and loses its end", True)
+        LeftOut(example.where, example.name, "the caption is longer than the model's context, and truncated", True)
         for (example, _), too_long in zip(own, flags, strict=True)
         if too_long
     ]
 
 
 def digest_of(examples: Sequence[Example], captions: Captions) -> str:
-    """Identify what is trained on: the images by name, and all that is said of them, in order."""
+    """Return a digest of the training data: the names of the images and their captions, in order."""
     digest = hashlib.sha256()
     for example in examples:
         row: list[Any] = [example.name, example.label, *captions(example)]

@@ -1,4 +1,4 @@
-"""Before the first step: pairs read and checked, settings chosen, and all of it recorded."""
+"""Prepare a run: check the pairs, choose the settings, and record both."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Plan", "make_training_data", "prepare"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What all processes must know of a run."""
+    """The facts of a run that all processes need."""
 
     examples: list[Example]
     captions: Captions
@@ -40,12 +40,12 @@ class Plan:
 
 
 def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
-    """Check the images of the pairs, and settle what is done with them.
+    """Check the images of the pairs, and plan the run.
 
     Raises
     ------
     InputError, LabelError, TemplateError
-        If there is too little to learn from, or it is not what an interrupted run was begun with.
+        If there are too few pairs, or they differ from those of the run to resume.
     """
     request, wishes, folder, recorded = job.request, job.wishes, job.folder, job.recorded
     templates = resolve_templates([*(request.templates or ())], [*(request.prompts or ())])
@@ -75,7 +75,7 @@ def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
     if recorded is not None:
         _check_same(record, recorded, folder)
     else:
-        folder.clear()  # not before: an earlier run outlives a command that cannot be carried out
+        folder.clear()  # not earlier: a command that fails must not remove an earlier run
         folder.write_left_out([*checked.left_out, *too_long])
         folder.write_json("settings.json", record)
     left_out = sum(not row.used for row in (checked.left_out if before is None else before))
@@ -83,7 +83,7 @@ def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
 
 
 def _divided(checked: _Checked, job: Job) -> tuple[list[Example], list[Example]]:
-    """Return the examples to train on and those held out."""
+    """Return the training examples and those held out."""
     examples = checked.usable(job.pairs)
     if job.held_out is not None:
         return examples, checked.usable(job.held_out)
@@ -91,16 +91,16 @@ def _divided(checked: _Checked, job: Job) -> tuple[list[Example], list[Example]]
 
 
 def _for_all(settings: Settings, place: Place) -> Settings:
-    """Make the batch one that can be cut evenly among the processes."""
+    """Adjust the batch size so that it can be split evenly among the processes."""
     parts = settings.accumulate * place.world
     batch = settings.batch_size - settings.batch_size % parts
     if batch < 2 * parts:
-        raise InputError(f"a batch of {settings.batch_size} pairs is too small for {place.world} processes")
+        raise InputError(f"cannot split a batch of {settings.batch_size} pairs among {place.world} processes")
     return Settings(**settings.as_json | {"batch_size": batch})
 
 
 def _check_same(record: Mapping[str, Any], recorded: Mapping[str, Any], folder: TrainingFolder) -> None:
-    """Refuse to go on with other data, or from other weights, than a run was begun with."""
+    """Raise an error if the data or the initial weights differ from those of the run to resume."""
     now, before = (
         RunSettings(
             "train",
@@ -117,7 +117,7 @@ def _check_same(record: Mapping[str, Any], recorded: Mapping[str, Any], folder: 
 
 
 class _Checked:
-    """Leaves out the pairs whose image cannot be decoded; an earlier run's findings are taken over."""
+    """Leaves out pairs whose image cannot be decoded, reusing the results of an interrupted run."""
 
     def __init__(self, listener: Listener, before: Sequence[LeftOut] | None) -> None:
         self._listener = listener
@@ -139,7 +139,7 @@ class _Checked:
 
 
 def make_training_data(start: Start, plan: Plan, settings: Settings, place: Place, workers: int | None) -> TrainingData:
-    """Make the batches of this process, with open_clip's training transform."""
+    """Return the batches of this process, with open_clip's training transform."""
     transform = image_transform(PreprocessCfg(**start.network.visual.preprocess_cfg), is_train=True)
     dataset = PairDataset(plan.examples, plan.captions, start.preprocessing, transform, start.tokenizer, settings.seed)
     batches = Batches(

@@ -1,4 +1,4 @@
-"""What the files of a run may hold: one that comes from others is checked before it is believed."""
+"""Check the files of a run, which may come from other people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["check_left_out", "check_metrics", "check_progress", "check_settings"
 
 Check = Callable[[Any], bool]
 
-_MOST = 1 << 53  # beyond, a number in JSON is no longer exact
+_MOST = 1 << 53  # larger numbers are not exact in JSON
 
 
 def _count(value: Any) -> bool:
@@ -25,7 +25,7 @@ def _positive(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return type(value) in (int, float)  # of a run that diverged, also one that is none
+    return type(value) in (int, float)  # NaN too, for a run that diverged
 
 
 def _rate(value: Any) -> bool:
@@ -89,7 +89,7 @@ _STEP: dict[str, Check] = {"step": _count, "epoch": _count}
 
 
 def _fault(value: Mapping[str, Any], checks: Mapping[str, Check], *, known_only: bool = True) -> str | None:
-    """Return the first entry that is missing, not known, or of another kind than it has to be."""
+    """Return the first entry that is missing, unknown, or of the wrong type."""
     for name, check in checks.items():
         if name not in value or not check(value[name]):
             return name
@@ -106,12 +106,12 @@ def _checked(value: Any, checks: Mapping[str, Check], where: object, *, known_on
 
 
 def check_settings(value: Any, where: object) -> dict[str, Any]:
-    """Check what a run was begun with.
+    """Check the settings of a run.
 
     Raises
     ------
     InputError
-        Unless it is what clipcli writes.
+        Unless clipcli could have written it.
     OutputError
         If another version of clipcli wrote it.
     """
@@ -121,22 +121,22 @@ def check_settings(value: Any, where: object) -> dict[str, Any]:
 
 
 def check_summary(value: Any, where: object) -> dict[str, Any]:
-    """Check the outcome of a run; raise :class:`InputError` unless it is what clipcli writes."""
+    """Check the outcome of a run; raise :class:`InputError` unless clipcli could have written it."""
     return _checked(value, _SUMMARY, where)
 
 
 def check_progress(value: Any, where: object) -> dict[str, Any]:
-    """Check how far a run is; raise :class:`InputError` unless it is what clipcli writes."""
+    """Check the progress of a run; raise :class:`InputError` unless clipcli could have written it."""
     return _checked(value, _PROGRESS, where, known_only=True)
 
 
 def check_left_out(value: Any, where: object) -> dict[str, Any]:
-    """Check a pair that was left out; raise :class:`InputError` unless it is what clipcli writes."""
+    """Check a pair that was left out; raise :class:`InputError` unless clipcli could have written it."""
     return _checked(value, _LEFT_OUT, where, known_only=True)
 
 
 def check_metrics(value: Any, where: object) -> dict[str, Any]:
-    """Check the measures of a step or an epoch; raise :class:`InputError` unless they are what clipcli writes."""
+    """Check the measures of a step or epoch; raise :class:`InputError` unless clipcli could have written them."""
     row = _checked(value, _STEP, where)
     rest = {name: each for name, each in row.items() if name != "validation"}
     if not all(map(_number, rest.values())) or ("validation" in row and not _measures(row["validation"])):

@@ -1,4 +1,4 @@
-"""What is asked of a training run, what it tells meanwhile, and how it ends."""
+"""The request of a training run, its events, and its outcome."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clipcli.errors import InputError
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.training.pairs import LeftOut
 
-if TYPE_CHECKING:  # it needs torch; what is asked for is checked before that is imported
+if TYPE_CHECKING:  # it needs torch, and a request is checked before torch is imported
     from clipcli.training.validation import Validation
 
 __all__ = ["Listener", "Measures", "Outcome", "Place", "Reporter", "Request"]
@@ -20,22 +20,22 @@ Measures = dict[str, float]
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; ``None`` is a default, or on ``resume`` what the run was begun with.
+    """The user's request; ``None`` means the default, or for ``resume`` the recorded value.
 
     Parameters
     ----------
     pairs
-        As :func:`~clipcli.training.pairs.read_pairs` takes them.
+        The sources for :func:`~clipcli.training.pairs.read_pairs`.
     model, pretrained
-        The start, as ``classify`` takes it.
+        The initial model, as for ``classify``.
     from_scratch
-        An architecture to begin with random weights instead.
+        An architecture to start with random weights instead.
     validation
-        A share of the pairs to hold out, or pairs of their own.
+        A share of the pairs to hold out, or the source of separate validation pairs.
     labels, templates, prompts
-        As ``classify`` takes them, for classes.
+        As for ``classify``, for pairs with labels.
     exclude, include_hidden
-        What to pass over in folders and shards; see :class:`~clipcli.inputs.exclusion.Exclusion`.
+        Exclusion in folders and shards; see :class:`~clipcli.inputs.exclusion.Exclusion`.
     """
 
     pairs: tuple[str, ...] | None = None
@@ -51,12 +51,12 @@ class Request:
 
     @property
     def exclusion(self) -> Exclusion:
-        """What to pass over."""
+        """The files and folders to exclude."""
         return Exclusion(self.exclude or (), bool(self.include_hidden))
 
     @property
     def held_out(self) -> tuple[float, str | None]:
-        """The share of the pairs to hold out, or the source of pairs of their own.
+        """The share of the pairs to hold out, or the source of separate validation pairs.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class Request:
         except ValueError:
             return 0.0, self.validation
         if not 0.0 <= share < 1.0:
-            raise InputError(f"--validation {self.validation}: a share is from 0 to below 1")
+            raise InputError(f"cannot use --validation {self.validation}: a share must be at least 0 and below 1")
         return share, None
 
     @classmethod
@@ -82,7 +82,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: names of weights with their measures, the pairs that were left out, and the epoch kept."""
+    """The outcome of a run: names of weights with their measures, the pairs left out, and the saved epoch."""
 
     measures: list[tuple[str, Measures]]
     left_out: int
@@ -91,7 +91,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a process stands among those that train together."""
+    """The rank of a process among those that train together."""
 
     device: str
     rank: int = 0
@@ -100,28 +100,28 @@ class Place:
 
     @property
     def is_first(self) -> bool:
-        """Whether it is the one that measures and writes."""
+        """Whether this is the process that measures and writes."""
         return self.rank == 0
 
 
 class Reporter(Protocol):
-    """Is told how a run goes."""
+    """Receives the events of a run."""
 
     def step(self, row: Mapping[str, Any], steps: int) -> None:
-        """Take the measures of one step, of so many."""
+        """Receive the measures of one step, and the total number of steps."""
 
     def epoch(self, epoch: int, epochs: int, validation: Validation | None, best: bool) -> None:
-        """Take the measures after an epoch; epoch 0 is the start."""
+        """Receive the measures after an epoch; epoch 0 means the initial weights."""
 
 
 class Listener(Reporter, Protocol):
-    """Is told what a run finds and does."""
+    """Receives the events of a run."""
 
     def left_out(self, rows: Sequence[LeftOut]) -> None:
-        """Take the pairs that cannot be used, or not whole."""
+        """Receive the pairs that cannot be used, or are truncated."""
 
     def checking(self, items: Iterable[Any], count: int) -> Iterable[Any]:
-        """Pass on items that are being checked."""
+        """Pass on the items that are checked."""
 
     def begin(self, record: Mapping[str, Any], done: int) -> None:
-        """Take what the run begins with, and how many steps were done before."""
+        """Receive the settings of the run, and the number of steps done before."""

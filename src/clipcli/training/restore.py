@@ -1,4 +1,4 @@
-"""Back to the state of an interrupted run, from files that may come from others: tensors alone, of the right shapes."""
+"""Restore an interrupted run from untrusted files: only tensors, of the right shapes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _REMEDY = "start again with --force"
 
 
 def read_states(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of a run: plain values and tensors, which are copies; nothing in it is run.
+    """Read a checkpoint of a run: plain values and copies of tensors; no code in it is run.
 
     Raises
     ------
     InputError
-        If there is anything else in it, or it is damaged.
+        If it contains anything else, or is damaged.
     """
     from clipcli.models.tensor_archive import read_archive
     from clipcli.models.tensor_pickle import NotTensorsError
@@ -41,7 +41,7 @@ def check_weights(weights: Mapping[str, Any], network: Any, where: Path) -> None
     own = network.state_dict()
     other = set(own) ^ set(weights) or {name for name in own if not _alike(own[name], weights[name])}
     if other:
-        raise InputError(f"cannot resume from {where}: {min(other)[:80]!r} is not as the network has it ({_REMEDY})")
+        raise InputError(f"cannot resume from {where}: {min(other)[:80]!r} does not match the network ({_REMEDY})")
 
 
 def _alike(own: torch.Tensor, found: Any) -> bool:
@@ -53,9 +53,9 @@ def _alike(own: torch.Tensor, found: Any) -> bool:
 def restore(
     network: Any, optimizer: torch.optim.Optimizer, scaler: Any, states: Mapping[str, Any], where: Path
 ) -> None:
-    """Put a network, its optimiser and, for fp16, the loss scaler back into the state of a checkpoint.
+    """Restore a network, its optimiser and, for fp16, the loss scaler from a checkpoint.
 
-    Of the optimiser only the tensors are taken: the rates and the rest follow from the run's settings.
+    Only the tensors of the optimiser are restored: its other values follow from the run's settings.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def restore(
 
 
 def _belongs(state: Any, parameter: torch.Tensor) -> bool:
-    """Tell whether AdamW could have kept this of a parameter."""
+    """Return whether this is a valid state of AdamW for a parameter."""
     import torch
 
     return (

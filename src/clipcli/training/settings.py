@@ -1,4 +1,4 @@
-"""What a training run does: what the user asked for, filled up with defaults that suit the data's size."""
+"""The settings of a training run: the user's, with defaults that depend on the size of the data."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from clipcli.errors import InputError
 __all__ = ["MIN_PAIRS", "Facts", "Settings", "Wishes", "check_batch", "choose_settings"]
 
 MIN_PAIRS = 8
-"""Fewest usable pairs: with less there is nothing to tell apart."""
+"""Minimum number of usable pairs: contrastive training needs different ones."""
 
-_SMALL = 50_000_000  # parameters; below, a network bears larger steps
+_SMALL = 50_000_000  # parameters; smaller networks tolerate a higher learning rate
 _FEW_EPOCHS, _MANY_EPOCHS = 3, 20
 _TUNING_STEPS, _SCRATCH_STEPS = 1_000, 4_000
 _LONGEST_WARMUP = 2_000
@@ -21,7 +21,7 @@ _LONGEST_WARMUP = 2_000
 
 @dataclass(frozen=True)
 class Facts:
-    """What the defaults depend on: pairs to train on, parameters of the network, the kind of start and device."""
+    """The basis of the defaults: number of pairs and parameters, kind of initial weights and device."""
 
     pairs: int
     parameters: int
@@ -31,7 +31,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user asked for; ``None`` leaves the choice to :func:`choose_settings`."""
+    """The user's settings; ``None`` means the default of :func:`choose_settings`."""
 
     epochs: int | None = None
     batch_size: int | None = None
@@ -50,28 +50,28 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides how a run goes, but for the data and the start.
+    """All settings of a run, except for the data and the initial weights.
 
     Parameters
     ----------
     epochs
-        How often each image is seen.
+        Number of epochs.
     batch_size
-        Pairs of one step, over all processes and all parts: the N of the N×N matrix.
+        Pairs per step, over all processes and parts: the N of the N×N matrix.
     accumulate
-        In how many parts a batch goes through the network, for batches that don't fit into memory.
+        Number of parts in which a batch is processed, for batches that do not fit into memory.
     learning_rate, warmup
-        The highest rate, and the steps that lead up to it; from there it falls as a cosine does.
+        The peak learning rate, and the number of warm-up steps; a cosine decay follows.
     weight_decay
-        As AdamW takes it; not on biases, normalisations and the logit scale.
+        Weight decay of AdamW; not applied to biases, normalisations and the logit scale.
     precision
         ``fp32``, or ``bf16`` or ``fp16`` for automatic mixed precision.
     patience
-        After how many epochs that brought nothing better to stop; 0 for never.
+        Number of epochs without improvement after which to stop; 0 for never.
     interpolate
-        The share of the trained weights in those that are saved, the rest being the start's (WiSE-FT).
+        Interpolation between the initial (0) and fine-tuned (1) weights (WiSE-FT).
     lock_image, lock_text, unlocked_layers
-        Which encoders keep their weights (LiT), but for so many of their last layers.
+        The frozen encoders (LiT), and the number of their last layers that are not frozen.
     """
 
     epochs: int
@@ -95,16 +95,15 @@ class Settings:
 
 
 def choose_settings(wishes: Wishes, facts: Facts) -> Settings:
-    """Fill up what was not asked for.
+    """Complete the user's settings by defaults.
 
-    From scratch: large steps and many of them. Fine-tuning: about a thousand steps at a hundredth of that
-    rate for networks of 50 million parameters and more, at a tenth for smaller ones; a tower that learns
-    against a locked one may go faster.
+    From scratch: a high learning rate and many steps. Fine-tuning: about a thousand steps, at a hundredth of that rate
+    for networks of 50 million parameters and more, at a tenth for smaller ones; higher if one encoder is frozen.
 
     Raises
     ------
     InputError
-        If what was asked for does not go together.
+        If the settings contradict each other.
     """
     scratch, small = facts.from_scratch, facts.parameters < _SMALL
     usual = 256 if facts.device != "cpu" else 128 if scratch else 32  # 32 take some 6 GB with the built-in model
@@ -112,7 +111,9 @@ def choose_settings(wishes: Wishes, facts: Facts) -> Settings:
     accumulate = wishes.accumulate or 1
     batch -= batch % accumulate
     if batch < 2 * accumulate:
-        raise InputError(f"--accumulate {accumulate}: a batch of {batch} pairs cannot be cut into that many parts")
+        raise InputError(
+            f"cannot use --accumulate {accumulate}: a batch of {batch} pairs cannot be split into that many parts"
+        )
     steps = max(1, facts.pairs // batch)
     wanted = math.ceil((_SCRATCH_STEPS if scratch else _TUNING_STEPS) / steps)
     epochs = wishes.epochs or min(max(wanted, _FEW_EPOCHS), _MANY_EPOCHS)
@@ -137,10 +138,10 @@ def choose_settings(wishes: Wishes, facts: Facts) -> Settings:
 
 
 def check_batch(wishes: Wishes, processes: int = 1) -> None:
-    """Raise :class:`InputError` if the batch cannot be cut into even parts for all processes."""
+    """Raise :class:`InputError` if the batch cannot be split into even parts for all processes."""
     if wishes.batch_size and wishes.batch_size % ((wishes.accumulate or 1) * processes):
         raise InputError(
-            f"--batch-size {wishes.batch_size}: cannot be cut into {wishes.accumulate or 1} parts "
+            f"cannot use --batch-size {wishes.batch_size}: it cannot be split into {wishes.accumulate or 1} parts "
             f"for {processes} process{'es' if processes != 1 else ''}"
         )
 

@@ -1,4 +1,4 @@
-"""Webdataset shards: tar archives of images and their captions, read by their index."""
+"""Webdataset shards: tar archives of images and captions, read by their index."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["read_shard", "shards_of"]
 
 
 def shards_of(pattern: str) -> list[str]:
-    """Return the shards that a pattern stands for: ``*``, ``?``, and ranges and lists in braces."""
+    """Return the shards that match a pattern: ``*``, ``?``, and ranges and lists in braces."""
     if not pattern.endswith(".tar"):
         return []
     return [name for each in _braces(pattern) for name in (sorted(glob.glob(each)) if glob.has_magic(each) else [each])]  # noqa: PTH207
 
 
 def _braces(pattern: str) -> list[str]:
-    """Expand ``{000..012}`` and ``{a,b}``, as webdataset does."""
+    """Expand ``{000..012}`` and ``{a,b}`` like webdataset."""
     head, opened, rest = pattern.partition("{")
     inside, closed, tail = rest.partition("}")
     if not opened or not closed:
@@ -39,7 +39,7 @@ def _braces(pattern: str) -> list[str]:
 
 
 def read_shard(archive: str, exclusion: Exclusion) -> Iterator[Example | LeftOut]:
-    """Read the index of a webdataset shard: files that share a name up to its first dot make one sample."""
+    """Read the index of a webdataset shard: files with the same name up to the first dot make one sample."""
     samples: dict[str, dict[str, tarfile.TarInfo]] = {}
     try:
         with tarfile.open(archive, "r:", tarinfo=StrictHeader) as members:

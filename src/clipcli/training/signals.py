@@ -1,4 +1,4 @@
-"""Stopping where nothing is lost: Ctrl-C, SIGTERM and SIGHUP are noted, and obeyed between two steps."""
+"""Stop a run between two steps, so that no work is lost, at Ctrl-C, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Interruption"]
 
 
 class Interruption:
-    """Whether the user has asked to stop."""
+    """Whether a signal to stop has arrived."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -22,13 +22,13 @@ class Interruption:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Note the signals while the block runs; outside of steps, and at a second Ctrl-C, they act at once."""
+        """Record signals during the block; outside of steps, and at a second Ctrl-C, they act at once."""
         with handled(self._note, [signal.SIGINT, *POLITE]):
             yield
 
     @contextmanager
     def stepping(self) -> Iterator[None]:
-        """Hold signals back while the block runs; whoever runs the steps asks for them in between."""
+        """Delay signals during the block; the trainer checks for them between steps."""
         self._stepping = True
         try:
             yield

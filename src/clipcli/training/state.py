@@ -1,15 +1,15 @@
-"""The folder of a run: what it was begun with, what it measured, and the state from which it can go on.
+"""The folder of a run: its settings, its measures, and the checkpoint from which it can be resumed.
 
 ::
 
-    DIR/                                the model, once the run is finished
-    DIR/training/settings.json          what the run was begun with
-    DIR/training/metrics.jsonl          one line a step, one an epoch
-    DIR/training/left_out.jsonl         pairs that cannot be used, or not whole
-    DIR/training/loss.png               the curve
-    DIR/training/checkpoint.pt          the state of a run that is not finished
-    DIR/training/best.safetensors       the best weights of a run that is not finished
-    DIR/training/summary.json           the outcome of one that is
+    DIR/                                the model, when the run is complete
+    DIR/training/settings.json          settings of the run
+    DIR/training/metrics.jsonl          one line per step, one per epoch
+    DIR/training/left_out.jsonl         pairs that cannot be used, or are truncated
+    DIR/training/loss.png               the training curve
+    DIR/training/checkpoint.pt          the state of an incomplete run
+    DIR/training/best.safetensors       the best weights of an incomplete run
+    DIR/training/summary.json           the outcome of a complete run
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from clipcli.training.restore import check_weights, read_states
 
 __all__ = ["REMEDY", "MetricsFile", "Progress", "TrainingFolder"]
 
-REMEDY = "resume with the same, or start again with --force"
+REMEDY = "use the same settings, or start again with --force"
 """What to do where a run cannot be resumed as it was asked for."""
 
 _MODEL_FILES = ("open_clip_config.json", "open_clip_model.safetensors", "README.md")
@@ -45,16 +45,16 @@ _RUN_FILES = (
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     Parameters
     ----------
     epoch, step
-        Whole epochs done, and steps done of the next one.
+        Completed epochs, and completed steps of the next one.
     best_epoch, best
-        The epoch with the best measures and how good they were (none yet at ``[]``).
+        The epoch with the best measures, and the measures (``[]`` before the first).
     lowest_loss, stale
-        The lowest validation loss, and for how many epochs neither got better.
+        The lowest validation loss, and the number of epochs without improvement.
     """
 
     epoch: int = 0
@@ -70,7 +70,7 @@ class Progress:
         return bool(self.epoch or self.step)
 
     def note(self, epoch: int, goodness: tuple[float, float]) -> bool:
-        """Take in the measures of an epoch and tell whether they are the best so far."""
+        """Add the measures of an epoch, and return whether they are the best so far."""
         better, lower = not self.best or goodness > tuple(self.best), -goodness[1] < self.lowest_loss
         if better:
             self.best, self.best_epoch = goodness, epoch
@@ -85,13 +85,13 @@ class Progress:
 
 
 class TrainingFolder:
-    """Where a run is written; only one process at a time has it."""
+    """The folder of a run, used by one process at a time."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.inner = root, root / "training"
 
     def file(self, name: str) -> Path:
-        """Return the place of one of the run's own files."""
+        """Return the path of a file of the run."""
         return self.inner / name
 
     @contextmanager
@@ -101,16 +101,16 @@ class TrainingFolder:
         Raises
         ------
         OutputError
-            If it is a file, holds something and neither may be gone on with nor replaced, or is in use.
+            If it is a file, is not empty and neither ``resume`` nor ``force`` is set, or is in use.
         InputError
-            If there is no run to go on with.
+            If there is no run to resume.
         """
         self._check(resume=resume, force=force)
         is_new = not self.root.exists()
         try:
             self.inner.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
-            raise OutputError(f"{self.root}: cannot be written ({problem.strerror or problem})") from None
+            raise OutputError(f"cannot write {self.root}: {problem.strerror or problem}") from None
         try:
             with locked(self.root):
                 try:
@@ -125,16 +125,17 @@ class TrainingFolder:
 
     def _check(self, *, resume: bool, force: bool) -> None:
         if self.root.exists() and not self.root.is_dir():
-            raise OutputError(f"{self.root}: is a file; name a folder")
+            raise OutputError(f"cannot write {self.root}: it is a file (name a folder)")
         if resume and not self.file("settings.json").is_file():
-            raise InputError(f"{self.root}: no training run in it to go on with; leave out --resume")
+            raise InputError(f"cannot resume {self.root}: it has no training run (leave out --resume)")
         if not resume and not force and self.root.is_dir() and any(self.root.iterdir()):
             raise OutputError(
-                f"{self.root}: is not empty; --resume goes on with a run in it, --force replaces what a run wrote there"
+                f"cannot write {self.root}: it is not empty "
+                "(continue a run in it with --resume, or replace it with --force)"
             )
 
     def clear(self) -> None:
-        """Remove what a run writes, and nothing else."""
+        """Remove the files of a run, and nothing else."""
         for path in (
             *(self.root / name for name in (*_MODEL_FILES, *_TOKENIZER_FILES)),
             *map(self.file, _RUN_FILES),
@@ -142,26 +143,26 @@ class TrainingFolder:
             path.unlink(missing_ok=True)
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write one of the run's own files, whole or not at all."""
+        """Write a file of the run, atomically."""
         with replacing(self.file(name)) as temporary:
             temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read one of the run's own files.
+        """Read a file of the run.
 
         Raises
         ------
         InputError
-            If it is not there or damaged.
+            If it is missing or damaged.
         """
         try:
             value = json.loads(self.file(name).read_bytes())
         except (OSError, ValueError, RecursionError) as problem:
-            raise InputError(f"{self.file(name)}: cannot be read ({problem})") from None
+            raise InputError(f"cannot read {self.file(name)}: {problem}") from None
         return {"settings.json": check_settings, "summary.json": check_summary}[name](value, self.file(name))
 
     def outcome(self) -> tuple[list[tuple[str, dict[str, float]]], int, int] | None:
-        """Return measures, pairs left out and best epoch of a run that is finished; ``None`` for any other."""
+        """Return the outcome of a complete run; ``None`` for any other."""
         if not self.file("summary.json").is_file():
             return None
         summary = self.read_json("summary.json")
@@ -175,23 +176,23 @@ class TrainingFolder:
             temporary.write_text("".join(lines), encoding="utf-8")
 
     def read_left_out(self) -> list[LeftOut]:
-        """Read what :meth:`write_left_out` recorded."""
+        """Read the pairs that :meth:`write_left_out` recorded."""
         try:
             with self.file("left_out.jsonl").open(encoding="utf-8") as file:
                 rows = [check_left_out(json.loads(line), self.file("left_out.jsonl")) for line in file]
                 return [LeftOut(**row) for row in rows]
         except (OSError, ValueError, RecursionError) as problem:
-            raise InputError(f"{self.file('left_out.jsonl')}: cannot be read ({problem})") from None
+            raise InputError(f"cannot read {self.file('left_out.jsonl')}: {problem}") from None
 
     def save_checkpoint(self, progress: Progress, states: dict[str, Any]) -> None:
-        """Keep the state of the run, whole or not at all."""
+        """Save a checkpoint of the run, atomically."""
         import torch
 
         with replacing(self.file("checkpoint.pt")) as temporary:
             torch.save({"progress": progress.as_plain, **states}, temporary)
 
     def load_checkpoint(self) -> tuple[Progress, dict[str, Any]] | None:
-        """Return the state of an earlier run, without running code in it; ``None`` where it had not got so far."""
+        """Return the checkpoint of an earlier run, without running code in it; ``None`` if it has none."""
         path = self.file("checkpoint.pt")
         if not path.is_file():
             return None
@@ -201,19 +202,19 @@ class TrainingFolder:
         return progress, states
 
     def save_best(self, weights: dict[str, Any]) -> None:
-        """Keep the best weights so far."""
+        """Save the best weights so far."""
         from safetensors.torch import save_file
 
         with replacing(self.file("best.safetensors")) as temporary:
             save_file(weights, temporary)
 
     def load_best(self, network: Any) -> dict[str, Any]:
-        """Return what :meth:`save_best` kept.
+        """Return the weights that :meth:`save_best` saved.
 
         Raises
         ------
         InputError, CheckpointError
-            If it is damaged, or not of this network.
+            If the file is damaged, or belongs to another network.
         """
         path = self.file("best.safetensors")
         try:
@@ -224,19 +225,19 @@ class TrainingFolder:
         return weights
 
     def drop_state(self) -> None:
-        """Remove what only a run that is not finished needs."""
+        """Remove the files that only an incomplete run needs."""
         for name in ("checkpoint.pt", "best.safetensors"):
             self.file(name).unlink(missing_ok=True)
 
 
 class MetricsFile:
-    """Measures as JSONL, one line a step and one an epoch; after a kill, none is lost and none stands twice."""
+    """Measures as JSON Lines, one line per step and per epoch; after a kill, none is lost or repeated."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def cut(self, epoch: int, step: int) -> None:
-        """Keep ``step`` steps and ``epoch`` epochs: drop what an interrupted run wrote after its last checkpoint."""
+        """Truncate to ``step`` steps and ``epoch`` epochs: remove lines after the last checkpoint."""
         kept = [
             row for row in self.rows() if row["step"] <= step and ("validation" not in row or row["epoch"] <= epoch)
         ]
@@ -244,7 +245,7 @@ class MetricsFile:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Remove all lines."""
         self._path.unlink(missing_ok=True)
 
     def write(self, row: dict[str, Any]) -> None:
@@ -253,12 +254,12 @@ class MetricsFile:
             file.write(json.dumps(row) + "\n")
 
     def sync(self) -> None:
-        """Have all lines on disk, also if the power fails."""
+        """Flush all lines to disk."""
         with self._path.open("a") as file:
             os.fsync(file.fileno())
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield what was written; a torn last line is passed over."""
+        """Yield the lines; an incomplete last line is skipped."""
         if not self._path.is_file():
             return
         with self._path.open(encoding="utf-8") as file:

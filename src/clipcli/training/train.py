@@ -1,4 +1,4 @@
-"""From a checked job to a model folder: everything that ``clipcli train`` does with torch."""
+"""Carry out a checked job: the part of ``clipcli train`` that needs torch."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["join_processes", "train"]
 
 
 def join_processes(device: str) -> Place:
-    """Find out whether ``torchrun`` or another launcher started several of us, and join the others.
+    """Join the other processes, if ``torchrun`` or another launcher started several.
 
     Raises
     ------
     ModelError
-        If the device is not there.
+        If the device does not exist.
     """
     arguments = SimpleNamespace(device=choose_device(device), horovod=False, dist_backend=None, dist_url=None)
     init_distributed_device(arguments)
@@ -42,17 +42,17 @@ def train(
 
     Returns
     -------
-    The outcome, in the first of the processes only; ``None`` in the others.
+    The outcome in the first process; ``None`` in the others.
 
     Raises
     ------
     ClipcliError
-        Of every kind: for pairs, model and settings that cannot be used; ``Interrupted`` where the user stopped
+        Any subclass: for invalid pairs, model and settings; ``Interrupted`` if the user stopped
         the run, which can then be resumed.
     """
     wishes, folder = job.wishes, job.folder
     if wishes.precision == "fp16" and not place.device.startswith("cuda"):
-        raise ModelError("--precision fp16 trains on a GPU alone; use bf16 or fp32")
+        raise ModelError("cannot train with --precision fp16 on this device: it needs a GPU (use bf16 or fp32)")
     check_batch(wishes, place.world)
     scratch_seed = (wishes.seed or 0) if job.request.from_scratch else None
     start = open_start(job.source, EmbeddingStore(None).file_sha256, scratch_seed)
@@ -75,7 +75,7 @@ def train(
 
 @contextmanager
 def _first_then_others(place: Place) -> Iterator[list[Any]]:
-    """Let the first process fill the list; all have it after the block."""
+    """Send the list from the first process to the others at the end of the block."""
     shared: list[Any] = []
     yield shared
     if place.world > 1:

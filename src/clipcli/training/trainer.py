@@ -1,4 +1,4 @@
-"""The run itself: open_clip's trainer, epoch by epoch, with measures in between and a state to go on from."""
+"""Run open_clip's trainer epoch by epoch, with validation and checkpoints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Training"]
 
 _AUTOCAST = {"fp32": "fp32", "bf16": "amp_bf16", "fp16": "amp"}
 _LONGEST_GRADIENT = 1.0
-_LOGGED = 2_000  # steps that are logged one by one; of longer runs, every tenth is
+_LOGGED = 2_000  # steps that are logged one by one; in longer runs, every tenth is
 
 
 class Training:
@@ -41,9 +41,9 @@ class Training:
     data
         Batches for open_clip's trainer.
     held_out
-        What to measure on, if anything; only the first process does.
+        The validation pairs, if any; only the first process uses them.
     folder
-        Where the first process writes.
+        The folder that the first process writes to.
     save_every
         Seconds between two checkpoints within an epoch.
     """
@@ -72,8 +72,8 @@ class Training:
         self._progress = Progress()
         self.metrics = MetricsFile(folder.file("metrics.jsonl"))
         self._interruption = Interruption()
-        self._logged = 1 if data.steps * settings.epochs <= _LOGGED else 10  # every so many steps
-        self._first_step = 0  # of the epoch under way, where an interrupted one is gone on with
+        self._logged = 1 if data.steps * settings.epochs <= _LOGGED else 10  # interval in steps
+        self._first_step = 0  # of the current epoch, if the run is resumed in it
 
     def _wrapped(self) -> Any:
         towers: Any = TwoTowers(self._network, keep_statistics=not self._start.from_scratch)
@@ -86,7 +86,7 @@ class Training:
         return DistributedDataParallel(towers)
 
     def resume(self) -> Progress:
-        """Go back to the last checkpoint; to the start where there is none, or it was saved before the first step."""
+        """Restore the last checkpoint; start again if there is none, or it was saved before the first step."""
         loaded = self._folder.load_checkpoint()
         if loaded is not None and loaded[0].has_begun:
             self._progress, states = loaded
@@ -95,12 +95,12 @@ class Training:
         return self._progress
 
     def fit(self) -> Progress:
-        """Train to the end, or until it gets no better.
+        """Train to the end, or until there is no improvement.
 
         Raises
         ------
         Interrupted
-            If the user stops it; the state is kept.
+            If the user stops the run; a checkpoint is saved.
         """
         settings = self._settings
         if self._place.device == "cpu":
@@ -119,15 +119,17 @@ class Training:
                     self._measure()
                     self._save()
         except KeyboardInterrupt:
-            raise Interrupted("interrupted; the same command with --resume goes on from the last checkpoint") from None
+            raise Interrupted(
+                "interrupted; continue from the last checkpoint by the same command with --resume"
+            ) from None
         return self._progress
 
     def _cut_metrics(self) -> None:
-        """Drop what an interrupted run wrote after its last checkpoint, as all of that is measured once more."""
+        """Remove lines after the last checkpoint, which are measured again."""
         if self._progress.has_begun:
             self.metrics.cut(self._progress.epoch, self._steps_done())
         else:
-            self.metrics.clear()  # also the measures of the start
+            self.metrics.clear()  # the measures of the initial weights too
 
     def _train_epoch(self) -> None:
         place, settings = self._place, self._settings
@@ -156,14 +158,14 @@ class Training:
                 self._progress.epoch,
                 self._optimizer,
                 self._scaler,
-                lambda step: self._scheduler(step + self._first_step),  # the trainer counts from what is left
+                lambda step: self._scheduler(step + self._first_step),  # the trainer counts the remaining steps
                 None,
                 arguments,
                 tb_writer=_StepLog(self) if place.is_first else None,
             )
 
     def _before_step(self, epoch: int, step: int) -> None:
-        """Stop or keep the state, if it is time to; all steps before are done."""
+        """Save a checkpoint or stop, if it is time to; all earlier steps are done."""
         self._progress.step = step
         due = time.monotonic() - self._saved > self._save_every and step > self._first_step
         alone = self._place.world == 1  # together, all would have to stop at the same step
@@ -171,10 +173,12 @@ class Training:
             self._save()
         if self._interruption.asked:
             kept = f"at step {self._steps_done()} of {self._data.steps * self._settings.epochs}" if alone else ""
-            raise Interrupted(f"interrupted {kept or f'in epoch {epoch + 1}'}; the same command with --resume goes on")
+            raise Interrupted(
+                f"interrupted {kept or f'in epoch {epoch + 1}'}; continue by the same command with --resume"
+            )
 
     def log_step(self, step: int, values: Mapping[str, float]) -> None:
-        """Write down one step, as open_clip's trainer tells it."""
+        """Record the scalars of one step of open_clip's trainer."""
         number = step + self._first_step + 1
         row = {
             "step": number,
@@ -188,7 +192,7 @@ class Training:
         self._reporter.step(row, self._data.steps * self._settings.epochs)
 
     def _measure(self) -> None:
-        """Measure on the held-out pairs, and keep the weights if they are the best."""
+        """Measure on the validation pairs, and save the weights if they are the best."""
         progress = self._progress
         if not self._place.is_first:
             return
@@ -204,13 +208,13 @@ class Training:
         self._reporter.epoch(progress.epoch, self._settings.epochs, validation, best)
 
     def validate(self) -> Validation:
-        """Measure the network as it is now on the held-out pairs."""
+        """Measure the current network on the validation pairs."""
         assert self._held_out is not None  # noqa: S101
         start = self._start
         return validate(self._network, start.preprocessing, start.tokenizer, self._place.device, self._held_out)
 
     def _is_stale(self) -> bool:
-        """Tell, in all processes alike, whether it is time to stop early."""
+        """Return, the same in all processes, whether to stop early."""
         stale = bool(self._settings.patience) and self._progress.stale >= self._settings.patience
         if self._place.world > 1:
             told = [stale]
@@ -232,21 +236,21 @@ class Training:
 
 
 class _StepLog:
-    """Takes the place of a TensorBoard writer: gathers the scalars of a step, and passes them on together."""
+    """Replaces a TensorBoard writer: gathers the scalars of a step, and passes them on together."""
 
     def __init__(self, training: Training) -> None:
         self._training = training
         self._values: dict[str, float] = {}
 
     def add_scalar(self, name: str, value: float, step: int) -> None:
-        """Take one value; the loss is the last of a step."""
+        """Receive one value; the loss is the last of a step."""
         self._values[name.removeprefix("train/")] = value
         if name == "train/loss":
             self._training.log_step(step, self._values)
 
 
 def _optimizer(network: Any, settings: Settings) -> torch.optim.AdamW:
-    """Make AdamW as open_clip's trainer does: no decay of biases, normalisations and the logit scale."""
+    """Return AdamW configured as in open_clip's trainer: no decay of biases, normalisations and the logit scale."""
     plain: list[Any] = []
     decayed: list[Any] = []
     for name, parameter in network.named_parameters():

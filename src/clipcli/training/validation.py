@@ -1,4 +1,4 @@
-"""What a network knows of held-out pairs: contrastive loss, recall both ways, zero-shot accuracy."""
+"""Measures on validation pairs: contrastive loss, recall in both directions, zero-shot accuracy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from clipcli.training.pairs import Example
 
 __all__ = ["MEASURES", "HeldOut", "Validation", "validate"]
 
-_IMAGES = 32  # a batch
-_LOSS_BATCH = 1024  # pairs that compete with each other in the loss at most
+_IMAGES = 32  # images per batch
+_LOSS_BATCH = 1024  # maximum number of pairs in one loss
 
 
 MEASURES = {
@@ -32,21 +32,21 @@ MEASURES = {
     "text_recall_5": "text→image recall@5",
     "accuracy": "zero-shot accuracy",
 }
-"""What the measures of :class:`Validation` are called for people."""
+"""The names of the measures of :class:`Validation` for people."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Pairs that are not trained on.
+    """The validation pairs.
 
     Parameters
     ----------
     examples
         N of them.
     captions, groups
-        N each: one caption for each image; and numbers that are the same where two say the same.
+        N each: one caption per image; and numbers, equal for pairs that share a class or caption.
     class_prompts, truth
-        The prompts of C classes, and N places among them; both ``None`` where there are no classes.
+        The prompts of C classes, and N indices of classes; both ``None`` if there are no classes.
     """
 
     examples: Sequence[Example]
@@ -58,16 +58,16 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Validation:
-    """Measures of one network on N held-out pairs.
+    """Measures of one network on N validation pairs.
 
     Parameters
     ----------
     loss
-        The network's own objective, over all pairs at once (at most 1024 at a time).
+        The network's loss, over at most 1024 pairs at once.
     image_recall_1, image_recall_5
-        Share of images among whose best 1 or 5 texts is one that belongs; the same for texts.
+        Share of images with a positive among their best 1 or 5 texts.
     accuracy
-        Zero-shot top-1 accuracy among the classes; ``None`` where there are none.
+        Zero-shot top-1 accuracy over the classes; ``None`` if there are no classes.
     """
 
     loss: float
@@ -79,23 +79,23 @@ class Validation:
 
     @property
     def as_json(self) -> dict[str, float]:
-        """The measures, without those that could not be taken."""
+        """The measures that are available."""
         return {name: round(value, 6) for name, value in asdict(self).items() if value is not None}
 
     @property
     def goodness(self) -> tuple[float, float]:
-        """What is compared: accuracy, or else the mean recall at 1; then the loss."""
+        """The sort key of measures: accuracy, or else the mean recall at 1; then the loss."""
         recall = (self.image_recall_1 + self.text_recall_1) / 2
         return (recall if self.accuracy is None else self.accuracy, -self.loss)
 
 
 def validate(network: Any, preprocessing: Preprocessing, tokenizer: Any, device: str, held_out: HeldOut) -> Validation:
-    """Measure a network, with the same encoders that classify.
+    """Measure a network with the encoders that ``classify`` uses.
 
     Raises
     ------
     InputError
-        If an image cannot be read any more.
+        If an image can no longer be read.
     """
     network.eval()
     texts = TextEncoder(network, tokenizer, device)
@@ -114,7 +114,7 @@ def validate(network: Any, preprocessing: Preprocessing, tokenizer: Any, device:
 
 
 def _loss(cosines: NDArray[np.float64], groups: NDArray[Any], scale: float, bias: float | None) -> float:
-    """Average the loss over batches as large as they come."""
+    """Return the mean loss over the largest possible batches."""
     losses, sizes = [], []
     for start in range(0, len(cosines), _LOSS_BATCH):
         part = slice(start, start + _LOSS_BATCH)
@@ -136,7 +136,7 @@ def _accuracy(
 
 
 def _embed(encoder: ImageEncoder, examples: Sequence[Example]) -> NDArray[np.float32]:
-    """Encode the images into (N, D); the next batch is decoded meanwhile."""
+    """Encode the images into (N, D) while the next batch is decoded."""
     starts, seen = range(0, len(examples), _IMAGES), encoder.preprocessing
     with ThreadPoolExecutor(1) as ahead:
         batches = _in_advance(
@@ -148,7 +148,7 @@ def _embed(encoder: ImageEncoder, examples: Sequence[Example]) -> NDArray[np.flo
 
 
 def _in_advance(pool: ThreadPoolExecutor, work: Callable[[int], Any], arguments: Sequence[int]) -> Iterator[Any]:
-    """Yield the results of ``work`` in order, with one more always under way."""
+    """Yield the results of ``work`` in order, computing the next one ahead."""
     waiting = pool.submit(work, arguments[0])
     for argument in arguments[1:]:
         done, waiting = waiting, pool.submit(work, argument)

@@ -1,0 +1,91 @@
+"""The layout of ``--help``: options in titled groups, the most used first, as plain text.
+
+Typer draws such groups with Rich, which takes longer to import than the rest of ``--help``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from typer.core import TyperGroup
+
+__all__ = ["PANELS", "WIDTH", "Group", "GroupedHelp", "option_groups"]
+
+PANELS = (
+    "Options", "Query", "Pairs", "Labels and prompts", "Texts", "Output", "Comparison", "Scores", "Initial model",
+    "Training", "Model", "Inputs", "Performance and cache", "Cluster", "General",
+)  # fmt: skip
+"""The titles of the groups, in the order of ``--help``; an option without one belongs to the first."""
+
+WIDTH = 100
+"""The maximum width of ``--help`` in columns."""
+
+_SHORT = 5  # parameters of a command that needs no groups
+_NAME_WIDTH = 30  # columns; a longer name gets a line to itself
+_HYPHEN = "\N{NON-BREAKING HYPHEN}"  # stands for "-" while text is wrapped: names of options are never split
+
+Row = tuple[str, str]
+
+
+class GroupedHelp:
+    """Mixin of commands that groups options by their ``rich_help_panel``."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the whole text of ``--help``."""
+        text: str = super().get_help(ctx)  # type: ignore[misc]
+        return text.replace(_HYPHEN, "-")
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature of Typer
+        """Write the description; the lines of an example are not wrapped, so that they can be copied."""
+        paragraphs = inspect.cleandoc(getattr(self, "help", None) or "").split("\n\n")
+        marked = (f"\b\n{each}" if each.startswith("clipcli ") else _unsplit(each) for each in paragraphs)
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text("\n\n".join(marked))
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options, each group under its title, in aligned columns."""
+        groups = option_groups(self, ctx)
+        names = [name for rows in groups.values() for name, _ in rows if len(name) <= _NAME_WIDTH]
+        width = max(map(len, names), default=0)
+        for title, rows in groups.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), _unsplit(text)) for name, text in rows], width)
+
+
+class Group(GroupedHelp, TyperGroup):
+    """A group of commands, such as ``clipcli cache``."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, then the commands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+def option_groups(command: Any, context: Any) -> dict[str, list[Row]]:
+    """Return the arguments and options of a command, each with its help text, by the title of their group."""
+    groups: dict[str, list[Row]] = {title: [] for title in ("Arguments", *PANELS)}
+    parameters = command.get_params(context)
+    is_short = len(parameters) <= _SHORT
+    for parameter in parameters:
+        record = parameter.get_help_record(context)
+        if record is None:
+            continue
+        name, text = record
+        if parameter.param_type_name == "argument":
+            groups["Arguments"].append((str(parameter.metavar or name), text))  # Typer adds the type to the name
+        else:
+            title = PANELS[0] if is_short else _title(parameter)
+            groups.setdefault(title, []).append((name, text.replace("]  [", "; ")))  # one bracket for all that it notes
+    return {title: rows for title, rows in groups.items() if rows}
+
+
+def _title(parameter: Any) -> str:
+    if parameter.name == "help":
+        return "General"
+    return getattr(parameter, "rich_help_panel", None) or PANELS[0]
+
+
+def _unsplit(text: str) -> str:
+    return text.replace("-", _HYPHEN)

@@ -1,0 +1,158 @@
+"""``clipcli search``: the images that are most similar to a text or to an example."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clipcli.cli import options
+from clipcli.cli.messages import Messages
+from clipcli.cli.progress import with_progress
+from clipcli.errors import ImageError, InputError, OutputError
+
+__all__ = ["search"]
+
+_QUERY, _OUT = "Query", "Output"
+
+
+class HitFormat(str, Enum):
+    """How hits are written; the names of :data:`clipcli.outputs.hits.HIT_FORMATS`."""
+
+    table = "table"
+    tsv = "tsv"
+    csv = "csv"
+    json = "json"
+    jsonl = "jsonl"
+
+
+def search(
+    query: Annotated[
+        str,
+        typer.Argument(metavar="QUERY", show_default=False,
+                       help="A text that says what the images show, or the path of an example image."),
+    ],
+    inputs: options.Inputs,
+    like: Annotated[
+        list[Path] | None,
+        typer.Option("--like", metavar="IMAGE", rich_help_panel=_QUERY,
+                     help="A further example image, averaged with QUERY; repeatable."),
+    ] = None,
+    template: Annotated[
+        list[str] | None,
+        typer.Option("--template", "-t", metavar="TEXT", rich_help_panel=_QUERY,
+                     help="Prompt template with {label} to fill with QUERY; repeatable. [default: QUERY as it is]"),
+    ] = None,
+    top_k: Annotated[
+        int, typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_OUT, help="Number of images to list.")
+    ] = 20,
+    form: Annotated[
+        HitFormat | None,
+        typer.Option("--format", "-f", rich_help_panel=_OUT, show_default=False,
+                     help="Output format. [default: table on a terminal, else tsv; with -o, by its extension]"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT, help="Write to FILE, not to stdout."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", rich_help_panel=_OUT, help="Replace FILE if it exists.")
+    ] = False,
+    model: options.ModelName = "auto",
+    pretrained: options.Pretrained = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    engine: options.Engine = "torch",
+    offline: options.Offline = False,
+    null_separated: options.NullSeparated = False,
+    path_column: options.PathColumn = None,
+    image_column: options.ImageColumn = None,
+    exclude: options.Exclude = None,
+    include_hidden: options.IncludeHidden = False,
+    batch_size: options.BatchSize = None,
+    workers: options.Workers = None,
+    cache_dir: options.CacheDir = None,
+    no_cache: options.NoCache = False,
+    cache_size: options.CacheSize = "4GB",
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:  # fmt: skip
+    """List the images that are most similar to a text or to example images.
+
+    clipcli search "a beach at sunset" photos/ -k 10
+
+    Image embeddings are cached: a second search of the same images encodes only the query.
+    """
+    messages = Messages(quiet=quiet, verbose=verbose)
+    chosen = _check_output(form, output, overwrite, [*inputs, *(like or ()), pretrained])
+    from clipcli.inputs.discover import Source
+    from clipcli.inputs.exclusion import Exclusion
+    from clipcli.search import ImageSearch, split_query
+
+    text, examples = split_query(query)
+    found = ImageSearch(
+        text, like=[*examples, *(like or ())], count=top_k, templates=template or (),
+        model=model, pretrained=pretrained,
+        device=device, precision=precision, engine=engine, batch_size=batch_size, workers=workers,
+        cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,
+    )  # fmt: skip
+    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
+    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
+    hits, done, failed = _hits(found, source, messages)
+    _write(hits, output, chosen)
+    statistics = found.embedder.image_statistics
+    messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
+    if failed:
+        messages.warn(f"{failed} of {done} images failed")
+        raise typer.Exit(1)
+
+
+def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, inputs: list[Any]) -> str:
+    if output is None:
+        return form.value if form else "table" if sys.stdout.isatty() else "tsv"
+    from clipcli.storage.atomic import check_writable
+
+    suffix = output.suffix.lower().removeprefix(".")
+    if form is None and suffix not in [each.value for each in HitFormat if each is not HitFormat.table]:
+        raise OutputError(f"cannot write {output}: unknown format {output.suffix!r} (use .tsv, .csv, .json or .jsonl)")
+    check_writable(output, inputs)
+    if output.exists() and not overwrite:
+        raise OutputError(f"cannot write {output}: it exists (replace it with --overwrite, or choose another name)")
+    return form.value if form else suffix
+
+
+def _hits(found: Any, source: Any, messages: Messages) -> tuple[list[Any], int, int]:
+    """Return the best hits, how many images were compared, and how many of them failed."""
+    from clipcli.inputs.discover import count_files, discover
+    from clipcli.runner import begun
+    from clipcli.text import printable
+
+    hits: list[Any] = []
+    done = failed = 0
+    items = found.scan(begun(discover(source)))
+    for path, outcome in with_progress(items, lambda: count_files(source), messages):
+        done += 1
+        if isinstance(outcome, ImageError):
+            failed += 1
+            messages.error(f"{printable(path)}: {outcome}")
+        else:
+            hits = outcome
+    if not hits:
+        raise InputError("cannot search: none of the images can be read")
+    return hits, done, failed
+
+
+def _write(hits: list[Any], output: Path | None, form: str) -> None:
+    from clipcli.outputs.hits import write_hits
+
+    if output is None:
+        write_hits(hits, sys.stdout, form)
+        return
+    from clipcli.storage.atomic import replacing
+    from clipcli.storage.locks import locked
+
+    with locked(output), replacing(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        write_hits(hits, file, form)

@@ -1,0 +1,95 @@
+"""``clipcli search`` from end to end: the images most similar to a text or to an example."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run, lines_of
+
+POCKET = ("--model", "pocket")
+
+
+@pytest.fixture(scope="module")
+def album(photos: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of real photos with a file among them that is not an image."""
+    folder = tmp_path_factory.mktemp("album")
+    for name in ("astronaut", "cat", "coffee", "rocket"):
+        shutil.copy(photos[name], folder / f"{name}{photos[name].suffix}")
+    (folder / "broken.jpg").write_bytes(b"not an image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def searched(run_once: Run, album: Path) -> Run:
+    """A way to search with a cache that several tests share."""
+    assert run_once("search", "a rocket", album, *POCKET).returncode == 1
+    return run_once
+
+
+@pytest.mark.parametrize(("query", "best"), [("a cat", "cat"), ("a cup of coffee", "coffee"), ("a rocket", "rocket")])
+def test_the_image_that_the_text_describes_comes_first(query: str, best: str, searched: Run, album: Path) -> None:
+    done = searched("search", query, album, *POCKET)
+    header, *rows = (line.split("\t") for line in lines_of(done.stdout))
+    assert (header, len(rows)) == (["rank", "similarity", "path"], 4)
+    assert Path(rows[0][2]).stem == best
+    similarities = [float(row[1]) for row in rows]
+    assert similarities == sorted(similarities, reverse=True)
+
+
+def test_an_image_that_cannot_be_read_is_reported_and_the_rest_is_searched(searched: Run, album: Path) -> None:
+    done = searched("search", "a cat", album, *POCKET, "-k", "1")
+    assert (done.returncode, len(lines_of(done.stdout))) == (1, 2)
+    assert "broken.jpg" in done.stderr
+    assert lines_of(done.stderr)[-1] == "warning: 1 of 5 images failed"
+
+
+def test_an_example_image_finds_itself_first(searched: Run, album: Path) -> None:
+    example = next(album.glob("cat.*"))
+    first = json.loads(lines_of(searched("search", example, album, *POCKET, "-f", "jsonl").stdout)[0])
+    assert (first["path"], first["rank"]) == (str(example), 1)
+    assert first["similarity"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_second_search_encodes_no_image(searched: Run, album: Path) -> None:
+    done = searched("search", "a person", album, *POCKET, "-v")
+    assert any("4 from the cache, 0 encoded" in line for line in lines_of(done.stderr))
+
+
+def test_results_are_written_in_the_format_of_the_extension(searched: Run, album: Path, tmp_path: Path) -> None:
+    file = tmp_path / "hits.csv"
+    assert searched("search", "a cat", album, *POCKET, "-o", file).returncode == 1
+    with file.open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert [row["rank"] for row in rows] == ["1", "2", "3", "4"]
+    assert Path(rows[0]["path"]).stem == "cat"
+
+
+def test_an_existing_file_is_replaced_only_if_asked(searched: Run, album: Path, tmp_path: Path) -> None:
+    file = tmp_path / "hits.json"
+    file.write_text("precious", "utf-8")
+    refused = searched("search", "a cat", album, *POCKET, "-o", file)
+    assert (refused.returncode, file.read_text("utf-8")) == (2, "precious")
+    assert "--overwrite" in refused.stderr
+    assert searched("search", "a cat", album, *POCKET, "-o", file, "--overwrite").returncode == 1
+    assert json.loads(file.read_text("utf-8"))[0]["rank"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("", "."), "it is empty"),
+        (("missing.jpg", "."), "there is no such file"),
+        (("a cat", ".", "-o", "hits.png"), "unknown format '.png'"),
+        (("a cat", ".", "-t", "a photo"), "{label}"),
+        (("a cat", ".", "--overwrite"), "only works with -o"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], reason: str, run: Run) -> None:
+    done = run("search", *arguments, *POCKET)
+    assert (done.returncode, done.stdout, len(lines_of(done.stderr))) == (2, "", 1)
+    assert reason in done.stderr
