@@ -130,7 +130,7 @@ class Embedder:
     def _engine(self) -> EngineEntry:
         """The engine; for ``auto``, whether the one that suits the machine can run the model is noted in the cache.
 
-        Without a cache, nothing that it makes of a model is kept, so the default engine is ready sooner.
+        Without a cache, nothing that it makes of a model is cached, so the default engine is ready sooner.
         """
         suited, default = self._suited, engine_named(DEFAULT_ENGINE)
         if not self._is_automatic or suited == default:
