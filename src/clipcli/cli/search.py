@@ -80,7 +80,7 @@ def search(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """List the images that are most similar to a text or to example images.
+    """List the images most similar to a text or to example images.
 
     clipcli search "a beach at sunset" photos/ -k 10
 
