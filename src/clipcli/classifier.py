@@ -58,16 +58,22 @@ class Classifier(Embedder):
         ``text_embeddings`` is given.
     pretrained
         For an open_clip name: a tag or a checkpoint file.
-    templates, prompts
-        Prompt templates; names or files of template sets. The default is ``a photo of a {label}``.
+    templates
+        Prompt templates with ``{label}`` in them. The default is ``a photo of a {label}``.
+    prompts
+        Names or files of template sets.
     text_embeddings
         Class embeddings written by ``clipcli export text``, instead of labels.
-    device, precision
-        ``auto``, or a value of ``--device`` and ``--precision``.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    precision
+        ``auto``, ``fp32``, ``bf16`` or ``fp16``, for the image encoder.
     engine
-        ``torch``, or ``openvino`` (an extra) for the image encoder on a CPU.
-    batch_size, workers
-        Images per batch; decoding threads. The default depends on the machine.
+        ``torch``; or ``openvino`` (an extra), for CPUs.
+    batch_size
+        Images per batch. The default depends on the precision.
+    workers
+        Number of decoding threads. The default depends on the machine.
     top_k
         Number of labels per prediction.
     thresholds

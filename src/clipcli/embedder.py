@@ -54,12 +54,16 @@ class Embedder:
         ``auto``, ``pocket``, an open_clip name, ``hf-hub:org/repo`` or ``local-dir:PATH``.
     pretrained
         For an open_clip name: a tag or a checkpoint file.
-    device, precision
-        ``auto``, or a value of ``--device`` and ``--precision``.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    precision
+        ``auto``, ``fp32``, ``bf16`` or ``fp16``, for the image encoder.
     engine
-        ``torch``, or ``openvino`` (an extra) for the image encoder on a CPU.
-    batch_size, workers
-        Images per batch; decoding threads. The default depends on the machine.
+        ``torch``; or ``openvino`` (an extra), for CPUs.
+    batch_size
+        Images per batch. The default depends on the precision.
+    workers
+        Number of decoding threads. The default depends on the machine.
     cache
         ``False`` for no cache; the path of the cache folder; or ``True`` for the folder in the environment variable
         ``CLIPCLI_CACHE_DIR``, else the user's cache folder.

@@ -1,4 +1,4 @@
-"""The driver: from chunks to pieces, by way of a cluster."""
+"""The driver: turns chunks into pieces on a cluster."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ class _Way:
 
 
 class OnRay(Generic[Row]):
-    """An engine that lets Ray's workers read and decode, and its actors encode.
+    """The Ray engine: workers read and decode, actors encode.
 
     Parameters
     ----------
     embedder
-        Says how the model is opened. Its cache is not used: a cluster's machines have none in common.
+        Has the options of the model. Its cache is not used, because the machines of a cluster do not share one.
     cluster
-        Which cluster, and how much of it.
+        The cluster and its options.
     finish
         Given what the model turned out to compute in, returns what turns a block of embeddings into rows.
     """
@@ -130,10 +130,10 @@ class OnRay(Generic[Row]):
         Raises
         ------
         ClusterError
-            If Ray gives up.
+            If Ray fails.
         """
         stream = iter(chunks)
-        first = next(stream, None)  # what is wrong with the inputs is found before a model is loaded
+        first = next(stream, None)  # errors in the inputs are raised before a model is loaded
         if first is None:
             return
         facts = self.facts
@@ -158,7 +158,7 @@ class OnRay(Generic[Row]):
         return self._ray.remote(Feed).options(**self._here, max_concurrency=1000).remote()
 
     def _send(self, chunks: Iterable[Chunk], size: int, way: _Way, feed: Any) -> None:
-        """Discover, cut and hand out, no further ahead than there is room; on a thread of its own."""
+        """Discover, split and send portions, limited by the queue; on a separate thread."""
         from clipcli.distributed.messages import portions_of
 
         try:

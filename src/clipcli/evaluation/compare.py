@@ -84,12 +84,16 @@ def evaluate(
         Names of models, or pairs of a name and a pretrained tag or checkpoint.
     labels
         As for :class:`clipcli.Classifier`; by default the classes that occur.
-    templates, prompts
-        One ensemble of all ``templates``, and each template set separately. With neither, the default template.
+    templates
+        Prompt templates, evaluated as one ensemble.
+    prompts
+        Names or files of template sets, each evaluated separately. Without templates and sets, the default template.
     few_shot
         Numbers of images per class; for each, a linear probe is fitted on them and tested on the others.
-    probe_strength, seed
-        scikit-learn's ``C`` of the probes; the random seed for choosing their images.
+    probe_strength
+        scikit-learn's ``C`` of the probes.
+    seed
+        The random seed for choosing the images of the probes.
     exclusion
         The files and folders to exclude.
     reporter

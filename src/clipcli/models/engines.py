@@ -1,4 +1,4 @@
-"""The engines: what runs a model's encoders, each in a module of its own and with one line in the table here.
+"""The engines, which run a model's encoders: each is a separate module, with one line in the table here.
 
 The module of an engine has a class ``Backend`` that fits :class:`clipcli.models.backend.Backend`. It is imported when
 the engine is used: to name the engines takes neither torch nor OpenVINO, nor NumPy.
@@ -127,7 +127,7 @@ def choose_engine(name: str, *, clusters: bool = True) -> Choice:
 
 
 def runs_on_cluster(name: str) -> bool:
-    """Tell whether ``--engine`` names a cluster."""
+    """Return whether ``--engine`` names a cluster."""
     return name in _ON_CLUSTER
 
 

@@ -1,6 +1,6 @@
 """The engine that runs a model's encoders with OpenVINO on the CPU: faster there than torch, and sooner ready.
 
-Each encoder is converted once and kept on disk as a graph. A later run reads the graphs, and needs neither torch nor
+Each encoder is converted once and saved on disk as a graph. A later run reads the graphs, and needs neither torch nor
 open_clip, which saves most of its start-up.
 """
 

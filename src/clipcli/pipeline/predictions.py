@@ -23,8 +23,12 @@ class Prediction:
         The best labels with their scores, best first.
     groups
         Probability by group, best first, if the labels have groups.
-    model, pretrained, precision
-        The model's name, its pretrained tag, and the precision of its image encoder.
+    model
+        The name of the model.
+    pretrained
+        Its pretrained tag or checkpoint, if it has one.
+    precision
+        The precision of its image encoder, such as ``bf16``.
     """
 
     path: str
@@ -48,7 +52,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Failure:
-    """One input that could not be classified: ``type`` for machines, ``message`` for people."""
+    """One input that could not be classified.
+
+    Parameters
+    ----------
+    path
+        The input's name.
+    type
+        The kind of error, for programs: one of those of :class:`~clipcli.errors.ImageError`.
+    message
+        The reason, for people.
+    """
 
     path: str
     type: str
