@@ -250,7 +250,7 @@ def cache_setting(cache_dir: Path | None, no_cache: bool) -> bool | Path:
 
 @dataclass(frozen=True)
 class Reading:
-    """The options that say how INPUTs are read, and what is passed over; see :mod:`clipcli.cli.groups`."""
+    """The options that say how INPUTs are read, and what is skipped; see :mod:`clipcli.cli.groups`."""
 
     null_separated: NullSeparated = False
     path_column: PathColumn = None
