@@ -69,7 +69,7 @@ class Classifier(Embedder):
     precision
         ``auto``, ``fp32``, ``bf16`` or ``fp16``, for the image encoder.
     engine
-        ``torch``; or ``openvino`` (an extra), for CPUs.
+        ``torch``; ``openvino`` (an extra), for CPUs; or ``auto`` to choose for the machine and model.
     batch_size
         Images per batch. The default depends on the precision.
     workers
