@@ -30,7 +30,7 @@ from clipcli.outputs.destination import Destination
 from clipcli.outputs.output import Output, result_output
 from clipcli.outputs.settings import RunSettings
 from clipcli.outputs.writers import Layout
-from clipcli.pipeline.chunks import EncoderFacts, InTurn
+from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.pipeline.rank import Ranker
@@ -278,7 +278,7 @@ class Classifier(Embedder):
         def failure(result: Result) -> tuple[str, str] | None:
             return (result.path, result.message) if isinstance(result, Failure) else None
 
-        return Task(source, open_engine or (lambda: nullcontext(InTurn(results))), failure)
+        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(results))), failure)
 
     def result_output(self, destination: Destination) -> Output[Result]:
         """Return the output that results are written to."""

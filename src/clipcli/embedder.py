@@ -27,7 +27,7 @@ from clipcli.models.source import ModelSource
 from clipcli.outputs.destination import Destination
 from clipcli.outputs.image_rows import EmbeddingKind, ImageRow, failure_of, image_rows
 from clipcli.outputs.output import Output, embedding_output
-from clipcli.pipeline.chunks import EncoderFacts, InTurn
+from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.stream import Block, Cached, ImageStatistics, Plan, embed_images
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
 from clipcli.storage.network import steps_without_network
@@ -130,7 +130,7 @@ class Embedder:
     def _engine(self) -> EngineEntry:
         """The engine; for ``auto``, whether the one that suits the machine can run the model is noted in the cache.
 
-        Without a cache, nothing that it makes of a model is kept, so the default engine is ready sooner.
+        Without a cache, nothing that it makes of a model is cached, so the default engine is ready sooner.
         """
         suited, default = self._suited, engine_named(DEFAULT_ENGINE)
         if not self._is_automatic or suited == default:
@@ -273,7 +273,7 @@ class Embedder:
             for block in self.embed(items, even_batches=even_batches):
                 yield from image_rows(block)
 
-        return Task(source, open_engine or (lambda: nullcontext(InTurn(rows))), failure_of)
+        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(rows))), failure_of)
 
     def embedding_output(self, destination: Destination, dtype: str) -> Output[ImageRow]:
         """Return the output that embeddings are written to."""

@@ -89,7 +89,7 @@ class EngineEntry:
         return sha256(f"{self.prefix}{fingerprint}".encode()).hexdigest()[:32] if self.prefix else fingerprint
 
     def suits(self, device: str, precision: str) -> bool:
-        """Tell whether ``auto`` may choose it on a machine without a GPU."""
+        """Return whether ``auto`` may choose it on a machine without a GPU."""
         is_able = not self.precisions or precision in ("auto", *self.precisions)
         return self.keeps_graphs and device in ("auto", "cpu") and is_able and find_spec(self.package) is not None
 
@@ -205,7 +205,7 @@ def opened_if_able(engine: EngineEntry, opening: Opening) -> Backend | None:
 
 
 def _has_gpu(device: str) -> bool:
-    """Tell whether torch would take a GPU, without importing it: where in doubt, yes."""
+    """Return whether torch would take a GPU, without importing it: where in doubt, yes."""
     if device != "auto":
         return device != "cpu"
     if sys.platform == "darwin":
