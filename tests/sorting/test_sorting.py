@@ -342,7 +342,7 @@ def test_a_moved_photograph_that_was_changed_is_left_until_it_is_as_it_was(tmp_p
 
 
 def test_where_nothing_was_sorted_there_is_nothing_to_undo(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot undo .*: it has no "):
+    with pytest.raises(InputError, match=r"cannot undo .*: it has no "):
         list(undo(tmp_path))
 
 
@@ -350,7 +350,7 @@ def test_what_is_taken_back_is_not_taken_back_again(tmp_path: Path) -> None:
     make(tmp_path, "a.png")
     place(tmp_path, [record("a.png")])
     taken_back(tmp_path)
-    with pytest.raises(InputError, match="cannot undo .*: it has no "):
+    with pytest.raises(InputError, match=r"cannot undo .*: it has no "):
         taken_back(tmp_path)
 
 
