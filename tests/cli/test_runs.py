@@ -70,8 +70,8 @@ def test_a_complete_run_without_failures_ends_with_0_when_resumed(
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("-l", "dog"), "labels: number 3 was 'nothing', now 'dog'"),
-        (("-t", "art of {label}"), "prompts: number 1 was 'a photo of a cat', now 'art of cat'"),
+        (("-l", "dog"), "labels: item 3 was 'nothing', now 'dog'"),
+        (("-t", "art of {label}"), "prompts: item 1 was 'a photo of a cat', now 'art of cat'"),
         (("--min-margin", "0.5"), "min margin: None, now 0.5"),
         (("--top-k", "2"), "a different top k: 1, now 2"),
         (("--model", "pocket"), "model: local-dir:"),
