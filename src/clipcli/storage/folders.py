@@ -10,9 +10,9 @@ from typing import Protocol
 
 from clipcli.errors import OutputError, StorageError
 from clipcli.storage.atomic import replacing
-from clipcli.storage.locations import is_remote
 from clipcli.storage.locks import locked
 from clipcli.storage.remote import attempted, filesystem, path_in
+from clipcli.storage.schemes import is_remote
 
 _MANY = 1 << 30  # bytes; larger than any file here
 
