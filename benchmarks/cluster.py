@@ -23,7 +23,7 @@ from benchmarks.material import make_photos
 from clipcli import Classifier
 from clipcli.distributed.cluster import RayOptions
 from clipcli.distributed.encode_actor import EncoderOptions
-from clipcli.distributed.engine import OnRay
+from clipcli.distributed.engine import RayEngine
 from clipcli.distributed.messages import Rows
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput
@@ -31,7 +31,7 @@ from clipcli.outputs.part_forms import result_parts
 from clipcli.outputs.parts import PartedOutput
 from clipcli.outputs.run_settings import RunSettings
 from clipcli.outputs.text_formats import Layout
-from clipcli.pipeline.chunks import InTurn, Piece, in_chunks
+from clipcli.pipeline.chunks import LocalEngine, Piece, in_chunks
 from clipcli.pipeline.decoding import pixels_of, read_input
 from clipcli.pipeline.predictions import Prediction
 from clipcli.scoring.zeroshot import Score
@@ -64,7 +64,7 @@ def local(model: dict[str, Any], files: list[FileInput]) -> Speed:
     """Measure the engine in this process, from opening the model on."""
     began = time.monotonic()
     classifier = Classifier(labels=LABELS, cache=False, **model)
-    engine = InTurn(lambda items, even: classifier.classify(items, even_batches=even))
+    engine = LocalEngine(lambda items, even: classifier.classify(items, even_batches=even))
     return speed_of(engine.pieces(in_chunks(files, 256)), len(files), began)
 
 
@@ -72,7 +72,7 @@ def on_ray(model: dict[str, Any], files: list[FileInput]) -> Speed:
     """Measure Ray on this machine, from opening the model and starting Ray on."""
     began = time.monotonic()
     classifier = Classifier(labels=LABELS, cache=False, **model)
-    with OnRay(classifier, RayOptions(), lambda precision: classifier.ranker(precision).results) as engine:
+    with RayEngine(classifier, RayOptions(), lambda precision: classifier.ranker(precision).results) as engine:
         return speed_of(engine.pieces(in_chunks(files, 256)), len(files), began)
 
 
@@ -130,7 +130,7 @@ class WaitingOptions(EncoderOptions):
         return WaitingModel()
 
 
-class Waiting(OnRay[str]):
+class Waiting(RayEngine[str]):
     """Ray, with actors that wait; it is told that there are processors for all of them."""
 
     def _opening(self) -> EncoderOptions:

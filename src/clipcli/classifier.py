@@ -30,7 +30,7 @@ from clipcli.outputs.destination import Destination
 from clipcli.outputs.output import Output, result_output
 from clipcli.outputs.run_settings import RunSettings
 from clipcli.outputs.text_formats import Layout
-from clipcli.pipeline.chunks import EncoderFacts, InTurn
+from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.pipeline.rank import Ranker
@@ -69,7 +69,7 @@ class Classifier(Embedder):
     precision
         ``auto``, ``fp32``, ``bf16`` or ``fp16``, for the image encoder.
     engine
-        ``torch``; or ``openvino`` (an extra), for CPUs.
+        ``torch``; ``openvino`` (an extra), for CPUs; or ``auto`` to choose for the machine and model.
     batch_size
         Images per batch. The default depends on the precision.
     workers
@@ -278,7 +278,7 @@ class Classifier(Embedder):
         def failure(result: Result) -> tuple[str, str] | None:
             return (result.path, result.message) if isinstance(result, Failure) else None
 
-        return Task(source, open_engine or (lambda: nullcontext(InTurn(results))), failure)
+        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(results))), failure)
 
     def result_output(self, destination: Destination) -> Output[Result]:
         """Return the output that results are written to."""

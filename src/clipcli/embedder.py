@@ -5,9 +5,7 @@ The model is loaded when the first image must be encoded.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -21,14 +19,15 @@ from clipcli.inputs.discover import Input, Source
 from clipcli.inputs.given import inputs_from, source_of
 from clipcli.log import LOG
 from clipcli.models.backend import Backend, ImageEncoder, Opening
-from clipcli.models.engines import check_engine
+from clipcli.models.engines import AUTOMATIC, DEFAULT_ENGINE, EngineEntry, check_engine, engine_named, opened_if_able
 from clipcli.models.model import check_precision
+from clipcli.models.processor import processor_kind
 from clipcli.models.resolve import resolve_model
 from clipcli.models.source import ModelSource
 from clipcli.outputs.destination import Destination
 from clipcli.outputs.image_rows import EmbeddingKind, ImageRow, failure_of, image_rows
 from clipcli.outputs.output import Output, embedding_output
-from clipcli.pipeline.chunks import EncoderFacts, InTurn
+from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.stream import Block, Cached, ImageStatistics, Plan, embed_images
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
 from clipcli.storage.network import steps_without_network
@@ -59,7 +58,7 @@ class Embedder:
     precision
         ``auto``, ``fp32``, ``bf16`` or ``fp16``, for the image encoder.
     engine
-        ``torch``; or ``openvino`` (an extra), for CPUs.
+        ``torch``; ``openvino`` (an extra), for CPUs; or ``auto`` to choose for the machine and model.
     batch_size
         Images per batch. The default depends on the precision.
     workers
@@ -98,7 +97,7 @@ class Embedder:
         offline: bool = False,
     ) -> None:
         check_precision(precision)
-        self._engine = check_engine(engine, device)
+        self._suited, self._is_automatic = check_engine(engine, device, precision), engine == AUTOMATIC
         check_count("batch_size", batch_size)
         check_count("workers", workers)
         check_count("cache_limit", cache_limit)
@@ -128,9 +127,34 @@ class Embedder:
         self.close()
 
     @cached_property
-    def _backend(self) -> Backend:
+    def _engine(self) -> EngineEntry:
+        """The engine; for ``auto``, whether the one that suits the machine can run the model is noted in the cache.
+
+        Without a cache, nothing that it makes of a model is cached, so the default engine is ready sooner.
+        """
+        suited, default = self._suited, engine_named(DEFAULT_ENGINE)
+        if not self._is_automatic or suited == default:
+            return suited
+        if self._store.path is None:
+            return default
+        name = f"engine for {self.source.fingerprint(self._store.file_sha256)} beside {suited.name} {suited.version}"
+        if (noted := self._store.note(name)) is None:
+            backend = opened_if_able(suited, self._opening())
+            if backend is not None:
+                self.__dict__["_backend"] = backend
+            noted = suited.name if backend is not None else default.name
+            self._store.keep_note(name, noted)
+        return engine_named(noted)
+
+    def _opening(self) -> Opening:
         folder = self._store.path.parent if self._store.path is not None else None
-        return self._engine.open(Opening(self.source, self._device, self._precision, folder, self._store.file_sha256))
+        return Opening(self.source, self._device, self._precision, folder, self._store.file_sha256)
+
+    @cached_property
+    def _backend(self) -> Backend:
+        engine = self._engine  # opens it too, where that is to be found out
+        known: Backend | None = self.__dict__.get("_backend")
+        return known if known is not None else engine.open(self._opening())
 
     @property
     def model(self) -> Model:
@@ -163,7 +187,7 @@ class Embedder:
         gpu, visible = Path("/dev/nvidiactl").exists(), os.environ.get("CUDA_VISIBLE_DEVICES", "all")
         name = (
             f"precision of {self._device} {self._precision} with {self._engine.name} {self._engine.version}, "
-            f"processor {_processor()}, gpu {gpu}, seen {visible}"
+            f"processor {processor_kind()}, gpu {gpu}, seen {visible}"
         )
         noted = self._store.note(name)
         if noted is None:
@@ -249,7 +273,7 @@ class Embedder:
             for block in self.embed(items, even_batches=even_batches):
                 yield from image_rows(block)
 
-        return Task(source, open_engine or (lambda: nullcontext(InTurn(rows))), failure_of)
+        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(rows))), failure_of)
 
     def embedding_output(self, destination: Destination, dtype: str) -> Output[ImageRow]:
         """Return the output that embeddings are written to."""
@@ -269,14 +293,3 @@ def check_count(name: str, count: int | None) -> None:
     """Raise :class:`InputError` for a count below 1."""
     if count is not None and count < 1:
         raise InputError(f"{name} must be 1 or more, not {count}")
-
-
-def _processor() -> str:
-    """Return the kind of processor: several may share a cache on a network disk."""
-    try:
-        with open("/proc/cpuinfo", "rb") as file:  # noqa: PTH123
-            first = file.read(1 << 13).split(b"\n\n")[0]
-    except OSError:
-        return platform.processor()
-    flags = [line for line in first.splitlines() if line.startswith((b"flags", b"Features", b"model name"))]
-    return hashlib.sha256(b"\n".join(flags)).hexdigest()[:8]

@@ -173,7 +173,7 @@ def test_a_driver_that_is_killed_leaves_whole_parts_and_a_resumed_run_adds_the_r
 
 def test_no_more_inputs_are_taken_than_there_is_room_for(cluster: Any, album: Path, tiny_clip: Path) -> None:
     from clipcli.distributed.cluster import RayOptions
-    from clipcli.distributed.engine import OnRay
+    from clipcli.distributed.engine import RayEngine
     from clipcli.embedder import Embedder
     from clipcli.inputs.items import FileInput
     from clipcli.outputs.image_rows import image_rows
@@ -189,7 +189,7 @@ def test_no_more_inputs_are_taken_than_there_is_room_for(cluster: Any, album: Pa
             yield item
 
     embedder = Embedder(f"local-dir:{tiny_clip}", device="cpu", cache=False, batch_size=32)
-    with OnRay(embedder, RayOptions(cluster.address, actors=(1, 1)), lambda _: image_rows) as engine:
+    with RayEngine(embedder, RayOptions(cluster.address, actors=(1, 1)), lambda _: image_rows) as engine:
         room = (8 + 4 * int(engine._ray.cluster_resources()["CPU"])) * 128  # images in portions
         for piece in engine.pieces(in_chunks(stream(), 128)):
             most = max(most, taken - done)
@@ -275,7 +275,7 @@ def test_an_input_that_kills_whoever_reads_it_is_a_failure_and_the_rest_goes_on(
     poisoned = {**environment, "PYTHONPATH": str(package)}
     code, _, errors = finished(started(poisoned, *command, "--ray-actors", "1", "-o", f"{tmp_path}/out/"))
     assert (code, sorted(errors.splitlines())) == (
-        1, [f"error: az:///poison/{number}.jpg: the decoder crashed on it" for number in (1, 2, 3)],
+        1, [f"error: az:///poison/{number}.jpg: the decoder crashed" for number in (1, 2, 3)],
     )  # fmt: skip
     rows = rows_in(tmp_path / "out")
     assert [row["path"] for row in rows] == names

@@ -270,7 +270,7 @@ def test_records_name_the_engine(run: Run, tmp_path: Path, photos: dict[str, Pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [(("--engine", "tensorrt"),
-      "cannot use --engine tensorrt: unknown engine (use torch, openvino, ray, ray+openvino)"),
+      "cannot use --engine tensorrt: unknown engine (use auto, torch, openvino, ray, ray+openvino)"),
      (("--engine", "openvino", "--device", "cuda"), "--engine openvino runs on the CPU; leave --device cuda out"),
      (("--engine", "openvino", "--precision", "fp16"), "--precision fp16: --engine openvino computes in fp32 or bf16")],
 )  # fmt: skip

@@ -98,12 +98,12 @@ def test_weights_are_on_disk_only_once_they_are(hub_cache: Path) -> None:
 
 @pytest.mark.parametrize("name", ["pocket", "auto", "hf-hub:org/name", "local-dir:folder"])
 def test_pretrained_goes_with_open_clip_names_only(name: str) -> None:
-    with pytest.raises(ModelError, match=f"not with --model {name}"):
+    with pytest.raises(ModelError, match=f"cannot use --pretrained with --model {name}"):
         resolve_model(name, "openai", offline=True)
 
 
 def test_pretrained_does_not_go_with_a_folder(tiny_clip: Path) -> None:
-    with pytest.raises(ModelError, match="--pretrained goes with an open_clip model name"):
+    with pytest.raises(ModelError, match="cannot use --pretrained with --model"):
         resolve_model(str(tiny_clip), "openai", offline=True)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcli.inputs.items import FileInput, Input, Unit
-from clipcli.pipeline.chunks import Chunk, Gathered, InTurn, Piece, in_chunks, in_order
+from clipcli.pipeline.chunks import Chunk, Gathered, LocalEngine, Piece, in_chunks, in_order
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def test_the_engine_in_this_process_gives_the_pieces_of_whole_chunks(units: list
 
     chunks = list(in_chunks(units, size))
     gathered: dict[int, Gathered[str]] = {}
-    for piece in InTurn(process).pieces(chunks):
+    for piece in LocalEngine(process).pieces(chunks):
         gathered.setdefault(piece.chunk.number, Gathered()).add(piece)
     assert all(each.is_whole() for each in gathered.values())
     assert [gathered[chunk.number].rows() for chunk in chunks] == [names_of(chunk.inputs()) for chunk in chunks]

@@ -21,7 +21,7 @@ from clipcli.outputs.run_settings import RunSettings
 from clipcli.training.data import Batches, group_of
 from clipcli.training.pairs import Example, ImageFile, read_pairs
 from clipcli.training.plan import Captions, split
-from clipcli.training.settings import Facts, Wishes, choose_settings
+from clipcli.training.settings import Facts, TrainConfig, choose_settings
 
 
 def picture(path: Path) -> Path:
@@ -206,40 +206,40 @@ def test_batches_can_begin_in_the_middle_of_an_epoch_and_differ_by_epoch() -> No
 
 
 def test_defaults_suit_the_data_and_the_network() -> None:
-    large = choose_settings(Wishes(), Facts(100_000, 150_000_000, from_scratch=False, device="cuda:0"))
-    small = choose_settings(Wishes(), Facts(500, 20_000_000, from_scratch=False, device="cpu"))
-    scratch = choose_settings(Wishes(), Facts(5_000, 10_000_000, from_scratch=True, device="cpu"))
+    large = choose_settings(TrainConfig(), Facts(100_000, 150_000_000, from_scratch=False, device="cuda:0"))
+    small = choose_settings(TrainConfig(), Facts(500, 20_000_000, from_scratch=False, device="cpu"))
+    scratch = choose_settings(TrainConfig(), Facts(5_000, 10_000_000, from_scratch=True, device="cpu"))
     assert (large.batch_size, large.epochs, large.learning_rate) == (256, 3, 1e-5)
     assert (small.batch_size, small.epochs, small.learning_rate) == (32, 20, 1e-4)
     assert (scratch.batch_size, scratch.learning_rate) == (128, 1e-3)
-    assert choose_settings(Wishes(batch_size=512), Facts(20, 1, False, "cpu")).batch_size == 20
+    assert choose_settings(TrainConfig(batch_size=512), Facts(20, 1, False, "cpu")).batch_size == 20
 
 
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        (Wishes(batch_size=4, accumulate=3), "--accumulate 3"),
-        (Wishes(batch_size=2, accumulate=2), "--accumulate 2"),
+        (TrainConfig(batch_size=4, accumulate=3), "--accumulate 3"),
+        (TrainConfig(batch_size=2, accumulate=2), "--accumulate 2"),
     ],
 )
-def test_settings_that_do_not_go_together_are_refused(wishes: Wishes, message: str) -> None:
+def test_settings_that_do_not_go_together_are_refused(wishes: TrainConfig, message: str) -> None:
     with pytest.raises(InputError, match=message):
         choose_settings(wishes, Facts(100, 1_000, from_scratch=False, device="cpu"))
 
 
 def test_going_on_with_other_settings_is_refused_by_name() -> None:
-    settings = choose_settings(Wishes(seed=1), Facts(100, 1_000, False, "cpu"))
+    settings = choose_settings(TrainConfig(seed=1), Facts(100, 1_000, False, "cpu"))
     earlier = RunSettings("train", settings.as_json)
 
-    def check(wishes: Wishes) -> None:
+    def check(wishes: TrainConfig) -> None:
         RunSettings("train", asdict(wishes)).check_same(earlier, "model", given_only=True)
 
-    check(Wishes())
-    check(Wishes(seed=1))
+    check(TrainConfig())
+    check(TrainConfig(seed=1))
     with pytest.raises(OutputError, match=r"had a different learning rate: 0\.0001, now 0\.5 \(use the same settings"):
-        check(Wishes(learning_rate=0.5))
+        check(TrainConfig(learning_rate=0.5))
     with pytest.raises(OutputError, match="had different epochs: "):
-        check(Wishes(epochs=999))
+        check(TrainConfig(epochs=999))
 
 
 def test_recall_at_k_agrees_with_open_clip_where_no_caption_repeats() -> None:

@@ -31,6 +31,7 @@ CAPTIONS, DRAWINGS, RENDERED = 320, 32, 32  # pictures of a contrastive batch
 QUESTIONS = 64  # rendered pictures with a list each
 NAMES_BATCH, NAMES_LIST = 160, 320
 GENERAL_LISTS = 12
+TUNED_MOVED, TUNED_REAL, TUNED_LISTS, TUNED_NAMES_SHARE = 128, 288, 20, 2.0  # with the text encoder's own vectors
 LABELLED_SHARES = {"miniplaces": 0.35, "sports100": 0.25, "aid": 0.2, "idenprof": 0.1, "trashnet": 0.1}
 NAMES_SHARE, GENERAL_SHARE, TAGGED_SHARE, QUESTIONS_SHARE = 1.5, 2.0, 0.5, 0.3  # in the loss, where captions count 1
 SMOOTHING = 0.05  # of the wanted distributions
@@ -154,10 +155,7 @@ def step_losses(
 ) -> dict[str, tuple[float, torch.Tensor]]:
     """Losses of one step by name, each with its share of the sum."""
     book, teacher = material.book, material.teacher
-    groups: dict[str, tuple[float, list[Exercise]]] = {
-        "names": (NAMES_SHARE, [teacher.class_names(book, draw, generator, NAMES_BATCH, NAMES_LIST)]),
-        "general": (GENERAL_SHARE, [teacher.general(book, draw, generator) for _ in range(GENERAL_LISTS)]),
-    }
+    groups: dict[str, tuple[float, list[Exercise]]] = classifier_exercises(model, material, draw, generator)
     for name, source in material.labelled.items():
         groups[name] = (LABELLED_SHARES[name], [labelled_exercise(source, teacher, book, draw, generator)])
     pairs = zip(material.tagged, material.near, strict=True)
@@ -179,6 +177,21 @@ def step_losses(
             image, text = image + len(pictures), text + len(labels)
         losses[name] = (share, torch.stack(parts).mean())
     return losses
+
+
+def classifier_exercises(
+    model: Joint, material: Material, draw: random.Random, generator: torch.Generator
+) -> dict[str, tuple[float, list[Exercise]]]:
+    """Draw what the classifier teaches; more of it where no adapter has to be run for the texts."""
+    book, teacher = material.book, material.teacher
+    if model.known is None:
+        names = teacher.class_names(book, draw, generator, NAMES_BATCH, NAMES_LIST)
+        share, lists = NAMES_SHARE, GENERAL_LISTS
+    else:
+        names = teacher.all_names(book, draw, generator, TUNED_MOVED, TUNED_REAL)
+        share, lists = TUNED_NAMES_SHARE, TUNED_LISTS
+    general = [teacher.general(book, draw, generator) for _ in range(lists)]
+    return {"names": (share, [names]), "general": (GENERAL_SHARE, general)}
 
 
 def text_vectors(model: Joint, book: Phrasebook, rows: list[int], generator: torch.Generator) -> torch.Tensor:

@@ -13,7 +13,7 @@ import torch
 from tools.pocket.bank import Pictures, Seen, together
 from tools.pocket.general import BoolArray, Concepts, list_distribution, list_sizes
 from tools.pocket.moved import Mover
-from tools.pocket.phrasebook import Phrasebook
+from tools.pocket.phrasebook import Book, Phrasebook
 from tools.pocket.sources import LabelledSet, TaggedSet
 
 GROUP = 64  # pictures of a labelled set that share a list
@@ -24,6 +24,7 @@ FOREIGN_CHANCE = 0.3  # of a list of a picture set to get words of other sets
 ALIKE = 0.42  # MiniLM's cosine from which a word is too near a shown one to be wrong
 CONFIDENT = 0.35  # probability from which a real picture is taken to show its best class
 SHOWN = 0.2  # probability that a list of class names must hold for a real picture to count
+SOFTNESS = 1.5  # what logits are divided by for a softened posterior
 NOTHING_CHANCE = 0.12  # of a moved picture to be of any class, mostly of none in the list
 PERSON_CHANCE = 0.15  # of a list of general words to get a word for people, who are none of the classes
 PEOPLE = ("person", "people", "human", "man", "woman", "child")
@@ -60,6 +61,10 @@ class Teacher:
         for row in torch.nonzero(chance > CONFIDENT)[:, 0].tolist():
             self._shown.setdefault(int(best[row]), []).append(row)
 
+    def with_concepts(self, concepts: Concepts) -> Teacher:
+        """Teach other words."""
+        return Teacher(concepts, self.names, self.mover, self.base, self._personal)
+
     def moved(self, classes: list[int], generator: torch.Generator) -> Seen:
         """Pictures that the classifier takes for these classes.
 
@@ -70,7 +75,7 @@ class Teacher:
         logits = self.mover.move(self.base.logits[0, rows[0]], torch.tensor(classes), generator)
         return Seen(self.base.draw(rows[1], generator).coordinates, logits)
 
-    def general(self, book: Phrasebook, draw: random.Random, generator: torch.Generator) -> Exercise:
+    def general(self, book: Book, draw: random.Random, generator: torch.Generator) -> Exercise:
         """Draw a list of general words, and pictures of each word's classes alike, some of none."""
         chosen = self.concepts.draw_list(draw, list_sizes(draw, 1)[0])
         masks = self.concepts.masks[chosen]  # (L, C)
@@ -123,6 +128,19 @@ class Teacher:
         wanted = part + (1.0 - known)[:, None] / names
         texts = book.words([self.names[column] for column in columns], draw)
         return Exercise(seen.where(counted), texts, wanted[counted])
+
+    def all_names(
+        self, book: Phrasebook, draw: random.Random, generator: torch.Generator, moved: int, real: int
+    ) -> Exercise:
+        """All class names, for moved pictures and for any real ones: those at a softened posterior.
+
+        A class that the classifier finds only weakly likely counts there, as it hardly passes the classes' units.
+        """
+        classes = draw.choices(range(len(self.names)), k=moved)
+        rows = torch.randint(self.base.logits.shape[1], (real,), generator=generator)
+        seen = together([self.moved(classes, generator), self.base.draw(rows, generator)])
+        softness = torch.tensor([1.0] * moved + [SOFTNESS] * real)[:, None]
+        return Exercise(seen, book.words(self.names, draw), torch.softmax(seen.logits / softness, dim=1))
 
 
 def labelled_exercise(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,6 +13,16 @@ from tools.pocket.phrases import phrase, with_article
 from tools.pocket.sentences import embed_sentences
 
 PHRASES = 2  # drawn at random for each word, beside the bare word and the usual prompt
+
+
+class Book(Protocol):
+    """What lists of words take their texts from."""
+
+    def word(self, word: str, draw: random.Random) -> int:
+        """Row of one of a word's phrases."""
+
+    def words(self, words: Sequence[str], draw: random.Random) -> list[int]:
+        """Rows for a list of labels."""
 
 
 class Phrasebook:
@@ -53,6 +64,10 @@ class Phrasebook:
     def bare(self, words: Sequence[str]) -> list[int]:
         """Rows of the bare words."""
         return [self._rows[word][0] for word in words]
+
+    def has(self, word: str) -> bool:
+        """Whether the word has phrases here."""
+        return word in self._rows
 
     def phrases_of(self, word: str) -> list[int]:
         """Rows of all of a word's phrases."""

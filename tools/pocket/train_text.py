@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from tools.pocket.classes import classes_below, read_classes
 from tools.pocket.distil import DistilOptions, Lessons, distil, start_projection, tower_vectors
+from tools.pocket.everyday import read_everyday
 from tools.pocket.export import export_model
 from tools.pocket.head import JOINT
 from tools.pocket.image_tower import load_trunk
 from tools.pocket.joint import Joint, JointOptions, Material, start, train_joint
 from tools.pocket.label_lists import HELD_OUT_WORDS
+from tools.pocket.learn_everyday import everyday_texts, learn_everyday
 from tools.pocket.more_texts import more_texts
 from tools.pocket.sentences import embed_sentences
 from tools.pocket.text_tower import build_text_tower, tokenizer
@@ -27,8 +30,9 @@ from tools.pocket.train_head import gather
 from tools.pocket.wordnet import read_nouns
 from torch.nn import functional
 
-SCALE = 25.0
-TUNING_RATE = 5e-4
+SCALE = 36.0
+TUNING_RATE = 1.5e-3
+EVERYDAY_RATE, EVERYDAY_SHARE = 4e-4, 0.25
 SAMPLE = 12_000  # texts that the new projection is solved on
 SHARES = {"classes": 0.24, "general": 0.2, "sets": 0.1, "captions": 0.26, "more": 0.1, "rest": 0.1}
 
@@ -99,6 +103,25 @@ def start_tower(known: dict[str, torch.Tensor], dimensions: int) -> torch.nn.Mod
     return tower
 
 
+def with_everyday(lessons: Lessons, model: Joint, material: Material, tower: Any, wordnet: Path, seed: int) -> Lessons:
+    """Add everyday words, and what is learned about them, to the lessons."""
+    nouns = read_nouns(wordnet)
+    classes = read_classes(nouns)
+    masks = read_everyday(classes, nouns, classes_below(classes, nouns.ancestors()))
+    everyday = everyday_texts(masks, material.book, frozenset(word.lower() for word in HELD_OUT_WORDS))
+    tokens = tokenizer()(list(everyday.texts))
+    model.known = encode(tower, lessons.tokens[: len(material.book.texts)])
+    vectors = learn_everyday(model, material, everyday, encode(tower, tokens), seed)
+    own = np.full(len(tokens), EVERYDAY_SHARE / len(tokens))
+    first = [everyday.owners.tolist().index(place) for place in range(len(everyday.words))]
+    return Lessons(
+        torch.cat([lessons.tokens, tokens]),
+        torch.cat([lessons.wanted, vectors]),
+        torch.cat([lessons.anchors, vectors[first]]),
+        np.concatenate([lessons.weights * (1.0 - EVERYDAY_SHARE), own]),
+    )
+
+
 @torch.no_grad()
 def encode(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
     """Encode tokens (T, L): unit vectors (T, D), short texts first so that they are not padded to long ones."""
@@ -116,7 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
     parser.add_argument("--sentence-steps", type=int, default=1000, help="towards MiniLM's own vectors, to begin with")
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--tuning-steps", type=int, default=200, help="of the head, with the text encoder's vectors")
+    parser.add_argument("--everyday-steps", type=int, default=300, help="on everyday words among all others")
+    parser.add_argument("--tuning-steps", type=int, default=400, help="of the head, with the text encoder's vectors")
     parser.add_argument("--scale", type=float, default=SCALE, help="logit scale, as evaluate.py's ECE decides")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rate", type=float, default=1e-3)
@@ -143,8 +167,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tower = start_tower(tower.state_dict(), JOINT)
     start_projection(tower, lessons, SAMPLE, given.seed)
     distil(tower, lessons, DistilOptions(given.steps, given.batch, given.rate, given.seed), given.work, "joint")
-    book = material.book
-    model.known = encode(tower, texts.tokens[: len(book.texts)])
+    lessons = with_everyday(lessons, model, material, tower, given.wordnet, given.seed)
+    distil(
+        tower,
+        lessons,
+        DistilOptions(given.everyday_steps, given.batch, EVERYDAY_RATE, given.seed),
+        given.work,
+        "everyday",
+    )
+    model.known = encode(tower, texts.tokens[: len(material.book.texts)])
     train_joint(
         model.train(), material, JointOptions(given.tuning_steps, TUNING_RATE, given.seed + 1), given.work, "tuned"
     )

@@ -23,10 +23,10 @@ def on_cluster(
     Parameters
     ----------
     finish
-        Says how embeddings become rows; see :class:`clipcli.distributed.engine.OnRay`.
+        Says how embeddings become rows; see :class:`clipcli.distributed.engine.RayEngine`.
     """
     if cluster is None:
         return None
-    from clipcli.distributed.engine import OnRay
+    from clipcli.distributed.engine import RayEngine
 
-    return lambda: OnRay(embedder, cluster, finish)
+    return lambda: RayEngine(embedder, cluster, finish)

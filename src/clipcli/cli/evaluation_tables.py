@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from clipcli.evaluation.evaluate import Evaluation, compare
 from clipcli.evaluation.linear_probe import ProbeResult
 from clipcli.evaluation.metrics import Interval
-from clipcli.outputs.records import written
+from clipcli.outputs.records import round_score
 from clipcli.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def print_tsv(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult]) 
     print("name", "metric", "value", "low", "high", sep="\t")  # noqa: T201
     for name, metric, figure in _figures(evaluations, probes):
         bounds = (figure.value, figure.low, figure.high) if isinstance(figure, Interval) else (figure,)
-        numbers = [f"{written(number):g}" for number in bounds] + [""] * (3 - len(bounds))
+        numbers = [f"{round_score(number):g}" for number in bounds] + [""] * (3 - len(bounds))
         print(one_line(name), metric, *numbers, sep="\t")  # noqa: T201
     sys.stdout.flush()
 

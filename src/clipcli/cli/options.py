@@ -140,15 +140,15 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="Engine of the image encoder: torch, or openvino (an extra, for CPUs).",
+        help="Engine of the encoders: torch, openvino (an extra, for CPUs) or auto.",
     ),
 ]  # fmt: skip
 AnyEngine = Annotated[
     str,
     typer.Option(
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="Engine of the image encoder: torch, openvino (for CPUs), ray or ray+openvino (on a cluster). "
-        "All but torch are extras.",
+        help="Engine of the encoders: torch, openvino (for CPUs), auto, ray or ray+openvino (on a cluster). "
+        "openvino and ray are extras.",
     ),
 ]  # fmt: skip
 RayAddress = Annotated[

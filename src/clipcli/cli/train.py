@@ -16,7 +16,7 @@ from clipcli.errors import ClipcliError
 
 if TYPE_CHECKING:
     from clipcli.training.request import Outcome, Place, Request
-    from clipcli.training.settings import Wishes
+    from clipcli.training.settings import TrainConfig
 
 __all__ = ["train"]
 
@@ -152,9 +152,9 @@ def train(
 
     check_precision(precision or "auto")
     from clipcli.training.request import Request
-    from clipcli.training.settings import Wishes
+    from clipcli.training.settings import TrainConfig
 
-    wishes = Wishes(
+    wishes = TrainConfig(
         epochs=epochs, batch_size=batch_size, accumulate=accumulate, learning_rate=learning_rate,
         weight_decay=weight_decay, warmup=warmup, precision=None if precision == "auto" else precision, seed=seed,
         patience=patience, interpolate=interpolate, lock_image=lock_image or None, lock_text=lock_text or None,
@@ -187,7 +187,7 @@ class _How:
     save_every: float
 
 
-def _run(request: Request, wishes: Wishes, how: _How, messages: Messages) -> Outcome | None:
+def _run(request: Request, wishes: TrainConfig, how: _How, messages: Messages) -> Outcome | None:
     """Check everything that needs no torch, then train; return the outcome in the first process only."""
     from clipcli.training.job import check_job, has_companions
     from clipcli.training.request import Outcome

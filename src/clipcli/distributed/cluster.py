@@ -1,4 +1,4 @@
-"""Ray itself: start it on this machine or join a cluster, quietly, and say in one line what went wrong."""
+"""Start Ray on this machine or connect to a cluster, quietly, with one-line errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OURS = re.compile(r"clipcli\.errors\.(\w+): (.*)")
 
 @dataclass(frozen=True)
 class RayOptions:
-    """What the user says of the cluster.
+    """The user's options for the cluster.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ class RayOptions:
         ``HOST:PORT`` of a cluster's head, or ``auto`` for the one this machine is part of; ``None`` starts Ray
         on this machine for this run.
     actors
-        The least and the most that hold the model at once; ``None`` for as many as there is room for.
+        Minimum and maximum number of model replicas; ``None`` for as many as fit.
     gpus
-        What share of a GPU each takes; ``None`` for a whole one where there are GPUs.
+        GPUs per replica; ``None`` for one if there are GPUs.
     decoders
-        The most that read and decode at once; ``None`` for as many as there is room for.
+        Maximum number of decoders; ``None`` for as many as fit.
     """
 
     address: str | None = None
@@ -68,13 +68,13 @@ class ActorPlan:
 
     @classmethod
     def of(cls, options: RayOptions, resources: dict[str, float], device: str) -> ActorPlan:
-        """Lay the work on the resources that a cluster says it has."""
+        """Distribute the work over the resources of a cluster."""
         there = resources.get("GPU", 0.0)
         gpus = options.gpus if options.gpus is not None else float(there >= 1 and device != "cpu")
         if gpus and not there and options.actors is None:
             raise ClusterError("--ray-gpus: no machine of the cluster has a GPU")
         room = int(there / gpus) if gpus else int(resources.get("CPU", 1.0))
-        alone = options.address is None  # nobody else waits for this Ray's resources
+        alone = options.address is None  # no other program uses the resources of this Ray
         least, most = options.actors or (max(1, room) if alone else 1, max(1, room))
         if alone and gpus and least > room:
             raise ClusterError(f"--ray-actors {least}: at {gpus:g} GPUs each, this machine has room for {room}")
@@ -98,7 +98,7 @@ def connected(options: RayOptions) -> Iterator[Any]:
         _check_answers(address)
     for name, value in (
         ("RAY_BACKEND_LOG_LEVEL", "fatal"),  # its C++ side would write warnings to our stderr
-        ("RAY_USAGE_STATS_ENABLED", "0"),  # nothing is sent home
+        ("RAY_USAGE_STATS_ENABLED", "0"),  # no usage statistics
         ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"),
         ("RAY_DATA_DISABLE_PROGRESS_BARS", "1"),
         ("RAY_ENABLE_AUTO_CONNECT", "0"),  # else a thread that outlives an interrupted run would start another Ray
@@ -118,7 +118,7 @@ def connected(options: RayOptions) -> Iterator[Any]:
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
                 include_dashboard=None if address else False,
-                # as many actors as were asked for shall have room, whatever that does to their speed
+                # the requested number of actors must fit, even if they become slower
                 num_cpus=None if address else max(os.cpu_count() or 1, options.actors[0] if options.actors else 1),
             )
     except Exception as problem:  # noqa: BLE001 - Ray raises errors of many kinds here
@@ -139,7 +139,7 @@ def connected(options: RayOptions) -> Iterator[Any]:
 
 
 def _check_answers(address: str) -> None:
-    """See whether anybody listens there; Ray itself would wait for minutes."""
+    """Check that the address accepts connections; Ray itself would wait for minutes."""
     if address in ("auto", "local"):
         return
     host, _, port = address.rpartition(":")
@@ -166,7 +166,7 @@ def _stderr_closed() -> Iterator[None]:
 
 
 def told(problem: BaseException) -> ClipcliError:
-    """Return the error of ours that is behind one of Ray's; else one that tells Ray's in a line."""
+    """Return the clipcli error that caused a Ray error; else one with the first line of Ray's."""
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [problem]
     while waiting:
@@ -177,7 +177,7 @@ def told(problem: BaseException) -> ClipcliError:
         if isinstance(each, ClipcliError):
             return each
         waiting += [each.__cause__, getattr(each, "cause", None)]
-    for each in seen:  # the death of an actor is told in words alone
+    for each in seen:  # the death of an actor is only in the text
         found = _OURS.search(str(each))
         kind = getattr(errors, found[1], None) if found else None
         if found and isinstance(kind, type) and issubclass(kind, ClipcliError) and kind is not errors.ImageError:

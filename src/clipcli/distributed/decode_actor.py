@@ -1,4 +1,4 @@
-"""What a worker does: read and decode the inputs of a portion, ahead of the actors."""
+"""A worker: reads and decodes the inputs of a portion, ahead of the actors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from clipcli.storage.schemes import is_remote
 __all__ = ["Decode"]
 
 _TRIES = 2  # of a portion, before it is taken with care
-_AHEAD = 16  # objects of a store that are asked for at once
+_AHEAD = 16  # objects of a store that are requested at once
 
 Pixels = NDArray[np.uint8]
 Answers = Iterator[tuple[Input, "Pixels | ImageError"]]
@@ -39,13 +39,13 @@ class Decode:
     Parameters
     ----------
     feed
-        The actor that knows how often a portion was begun.
+        The actor that counts how often a portion was started.
     preprocessing
-        How pictures are resized and cropped.
+        How images are resized and cropped.
     batch_size
         Images per batch.
     offline
-        Whether stores and web servers must not be asked for the inputs.
+        Whether object stores and web servers must not be used.
     """
 
     def __init__(self, feed: Any, preprocessing: Preprocessing, batch_size: int, *, offline: bool = False) -> None:
@@ -66,7 +66,7 @@ class Decode:
 
 
 def batches(index: int, answers: Answers, size: int, preprocessing: Preprocessing) -> Iterator[Batch]:
-    """Gather ``size`` decoded images a batch, with the failures between them; the last one is marked."""
+    """Gather ``size`` decoded images per batch, with the failures between them; the last batch is marked."""
     entries: list[tuple[str, ImageError | None]] = []
     pixels: list[Pixels] = []
     offset = 0
@@ -109,7 +109,7 @@ def _decoded(item: Input, data: Callable[[], bytes], preprocessing: Preprocessin
 
 
 def with_care(items: Iterator[Input], preprocessing: Preprocessing) -> Answers:
-    """Decode one after the other in a process of its own: what kills that is a failure, and ends nothing else."""
+    """Decode one by one in a separate process: an image that kills it becomes a failure, and the run continues."""
     pool: ProcessPoolExecutor | None = None
     try:
         for item in items:
@@ -118,7 +118,7 @@ def with_care(items: Iterator[Input], preprocessing: Preprocessing) -> Answers:
                 yield item, pool.submit(_pixels_or_error, item, preprocessing).result()
             except BrokenProcessPool:
                 pool = None
-                yield item, ImageError("unreadable", "the decoder crashed on it")
+                yield item, ImageError("unreadable", "the decoder crashed")
     finally:
         if pool is not None:
             pool.shutdown()

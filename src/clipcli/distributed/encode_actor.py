@@ -1,4 +1,4 @@
-"""What an actor does: hold the model, encode batches, and turn embeddings into rows."""
+"""An actor: holds the model, encodes batches, and turns embeddings into rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Finish = Callable[[Block[Any]], list[Any]]
 
 @dataclass(frozen=True)
 class EncoderOptions:
-    """How each actor opens the model: what the user asked for, and the folder that this was asked in."""
+    """The options with which each actor opens the model, and the current folder of the driver."""
 
     options: dict[str, Any]
     folder: str
@@ -45,15 +45,15 @@ class EncoderFacts:
     Parameters
     ----------
     preprocessing
-        How pictures are resized and cropped for it.
+        Its preprocessing: how images are resized and cropped.
     arithmetic, precision
         What the image encoder computes in, and how records call that.
     fingerprint
-        Identifies what makes the image embeddings.
+        The fingerprint of the image encoder.
     device
-        What it ran on.
+        The device of the image encoder.
     batch_size
-        Images a batch.
+        Images per batch.
     """
 
     preprocessing: Preprocessing
@@ -65,7 +65,7 @@ class EncoderFacts:
 
 
 def facts_of(embedder: Embedder) -> EncoderFacts:
-    """Open the model and say what it is."""
+    """Open the model and return its facts."""
     preprocessing = embedder.image_encoder.preprocessing
     return EncoderFacts(
         preprocessing,

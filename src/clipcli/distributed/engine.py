@@ -1,4 +1,4 @@
-"""The driver: from chunks to pieces, by way of a cluster."""
+"""The driver: turns chunks into pieces on a cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clipcli.distributed.encode_actor import EncoderFacts, EncoderOptions
     from clipcli.embedder import Embedder
 
-__all__ = ["OnRay"]
+__all__ = ["RayEngine"]
 
 _CHUNK = 256  # inputs, where it is the order of the records that counts
 _PORTION = 128  # inputs that one worker decodes
@@ -30,7 +30,7 @@ _BLOCKS_AHEAD = 16  # blocks that a task may be ahead of what follows it
 Row = TypeVar("Row")
 
 
-class _Way:
+class InFlight:
     """The portions that are on their way: which chunks they are of, and how much of each arrived."""
 
     def __init__(self, room: int) -> None:
@@ -68,15 +68,15 @@ class _Way:
         return self._lowest
 
 
-class OnRay(Generic[Row]):
-    """An engine that lets Ray's workers read and decode, and its actors encode.
+class RayEngine(Generic[Row]):
+    """The Ray engine: workers read and decode, actors encode.
 
     Parameters
     ----------
     embedder
-        Says how the model is opened. Its cache is not used: a cluster's machines have none in common.
+        Has the options of the model. Its cache is not used, because the machines of a cluster do not share one.
     cluster
-        Which cluster, and how much of it.
+        The cluster and its options.
     finish
         Given what the model turned out to compute in, returns what turns a block of embeddings into rows.
     """
@@ -87,7 +87,7 @@ class OnRay(Generic[Row]):
         self._embedder, self._cluster, self._finish = embedder, cluster, finish
         self._facts: EncoderFacts | None = None
 
-    def __enter__(self) -> OnRay[Row]:
+    def __enter__(self) -> RayEngine[Row]:
         with ExitStack() as stack:
             self._ray = stack.enter_context(connected(self._cluster))
             stack.enter_context(quiet_loggers("ray", "ray.data"))
@@ -130,15 +130,15 @@ class OnRay(Generic[Row]):
         Raises
         ------
         ClusterError
-            If Ray gives up.
+            If Ray fails.
         """
         stream = iter(chunks)
-        first = next(stream, None)  # what is wrong with the inputs is found before a model is loaded
+        first = next(stream, None)  # errors in the inputs are raised before a model is loaded
         if first is None:
             return
         facts = self.facts
         portion = max(1, _PORTION // facts.batch_size) * facts.batch_size
-        way = _Way(8 + 4 * max(self._plan.most, int(self._ray.cluster_resources().get("CPU", 1))))
+        way = InFlight(8 + 4 * max(self._plan.most, int(self._ray.cluster_resources().get("CPU", 1))))
         feed = self._feed()
         feeder = threading.Thread(
             target=self._send, args=(chain([first], stream), portion, way, feed), name="feed", daemon=True
@@ -157,8 +157,8 @@ class OnRay(Generic[Row]):
         self._here = {"num_cpus": 0, "scheduling_strategy": here}
         return self._ray.remote(Feed).options(**self._here, max_concurrency=1000).remote()
 
-    def _send(self, chunks: Iterable[Chunk], size: int, way: _Way, feed: Any) -> None:
-        """Discover, cut and hand out, no further ahead than there is room; on a thread of its own."""
+    def _send(self, chunks: Iterable[Chunk], size: int, way: InFlight, feed: Any) -> None:
+        """Discover, split and send portions, limited by the queue; on a separate thread."""
         from clipcli.distributed.messages import portions_of
 
         try:
@@ -202,7 +202,7 @@ class OnRay(Generic[Row]):
             num_cpus=plan.processors, num_gpus=plan.gpus or None,
         )  # fmt: skip
 
-    def _arriving(self, dataset: Any, way: _Way, feed: Any) -> Iterator[Piece[Row]]:
+    def _arriving(self, dataset: Any, way: InFlight, feed: Any) -> Iterator[Piece[Row]]:
         from clipcli.distributed.messages import Rows
 
         try:

@@ -15,9 +15,9 @@ __all__ = ["Feed", "FeedSource"]
 
 
 class Feed:
-    """Holds the portions that are on their way; an actor beside the driver.
+    """Holds the portions that are being processed; an actor on the driver's machine.
 
-    What is not forgotten can be had again, in the order it came: so Ray may run its reader anew.
+    Portions can be read again until they are removed, in the same order: so Ray may restart its reader.
     """
 
     def __init__(self) -> None:
@@ -28,21 +28,21 @@ class Feed:
         self._news = asyncio.Condition()
 
     async def put(self, index: int, portion: pa.Table) -> None:
-        """Take in a portion."""
+        """Add a portion."""
         async with self._news:
             self._portions[index] = portion
             self._news.notify_all()
 
     async def end(self, count: int) -> None:
-        """Learn how many portions there are in all."""
+        """Set the total number of portions."""
         async with self._news:
             self._end = count
             self._news.notify_all()
 
     async def get(self, index: int) -> pa.Table | None:
-        """Wait for a portion; ``None`` is behind the last one.
+        """Wait for a portion; ``None`` after the last one.
 
-        For one that was forgotten, which only an old reader's successor asks for, any will do: nobody reads it.
+        For a removed portion, which only a restarted reader requests, any portion is returned, and ignored.
         """
         async with self._news:
             await self._news.wait_for(
@@ -55,13 +55,13 @@ class Feed:
             return pa.table({"portion": pa.array([b""], pa.binary())}) if index < self._forgotten else None
 
     async def begin(self, index: int) -> int:
-        """Note that a worker begins a portion, and return how often that was before."""
+        """Count that a worker starts a portion, and return the count before."""
         before = self._begun.get(index, 0)
         self._begun[index] = before + 1
         return before
 
     async def forget(self, below: int) -> None:
-        """Let go of portions that are done."""
+        """Remove portions that are done."""
         self._forgotten = max(self._forgotten, below)
         for held in (self._portions, self._begun):
             for index in [index for index in held if index < below]:
@@ -80,7 +80,7 @@ class FeedSource(Datasource):
         return "clipcli"
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Say nothing: how much will come is not known."""
+        """Return ``None``: the size is unknown."""
         return None
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""What travels between the driver, the workers and the actors."""
+"""Messages between the driver, the workers and the actors."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["Batch", "Portion", "Rows", "portions_of"]
 
 @dataclass(frozen=True)
 class Portion:
-    """What one worker reads and decodes: some inputs of a chunk, or a shard.
+    """The inputs that one worker reads and decodes: a part of a chunk, or a shard.
 
     Parameters
     ----------
     index
-        Its place among all that are worked on in this run.
+        Its position among all portions of this run.
     first
-        The place of its first input in the chunk.
+        The position of its first input in the chunk.
     """
 
     index: int
@@ -50,7 +50,7 @@ class Portion:
 
 
 def portions_of(chunk: Chunk, size: int, index: int) -> Iterator[Portion]:
-    """Cut a chunk into portions of ``size`` inputs, numbered from ``index``; a shard stays whole."""
+    """Split a chunk into portions of ``size`` inputs, numbered from ``index``; a shard is one portion."""
     units = tuple(absolute(unit) for unit in chunk.units)
     for number, first in enumerate(range(0, len(units), size)):
         yield Portion(index + number, first, units[first : first + size])

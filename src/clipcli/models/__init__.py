@@ -1,1 +1,1 @@
-"""From the name of a model to its encoders."""
+"""Find and open models: from a name to encoders."""

@@ -1,8 +1,8 @@
-"""Import open_clip where torchvision's compiled operators do not fit the installed torch.
+"""Import open_clip even if torchvision's compiled operators do not match the installed torch.
 
 open_clip needs ``torchvision.transforms`` only, but ``import torchvision`` registers shape functions for
 its detection operators, and fails where those were built for another torch (PyPI's wheels are built for
-CUDA; a CPU build of torch beside them is common). Declaring the missing operators, which nothing here
+CUDA; a CPU build of torch with them is common). Declaring the missing operators, which nothing here
 ever calls, lets the import through.
 """
 
@@ -74,4 +74,4 @@ def _import_torchvision() -> None:
             library = torch.library.Library("torchvision", "FRAGMENT")
             library.define(missing.group(1) + _SIGNATURE)
             _declared.append(library)
-    raise ModelError(f"torchvision does not work with torch {torch.__version__}; reinstall the two together")
+    raise ModelError(f"torchvision does not work with torch {torch.__version__} (reinstall both together)")

@@ -1,4 +1,4 @@
-"""Memory that one batch frees and the next one needs again stays with the process."""
+"""Keep freed memory in the process for the next batch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def keep_freed_memory() -> None:
 
     On a CPU, each batch would get its activations as fresh pages, and clearing those took as long as the
     arithmetic: with the built-in model, training took 0.16 s an image instead of 0.085 s, and classifying 17 ms
-    instead of 9. Threads that start later share the main thread's memory, as only that can be kept. Nothing
+    instead of 9. Threads that start later share the main thread's memory, the only one that can be reused. Nothing
     happens on other systems.
     """
     if not _allowed or not sys.platform.startswith("linux"):
@@ -49,7 +49,7 @@ _OUT_OF_MEMORY = ("DefaultCPUAllocator", "can't start new thread", "not enough m
 
 
 def is_out_of_memory(problem: BaseException) -> bool:
-    """Tell whether an error says that memory ran out: torch and the threads of Python raise no ``MemoryError``."""
+    """Return whether an error means out of memory: torch and Python's threads do not raise ``MemoryError``."""
     if isinstance(problem, MemoryError):
         return True
     return isinstance(problem, RuntimeError) and any(mark in str(problem) for mark in _OUT_OF_MEMORY)

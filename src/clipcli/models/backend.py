@@ -43,7 +43,7 @@ class TextEncoder(Protocol):
     """Prompts in, embeddings out."""
 
     def cut(self, prompts: Sequence[str]) -> list[bool]:
-        """Tell which prompts are longer than the model's context and lose their end."""
+        """Return which prompts are longer than the model's context, and truncated."""
 
     def encode(self, prompts: Sequence[str]) -> FloatArray:
         """Encode P prompts into (P, D) float32, each row of length one."""

@@ -201,7 +201,7 @@ def _check_size(network: Any, source: ModelSource) -> None:
 
 
 def _for_network(weights: dict[str, Any], network: Any, *, archived: bool) -> dict[str, Any]:
-    """Leave out what was stored beside the weights and is not one of the network's own tensors.
+    """Leave out tensors that are stored with the weights but do not belong to the network.
 
     OpenAI's buffers; and in a TorchScript archive, the buffers that other forms do not save.
     """
@@ -254,7 +254,7 @@ def _one_line(problem: BaseException) -> str:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep open_clip's remarks ("initialized randomly", said before we load) off the terminal.
+    """Silence open_clip's messages ("initialized randomly", before the weights are loaded).
 
     open_clip logs with the functions of ``logging``: on the root logger, and where that has no handler, these give
     it one. Both would change what the caller sees.

@@ -1,4 +1,4 @@
-"""What a weights file is, told from its bytes without running anything in it and without torch."""
+"""Recognise the kind of a weights file by its bytes, without torch and without running code in it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from clipcli.storage.zip_archive import DamagedZipError, opened_zip
 __all__ = ["OPENAI_BUFFERS", "has_openai_buffers", "is_torchscript", "looks_like_openai", "tensor_names"]
 
 OPENAI_BUFFERS = frozenset({"input_resolution", "context_length", "vocab_size"})
-"""What OpenAI stored beside the weights; no other trainer writes these."""
+"""Buffers that OpenAI stored with the weights; no other trainer writes them."""
 
 _MAX_HEADER = 100_000_000
 
 
 def is_torchscript(path: Path) -> bool:
-    """Tell whether a file is a TorchScript archive, the form OpenAI published its weights in."""
+    """Return whether a file is a TorchScript archive, the format of OpenAI's weights."""
     try:
         with opened_zip(path) as archive:
             return any(name.split("/")[1:2] == ["code"] for name in archive.namelist())
@@ -28,7 +28,7 @@ def is_torchscript(path: Path) -> bool:
 
 
 def looks_like_openai(path: Path) -> bool:
-    """Tell whether a checkpoint file holds OpenAI's weights, which were trained with QuickGELU.
+    """Return whether a checkpoint file has OpenAI's weights, which were trained with QuickGELU.
 
     True for a TorchScript archive, for a state dict with the buffers only OpenAI stored, and for a file
     whose own name, or that of its folder or hub repository, says ``openai``.
@@ -41,12 +41,12 @@ def looks_like_openai(path: Path) -> bool:
 
 
 def has_openai_buffers(path: Path) -> bool:
-    """Tell whether a state dict holds the buffers that only OpenAI stored."""
+    """Return whether a state dict has the buffers that only OpenAI stored."""
     return tensor_names(path) >= OPENAI_BUFFERS
 
 
 def tensor_names(path: Path) -> frozenset[str]:
-    """Return the names in a checkpoint's state dict, as far as they can be told without loading it.
+    """Return the names in a checkpoint's state dict, as far as possible without loading it.
 
     For a pickle these are all texts in it: its opcodes are listed, never executed.
     """
@@ -70,5 +70,5 @@ def _safetensors_header(path: Path) -> dict[str, object]:
             raise ValueError("header too large")
         header = json.loads(file.read(size))
     if not isinstance(header, dict):
-        raise ValueError("header is no object")
+        raise ValueError("header is not an object")
     return header

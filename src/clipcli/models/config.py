@@ -33,7 +33,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:[_-][A-Za-z]{2,8})?", re.ASCII)
 
 
 def is_repository(name: object) -> bool:
-    """Tell whether a name can only be that of a repository on the Hugging Face hub: no path, no URL."""
+    """Return whether a name can only be a repository on the Hugging Face hub: not a path, not a URL."""
     return isinstance(name, str) and bool(_REPOSITORY.fullmatch(name)) and ".." not in name and "--" not in name
 
 

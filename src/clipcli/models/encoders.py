@@ -32,7 +32,7 @@ class TextEncoder:
         self._encode_text = network.encode_text
 
     def cut(self, prompts: Sequence[str]) -> list[bool]:
-        """Tell which prompts are longer than the model's context and lose their end."""
+        """Return which prompts are longer than the model's context, and truncated."""
         if hasattr(self._tokenizer, "encode"):
             room = self._tokenizer.context_length - 2
             return [len(self._tokenizer.encode(prompt)) > room for prompt in prompts]
@@ -135,7 +135,7 @@ class ImageEncoder:
     network
         open_clip's model, on its device and in its precision.
     preprocessing
-        How pictures are resized and cropped for it.
+        Its preprocessing: how images are resized and cropped.
     device
         ``cpu``, ``cuda:0``, ``mps``.
     """

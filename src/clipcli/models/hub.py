@@ -1,4 +1,4 @@
-"""The Hugging Face hub: what is on disk already, and fetching what is not.
+"""The Hugging Face hub: find files on disk, and download missing ones.
 
 Uses the hub client's own cache folder (``HF_HOME``), shared with other tools, so weights that are on
 this machine already are never fetched again. A file found there is used without asking the network.
@@ -57,7 +57,7 @@ def network_forbidden() -> Iterator[None]:
 
 
 def offline_reason(offline: bool) -> str:
-    """Say why the hub must not be asked; empty where it may be."""
+    """Return why the hub must not be used; empty if it may be used."""
     from huggingface_hub import constants
 
     return (
@@ -82,12 +82,12 @@ def cached_file(repository: str, filename: str) -> Path | None:
     try:
         path = try_to_load_from_cache(repository, filename)
     except HFValidationError:
-        raise ModelNotFoundError(f"{repository!r} is no hub repository; write hf-hub:organisation/name") from None
+        raise ModelNotFoundError(f"{repository!r} is not a hub repository (write hf-hub:organisation/name)") from None
     return Path(path) if isinstance(path, str) else None
 
 
 def reachable(repository: str, filename: str, seconds: float = REACH_SECONDS) -> bool:
-    """Tell whether the hub answers for a file within a few seconds, be it with a refusal.
+    """Return whether the hub answers for a file within a few seconds, even if it refuses access.
 
     It is the file that is asked for, because a hub in trouble may still show its front page, and the
     client then tries again for minutes. Asked from a thread, because looking up a name can hang for
@@ -116,7 +116,7 @@ def reachable(repository: str, filename: str, seconds: float = REACH_SECONDS) ->
 
 @contextmanager
 def quiet_hub(*, quiet: bool) -> Iterator[None]:
-    """Silence the client's progress bars where nobody watches them."""
+    """Silence the client's progress bars if stderr is not a terminal."""
     from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
     if quiet or not sys.stderr.isatty():

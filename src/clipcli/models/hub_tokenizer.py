@@ -1,7 +1,7 @@
 """Make a Hugging Face tokenizer from a folder of others without passing on what they wrote unseen.
 
 transformers passes what ``tokenizer_config.json`` and ``special_tokens_map.json`` hold on as keyword
-arguments, imports modules that they name, and reads other files that lie beside them. So the folder is
+arguments, imports modules that they name, and reads other files in the same folder. So the folder is
 copied first: its vocabulary as it is, and of its settings those that are known, of the types they have.
 """
 

@@ -99,7 +99,7 @@ def choose_precision(wish: str, device: str) -> str:
 
 
 def _has_bf16() -> bool:
-    """Tell whether the processor has instructions for products of bf16; where they are lacking, fp32 is faster."""
+    """Return whether the processor has instructions for products of bf16; without them, fp32 is faster."""
     import torch
 
     if hasattr(torch.cpu, "get_capabilities"):  # torch >= 2.9

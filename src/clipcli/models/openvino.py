@@ -1,6 +1,6 @@
 """The engine that runs a model's encoders with OpenVINO on the CPU: faster there than torch, and sooner ready.
 
-Each encoder is converted once and kept on disk as a graph. A later run reads the graphs, and needs neither torch nor
+Each encoder is converted once and saved on disk as a graph. A later run reads the graphs, and needs neither torch nor
 open_clip, which saves most of its start-up.
 """
 
@@ -11,7 +11,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from clipcli.errors import CheckpointError, ModelError
 from clipcli.images.preprocess import Preprocessing
+from clipcli.log import LOG
 from clipcli.models.backend import Opening, TextEncoder
 from clipcli.models.openvino_graphs import graph_place
 from clipcli.models.openvino_runtime import (
@@ -73,11 +75,17 @@ class Backend:
     def text_encoder(self) -> TextEncoder:
         """Open the text encoder; it needs no model where it was converted before.
 
-        A model with another tokenizer than open_clip's own keeps torch's.
+        A model with another tokenizer than open_clip's own keeps torch's, and one that OpenVINO cannot express.
         """
         if cleaner_of(self._opening.source) is None:
             return self.model.text_encoder
-        return OpenVinoTextEncoder(self._text_graph)
+        try:
+            return OpenVinoTextEncoder(self._text_graph)
+        except CheckpointError:
+            raise
+        except ModelError as problem:
+            LOG.info(f"texts are encoded with torch: {problem}")
+            return self.model.text_encoder
 
     @cached_property
     def _image_graph(self) -> Graph[Preprocessing]:

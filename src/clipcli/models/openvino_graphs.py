@@ -75,14 +75,14 @@ def _checksum(about: dict[str, Any], folder: Path) -> str:
 
 
 def save_graph_files(folder: Path, about: dict[str, Any], write: Callable[[Path], None]) -> None:
-    """Save a graph; whole or not at all. A disk that is full or write-protected is no error.
+    """Save a graph atomically. A full or write-protected disk is not an error.
 
     Parameters
     ----------
     about
-        What is needed beside the graph, as JSON holds it.
+        Plain values for JSON that are saved with the graph.
     write
-        Writes the graph to the path it is given, and its weights beside it.
+        Writes the graph to a path, and its weights into the same folder.
     """
     with suppress(OSError, RuntimeError):
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ Settings = TypeVar("Settings")
 
 @dataclass(frozen=True)
 class TextSettings:
-    """What must be known of a text encoder beside its graph.
+    """The facts of a text encoder that are saved with its graph.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class TextSettings:
 
 @dataclass(frozen=True)
 class Graph(Generic[Settings]):
-    """An encoder as OpenVINO has it, with what must be known beside it: settings, and the model's scale and bias."""
+    """An OpenVINO encoder with its settings and the model's scale and bias."""
 
     model: Any
     settings: Settings
@@ -113,7 +113,7 @@ def openvino_precision(wish: str) -> str:
 
 
 def read_graph(folder: Path, kind: type[Settings]) -> Graph[Settings] | None:
-    """Read a graph that was kept; ``None`` if there is none whose files match their checksum."""
+    """Read a saved graph; ``None`` if there is none whose files match their checksum."""
     try:
         about = read_manifest(folder)
         if about is None:
@@ -126,7 +126,7 @@ def read_graph(folder: Path, kind: type[Settings]) -> Graph[Settings] | None:
 
 
 def keep_graph(graph: Graph[Any], folder: Path) -> None:
-    """Keep a graph; whole or not at all. A disk that is full or write-protected is no error."""
+    """Save a graph atomically. A full or write-protected disk is not an error."""
 
     def write(path: Path) -> None:
         import_openvino().save_model(graph.model, path, compress_to_fp16=False)
@@ -192,7 +192,7 @@ class OpenVinoTextEncoder:
         self._compiled = _compiled(graph, "fp32")
 
     def cut(self, prompts: Sequence[str]) -> list[bool]:
-        """Tell which prompts are longer than the model's context and lose their end."""
+        """Return which prompts are longer than the model's context, and truncated."""
         return [len(self._tokenizer.encode(prompt)) > self._settings.context_length - 2 for prompt in prompts]
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""From a model's name to the files it is made of, without importing torch.
+"""Resolve a model's name to its files, without importing torch.
 
 Everything that decides which embeddings a model yields is settled here: architecture, weights file,
 activation (QuickGELU or GELU), preprocessing and tokenizer.
@@ -58,7 +58,7 @@ def resolve_model(name: str, pretrained: str | None = None, *, offline: bool = F
         raise ModelNotFoundError(f"cannot load {name}: a URL is not a model name (download it, and use local-dir:DIR)")
     folder = _folder_named(name)
     if pretrained and (name in ("auto", "pocket") or name.startswith(_HUB) or folder is not None):
-        raise ModelError(f"--pretrained goes with an open_clip model name, not with --model {name}")
+        raise ModelError(f"cannot use --pretrained with --model {name}: it needs an open_clip model name")
     if name == "auto":
         return _resolve_auto(offline)
     if name == "pocket":
@@ -71,7 +71,7 @@ def resolve_model(name: str, pretrained: str | None = None, *, offline: bool = F
 
 
 def untrained_model(name: str, *, offline: bool = False) -> ModelSource:
-    """Find what an architecture needs but for its weights, to train it from scratch.
+    """Find the files of an architecture except its weights, to train it from scratch.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _folder_named(name: str) -> Path | None:
 
 
 def is_on_disk(name: str, tag: str) -> bool:
-    """Tell whether the weights of a catalogue entry are in the hub client's cache."""
+    """Return whether the weights of a registry entry are in the hub client's cache."""
     repository, filenames = weight_candidates(registry.pretrained_tags(name)[tag].get("hf_hub", ""))
     return bool(repository) and any(cached_file(repository, filename) for filename in filenames)
 
@@ -220,7 +220,7 @@ def _from_tag(name: str, config: dict[str, Any], tag: str, entry: dict[str, Any]
 
 
 def _from_file(name: str, config: dict[str, Any], path: Path, offline: bool) -> ModelSource:
-    """Use a checkpoint file, with what its neighbours and its own contents tell of how it was trained."""
+    """Use a checkpoint file, with its training settings as far as the folder and the file contain them."""
     preprocess = registry.usual_preprocess(name)
     quick_gelu = bool(config.get("quick_gelu"))
     notes: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from clipcli.errors import CheckpointError
 __all__ = ["CONFIG_NAME", "ModelSource", "hub_tokenizer_name"]
 
 CONFIG_NAME = "open_clip_config.json"
-_DECODING = 2  # to be raised when pictures are decoded in another way, so that old embeddings are not used
+_DECODING = 2  # incremented when images are decoded differently, so that old embeddings are not used
 _TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
     "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
@@ -77,7 +77,7 @@ class ModelSource:
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
     def image_fingerprint(self, sha256_of: Hasher, precision: str) -> str:
-        """Identify what turns a picture into a vector: weights, preprocessing and precision."""
+        """Return the fingerprint of the image encoder: weights, preprocessing and precision."""
         settings = {"preprocess": self.preprocess, "precision": precision, "decoding": _DECODING}
         identity = {"model": self.fingerprint(sha256_of), **settings}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,6 +1,6 @@
 """Read the pickle of a checkpoint without running anything: plain values and tensors come out, or a refusal.
 
-A pickle is a program for a stack machine. This is a machine of its own that has only the instructions
+A pickle is a program for a stack machine. This is a separate machine that has only the instructions
 torch writes, makes only plain values, and calls nothing but the functions named below. TorchScript's
 module objects become their attributes; their code is not looked at.
 """
@@ -208,7 +208,7 @@ class _Machine:
         target.fields = state
 
     def call(self) -> None:
-        """Call one of the few functions that are known, in a form of our own."""
+        """Call one of the few known functions, in clipcli's implementation."""
         arguments, function = self._stack.pop(), self._stack.pop()
         known = _FUNCTIONS.get(str(function)) if isinstance(function, _Global) else None
         if known is None or type(arguments) is not tuple:

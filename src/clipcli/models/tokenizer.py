@@ -2,7 +2,7 @@
 
 The vocabulary is the file that open_clip ships. Its lines are pairs of symbols, most frequent first, so the number of
 a line is both the rank of that merge and, plus the 512 single bytes, the token of what it makes. Ready in a few
-milliseconds, where the ``tokenizers`` library takes longer to be told these merges than to tokenize.
+milliseconds, while the ``tokenizers`` library takes longer to load these merges than to tokenize.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _any_words() -> Any:
 
 
 def _is_plain(text: str) -> bool:
-    """Tell whether a text has nothing to be mended, which spares importing what mends it."""
+    """Return whether a text needs no repair, which avoids importing ftfy."""
     return text.isascii() and text.isprintable() and "&" not in text
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
-from clipcli.outputs.records import written
+from clipcli.outputs.records import round_score
 from clipcli.outputs.text_formats import tsv_line
 from clipcli.text import csv_line, guarded, one_line, printable
 
@@ -34,7 +34,7 @@ def write_hits(hits: Sequence[Found], file: TextIO, form: str) -> None:
     CSV is safe to open in a spreadsheet: no path in it is read as a formula.
     """
     records: list[dict[str, Any]] = [
-        {"rank": rank, "similarity": written(hit.similarity), "path": printable(hit.path)}
+        {"rank": rank, "similarity": round_score(hit.similarity), "path": printable(hit.path)}
         for rank, hit in enumerate(hits, start=1)
     ]
     if form == "json":

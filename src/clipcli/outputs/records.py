@@ -1,4 +1,4 @@
-"""How predictions and failures are written down."""
+"""How predictions and failures are recorded."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.text import printable
 
-__all__ = ["as_record", "flat_columns", "flat_values", "written"]
+__all__ = ["as_record", "flat_columns", "flat_values", "round_score"]
 
 
-def written(number: float) -> float:
+def round_score(number: float) -> float:
     """Round a score to the six digits that are written; further digits depend on the processor."""
     return float(f"{number:.6g}")
 
@@ -22,16 +22,20 @@ def as_record(result: Result) -> dict[str, Any]:
     record: dict[str, Any] = {
         "path": printable(result.path),
         "label": result.label,
-        "probability": written(result.probability),
-        "similarity": written(result.similarity),
+        "probability": round_score(result.probability),
+        "similarity": round_score(result.similarity),
         "top": [
-            {"label": score.label, "probability": written(score.probability), "similarity": written(score.similarity)}
+            {
+                "label": score.label,
+                "probability": round_score(score.probability),
+                "similarity": round_score(score.similarity),
+            }
             for score in result.top
         ],
     }
     if result.groups:
         record["group"] = next(iter(result.groups))
-        record["groups"] = [{"group": name, "probability": written(value)} for name, value in result.groups.items()]
+        record["groups"] = [{"group": name, "probability": round_score(value)} for name, value in result.groups.items()]
     return {**record, "model": result.model, "pretrained": result.pretrained, "precision": result.precision}
 
 
@@ -50,17 +54,17 @@ def flat_values(result: Result) -> dict[str, str | float | None]:
     values: dict[str, str | float | None] = {
         "path": printable(result.path),
         "label": result.label,
-        "probability": written(result.probability),
-        "similarity": written(result.similarity),
+        "probability": round_score(result.probability),
+        "similarity": round_score(result.similarity),
         "model": result.model,
         "pretrained": result.pretrained,
         "precision": result.precision,
     }
     for rank, score in enumerate(result.top[1:], start=2):
         values[f"label_{rank}"] = score.label
-        values[f"probability_{rank}"] = written(score.probability)
-        values[f"similarity_{rank}"] = written(score.similarity)
+        values[f"probability_{rank}"] = round_score(score.probability)
+        values[f"similarity_{rank}"] = round_score(score.similarity)
     if result.groups:
         values["group"], probability = next(iter(result.groups.items()))
-        values["group_probability"] = written(probability)
+        values["group_probability"] = round_score(probability)
     return values

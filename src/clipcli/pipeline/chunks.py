@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from clipcli.inputs.items import Input, Unit, inputs_of, is_input
 
-__all__ = ["Chunk", "EncoderFacts", "Engine", "Gathered", "InTurn", "Piece", "in_chunks", "in_order"]
+__all__ = ["Chunk", "EncoderFacts", "Engine", "Gathered", "LocalEngine", "Piece", "in_chunks", "in_order"]
 
 Row = TypeVar("Row")
 
@@ -114,7 +114,7 @@ class Engine(Protocol[Row]):
         """Process chunks, in any order."""
 
 
-class InTurn(Generic[Row]):
+class LocalEngine(Generic[Row]):
     """The engine that runs in this process, as one stream.
 
     Parameters

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from clipcli.errors import LabelError, OutputError
 from clipcli.labels.files import Label
-from clipcli.outputs.records import written
+from clipcli.outputs.records import round_score
 from clipcli.outputs.text_formats import tsv_line
 from clipcli.storage.atomic import replacing
 from clipcli.text import csv_line, guarded, numbered_lines, printable, read_text
@@ -105,5 +105,5 @@ def _write_json(matrix: Matrix, file: TextIO) -> None:
 def _rows(matrix: Matrix) -> list[list[str | float]]:
     rows: list[list[str | float]] = [["path", *matrix.texts]]
     for path, values in zip(matrix.paths, matrix.values, strict=True):
-        rows.append([printable(path), *map(written, values)])
+        rows.append([printable(path), *map(round_score, values)])
     return rows

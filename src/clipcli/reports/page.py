@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.outputs.readers import ReadRecord
-from clipcli.outputs.records import written
+from clipcli.outputs.records import round_score
 from clipcli.text import name_key
 
 __all__ = ["CHUNK", "page_data", "write_page"]
@@ -41,10 +41,10 @@ def page_data(records: Sequence[ReadRecord]) -> dict[str, Any]:
         ranking: list[float] = []
         for score in record.top:
             place = labels.number(score.label)
-            ranking += [place, written(score.probability), written(score.similarity)]
+            ranking += [place, round_score(score.probability), round_score(score.similarity)]
         group = groups.number(record.group) if record.group else -1
         label = labels.number(record.label)
-        rows.append([record.path, label, written(record.probability or 0.0), ranking, group])
+        rows.append([record.path, label, round_score(record.probability or 0.0), ranking, group])
     models = dict.fromkeys(record.model for record in records if record.model)
     return {"labels": labels.names, "groups": groups.names, "models": list(models), "chunk": CHUNK, "records": rows}
 

@@ -18,7 +18,7 @@ from clipcli.outputs.run_settings import RunSettings
 from clipcli.training.base_model import check_trainable
 from clipcli.training.pairs import Pairs, read_pairs
 from clipcli.training.request import Outcome, Request
-from clipcli.training.settings import Wishes, check_batch
+from clipcli.training.settings import TrainConfig, check_batch
 from clipcli.training.state import REMEDY, TrainingFolder
 
 __all__ = ["Job", "check_job", "has_companions"]
@@ -43,7 +43,7 @@ class Job:
     """
 
     request: Request
-    wishes: Wishes
+    wishes: TrainConfig
     folder: TrainingFolder
     recorded: Mapping[str, Any] | None
     source: ModelSource
@@ -57,7 +57,7 @@ def has_companions() -> bool:
 
 
 def check_job(
-    request: Request, wishes: Wishes, folder: TrainingFolder, *, resume: bool, offline: bool, device: str
+    request: Request, wishes: TrainConfig, folder: TrainingFolder, *, resume: bool, offline: bool, device: str
 ) -> Job | Outcome:  # fmt: skip
     """Check options, pairs, labels and model.
 
@@ -76,7 +76,7 @@ def check_job(
         if (finished := folder.outcome()) is not None:
             return Outcome(*finished)
         request = Request.recorded(recorded["request"])
-        wishes = Wishes(**recorded["settings"])
+        wishes = TrainConfig(**recorded["settings"])
     if not request.pairs:
         raise InputError("cannot train without pairs (name a table, a folder or shards)")
     if wishes.precision == "fp16" and device == "cpu":
@@ -96,7 +96,7 @@ def check_job(
     return Job(request, wishes, folder, recorded, source, pairs, held_out)
 
 
-def _check_asked(request: Request, wishes: Wishes, recorded: Mapping[str, Any], folder: TrainingFolder) -> None:
+def _check_asked(request: Request, wishes: TrainConfig, recorded: Mapping[str, Any], folder: TrainingFolder) -> None:
     """Raise an error if a given setting differs from that of the run to resume."""
     earlier = RunSettings("train", {**recorded["request"], **recorded["settings"]})
     asked = RunSettings("train", {**asdict(request), **asdict(wishes)})

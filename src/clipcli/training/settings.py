@@ -8,7 +8,7 @@ from typing import Any
 
 from clipcli.errors import InputError
 
-__all__ = ["MIN_PAIRS", "Facts", "Settings", "Wishes", "check_batch", "choose_settings"]
+__all__ = ["MIN_PAIRS", "Facts", "Settings", "TrainConfig", "check_batch", "choose_settings"]
 
 MIN_PAIRS = 8
 """Minimum number of usable pairs: contrastive training needs different ones."""
@@ -30,7 +30,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class TrainConfig:
     """The user's settings; ``None`` means the default of :func:`choose_settings`."""
 
     epochs: int | None = None
@@ -94,7 +94,7 @@ class Settings:
         return asdict(self)
 
 
-def choose_settings(wishes: Wishes, facts: Facts) -> Settings:
+def choose_settings(wishes: TrainConfig, facts: Facts) -> Settings:
     """Complete the user's settings by defaults.
 
     From scratch: a high learning rate and many steps. Fine-tuning: about a thousand steps, at a hundredth of that rate
@@ -137,7 +137,7 @@ def choose_settings(wishes: Wishes, facts: Facts) -> Settings:
     )
 
 
-def check_batch(wishes: Wishes, processes: int = 1) -> None:
+def check_batch(wishes: TrainConfig, processes: int = 1) -> None:
     """Raise :class:`InputError` if the batch cannot be split into even parts for all processes."""
     if wishes.batch_size and wishes.batch_size % ((wishes.accumulate or 1) * processes):
         raise InputError(
