@@ -11,6 +11,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.engines import on_cluster
+from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
 from clipcli.errors import InputError, LabelError, OutputError
 from clipcli.outputs.destination import Destination, Format
@@ -28,7 +29,9 @@ __all__ = ["classify"]
 _OUT, _SCORES = "Output", "Scores"
 
 
+@with_groups
 def classify(
+    *,
     context: typer.Context,
     inputs: options.Inputs,
     labels: options.LabelsFile = None,
@@ -82,19 +85,11 @@ def classify(
     show: Annotated[
         bool, typer.Option("--show", rich_help_panel=_OUT, help="Display each image next to its scores, on a terminal.")
     ] = False,
-    null_separated: options.NullSeparated = False,
-    path_column: options.PathColumn = None,
-    image_column: options.ImageColumn = None,
-    exclude: options.Exclude = None,
-    include_hidden: options.IncludeHidden = False,
+    reading: options.Reading,
     ray_address: options.RayAddress = None,
     ray_actors: options.RayActors = None,
     ray_gpus: options.RayGpus = None,
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
-    no_cache: options.NoCache = False,
-    cache_size: options.CacheSize = "4GB",
+    running: options.Running,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
@@ -105,7 +100,7 @@ def classify(
     clipcli classify holiday/ --labels labels.txt -o results.csv
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
+    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, running.workers)
     if not all(inputs):
         raise InputError("an INPUT is empty; name an image file or a folder")
     target = _Target.choose(
@@ -124,13 +119,12 @@ def classify(
         model,
         None if text_embeddings is not None else load_labels(labels, label or ()),
         pretrained=pretrained, templates=template or (), prompts=prompts or (), text_embeddings=text_embeddings,
-        device=device, precision=precision, engine=encoder_engine, batch_size=batch_size, workers=workers,
+        device=device, precision=precision, engine=encoder_engine, **running.model_options,
         top_k=top_k or (1 if target.form in ("csv", "tsv") else 5),
         thresholds=Thresholds(min_probability, min_similarity, min_margin),
-        cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size),
         offline=offline,
     )  # fmt: skip
-    source = options.source(inputs, null_separated, path_column, image_column, exclude, include_hidden)
+    source = reading.source(inputs)
     outcome = _run(classifier, source, cluster, target, messages)
     if not cluster:
         _tell_images(classifier, messages)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
 from clipcli.errors import InputError, LabelError, OutputError
 
@@ -21,7 +22,9 @@ __all__ = ["evaluate"]
 _WHAT, _OUT = "Comparison", "Output"
 
 
+@with_groups
 def evaluate(
+    *,
     context: typer.Context,
     source: Annotated[
         Path,
@@ -77,11 +80,7 @@ def evaluate(
     offline: options.Offline = False,
     exclude: options.Exclude = None,
     include_hidden: options.IncludeHidden = False,
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
-    no_cache: options.NoCache = False,
-    cache_size: options.CacheSize = "4GB",
+    running: options.Running,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
@@ -116,8 +115,7 @@ def evaluate(
             source, [(model, pretrained), *map(_named, compare_model or ())], chosen, templates=template or (),
             prompts=prompts or (), few_shot=few_shot or (), probe_strength=probe_strength, seed=seed,
             exclusion=exclusion, reporter=reporter, device=device, precision=precision, engine=engine,
-            batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
-            cache_limit=options.bytes_in(cache_size), offline=offline,
+            **running.model_options, offline=offline,
         )  # fmt: skip
     _save(comparison, json_file, plots, messages)
     _tell(comparison)  # last: the reader may close the pipe early

@@ -10,6 +10,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.engines import on_cluster
+from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
 from clipcli.outputs.destination import Destination
 
@@ -107,7 +108,9 @@ class PartFormat(str, Enum):
 
 
 @app.command("images")
+@with_groups
 def export_images(
+    *,
     inputs: options.Inputs,
     output: Annotated[
         str,
@@ -134,19 +137,11 @@ def export_images(
     precision: options.Precision = "auto",
     engine: options.AnyEngine = "torch",
     offline: options.Offline = False,
-    null_separated: options.NullSeparated = False,
-    path_column: options.PathColumn = None,
-    image_column: options.ImageColumn = None,
-    exclude: options.Exclude = None,
-    include_hidden: options.IncludeHidden = False,
+    reading: options.Reading,
     ray_address: options.RayAddress = None,
     ray_actors: options.RayActors = None,
     ray_gpus: options.RayGpus = None,
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
-    no_cache: options.NoCache = False,
-    cache_size: options.CacheSize = "4GB",
+    running: options.Running,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
@@ -155,7 +150,7 @@ def export_images(
     clipcli export images photos/ -o photos.npy --dtype float16
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, workers)
+    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, running.workers)
     destination = Destination.for_embeddings(
         output, form.value if form else None, inputs=[*inputs, pretrained], resume=resume, overwrite=overwrite,
         part_size=part_size,
@@ -167,10 +162,9 @@ def export_images(
 
     embedder = Embedder(
         model, pretrained=pretrained, device=device, precision=precision, engine=encoder_engine,
-        batch_size=batch_size, workers=workers, cache=options.cache_setting(cache_dir, no_cache),
-        cache_limit=options.bytes_in(cache_size), offline=offline,
+        **running.model_options, offline=offline,
     )  # fmt: skip
-    source = options.source(inputs, null_separated, path_column, image_column, exclude, include_hidden)
+    source = reading.source(inputs)
     task = embedder.embedding_task(source, on_cluster(embedder, cluster, lambda _: image_rows))
     outcome = run(task, embedder.embedding_output(destination, dtype.value), TerminalReporter(messages))
     messages.detail(f"wrote {outcome.records - outcome.failures} image embeddings to {output}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
 from clipcli.errors import InputError, LabelError, OutputError
@@ -25,7 +26,9 @@ _CELL = 7  # characters of a cell on a terminal
 _NAME = 28
 
 
+@with_groups
 def matrix(
+    *,
     context: typer.Context,
     inputs: options.Inputs,
     texts_file: Annotated[
@@ -68,16 +71,8 @@ def matrix(
     precision: options.Precision = "auto",
     engine: options.Engine = "torch",
     offline: options.Offline = False,
-    null_separated: options.NullSeparated = False,
-    path_column: options.PathColumn = None,
-    image_column: options.ImageColumn = None,
-    exclude: options.Exclude = None,
-    include_hidden: options.IncludeHidden = False,
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
-    no_cache: options.NoCache = False,
-    cache_size: options.CacheSize = "4GB",
+    reading: options.Reading,
+    running: options.Running,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
@@ -94,8 +89,6 @@ def matrix(
 
     context.with_resource(locked(output, plot))
     from clipcli.classifier import Classifier
-    from clipcli.inputs.discover import Source
-    from clipcli.inputs.exclusion import Exclusion
     from clipcli.reports.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
 
     texts = [*(read_texts(texts_file) if texts_file is not None else ()), *(text or ())]
@@ -105,11 +98,9 @@ def matrix(
         )
     classifier = Classifier(
         model, texts_as_labels(texts), templates=template or ("{label}",), pretrained=pretrained, device=device,
-        precision=precision, engine=engine, batch_size=batch_size, workers=workers,
-        cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,
+        precision=precision, engine=engine, **running.model_options, offline=offline,
     )  # fmt: skip
-    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
+    source = reading.source(inputs)
     files, cosines, failed = _similarities(classifier, source, messages)
     _tell_pairing(cosines, paired, classifier.classes, failed, messages)
     made = _made(files, texts, cosines, classifier.classes, logits=logits)

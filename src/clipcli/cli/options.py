@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,14 +46,15 @@ __all__ = [
     "RayActors",
     "RayAddress",
     "RayGpus",
+    "Reading",
     "Resume",
+    "Running",
     "Templates",
     "Verbose",
     "Workers",
     "bytes_in",
     "cache_setting",
     "cluster_or_none",
-    "source",
 ]
 
 _LEAST_CACHE = 1_000_000
@@ -246,16 +248,45 @@ def cache_setting(cache_dir: Path | None, no_cache: bool) -> bool | Path:
     return cache_dir if cache_dir is not None else True
 
 
-def source(
-    inputs: Sequence[str], null_separated: bool, path_column: str | None, image_column: str | None,
-    exclude: Sequence[str] | None, include_hidden: bool,
-) -> Source:  # fmt: skip
-    """Return what is read: the INPUTs, and what to pass over in them."""
-    from clipcli.inputs.discover import Source
-    from clipcli.inputs.exclusion import Exclusion
+@dataclass(frozen=True)
+class Reading:
+    """The options that say how INPUTs are read, and what is skipped; see :mod:`clipcli.cli.groups`."""
 
-    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
-    return Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
+    null_separated: NullSeparated = False
+    path_column: PathColumn = None
+    image_column: ImageColumn = None
+    exclude: Exclude = None
+    include_hidden: IncludeHidden = False
+
+    def source(self, inputs: Sequence[str]) -> Source:
+        """Return what is read: the INPUTs, and what to pass over in them."""
+        from clipcli.inputs.discover import Source
+        from clipcli.inputs.exclusion import Exclusion
+
+        exclusion = Exclusion(tuple(self.exclude or ()), self.include_hidden)
+        columns = (self.path_column, self.image_column)
+        return Source(tuple(inputs), sys.stdin.buffer, self.null_separated, *columns, exclusion)
+
+
+@dataclass(frozen=True)
+class Running:
+    """The options that say how much is done at once, and where embeddings are cached."""
+
+    batch_size: BatchSize = None
+    workers: Workers = None
+    cache_dir: CacheDir = None
+    no_cache: NoCache = False
+    cache_size: CacheSize = "4GB"
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """The parameters of :class:`clipcli.Classifier` and :class:`clipcli.Embedder` that they stand for."""
+        return {
+            "batch_size": self.batch_size,
+            "workers": self.workers,
+            "cache": cache_setting(self.cache_dir, self.no_cache),
+            "cache_limit": bytes_in(self.cache_size),
+        }
 
 
 def bytes_in(size: str) -> int:

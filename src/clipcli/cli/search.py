@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
 from clipcli.errors import ImageError, InputError, OutputError
@@ -29,7 +30,9 @@ class HitFormat(str, Enum):
     jsonl = "jsonl"
 
 
+@with_groups
 def search(
+    *,
     query: Annotated[
         str,
         typer.Argument(metavar="QUERY", show_default=False,
@@ -67,20 +70,12 @@ def search(
     precision: options.Precision = "auto",
     engine: options.Engine = "torch",
     offline: options.Offline = False,
-    null_separated: options.NullSeparated = False,
-    path_column: options.PathColumn = None,
-    image_column: options.ImageColumn = None,
-    exclude: options.Exclude = None,
-    include_hidden: options.IncludeHidden = False,
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
-    no_cache: options.NoCache = False,
-    cache_size: options.CacheSize = "4GB",
+    reading: options.Reading,
+    running: options.Running,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """List the images that are most similar to a text or to example images.
+    """List the images most similar to a text or to example images.
 
     clipcli search "a beach at sunset" photos/ -k 10
 
@@ -88,19 +83,15 @@ def search(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     chosen = _check_output(form, output, overwrite, [*inputs, *(like or ()), pretrained])
-    from clipcli.inputs.discover import Source
-    from clipcli.inputs.exclusion import Exclusion
     from clipcli.search import ImageSearch, split_query
 
     text, examples = split_query(query)
     found = ImageSearch(
         text, like=[*examples, *(like or ())], count=top_k, templates=template or (),
         model=model, pretrained=pretrained,
-        device=device, precision=precision, engine=engine, batch_size=batch_size, workers=workers,
-        cache=options.cache_setting(cache_dir, no_cache), cache_limit=options.bytes_in(cache_size), offline=offline,
+        device=device, precision=precision, engine=engine, **running.model_options, offline=offline,
     )  # fmt: skip
-    exclusion = Exclusion(tuple(exclude or ()), include_hidden)
-    source = Source(tuple(inputs), sys.stdin.buffer, null_separated, path_column, image_column, exclusion)
+    source = reading.source(inputs)
     hits, done, failed = _hits(found, source, messages)
     _write(hits, output, chosen)
     statistics = found.embedder.image_statistics
