@@ -324,7 +324,7 @@ def test_a_moved_photograph_does_not_go_back_over_another(tmp_path: Path) -> Non
     make(tmp_path, "a.png")
     place(tmp_path, [record("a.png")], "move")
     (tmp_path / "a.png").write_bytes(b"another")
-    assert taken_back(tmp_path) == {"cat/a.png": f"{tmp_path}/a.png exists again"}
+    assert taken_back(tmp_path) == {"cat/a.png": f"{tmp_path}/a.png already exists"}
     assert (tmp_path / "a.png").read_bytes() == b"another"
 
 
@@ -342,7 +342,7 @@ def test_a_moved_photograph_that_was_changed_is_left_until_it_is_as_it_was(tmp_p
 
 
 def test_where_nothing_was_sorted_there_is_nothing_to_undo(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing to undo"):
+    with pytest.raises(InputError, match=r"cannot undo .*: it has no "):
         list(undo(tmp_path))
 
 
@@ -350,7 +350,7 @@ def test_what_is_taken_back_is_not_taken_back_again(tmp_path: Path) -> None:
     make(tmp_path, "a.png")
     place(tmp_path, [record("a.png")])
     taken_back(tmp_path)
-    with pytest.raises(InputError, match="nothing to undo"):
+    with pytest.raises(InputError, match=r"cannot undo .*: it has no "):
         taken_back(tmp_path)
 
 
@@ -624,7 +624,7 @@ def test_no_folder_is_made_to_move_a_file_back(tmp_path: Path) -> None:
     make(tmp_path, "sub/a.png")
     place(tmp_path, [record("sub/a.png")], "move")
     (tmp_path / "sub").rmdir()
-    assert taken_back(tmp_path) == {"cat/a.png": f"its folder {tmp_path}/sub is gone"}
+    assert taken_back(tmp_path) == {"cat/a.png": f"its folder {tmp_path}/sub no longer exists"}
     (tmp_path / "sub").mkdir()
     assert taken_back(tmp_path) == {"cat/a.png": None}
 
@@ -839,7 +839,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("r.jsonl",), "--into"),
     (("r.jsonl", "--into", "sorted", "--copy", "--move"), "cannot use --copy with --move (leave one out)"),
     (("r.jsonl", "--undo", "sorted"), "cannot use --undo with RESULTS or --into"),
-    (("--undo", "nowhere"), "nothing to undo"),
+    (("--undo", "nowhere"), "cannot undo nowhere: it has no "),
     (("nowhere.jsonl", "--into", "sorted"), "no such file"),
     (("r.txt", "--into", "sorted"), "unknown extension '.txt'"),
 ]
