@@ -29,8 +29,8 @@ from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput
 from clipcli.outputs.part_forms import result_parts
 from clipcli.outputs.parts import PartedOutput
-from clipcli.outputs.settings import RunSettings
-from clipcli.outputs.writers import Layout
+from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import LocalEngine, Piece, in_chunks
 from clipcli.pipeline.decoding import pixels_of, read_input
 from clipcli.pipeline.predictions import Prediction

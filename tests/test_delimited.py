@@ -19,7 +19,7 @@ from clipcli.evaluation.ground_truth import read_truth
 from clipcli.inputs.discover import FileInput, Source, discover
 from clipcli.inputs.path_base import PathBase
 from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES
-from clipcli.outputs.writers import Layout, write_results
+from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
 from clipcli.text import csv_line

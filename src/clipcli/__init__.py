@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from clipcli.labels.files import Label
     from clipcli.pipeline.predictions import Failure, Prediction
     from clipcli.runner import Outcome, Reporter
-    from clipcli.scoring.zeroshot import Score, Thresholds
+    from clipcli.scoring.thresholds import Thresholds
+    from clipcli.scoring.zeroshot import Score
     from clipcli.search import Hit, ImageSearch
 
 __all__ = [
@@ -53,7 +54,7 @@ _HOMES = {
     "Reporter": "runner",
     "Prediction": "pipeline.predictions",
     "Score": "scoring.zeroshot",
-    "Thresholds": "scoring.zeroshot",
+    "Thresholds": "scoring.thresholds",
     "evaluate": "evaluation.compare",
     "evaluate_results": "evaluation.compare",
 }

@@ -28,14 +28,14 @@ from clipcli.labels.templates import Template, resolve_templates
 from clipcli.log import LOG
 from clipcli.outputs.destination import Destination
 from clipcli.outputs.output import Output, result_output
-from clipcli.outputs.settings import RunSettings
-from clipcli.outputs.writers import Layout
+from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.pipeline.rank import Ranker
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
-from clipcli.scoring.zeroshot import Thresholds
+from clipcli.scoring.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from clipcli.inputs.given import ImageLike, Names

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from clipcli.errors import InputError
-from clipcli.storage.locations import path_part
+from clipcli.storage.schemes import path_part
 from clipcli.text import tsv_cell, unguarded
 
 __all__ = ["JSON_LINES", "Table", "is_tsv", "long_cells", "own_kind", "read_delimited", "read_json_lines"]

@@ -16,7 +16,7 @@ import pytest
 
 from clipcli.cli.messages import Messages
 from clipcli.errors import ModelError
-from clipcli.outputs.writers import Layout, write_results
+from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.predictions import Result
 from clipcli.storage.locks import locked
 from tests.conftest import RunHere, lines_of

@@ -20,7 +20,7 @@ from PIL import Image
 
 from clipcli.errors import ImageError
 from clipcli.images.budget import DECODING_BYTES, MemoryBudget
-from clipcli.images.containers import MOST_SCANS
+from clipcli.images.embedded import MOST_SCANS
 from clipcli.images.files import looks_like_image, open_image
 from clipcli.images.formats import SIGNATURE_BYTES
 from clipcli.inputs.discover import Source, discover

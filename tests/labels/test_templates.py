@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.errors import TemplateError
+from clipcli.labels.articles import article_for
 from clipcli.labels.templates import (
     DEFAULT_TEMPLATE,
     Template,
-    article_for,
     builtin_set_names,
     builtin_set_path,
     load_templates,

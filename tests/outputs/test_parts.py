@@ -16,8 +16,8 @@ from clipcli.inputs.items import FileInput
 from clipcli.outputs.part_forms import check_part_suffix, result_parts
 from clipcli.outputs.parts import PartedOutput, is_complete_folder, part_names
 from clipcli.outputs.readers import read_results
-from clipcli.outputs.settings import RunSettings
-from clipcli.outputs.writers import Layout
+from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import Chunk, Piece, in_chunks
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from clipcli.errors import InputError
 from clipcli.outputs.readers import ReadRecord, read_results
 from clipcli.outputs.resume import ResultFile
-from clipcli.outputs.settings import RunSettings
-from clipcli.outputs.writers import Layout, write_results
+from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.reports.page import page_data
-from clipcli.scoring.zeroshot import UNKNOWN, Score
+from clipcli.scoring.thresholds import UNKNOWN
+from clipcli.scoring.zeroshot import Score
 from clipcli.text import printable
 
 FORMS = ("jsonl", "json", "csv", "tsv", "parquet")

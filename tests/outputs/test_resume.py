@@ -21,8 +21,8 @@ from clipcli.errors import ModelError, OutputError
 from clipcli.inputs.discover import FileInput
 from clipcli.outputs.readers import read_results
 from clipcli.outputs.resume import RESUMABLE, ResultFile
-from clipcli.outputs.settings import RunSettings
-from clipcli.outputs.writers import Layout
+from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
 from clipcli.text import printable
@@ -256,8 +256,8 @@ from pathlib import Path
 from clipcli.outputs import parquet
 from clipcli.pipeline.predictions import Failure
 from clipcli.outputs.resume import ResultFile
-from clipcli.outputs.settings import RunSettings
-from clipcli.outputs.writers import Layout
+from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.text_formats import Layout
 
 parquet._PART_ROWS = 3
 target = Path(sys.argv[1])
@@ -519,8 +519,8 @@ from clipcli.outputs import parquet
 from clipcli.errors import ModelError, OutputError
 from clipcli.pipeline.predictions import Failure
 from clipcli.outputs.resume import ResultFile
-from clipcli.outputs.settings import RunSettings
-from clipcli.outputs.writers import Layout
+from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.text_formats import Layout
 
 parquet._PART_ROWS, parquet._GROUP_ROWS = 100, 100
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

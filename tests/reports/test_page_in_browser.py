@@ -16,7 +16,8 @@ from clipcli.evaluation.ground_truth import read_truth
 from clipcli.images.thumbnails import make_thumbnails
 from clipcli.outputs.readers import ReadRecord
 from clipcli.reports.page import write_page
-from clipcli.scoring.zeroshot import UNKNOWN, Score
+from clipcli.scoring.thresholds import UNKNOWN
+from clipcli.scoring.zeroshot import Score
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

@@ -8,10 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from clipcli.scoring.thresholds import UNKNOWN, Thresholds
 from clipcli.scoring.zeroshot import (
-    UNKNOWN,
     Score,
-    Thresholds,
     cosine_similarities,
     ensemble,
     group_probabilities,

@@ -25,8 +25,8 @@ from pathvalidate import is_valid_filename
 from clipcli.errors import InputError, OutputError
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.resume import ResultFile
-from clipcli.outputs.settings import RunSettings
-from clipcli.outputs.writers import Layout, write_results
+from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
 from clipcli.sorting.placement import LOG_NAME, Placement, carry_out, folder_names, plan, undo

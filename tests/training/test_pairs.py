@@ -17,7 +17,7 @@ from PIL import Image
 from clipcli.errors import InputError, OutputError
 from clipcli.labels.files import Label
 from clipcli.labels.templates import Template
-from clipcli.outputs.settings import RunSettings
+from clipcli.outputs.run_settings import RunSettings
 from clipcli.training.data import Batches, group_of
 from clipcli.training.pairs import Example, ImageFile, read_pairs
 from clipcli.training.plan import Captions, split

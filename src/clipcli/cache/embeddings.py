@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.cache import entries
-from clipcli.cache.entries import ModelFacts
-from clipcli.cache.sqlite import Database, chunked, used_bytes
+from clipcli.cache import rows as cache_rows
+from clipcli.cache.eviction import evict_images
+from clipcli.cache.rows import ModelFacts
+from clipcli.cache.sqlite import Database, chunked
 from clipcli.cache.stamps import FileStamp, stamp_of
 from clipcli.cache.vectors import LONGEST_VECTOR, packed, unpacked
 from clipcli.models.openvino_graphs import check_graphs, list_graphs, trim_graphs
@@ -35,7 +36,6 @@ DEFAULT_LIMIT = 4_000_000_000
 """Maximum size of the cache in bytes; above it, the oldest image embeddings are removed."""
 
 _FILE_NAME = "embeddings-v1.sqlite"
-_EVICTED_SHARE = 0.1
 
 FloatArray = NDArray[np.float32]
 
@@ -88,7 +88,7 @@ class EmbeddingStore:
         self._limit, self._dim = limit, dim
         self._hashes: dict[FileStamp, bytes] = {}
         self.is_shrunk = True
-        self._database = Database(folder / _FILE_NAME if folder else None, entries.SCHEMA, **options)
+        self._database = Database(folder / _FILE_NAME if folder else None, cache_rows.SCHEMA, **options)
 
     @property
     def path(self) -> Path | None:
@@ -112,22 +112,22 @@ class EmbeddingStore:
             lambda connection: connection.execute(
                 "INSERT INTO models (fingerprint, facts, checksum) VALUES (?, ?, ?)"
                 " ON CONFLICT (fingerprint) DO UPDATE SET facts = excluded.facts, checksum = excluded.checksum",
-                (fingerprint, text, entries.model_seal(fingerprint, text)),
+                (fingerprint, text, cache_rows.model_seal(fingerprint, text)),
             ),
             None,
         )
 
     def model_facts(self, fingerprint: str) -> ModelFacts | None:
         """Return the facts of a model, or ``None``."""
-        return self._database.run(lambda connection: entries.facts_of(connection, fingerprint, self._dim), None)
+        return self._database.run(lambda connection: cache_rows.facts_of(connection, fingerprint, self._dim), None)
 
     def note(self, name: str) -> str | None:
         """Return the value of a note, or ``None``."""
-        return self._database.run(lambda connection: entries.read_note(connection, name), None)
+        return self._database.run(lambda connection: cache_rows.read_note(connection, name), None)
 
     def keep_note(self, name: str, value: str) -> None:
         """Save a note, such as the precision chosen by ``auto`` on this machine."""
-        row = entries.sealed_note(name, value)
+        row = cache_rows.sealed_note(name, value)
         self._database.run(
             lambda connection: connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", row), None
         )
@@ -140,7 +140,7 @@ class EmbeddingStore:
 
         def look_up(connection: sqlite3.Connection) -> dict[bytes, FloatArray]:
             found: dict[bytes, FloatArray] = {}
-            facts = entries.facts_of(connection, fingerprint, self._dim) if keys else None
+            facts = cache_rows.facts_of(connection, fingerprint, self._dim) if keys else None
             for chunk, marks in chunked(keys) if facts else ():
                 rows = connection.execute(
                     "SELECT content, dim, vector, checksum FROM vectors WHERE kind = ?"  # noqa: S608
@@ -186,7 +186,7 @@ class EmbeddingStore:
             for chunk, marks in chunked(list(wanted)):
                 query = f"SELECT path, stamp, sha256, checksum FROM files WHERE path IN ({marks})"  # noqa: S608
                 for path, stamp, content, checksum in connection.execute(query, chunk):
-                    if wanted[path].stamp == stamp and checksum == entries.file_seal(path, stamp, content):
+                    if wanted[path].stamp == stamp and checksum == cache_rows.file_seal(path, stamp, content):
                         found[wanted[path]] = content
             return found
 
@@ -195,7 +195,7 @@ class EmbeddingStore:
     def remember_contents(self, contents: Mapping[FileStamp, bytes]) -> None:
         """Save the sha256 of files, except for those that changed too recently."""
         rows = [
-            (stamp.path, stamp.stamp, content, entries.file_seal(stamp.path, stamp.stamp, content))
+            (stamp.path, stamp.stamp, content, cache_rows.file_seal(stamp.path, stamp.stamp, content))
             for stamp, content in contents.items()
             if stamp.settled
         ]
@@ -237,7 +237,7 @@ class EmbeddingStore:
         )
         if self.path is None:
             return None
-        counts = [(entries.model_name(facts), str(kind), count) for facts, kind, count in rows]
+        counts = [(cache_rows.model_name(facts), str(kind), count) for facts, kind, count in rows]
         graphs = list_graphs(self.path.parent)
         size = self._database.size() + sum(graph.size for graph in graphs)
         return CacheInfo(self.path, size, self._limit, counts, len(graphs))
@@ -250,23 +250,7 @@ class EmbeddingStore:
         if self.path is None:
             return 0
         room = self._limit - trim_graphs(self.path.parent, self._limit // 2)
-
-        def evict(connection: sqlite3.Connection) -> int:
-            gone = 0
-            while used_bytes(connection) > room:
-                count = connection.execute("SELECT COUNT(*) FROM vectors WHERE kind = 'image'").fetchone()[0]
-                share = max(1, int(count * _EVICTED_SHARE))
-                oldest = "SELECT id FROM vectors WHERE kind = 'image' ORDER BY id LIMIT ?"
-                dropped = connection.execute(f"DELETE FROM vectors WHERE id IN ({oldest})", (share,)).rowcount  # noqa: S608
-                files = connection.execute(
-                    "DELETE FROM files WHERE id IN (SELECT id FROM files ORDER BY id LIMIT ?)", (share,)
-                ).rowcount
-                if not dropped and not files:
-                    break
-                gone += dropped
-            return gone
-
-        return self._database.run(evict, 0)
+        return self._database.run(lambda connection: evict_images(connection, room), 0)
 
     def clear(self, kind: str | None = None) -> int:
         """Delete all vectors, or those of one kind; return how many.
@@ -293,7 +277,7 @@ class EmbeddingStore:
 
         A file that was set aside counts as damage.
         """
-        problems = self._database.run(entries.examine, ["there is no usable cache"])
+        problems = self._database.run(cache_rows.examine, ["there is no usable cache"])
         if self.path is not None:
             problems = [*(problems if self.path.exists() else ()), *check_graphs(self.path.parent)]
         return [*self._database.damage, *problems]

@@ -113,7 +113,7 @@ def classify(
         raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
     from clipcli.classifier import Classifier
     from clipcli.labels.files import load_labels
-    from clipcli.scoring.zeroshot import Thresholds
+    from clipcli.scoring.thresholds import Thresholds
 
     classifier = Classifier(
         model,
@@ -194,7 +194,7 @@ class _Target:
             from clipcli.cli.show import show_results
 
             return stream_output(show_results)
-        from clipcli.outputs.writers import write_results
+        from clipcli.outputs.text_formats import write_results
 
         return stream_output(lambda results: write_results(results, sys.stdout, classifier.layout(self.form)))
 

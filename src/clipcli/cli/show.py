@@ -11,7 +11,7 @@ from typing import Any
 
 from clipcli.cli.messages import Messages
 from clipcli.errors import ImageError, OutputError
-from clipcli.outputs.writers import bars
+from clipcli.outputs.terminal_table import bars
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.text import one_line, printable
 

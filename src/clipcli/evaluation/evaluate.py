@@ -34,7 +34,8 @@ from clipcli.evaluation.metrics import (
 from clipcli.labels.files import Label
 from clipcli.outputs.readers import ReadRecord
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
-from clipcli.scoring.zeroshot import UNKNOWN, cosine_similarities, probabilities
+from clipcli.scoring.thresholds import UNKNOWN
+from clipcli.scoring.zeroshot import cosine_similarities, probabilities
 from clipcli.text import name_key
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from PIL import Image, _imaging
 from clipcli.errors import ImageError
 from clipcli.images import png
 from clipcli.images.budget import DECODING_BYTES, decoding
-from clipcli.images.containers import check_scans, embedded_png, merged_psd, picture_in_tiff, without_metadata
 from clipcli.images.deep import DeepPicture, conversion_bytes, deep_to_rgb
+from clipcli.images.embedded import check_scans, embedded_png, merged_psd, picture_in_tiff, without_metadata
 from clipcli.images.formats import open_formats
 from clipcli.images.netpbm import deep_netpbm
 from clipcli.images.rgb import WHOLE_PIXELS, is_deep, to_rgb

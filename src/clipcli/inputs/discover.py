@@ -24,9 +24,9 @@ from clipcli.inputs.tables import Columns, DamagedTableError, is_parquet, rows_o
 from clipcli.inputs.tar import Archive, is_archive
 from clipcli.inputs.walk import walk
 from clipcli.log import LOG
-from clipcli.storage.locations import is_remote, path_part
 from clipcli.storage.network import check_location
 from clipcli.storage.remote import is_folder_url, list_url
+from clipcli.storage.schemes import is_remote, path_part
 
 __all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "count_files", "discover", "discover_units"]
 

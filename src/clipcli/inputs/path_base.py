@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from clipcli.storage.locations import is_remote, join_url
 from clipcli.storage.network import check_location
+from clipcli.storage.schemes import is_remote, join_url
 
 __all__ = ["PathBase"]
 

@@ -13,8 +13,8 @@ from clipcli.errors import ImageError
 from clipcli.images.files import MAX_BYTES, SIGNATURE_BYTES, has_image_suffix, looks_like_image, too_many_bytes
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import BadInput, Input, MemberInput, shown_name
-from clipcli.storage.locations import is_remote, path_part
 from clipcli.storage.remote import open_url
+from clipcli.storage.schemes import is_remote, path_part
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import CheckpointError
 from clipcli.models.tensor_archive import read_archive
-from clipcli.models.tensor_pickle import NotTensorsError
+from clipcli.models.tensor_pickle import RUNS_CODE, NotTensorsError
 from clipcli.storage.zip_archive import DamagedZipError, is_zip, opened_zip
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _read_old(path: Path) -> Any:
         raise
     except pickle.UnpicklingError as problem:
         runs_code = "GLOBAL" in str(problem)
-        reason = "it would run code when loaded" if runs_code else "it is not a checkpoint"
+        reason = RUNS_CODE if runs_code else "it is not a checkpoint"
         raise NotTensorsError(reason, runs_code=runs_code) from None
     except Exception as problem:  # noqa: BLE001 - a damaged pickle raises anything
         raise NotTensorsError(f"damaged ({type(problem).__name__})") from None

@@ -14,7 +14,10 @@ from typing import Any
 
 from clipcli.text import one_line
 
-__all__ = ["ITEM_BYTES", "MOST_BYTES", "Module", "NotTensorsError", "StorageRecord", "read_pickle"]
+__all__ = ["ITEM_BYTES", "MOST_BYTES", "RUNS_CODE", "Module", "NotTensorsError", "StorageRecord", "read_pickle"]
+
+RUNS_CODE = "it would run code when loaded"
+"""The reason for which a pickle is refused."""
 
 MOST_BYTES = 2_000_000  # of instructions; those of the largest CLIP model with its optimiser take a quarter of this
 _MOST_DIMENSIONS = 16
@@ -141,7 +144,7 @@ class _Machine:
         elif name in _OPERATIONS:
             _OPERATIONS[name](self)
         elif name != "PROTO":
-            raise NotTensorsError(f"it would run code when loaded (pickle instruction {name})", runs_code=True)
+            raise NotTensorsError(f"{RUNS_CODE} (pickle instruction {name})", runs_code=True)
 
     def _since_mark(self) -> list[Any]:
         items, self._stack = self._stack, self._below.pop()
@@ -191,7 +194,7 @@ class _Machine:
         """Make a TorchScript object, without attributes so far."""
         arguments, kind = self._stack.pop(), self._stack.pop()
         if not isinstance(kind, _Global) or kind.module.split(".")[0] != "__torch__" or arguments != ():
-            raise NotTensorsError(f"it would run code when loaded ({str(kind)[:100]})", runs_code=True)
+            raise NotTensorsError(f"{RUNS_CODE} ({str(kind)[:100]})", runs_code=True)
         self._stack.append(Module(str(kind)))
 
     def build(self) -> None:
@@ -201,7 +204,7 @@ class _Machine:
             return
         if not isinstance(target, Module) or type(state) is not dict or not all(type(key) is str for key in state):
             kind = target.kind if isinstance(target, Module) else type(target).__name__
-            raise NotTensorsError(f"it would run code when loaded (the state of {kind[:100]})", runs_code=True)
+            raise NotTensorsError(f"{RUNS_CODE} (the state of {kind[:100]})", runs_code=True)
         target.fields = state
 
     def call(self) -> None:
@@ -209,7 +212,7 @@ class _Machine:
         arguments, function = self._stack.pop(), self._stack.pop()
         known = _FUNCTIONS.get(str(function)) if isinstance(function, _Global) else None
         if known is None or type(arguments) is not tuple:
-            raise NotTensorsError(f"it would run code when loaded ({str(function)[:100]})", runs_code=True)
+            raise NotTensorsError(f"{RUNS_CODE} ({str(function)[:100]})", runs_code=True)
         self._stack.append(known(self._make_tensor, *arguments))
 
     def storage(self) -> None:

@@ -14,7 +14,7 @@ __all__ = ["Destination", "Format", "is_folder"]
 
 
 class Format(str, Enum):
-    """The format of results; the names of :data:`clipcli.outputs.writers.FORMATS`."""
+    """The format of results; the names of :data:`clipcli.outputs.text_formats.FORMATS`."""
 
     table = "table"
     tsv = "tsv"
@@ -157,8 +157,8 @@ class Destination:
 
 def _check_name(output: str, *, resume: bool, overwrite: bool) -> None:
     """Raise :class:`OutputError` for a name that cannot be written to, or for options that contradict each other."""
-    from clipcli.storage.locations import is_remote
     from clipcli.storage.network import check_location
+    from clipcli.storage.schemes import is_remote
 
     check_location(output)
     if resume and overwrite:

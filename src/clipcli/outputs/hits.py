@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
 from clipcli.outputs.records import round_score
-from clipcli.outputs.writers import tsv_line
+from clipcli.outputs.text_formats import tsv_line
 from clipcli.text import csv_line, guarded, one_line, printable
 
 __all__ = ["HIT_FORMATS", "Found", "write_hits"]

@@ -61,7 +61,7 @@ class EmbeddingKind:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides the rows, flat; for :class:`~clipcli.outputs.settings.RunSettings`."""
+        """What decides the rows, flat; for :class:`~clipcli.outputs.run_settings.RunSettings`."""
         facts = asdict(self.facts)
         return {"model": facts.pop("name"), **facts, "fingerprint": self.fingerprint, "dtype": self.dtype}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from clipcli.outputs.writers import Layout, writer_for
+from clipcli.outputs.text_formats import Layout, writer_for
 from clipcli.pipeline.predictions import Result
 from clipcli.storage.atomic import replacing
 from clipcli.text import tsv_cell, unguarded

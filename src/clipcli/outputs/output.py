@@ -14,8 +14,8 @@ from clipcli.outputs.image_rows import EmbeddingKind, ImageRow
 from clipcli.outputs.part_forms import embedding_parts, result_parts
 from clipcli.outputs.parts import PartedOutput, PartForm
 from clipcli.outputs.resume import ResultFile
-from clipcli.outputs.settings import RunRecord, RunSettings
-from clipcli.outputs.writers import Layout, write_results
+from clipcli.outputs.run_settings import RunRecord, RunSettings
+from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.chunks import EncoderFacts, Engine
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.storage.atomic import replacing

@@ -13,7 +13,7 @@ from typing import Any
 
 from clipcli.extras import pyarrow_or_error
 from clipcli.outputs.records import flat_columns, flat_values
-from clipcli.outputs.writers import Layout
+from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.predictions import Result
 from clipcli.storage.atomic import replacing
 

@@ -12,7 +12,7 @@ from clipcli.outputs.embedding_rows import jsonl_line, parquet_table
 from clipcli.outputs.image_rows import EmbeddingKind, ImageRow
 from clipcli.outputs.parquet import result_table
 from clipcli.outputs.parts import PartForm
-from clipcli.outputs.writers import Layout, writer_for
+from clipcli.outputs.text_formats import Layout, writer_for
 from clipcli.pipeline.predictions import Failure, Result
 
 __all__ = ["PART_SUFFIXES", "check_part_suffix", "embedding_parts", "result_parts"]

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.inputs.items import Unit
-from clipcli.outputs.settings import RunSettings, check_version, header
+from clipcli.outputs.run_settings import RunSettings, check_version, header
 from clipcli.pipeline.chunks import Chunk, Engine, Gathered, Piece, in_chunks
 from clipcli.storage.folders import Folder
 

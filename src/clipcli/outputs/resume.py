@@ -20,8 +20,8 @@ from typing import TypeVar
 from clipcli.errors import OutputError
 from clipcli.inputs.discover import Input
 from clipcli.outputs.journal import Partial, PartialLines
-from clipcli.outputs.settings import RunRecord, RunSettings, check_version, header
-from clipcli.outputs.writers import Layout
+from clipcli.outputs.run_settings import RunRecord, RunSettings, check_version, header
+from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import Engine
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.storage.atomic import replacing

@@ -12,7 +12,8 @@ from clipcli.inputs.items import name_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.pipeline.stream import Block
-from clipcli.scoring.zeroshot import Thresholds, cosine_similarities, group_probabilities, probabilities, rank
+from clipcli.scoring.thresholds import Thresholds
+from clipcli.scoring.zeroshot import cosine_similarities, group_probabilities, probabilities, rank
 
 __all__ = ["Ranker"]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from clipcli.errors import LabelError, OutputError
 from clipcli.labels.files import Label
 from clipcli.outputs.records import round_score
-from clipcli.outputs.writers import tsv_line
+from clipcli.outputs.text_formats import tsv_line
 from clipcli.storage.atomic import replacing
 from clipcli.text import csv_line, guarded, numbered_lines, printable, read_text
 

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.scoring.thresholds import UNKNOWN, Thresholds
 from clipcli.text import name_key
 
 __all__ = [
-    "UNKNOWN",
     "Ranking",
     "Score",
-    "Thresholds",
     "cosine_similarities",
     "ensemble",
     "group_probabilities",
@@ -28,8 +27,6 @@ __all__ = [
     "probabilities",
     "rank",
 ]
-
-UNKNOWN = "unknown"
 
 FloatArray = NDArray[np.float32]
 ScoreArray = NDArray[np.float64]
@@ -42,34 +39,6 @@ class Score:
     label: str
     probability: float
     similarity: float
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Thresholds for the answer ``unknown``, which is given below any of them; ``None`` disables one.
-
-    Parameters
-    ----------
-    probability
-        Minimum probability of the best label, 0 to 1.
-    similarity
-        Minimum cosine similarity of the best label, -1 to 1.
-    margin
-        Minimum difference in probability between the best and the second label, 0 to 1.
-    """
-
-    probability: float | None = None
-    similarity: float | None = None
-    margin: float | None = None
-
-    def accept(self, best: Score, second: Score | None) -> bool:
-        """Return whether the best label meets all thresholds."""
-        if self.probability is not None and best.probability < self.probability:
-            return False
-        if self.similarity is not None and best.similarity < self.similarity:
-            return False
-        lead = best.probability - (second.probability if second else 0.0)
-        return self.margin is None or lead >= self.margin
 
 
 @dataclass(frozen=True)
@@ -172,7 +141,8 @@ def rank(
     thresholds = thresholds or Thresholds()
     order = np.argsort(-similarity, kind="stable")[: max(top_k, 2)]
     best = [Score(labels[i], float(probability[i]), float(similarity[i])) for i in order]
-    named = thresholds.accept(best[0], best[1] if len(best) > 1 else None)
+    lead = best[0].probability - (best[1].probability if len(best) > 1 else 0.0)
+    named = thresholds.accept(best[0].probability, best[0].similarity, lead)
     return Ranking(best[0].label if named else UNKNOWN, tuple(best[:top_k]))
 
 

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from clipcli.errors import OutputError, StorageError
 from clipcli.storage.atomic import replacing
-from clipcli.storage.locations import is_remote
 from clipcli.storage.locks import locked
 from clipcli.storage.remote import attempted, filesystem, path_in
+from clipcli.storage.schemes import is_remote
 
 _MANY = 1 << 30  # bytes; larger than any file here
 
@@ -66,7 +66,7 @@ class _DiskFolder:
         except FileNotFoundError:
             raise OutputError(f"cannot create {self.name}: no such folder as {self._path.parent}") from None
         except OSError as problem:
-            raise self._told(problem) from None
+            raise self._failed(problem) from None
         self._lock.enter_context(locked(self._path))
         return self
 
@@ -79,7 +79,7 @@ class _DiskFolder:
         except FileNotFoundError:
             return []
         except OSError as problem:
-            raise self._told(problem) from None
+            raise self._failed(problem) from None
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -87,7 +87,7 @@ class _DiskFolder:
         except FileNotFoundError:
             return None
         except OSError as problem:
-            raise self._told(problem) from None
+            raise self._failed(problem) from None
 
     def put(self, name: str, data: bytes) -> None:
         try:
@@ -96,15 +96,15 @@ class _DiskFolder:
                 file.flush()
                 os.fsync(file.fileno())  # else a power failure could leave an empty file
         except OSError as problem:
-            raise self._told(problem) from None
+            raise self._failed(problem) from None
 
     def remove(self, name: str) -> None:
         try:
             (self._path / name).unlink(missing_ok=True)
         except OSError as problem:
-            raise self._told(problem) from None
+            raise self._failed(problem) from None
 
-    def _told(self, problem: Exception) -> OutputError:
+    def _failed(self, problem: Exception) -> OutputError:
         return OutputError(f"cannot write to {self.name}: {getattr(problem, 'strerror', None) or problem}")
 
 
@@ -128,7 +128,7 @@ class _StoreFolder:
         except StorageError as problem:
             if problem.kind == "not_found":
                 return []
-            raise self._told(problem) from None
+            raise self._failed(problem) from None
         return [str(name).rpartition("/")[2] for name in found]
 
     def read(self, name: str) -> bytes | None:
@@ -139,23 +139,23 @@ class _StoreFolder:
         except StorageError as problem:
             if problem.kind == "not_found":
                 return None
-            raise self._told(problem) from None
+            raise self._failed(problem) from None
         return data
 
     def put(self, name: str, data: bytes) -> None:
         try:
             attempted(lambda: filesystem(self._url).pipe_file(self._path(name), data), self._url)
         except StorageError as problem:
-            raise self._told(problem) from None
+            raise self._failed(problem) from None
 
     def remove(self, name: str) -> None:
         try:
             attempted(lambda: filesystem(self._url).rm_file(self._path(name)), self._url)
         except StorageError as problem:
-            raise self._told(problem) from None
+            raise self._failed(problem) from None
 
     def _path(self, name: str) -> str:
         return path_in(f"{self._url}/{name}")
 
-    def _told(self, problem: StorageError) -> OutputError:
-        return OutputError(f"{self.name}: cannot be written ({problem})")
+    def _failed(self, problem: StorageError) -> OutputError:
+        return OutputError(f"cannot write to {self.name}: {problem}")

@@ -14,7 +14,7 @@ from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
 from clipcli.models.resolve import resolve_model, untrained_model
 from clipcli.models.source import ModelSource
-from clipcli.outputs.settings import RunSettings
+from clipcli.outputs.run_settings import RunSettings
 from clipcli.training.base_model import check_trainable
 from clipcli.training.pairs import Pairs, read_pairs
 from clipcli.training.request import Outcome, Request

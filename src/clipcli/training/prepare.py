@@ -12,7 +12,7 @@ from clipcli.errors import InputError
 from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
 from clipcli.models.encoders import TextEncoder
-from clipcli.outputs.settings import RunSettings, header
+from clipcli.outputs.run_settings import RunSettings, header
 from clipcli.training._open_clip import PreprocessCfg, image_transform
 from clipcli.training.base_model import Start
 from clipcli.training.data import Batches, PairDataset, TrainingData, make_data

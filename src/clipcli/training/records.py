@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clipcli.errors import InputError
-from clipcli.outputs.settings import check_version
+from clipcli.outputs.run_settings import check_version
 
 __all__ = ["check_left_out", "check_metrics", "check_progress", "check_settings", "check_summary"]
 

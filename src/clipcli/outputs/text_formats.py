@@ -1,4 +1,4 @@
-"""Write results: a table for people, and TSV, CSV, JSON and JSON Lines for programs."""
+"""The text formats of results: TSV, CSV, JSON, JSON Lines, and the table for people. Parquet has its own module."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 from clipcli.outputs.records import as_record, flat_columns, flat_values
-from clipcli.pipeline.predictions import Failure, Prediction, Result
-from clipcli.scoring.zeroshot import UNKNOWN
-from clipcli.text import csv_line, guarded, one_line, printable
+from clipcli.outputs.terminal_table import table_printer
+from clipcli.pipeline.predictions import Result
+from clipcli.text import csv_line, guarded
 
-if TYPE_CHECKING:
-    from rich.table import Table
+__all__ = ["FORMATS", "Layout", "Writer", "tsv_line", "write_results", "writer_for"]
 
-__all__ = ["FORMATS", "Layout", "Writer", "bars", "tsv_line", "write_results", "writer_for"]
-
-_BAR_WIDTH = 24
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -119,49 +115,7 @@ def _tsv(file: TextIO, layout: Layout) -> Writer:
 
 
 def _table(file: TextIO, _: Layout) -> Writer:
-    from clipcli.terminal import console as open_console
-
-    console = open_console(file)
-
-    def write(result: Result) -> None:
-        from rich.text import Text
-
-        title = Text(one_line(printable(result.path)) or "image", style="bold", overflow="fold")
-        if isinstance(result, Failure):
-            console.print(title)
-            console.print(Text(f"  failed: {one_line(result.message)}", style="red"))
-            return
-        if result.label == UNKNOWN and result.top[0].label != UNKNOWN:
-            title.append("  unknown", style="yellow")
-        console.print(title)
-        console.print(bars(result))
-
-    return Writer(_nothing, write, _nothing)
-
-
-def bars(result: Prediction) -> Table:
-    """Return a Rich table of a prediction's best labels, each with a bar of its probability."""
-    from rich.bar import Bar
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
-    table.add_column(no_wrap=True, max_width=48, overflow="ellipsis")
-    table.add_column(width=_BAR_WIDTH)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(justify="right", style="dim", no_wrap=True)
-    rows = [(score.label, score.probability, f"{score.similarity:.3f}") for score in result.top]
-    groups = [(f"[{name}]", value, "") for name, value in list(result.groups.items())[:3]]
-    for index, (label, probability, similarity) in enumerate([*rows, *groups]):
-        style = "bold green" if index == 0 and result.label != UNKNOWN else ""
-        bar = Bar(1.0, 0.0, probability, width=_BAR_WIDTH, color="green" if style else "cyan")
-        table.add_row(
-            Text("  " + one_line(label), style=style),
-            bar,
-            Text(f"{probability:6.1%}", style=style),
-            similarity,
-        )
-    return table
+    return Writer(_nothing, table_printer(file), _nothing)
 
 
 FORMATS: dict[str, Callable[[TextIO, Layout], Writer]] = {

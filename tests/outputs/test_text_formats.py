@@ -14,9 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.outputs.records import as_record, flat_columns, flat_values
-from clipcli.outputs.writers import FORMATS, Layout, write_results
+from clipcli.outputs.text_formats import FORMATS, Layout, write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
-from clipcli.scoring.zeroshot import UNKNOWN, Score
+from clipcli.scoring.thresholds import UNKNOWN
+from clipcli.scoring.zeroshot import Score
 from clipcli.text import guarded, printable, unguarded
 
 CAT = Prediction(
