@@ -35,6 +35,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/python tools/wording.py
+	$(BIN)/python tools/lengths.py
 
 types: install
 	$(BIN)/mypy

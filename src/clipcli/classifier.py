@@ -1,8 +1,7 @@
 """The public Python interface: a model and a set of labels, ready to classify images.
 
->>> from clipcli import Classifier
->>> classifier = Classifier("pocket", labels=["cat", "dog", "a cup of coffee"])   # doctest: +SKIP
->>> [result.label for result in classifier.classify(["photo.jpg"])]               # doctest: +SKIP
+>>> classifier = clipcli.Classifier("pocket", labels=["cat", "dog", "a cup of coffee"])   # doctest: +SKIP
+>>> [result.label for result in classifier.classify(["photo.jpg"])]                       # doctest: +SKIP
 ['cat']
 """
 
@@ -275,10 +274,7 @@ class Classifier(Embedder):
         def results(items: Iterable[Input], even_batches: bool) -> Iterator[Result]:
             return self.classify(items, even_batches=even_batches)
 
-        def failure(result: Result) -> tuple[str, str] | None:
-            return (result.path, result.message) if isinstance(result, Failure) else None
-
-        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(results))), failure)
+        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(results))), _failure_of)
 
     def result_output(self, destination: Destination) -> Output[Result]:
         """Return the output that results are written to."""
@@ -296,8 +292,10 @@ class Classifier(Embedder):
 
     def ranker(self, precision: str | None = None) -> Ranker:
         """Return the ranker, which turns embeddings into results, for this or another precision."""
-        source = self.source
         self.warn_of_single_label()
-        return Ranker(
-            self.classes, self.top_k, self.thresholds, source.name, source.pretrained, precision or self.precision
-        )
+        made_by = (self.source.name, self.source.pretrained, precision or self.precision)
+        return Ranker(self.classes, self.top_k, self.thresholds, *made_by)
+
+
+def _failure_of(result: Result) -> tuple[str, str] | None:
+    return (result.path, result.message) if isinstance(result, Failure) else None

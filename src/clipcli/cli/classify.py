@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clipcli.cli import options
+from clipcli.cli import cluster_options, options
 from clipcli.cli.engines import on_cluster
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
@@ -86,9 +86,9 @@ def classify(
         bool, typer.Option("--show", rich_help_panel=_OUT, help="Display each image next to its scores, on a terminal.")
     ] = False,
     reading: options.Reading,
-    ray_address: options.RayAddress = None,
-    ray_actors: options.RayActors = None,
-    ray_gpus: options.RayGpus = None,
+    ray_address: cluster_options.RayAddress = None,
+    ray_actors: cluster_options.RayActors = None,
+    ray_gpus: cluster_options.RayGpus = None,
     running: options.Running,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -100,7 +100,9 @@ def classify(
     clipcli classify holiday/ --labels labels.txt -o results.csv
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, running.workers)
+    encoder_engine, cluster = cluster_options.cluster_or_none(
+        engine, ray_address, ray_actors, ray_gpus, running.workers
+    )
     if not all(inputs):
         raise InputError("an INPUT is empty; name an image file or a folder")
     target = _Target.choose(

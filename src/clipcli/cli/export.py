@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from clipcli.cli import options
+from clipcli.cli import cluster_options, options
 from clipcli.cli.engines import on_cluster
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
@@ -138,9 +138,9 @@ def export_images(
     engine: options.AnyEngine = "torch",
     offline: options.Offline = False,
     reading: options.Reading,
-    ray_address: options.RayAddress = None,
-    ray_actors: options.RayActors = None,
-    ray_gpus: options.RayGpus = None,
+    ray_address: cluster_options.RayAddress = None,
+    ray_actors: cluster_options.RayActors = None,
+    ray_gpus: cluster_options.RayGpus = None,
     running: options.Running,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -150,7 +150,9 @@ def export_images(
     clipcli export images photos/ -o photos.npy --dtype float16
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    encoder_engine, cluster = options.cluster_or_none(engine, ray_address, ray_actors, ray_gpus, running.workers)
+    encoder_engine, cluster = cluster_options.cluster_or_none(
+        engine, ray_address, ray_actors, ray_gpus, running.workers
+    )
     destination = Destination.for_embeddings(
         output, form.value if form else None, inputs=[*inputs, pretrained], resume=resume, overwrite=overwrite,
         part_size=part_size,

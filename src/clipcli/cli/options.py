@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipcli.cli.input_options import Exclude, ImageColumn, IncludeHidden, Inputs, NullSeparated, PathColumn
-from clipcli.errors import CacheError, ClusterError
-from clipcli.models.engines import choose_engine
+from clipcli.errors import CacheError
 
 if TYPE_CHECKING:
-    from clipcli.distributed.cluster import RayOptions
     from clipcli.inputs.discover import Source
 
 __all__ = [
@@ -43,9 +41,6 @@ __all__ = [
     "Pretrained",
     "PromptSets",
     "Quiet",
-    "RayActors",
-    "RayAddress",
-    "RayGpus",
     "Reading",
     "Resume",
     "Running",
@@ -54,11 +49,10 @@ __all__ = [
     "Workers",
     "bytes_in",
     "cache_setting",
-    "cluster_or_none",
 ]
 
 _LEAST_CACHE = 1_000_000
-_LABELS, _MODEL, _RUNNING, _RAY = "Labels and prompts", "Model", "Performance and cache", "Cluster"
+_LABELS, _MODEL, _RUNNING = "Labels and prompts", "Model", "Performance and cache"
 _GENERAL = "General"
 
 
@@ -151,27 +145,6 @@ AnyEngine = Annotated[
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
         help="Engine of the encoders: torch, openvino (for CPUs), auto, ray or ray+openvino (on a cluster). "
         "openvino and ray are extras.",
-    ),
-]  # fmt: skip
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        "--ray-address", metavar="HOST:PORT|auto", envvar=["CLIPCLI_RAY_ADDRESS", "RAY_ADDRESS"], rich_help_panel=_RAY,
-        help="Ray cluster to connect to. [default: start Ray on this machine]",
-    ),
-]  # fmt: skip
-RayActors = Annotated[
-    str | None,
-    typer.Option(
-        "--ray-actors", metavar="N|MIN:MAX", envvar="CLIPCLI_RAY_ACTORS", rich_help_panel=_RAY,
-        help="Number of model replicas, fixed or as a range. [default: 1 up to what the cluster can hold]",
-    ),
-]  # fmt: skip
-RayGpus = Annotated[
-    float | None,
-    typer.Option(
-        "--ray-gpus", metavar="SHARE", min=0.0, envvar="CLIPCLI_RAY_GPUS", rich_help_panel=_RAY,
-        help="GPUs per model replica, such as 0.5. [default: 1 if there are GPUs]",
     ),
 ]  # fmt: skip
 Resume = Annotated[
@@ -305,29 +278,3 @@ def bytes_in(size: str) -> int:
     if count < _LEAST_CACHE:
         raise CacheError(f"cannot use --cache-size {size!r}: the minimum is 1MB (turn the cache off with --no-cache)")
     return count
-
-
-def cluster_or_none(
-    engine: str, address: str | None, actors: str | None, gpus: float | None, workers: int | None
-) -> tuple[str, RayOptions | None]:
-    """Split ``--engine`` into the engine of the image encoder and the options of a Ray cluster, if one is used.
-
-    Raises
-    ------
-    ClusterError
-        If a ``--ray-`` option is invalid.
-    """
-    choice = choose_engine(engine)
-    if not choice.on_cluster:
-        return choice.name, None
-    from clipcli.distributed.cluster import RayOptions
-
-    return choice.name, RayOptions(address, _range(actors) if actors else None, gpus, workers)
-
-
-def _range(actors: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)(?::(\d+))?", actors.strip())
-    least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if not 1 <= least <= most:
-        raise ClusterError(f"cannot use --ray-actors {actors}: not a number or range (write it like 8 or 1:8)")
-    return least, most

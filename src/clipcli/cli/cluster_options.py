@@ -1,0 +1,66 @@
+"""The options of a Ray cluster."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clipcli.errors import ClusterError
+from clipcli.models.engines import choose_engine
+
+if TYPE_CHECKING:
+    from clipcli.distributed.cluster import RayOptions
+
+__all__ = ["RayActors", "RayAddress", "RayGpus", "cluster_or_none"]
+
+_RAY = "Cluster"
+
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address", metavar="HOST:PORT|auto", envvar=["CLIPCLI_RAY_ADDRESS", "RAY_ADDRESS"], rich_help_panel=_RAY,
+        help="Ray cluster to connect to. [default: start Ray on this machine]",
+    ),
+]  # fmt: skip
+RayActors = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-actors", metavar="N|MIN:MAX", envvar="CLIPCLI_RAY_ACTORS", rich_help_panel=_RAY,
+        help="Number of model replicas, fixed or as a range. [default: 1 up to what the cluster can hold]",
+    ),
+]  # fmt: skip
+RayGpus = Annotated[
+    float | None,
+    typer.Option(
+        "--ray-gpus", metavar="SHARE", min=0.0, envvar="CLIPCLI_RAY_GPUS", rich_help_panel=_RAY,
+        help="GPUs per model replica, such as 0.5. [default: 1 if there are GPUs]",
+    ),
+]  # fmt: skip
+
+
+def cluster_or_none(
+    engine: str, address: str | None, actors: str | None, gpus: float | None, workers: int | None
+) -> tuple[str, RayOptions | None]:
+    """Split ``--engine`` into the engine of the image encoder and the options of a Ray cluster, if one is used.
+
+    Raises
+    ------
+    ClusterError
+        If a ``--ray-`` option is invalid.
+    """
+    choice = choose_engine(engine)
+    if not choice.on_cluster:
+        return choice.name, None
+    from clipcli.distributed.cluster import RayOptions
+
+    return choice.name, RayOptions(address, _range(actors) if actors else None, gpus, workers)
+
+
+def _range(actors: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)(?::(\d+))?", actors.strip())
+    least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not 1 <= least <= most:
+        raise ClusterError(f"cannot use --ray-actors {actors}: not a number or range (write it like 8 or 1:8)")
+    return least, most
