@@ -45,8 +45,7 @@ __all__ = ["Classifier"]
 class Classifier(Embedder):
     """Classify images with labels given as text.
 
-    Work is done when it is needed: class embeddings are computed (or read from the cache) on first use, and the
-    model is loaded when the first prompt or image must be encoded.
+    Class embeddings are computed, or read from the cache, on first use; the model is loaded to encode the first prompt.
 
     Parameters
     ----------
