@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +91,17 @@ def test_the_automatic_precision_is_settled_anew_where_other_gpus_are_to_be_seen
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert Embedder(model, cache=tmp_path / "cache").precision
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    again = Embedder(model, cache=tmp_path / "cache")
-    assert again.precision
-    assert again.is_loaded
+
+    def notes() -> int:
+        with closing(sqlite3.connect(tmp_path / "cache" / "embeddings-v1.sqlite")) as connection:
+            return int(connection.execute("SELECT COUNT(*) FROM notes WHERE name LIKE '%precision of%'").fetchone()[0])
+
+    for visible, expected in ((None, 1), (None, 1), ("", 2)):
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        with Embedder(model, cache=tmp_path / "cache") as embedder:
+            assert embedder.precision
+        assert notes() == expected
 
 
 def test_another_precision_has_embeddings_of_its_own(model: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from clipcli.cli.breakdown import breakdown
 from clipcli.models.allocator import is_out_of_memory
-from tests.conftest import TOGETHER, clean_environment
+from tests.conftest import clean_environment
 
 FAILURES = {
     "ImportError": "raise ImportError('libtorch_cpu.so: cannot open shared object file')",
@@ -32,6 +32,25 @@ COMMANDS = {
 
 BROKEN = [*((name, "torch") for name in ("ImportError", "RuntimeError", "SyntaxError", "MemoryError")),
           ("ImportError", "open_clip")]  # fmt: skip
+
+
+# A process in which an import fails cannot be forked from one where it worked.
+TOGETHER = """
+import io, json, os, sys
+from clipcli.cli import run
+
+answers = []
+for arguments, variables in json.load(sys.stdin):
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2)]
+    os.environ.update(variables)
+    sys.stdout, sys.stderr = streams
+    code = run(arguments)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    for stream in streams:
+        stream.flush()
+    answers.append([code, *(stream.buffer.getvalue().decode() for stream in streams)])
+json.dump(answers, sys.stdout)
+"""
 
 
 @pytest.fixture(scope="module", params=BROKEN, ids="-".join)

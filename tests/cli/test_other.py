@@ -345,6 +345,7 @@ def test_completion_offers_the_commands(run: Run) -> None:
         "sort",
         "evaluate",
         "matrix",
+        "search",
         "report",
         "train",
         "export",

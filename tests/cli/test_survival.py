@@ -542,7 +542,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_later(
     told = nursery.run(*command, size_limit=room)
     kept = kept_in(partial_of(target)) - (form == "csv")
     expected = f"File too large; {kept} records saved in {target}.partial; continue with --resume"
-    assert told == (2, "", f"error: {target}: {expected}\n")
+    assert told == (2, "", f"error: cannot write {target}: {expected}\n")
     assert undisturbed[form].read_bytes().startswith(partial_of(target).read_bytes())
     assert nursery.run(*command, "--resume") == (0, "", "")
     assert target.read_bytes() == undisturbed[form].read_bytes()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from clipcli.distributed.cluster import ActorPlan, RayOptions, told
 from clipcli.distributed.decode_actor import at_once, batches, with_care
-from clipcli.distributed.engine import _Way
+from clipcli.distributed.engine import InFlight
 from clipcli.distributed.messages import Batch, Portion, Rows, portions_of
 from clipcli.errors import ClusterError, ImageError, InputError, ModelError
 from clipcli.images.preprocess import Preprocessing
@@ -166,7 +166,7 @@ class _Box:
 
 
 def test_a_portion_is_done_when_all_of_it_came_whatever_came_last() -> None:
-    way = _Way(2)
+    way = InFlight(2)
     way.set_out(Chunk(0, (_Box(),)), 0)
     way.set_out(Chunk(1, (_Box(),)), 0)
     assert way.piece(rows(0, 2, 1, last=True)).total == 3
@@ -176,7 +176,7 @@ def test_a_portion_is_done_when_all_of_it_came_whatever_came_last() -> None:
 
 
 def test_there_is_room_again_for_each_portion_that_is_done() -> None:
-    way = _Way(1)
+    way = InFlight(1)
     assert way.room.acquire(blocking=False)
     way.set_out(Chunk(0, (FileInput("a", ""),)), 0)
     assert not way.room.acquire(blocking=False)
@@ -185,7 +185,7 @@ def test_there_is_room_again_for_each_portion_that_is_done() -> None:
 
 
 def test_rows_find_their_place_in_the_chunk() -> None:
-    way = _Way(1)
+    way = InFlight(1)
     way.set_out(Chunk(3, tuple(FileInput(str(n), "") for n in range(300))), 128)
     piece = way.piece(next(Rows.unpacked(rows(0, 32, 16, last=False).packed())))
     assert (piece.chunk.number, piece.first, len(piece.rows), piece.total) == (3, 160, 16, None)

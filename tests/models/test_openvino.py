@@ -264,7 +264,7 @@ def test_records_name_the_engine(run: Run, tmp_path: Path, photos: dict[str, Pat
     assert json.loads(done.stdout)["precision"] == "openvino-fp32"
     assert "1 encoded on cpu with OpenVINO" in done.stderr
     cleared = run("cache", "clear", "--cache-dir", str(tmp_path))
-    assert cleared.stdout == "deleted 3 embeddings, 1 converted encoder\n"
+    assert cleared.stdout == "deleted 3 embeddings, 2 converted encoders\n"
 
 
 @pytest.mark.parametrize(

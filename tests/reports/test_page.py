@@ -175,7 +175,7 @@ def test_a_page_can_do_without_pictures(run: Run, results: Path, tmp_path: Path)
         (("empty.jsonl", "-o", "page.html"), "cannot make a report of empty.jsonl: it holds no results"),
         (("none.jsonl", "-o", "page.html"), "none.jsonl: no such file"),
         (("results.jsonl", "-o", "no/page.html"), "cannot write no/page.html: "),
-        (("odd.jsonl", "-o", "page.html"), "odd.jsonl: record 1: not a result of clipcli classify"),
+        (("odd.jsonl", "-o", "page.html"), "cannot read odd.jsonl: record 1 is not a result of clipcli classify"),
     ],
 )
 def test_what_makes_no_page_is_told_in_one_line(

@@ -104,7 +104,7 @@ def _all_matches(source: Source) -> dict[str, list[str]]:
 
 def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], source: Source) -> Iterator[Found]:
     """Pass on the inputs of each name, and warn of names without inputs."""
-    left_out = " that --exclude leaves" if source.exclusion.patterns else ""
+    left_out = " after --exclude" if source.exclusion.patterns else ""
     empty: list[str] = []  # those without a warning so far
     count = 0
     for name, found in expanded:
