@@ -287,7 +287,7 @@ def test_a_mistake_is_told_in_one_line_before_ray_is_started(environment: dict[s
     Image.new("RGB", (8, 8)).save(image)
     command = ("classify", image, *LABELS, "-m", "pocket", "--engine")
     for line, told in (
-        (("ray+jax",), "cannot use --engine ray+jax: unknown engine (use torch, openvino, ray, ray+openvino)"),
+        (("ray+jax",), "cannot use --engine ray+jax: unknown engine (use auto, torch, openvino, ray, ray+openvino)"),
         (
             ("ray", "--ray-actors", "3:1"),
             "cannot use --ray-actors 3:1: not a number or range",
