@@ -1,7 +1,8 @@
 """The public Python interface: a model and a set of labels, ready to classify images.
 
->>> classifier = clipcli.Classifier("pocket", labels=["cat", "dog", "a cup of coffee"])   # doctest: +SKIP
->>> [result.label for result in classifier.classify(["photo.jpg"])]                       # doctest: +SKIP
+>>> from clipcli import Classifier
+>>> classifier = Classifier("pocket", labels=["cat", "dog", "a cup of coffee"])   # doctest: +SKIP
+>>> [result.label for result in classifier.classify(["photo.jpg"])]               # doctest: +SKIP
 ['cat']
 """
 
@@ -222,8 +223,7 @@ class Classifier(Embedder):
     ) -> Outcome:  # fmt: skip
         """Classify images and write the results to a file, or to a folder of parts.
 
-        A run that was cut off can be continued: results are saved as they come, and the file itself appears at the
-        end. Memory use does not grow with the number of images.
+        Results are saved as they come, and the file appears at the end. Memory does not grow with the number of images.
 
         Parameters
         ----------
@@ -281,11 +281,11 @@ class Classifier(Embedder):
 
     def warn_of_single_label(self) -> None:
         """Warn once if there is a single label: its softmax is 1 for any image."""
-        classes = self.classes
-        if len(classes.labels) == 1 and classes.facts.logit_bias is None and not self._warned:
+        labels = self.classes.labels
+        if len(labels) == 1 and self.classes.facts.logit_bias is None and not self._warned:
             self._warned = True
             LOG.warning(
-                f"{classes.labels[0]!r} is the only label: without a second label to compare with, its "
+                f"{labels[0]!r} is the only label: without a second label to compare with, its "
                 "probability is always 1 (add other labels, or judge by the similarity)"
             )
 
