@@ -1,6 +1,6 @@
 # make demo         install into .venv and classify some real photographs
 # make test         install into .venv and run lint, types and tests
-# make quick        run the tests that need no model, in less than a minute
+# make quick        run the tests that need no model, in one to two minutes
 # make docs         build the documentation site in build/docs
 # make fuzz         feed 700 damaged files to every command (SEED=0), and try many more examples of the properties
 # make dist         build the wheel and the source archive in dist/
