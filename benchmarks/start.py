@@ -69,7 +69,7 @@ class Taken:
 
 
 class Case:
-    """One model run by one engine, with a cache of its own."""
+    """One model run by one engine, with its own cache."""
 
     def __init__(self, folder: Path, model: str, engine: str) -> None:
         self._folder = folder

@@ -16,7 +16,8 @@ from clipcli.errors import ImageError, InputError
 from clipcli.images.formats import has_image_suffix
 from clipcli.inputs.items import name_of
 from clipcli.labels.files import Label
-from clipcli.scoring.nearest import Nearest, mean_direction
+from clipcli.scoring.nearest import Nearest
+from clipcli.scoring.zeroshot import ensemble
 
 __all__ = ["Hit", "ImageSearch", "split_query"]
 
@@ -91,7 +92,8 @@ class ImageSearch:
                 if isinstance(vector, ImageError):
                     raise InputError(f"cannot search for images like {name_of(item)}: {vector}")
                 vectors.append(vector)
-        return mean_direction(np.stack(vectors))
+        query: NDArray[np.float32] = ensemble(np.stack(vectors), [len(vectors)])[0]
+        return query
 
     def scan(self, images: Iterable[Any] | Any) -> Iterator[tuple[str, ImageError | list[Hit]]]:
         """Compare images with the query, in their order; folders and archives are searched.

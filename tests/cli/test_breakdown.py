@@ -36,13 +36,12 @@ BROKEN = [*((name, "torch") for name in ("ImportError", "RuntimeError", "SyntaxE
 
 # A process in which an import fails cannot be forked from one where it worked.
 TOGETHER = """
-import io, json, os, sys
+import io, json, sys
 from clipcli.cli import run
 
 answers = []
-for arguments, variables in json.load(sys.stdin):
+for arguments in json.load(sys.stdin):
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2)]
-    os.environ.update(variables)
     sys.stdout, sys.stderr = streams
     code = run(arguments)
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
@@ -65,7 +64,7 @@ def broken(
     (folder / "cat.png").symlink_to(photos["cat"])
     (folder / "truth.csv").write_text("path,label\ncat.png,cat\n")
     (folder / "pairs.csv").write_text("path,caption\n" + "cat.png,a cat\n" * 20)
-    lines = [(command, {}) for command in COMMANDS.values()]
+    lines = list(COMMANDS.values())
     script = f"import sys; sys.path.insert(0, {str(folder / 'lib')!r})\n{TOGETHER}"
     done = subprocess.run(
         [sys.executable, "-c", script], input=json.dumps(lines), stdout=subprocess.PIPE, check=True, text=True,

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipcli.scoring.nearest import Nearest, mean_direction
-from clipcli.scoring.zeroshot import normalise
+from clipcli.scoring.nearest import Nearest
+from clipcli.scoring.zeroshot import ensemble, normalise
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.lists(st.integers(1, 7), max_size=6))
@@ -28,6 +28,6 @@ def test_a_stream_of_blocks_gives_what_sorting_everything_gives(seed: int, count
 
 def test_the_mean_direction_has_length_one_and_is_as_near_to_all() -> None:
     vectors = np.eye(3, dtype=np.float32)
-    mean = mean_direction(vectors)
+    mean = ensemble(vectors, [3])[0]
     np.testing.assert_allclose(np.linalg.norm(mean), 1.0, rtol=1e-6)
     np.testing.assert_allclose(vectors @ mean, 3**-0.5, rtol=1e-6)

@@ -89,7 +89,9 @@ def matrix(
 
     context.with_resource(locked(output, plot))
     from clipcli.classifier import Classifier
+    from clipcli.cli.reporter import end
     from clipcli.reports.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
+    from clipcli.runner import Outcome
 
     texts = [*(read_texts(texts_file) if texts_file is not None else ()), *(text or ())]
     if not texts or not all(each.strip() for each in texts):
@@ -110,9 +112,7 @@ def matrix(
         _draw(made, files, plot, classifier.source.title)
     if output is None:  # last: the reader may close the pipe early
         _print_table(made) if sys.stdout.isatty() else write_tsv(made, sys.stdout)
-    if failed:
-        messages.warn(f"{failed} of {failed + len(files)} images failed")
-        raise typer.Exit(1)
+    end(Outcome(failed + len(files), failed), messages)
 
 
 def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) -> None:

@@ -83,6 +83,8 @@ def search(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     chosen = _check_output(form, output, overwrite, [*inputs, *(like or ()), pretrained])
+    from clipcli.cli.reporter import end
+    from clipcli.runner import Outcome
     from clipcli.search import ImageSearch, split_query
 
     text, examples = split_query(query)
@@ -96,9 +98,7 @@ def search(
     _write(hits, output, chosen)
     statistics = found.embedder.image_statistics
     messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
-    if failed:
-        messages.warn(f"{failed} of {done} images failed")
-        raise typer.Exit(1)
+    end(Outcome(done, failed), messages)
 
 
 def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, inputs: list[Any]) -> str:

@@ -8,18 +8,12 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.scoring.zeroshot import cosine_similarities, normalise
+from clipcli.scoring.zeroshot import cosine_similarities
 
-__all__ = ["Nearest", "mean_direction"]
+__all__ = ["Nearest"]
 
 Key = TypeVar("Key")
 FloatArray = NDArray[np.float32]
-
-
-def mean_direction(vectors: FloatArray) -> FloatArray:
-    """Return the (D,) float32 vector of length one that lies between vectors (N, D) of length one."""
-    mean: FloatArray = normalise(np.mean(vectors, axis=0, keepdims=True, dtype=np.float32))[0]
-    return mean
 
 
 class Nearest(Generic[Key]):

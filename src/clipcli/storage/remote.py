@@ -116,7 +116,7 @@ def read_url(url: str) -> bytes:
         If the credentials are refused: nothing else in the store could be read either.
     """
     found = filesystem(url)
-    with _told_of_images():
+    with _as_image_error():
         data: bytes = attempted(lambda: found.cat_file(path_in(url), start=0, end=MAX_BYTES + 1), url)
     if not data:
         raise ImageError("empty", "the file is empty (0 bytes)")
@@ -127,7 +127,7 @@ def read_url(url: str) -> bytes:
 
 def open_url(url: str) -> BinaryIO:
     """Open an object for sequential reading; the errors are those of :func:`read_url`."""
-    with _told_of_images():
+    with _as_image_error():
         opened: BinaryIO = attempted(lambda: filesystem(url).open(path_in(url), "rb"), url)
     return opened
 
@@ -146,15 +146,12 @@ def open_location(location: str) -> BinaryIO:
 
 
 @contextmanager
-def _told_of_images() -> Iterator[None]:
+def _as_image_error() -> Iterator[None]:
     """Turn what a store cannot do into the error of one input."""
     try:
         yield
     except StorageError as problem:
-        kind = {"no_bucket": "not_found", "denied": "unreadable", "failed": "unreadable"}.get(
-            problem.kind, problem.kind
-        )
-        raise ImageError(kind, _reading(problem)) from None
+        raise ImageError(_KINDS.get(problem.kind, problem.kind), _reading(problem)) from None
 
 
 def _reading(problem: StorageError) -> str:
