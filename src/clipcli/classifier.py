@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,10 +146,11 @@ class Classifier(Embedder):
         }
         return RunSettings("classify", values)
 
-    def layout(self, form: str) -> Layout:
+    def layout(self, form: str, *, compact: bool = False) -> Layout:
         """Return how results are laid out in a format."""
         classes = self.classes
-        return Layout(form, min(self.top_k, len(classes.labels)), any(classes.groups))
+        ranks = min(self.top_k, len(classes.labels))
+        return Layout(form, ranks, any(classes.groups), compact, with_unknown=self.thresholds.any)
 
     @property
     def templates(self) -> list[str]:
@@ -219,7 +220,7 @@ class Classifier(Embedder):
 
     def classify_to(
         self, output: str | Path, inputs: Names, *, file_format: str | None = None, resume: bool = False,
-        overwrite: bool = False, part_size: int = 4096, reporter: Reporter = SILENT,
+        overwrite: bool = False, part_size: int = 4096, compact: bool = False, reporter: Reporter = SILENT,
     ) -> Outcome:  # fmt: skip
         """Classify images and write the results to a file, or to a folder of parts.
 
@@ -242,6 +243,8 @@ class Classifier(Embedder):
             Replace an earlier run.
         part_size
             Inputs per part of a folder.
+        compact
+            Leave out the columns of similarities and of the model in CSV, TSV and Parquet.
         reporter
             Receives the events of the run.
 
@@ -263,8 +266,9 @@ class Classifier(Embedder):
         """
         source = source_of(inputs)
         destination = Destination.for_results(
-            str(output), file_format, inputs=source.names, resume=resume, overwrite=overwrite, part_size=part_size
-        )
+            str(output), file_format, inputs=source.names, resume=resume, overwrite=overwrite, part_size=part_size,
+            compact=compact,
+        )  # fmt: skip
         return run(self.task(source), self.result_output(destination), reporter)
 
     def task(self, source: Source, open_engine: OpenEngine[Result] | None = None) -> Task[Result]:
@@ -277,7 +281,8 @@ class Classifier(Embedder):
 
     def result_output(self, destination: Destination) -> Output[Result]:
         """Return the output that results are written to."""
-        return result_output(destination, self.layout, self.settings, lambda: {"templates": self.templates})
+        layout = partial(self.layout, compact=destination.compact)
+        return result_output(destination, layout, self.settings, lambda: {"templates": self.templates})
 
     def warn_of_single_label(self) -> None:
         """Warn once if there is a single label: its softmax is 1 for any image."""

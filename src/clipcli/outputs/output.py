@@ -112,7 +112,9 @@ def result_output(
     """
 
     def all_settings(facts: EncoderFacts | None, form: Layout) -> RunSettings:
-        return settings(facts).having(format=form.form, top_k=form.top_k, grouped=form.grouped)
+        return settings(facts).having(
+            format=form.form, top_k=form.top_k, grouped=form.grouped, **({"compact": True} if form.compact else {})
+        )
 
     def begin_file(facts: EncoderFacts | None) -> Writing[Result]:
         form = layout(destination.form)

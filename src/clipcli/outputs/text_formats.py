@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, TextIO
 
-from clipcli.outputs.records import as_record, flat_columns, flat_values
+from clipcli.outputs.records import Layout, as_record, flat_columns, flat_values
 from clipcli.outputs.terminal_table import table_printer
 from clipcli.pipeline.predictions import Result
 from clipcli.text import csv_line, guarded
@@ -16,25 +15,6 @@ from clipcli.text import csv_line, guarded
 __all__ = ["FORMATS", "Layout", "Writer", "tsv_line", "write_results", "writer_for"]
 
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The layout of results.
-
-    Parameters
-    ----------
-    form
-        One of :data:`FORMATS`, or ``parquet``.
-    top_k
-        Number of ranks that a flat format has columns for.
-    grouped
-        Whether the labels have groups.
-    """
-
-    form: str
-    top_k: int
-    grouped: bool
 
 
 class Writer(NamedTuple):
@@ -89,7 +69,7 @@ def _json(file: TextIO, _: Layout) -> Writer:
 
 def _csv(file: TextIO, layout: Layout) -> Writer:
     """Write CSV that is safe to open in a spreadsheet: no text in it is read as a formula."""
-    columns = flat_columns(layout.top_k, grouped=layout.grouped)
+    columns = flat_columns(layout)
 
     def write(result: Result) -> None:
         values = flat_values(result)
@@ -105,7 +85,7 @@ def tsv_line(cells: Iterable[str]) -> str:
 
 
 def _tsv(file: TextIO, layout: Layout) -> Writer:
-    columns = flat_columns(layout.top_k, grouped=layout.grouped)
+    columns = flat_columns(layout)
 
     def write(result: Result) -> None:
         values = flat_values(result)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -29,7 +30,7 @@ _FOLDER = Path(__file__).parent / "page"
 def page_data(records: Sequence[ReadRecord]) -> dict[str, Any]:
     """Return the data for the page's script: records refer to labels by number.
 
-    A record is ``[path, label, probability, [label, probability, similarity, …], group]``, or
+    A record is ``[path, label, probability, [label, probability, similarity or null, …], group]``, or
     ``[path, message]`` if the input failed.
     """
     labels, groups = _Numbered(), _Numbered()
@@ -38,10 +39,11 @@ def page_data(records: Sequence[ReadRecord]) -> dict[str, Any]:
         if record.label is None:
             rows.append([record.path, record.error])
             continue
-        ranking: list[float] = []
+        ranking: list[float | None] = []
         for score in record.top:
             place = labels.number(score.label)
-            ranking += [place, round_score(score.probability), round_score(score.similarity)]
+            similarity = None if math.isnan(score.similarity) else round_score(score.similarity)
+            ranking += [place, round_score(score.probability), similarity]
         group = groups.number(record.group) if record.group else -1
         label = labels.number(record.label)
         rows.append([record.path, label, round_score(record.probability or 0.0), ranking, group])

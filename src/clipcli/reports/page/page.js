@@ -274,7 +274,7 @@ function show() {
     take.title = "It shows this";
     take.addEventListener("click", () => check(score.label));
     name.append(take);
-    line.append(name, element("td", "", percent(score.probability)), element("td", "", score.similarity.toFixed(3)));
+    line.append(name, element("td", "", percent(score.probability)), element("td", "", score.similarity?.toFixed(3) ?? ""));
     return line;
   }));
   byId("ranking").parentElement.hidden = !record.ranking.length;
