@@ -126,7 +126,7 @@ def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) ->
     if plot is not None:
         from importlib.util import find_spec
 
-        from clipcli.reports.figures import is_chart
+        from clipcli.reports.matplotlib_figures import is_chart
 
         if plot.suffix.lower() not in (".png", ".svg"):
             raise OutputError(f"cannot draw {plot}: unknown extension (use .png or .svg)")
@@ -143,12 +143,12 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     from clipcli.errors import ImageError
     from clipcli.inputs.discover import count_files, discover
     from clipcli.inputs.items import name_of
-    from clipcli.runner import begun
+    from clipcli.runner import prefetch_first
     from clipcli.scoring.zeroshot import cosine_similarities
     from clipcli.text import printable
 
     files, vectors, failed = [], [], 0
-    items = (pair for block in classifier.embed(begun(discover(source))) for pair in block)
+    items = (pair for block in classifier.embed(prefetch_first(discover(source))) for pair in block)
     for item, vector in with_progress(items, lambda: count_files(source), messages):
         if isinstance(vector, ImageError):
             failed += 1
@@ -163,7 +163,7 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
 
 def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, failed: int, messages: Messages) -> None:
     """Print on stderr how well the pairs match."""
-    from clipcli.scoring.contrastive import pairing
+    from clipcli.scoring.retrieval import pairing
 
     images, texts = cosines.shape
     if paired and (images != texts or failed):
@@ -190,7 +190,7 @@ def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbedd
 
 def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
     from clipcli.inputs.discover import FileInput
-    from clipcli.reports.figures import save_as
+    from clipcli.reports.matplotlib_figures import save_as
     from clipcli.reports.matrix_plot import draw_matrix, open_pictures
 
     paths = [Path(item.path) if isinstance(item, FileInput) else None for item in files]

@@ -70,7 +70,7 @@ def _complete_prompts(incomplete: str) -> list[str]:
 
 def _forbid_network(offline: bool) -> bool:
     """Forbid network access in the whole process, so that no command has to pass the option on."""
-    from clipcli.storage.network import forbid_in_process
+    from clipcli.storage.network_policy import forbid_in_process
 
     forbid_in_process(offline)
     return offline

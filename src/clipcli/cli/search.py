@@ -118,12 +118,12 @@ def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, 
 def _hits(found: Any, source: Any, messages: Messages) -> tuple[list[Any], int, int]:
     """Return the best hits, how many images were compared, and how many of them failed."""
     from clipcli.inputs.discover import count_files, discover
-    from clipcli.runner import begun
+    from clipcli.runner import prefetch_first
     from clipcli.text import printable
 
     hits: list[Any] = []
     done = failed = 0
-    items = found.scan(begun(discover(source)))
+    items = found.scan(prefetch_first(discover(source)))
     for path, outcome in with_progress(items, lambda: count_files(source), messages):
         done += 1
         if isinstance(outcome, ImageError):

@@ -14,7 +14,7 @@ import numpy as np
 
 from clipcli.evaluation.evaluate import Evaluation, confusion_table
 from clipcli.evaluation.metrics import BINS, reliability
-from clipcli.reports.figures import empty_figure, figure, plain, save
+from clipcli.reports.matplotlib_figures import empty_figure, figure, plain, save
 
 __all__ = ["draw_evaluations"]
 
