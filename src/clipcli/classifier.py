@@ -148,9 +148,8 @@ class Classifier(Embedder):
 
     def layout(self, form: str, *, compact: bool = False) -> Layout:
         """Return how results are laid out in a format."""
-        classes = self.classes
-        ranks = min(self.top_k, len(classes.labels))
-        return Layout(form, ranks, any(classes.groups), compact, with_unknown=self.thresholds.any)
+        ranks, grouped = min(self.top_k, len(self.classes.labels)), any(self.classes.groups)
+        return Layout(form, ranks, grouped, compact, with_unknown=self.thresholds.any)
 
     @property
     def templates(self) -> list[str]:
@@ -281,8 +280,8 @@ class Classifier(Embedder):
 
     def result_output(self, destination: Destination) -> Output[Result]:
         """Return the output that results are written to."""
-        layout = partial(self.layout, compact=destination.compact)
-        return result_output(destination, layout, self.settings, lambda: {"templates": self.templates})
+        return result_output(
+            destination, partial(self.layout, compact=destination.compact), self.settings, lambda: {"templates": self.templates})
 
     def warn_of_single_label(self) -> None:
         """Warn once if there is a single label: its softmax is 1 for any image."""

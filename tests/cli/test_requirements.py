@@ -15,8 +15,8 @@ from tests.conftest import RunHere
 
 ALONE = {
     "classify": """inputs labels label template prompts text_embeddings model pretrained device precision engine offline
-        top_k min_probability min_similarity min_margin form output compact resume show exclude include_hidden batch_size
-        workers no_cache quiet""",
+        top_k min_probability min_similarity min_margin form output compact resume show exclude include_hidden
+        batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
     "evaluate": """source truth labels label template prompts compare_model few_shot json_file plots offline exclude
         include_hidden quiet""",
