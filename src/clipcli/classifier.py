@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ from clipcli.outputs.run_settings import RunSettings
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
+from clipcli.pipeline.label_warnings import warn_of_single_label
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.pipeline.rank import Ranker
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
@@ -131,7 +132,7 @@ class Classifier(Embedder):
         Parameters
         ----------
         facts
-            What the image encoder is, where images are encoded elsewhere.
+            Those of the image encoder, if it is open elsewhere.
         """
         classes = self.classes
         values = {
@@ -146,10 +147,10 @@ class Classifier(Embedder):
         }
         return RunSettings("classify", values)
 
-    def layout(self, form: str, *, compact: bool = False) -> Layout:
+    def layout(self, form: str) -> Layout:
         """Return how results are laid out in a format."""
         ranks, grouped = min(self.top_k, len(self.classes.labels)), any(self.classes.groups)
-        return Layout(form, ranks, grouped, compact, with_unknown=self.thresholds.any)
+        return Layout(form, ranks, grouped, with_unknown=self.thresholds.any)
 
     @property
     def templates(self) -> list[str]:
@@ -234,8 +235,7 @@ class Classifier(Embedder):
             The inputs, as for ``clipcli classify``: paths, folders, patterns, archives, URLs; or a
             :class:`~clipcli.inputs.discover.Source`.
         file_format
-            ``csv``, ``tsv``, ``jsonl``, ``json`` or ``parquet`` if the extension does not give the format; for a
-            folder ``parquet`` (the default if pyarrow is installed) or ``jsonl``.
+            The format, if not that of the extension; for a folder ``jsonl`` or ``parquet`` (default with pyarrow).
         resume
             Continue an interrupted run, if there is one; if the run is complete, only compare its settings and inputs.
         overwrite
@@ -254,8 +254,8 @@ class Classifier(Embedder):
         Raises
         ------
         OutputError
-            If the output cannot be written; if there is an interrupted run and neither ``resume`` nor ``overwrite``
-            is set; if the inputs or settings of the run to resume differ.
+            If the output cannot be written, or there is an interrupted run and neither ``resume`` nor ``overwrite`` is
+            set; if the inputs or settings of the run to resume differ.
         InputError
             If there is nothing to classify.
         Interrupted
@@ -265,8 +265,8 @@ class Classifier(Embedder):
         """
         source = source_of(inputs)
         destination = Destination.for_results(
-            str(output), file_format, inputs=source.names, resume=resume, overwrite=overwrite, part_size=part_size,
-            compact=compact,
+            str(output), file_format, inputs=source.names,
+            resume=resume, overwrite=overwrite, part_size=part_size, compact=compact,
         )  # fmt: skip
         return run(self.task(source), self.result_output(destination), reporter)
 
@@ -280,18 +280,12 @@ class Classifier(Embedder):
 
     def result_output(self, destination: Destination) -> Output[Result]:
         """Return the output that results are written to."""
-        return result_output(
-            destination, partial(self.layout, compact=destination.compact), self.settings, lambda: {"templates": self.templates})
+        return result_output(destination, self.layout, self.settings, lambda: {"templates": self.templates})
 
     def warn_of_single_label(self) -> None:
         """Warn once if there is a single label: its softmax is 1 for any image."""
-        labels = self.classes.labels
-        if len(labels) == 1 and self.classes.facts.logit_bias is None and not self._warned:
-            self._warned = True
-            LOG.warning(
-                f"{labels[0]!r} is the only label: without a second label to compare with, its "
-                "probability is always 1 (add other labels, or judge by the similarity)"
-            )
+        if not self._warned:
+            self._warned = warn_of_single_label(self.classes)
 
     def ranker(self, precision: str | None = None) -> Ranker:
         """Return the ranker, which turns embeddings into results, for this or another precision."""

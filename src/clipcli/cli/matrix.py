@@ -65,12 +65,7 @@ def matrix(
         Path | None,
         typer.Option("--plot", metavar="FILE", rich_help_panel=_OUT, help="Draw the matrix into a .png or .svg file."),
     ] = None,
-    model: options.ModelName = "auto",
-    pretrained: options.Pretrained = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    engine: options.Engine = "torch",
-    offline: options.Offline = False,
+    model: options.Model,
     reading: options.Reading,
     running: options.Running,
     quiet: options.Quiet = False,
@@ -84,7 +79,7 @@ def matrix(
     printed too.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    _check_outputs(output, plot, [*inputs, texts_file, pretrained])
+    _check_outputs(output, plot, [*inputs, texts_file, model.pretrained])
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
@@ -99,9 +94,8 @@ def matrix(
             "cannot compute the matrix: no texts, or an empty one (give texts with --texts FILE or -x TEXT)"
         )
     classifier = Classifier(
-        model, texts_as_labels(texts), templates=template or ("{label}",), pretrained=pretrained, device=device,
-        precision=precision, engine=engine, **running.model_options, offline=offline,
-    )  # fmt: skip
+        labels=texts_as_labels(texts), templates=template or ("{label}",), **model.parameters, **running.parameters
+    )
     source = reading.source(inputs)
     files, cosines, failed = _similarities(classifier, source, messages)
     _tell_pairing(cosines, paired, classifier.classes, failed, messages)

@@ -64,12 +64,7 @@ def search(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", rich_help_panel=_OUT, help="Replace FILE if it exists.")
     ] = False,
-    model: options.ModelName = "auto",
-    pretrained: options.Pretrained = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    engine: options.Engine = "torch",
-    offline: options.Offline = False,
+    model: options.Model,
     reading: options.Reading,
     running: options.Running,
     quiet: options.Quiet = False,
@@ -82,7 +77,7 @@ def search(
     Image embeddings are cached: a second search of the same images encodes only the query.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    chosen = _check_output(form, output, overwrite, [*inputs, *(like or ()), pretrained])
+    chosen = _check_output(form, output, overwrite, [*inputs, *(like or ()), model.pretrained])
     from clipcli.cli.reporter import end
     from clipcli.runner import Outcome
     from clipcli.search import ImageSearch, split_query
@@ -90,8 +85,7 @@ def search(
     text, examples = split_query(query)
     found = ImageSearch(
         text, like=[*examples, *(like or ())], count=top_k, templates=template or (),
-        model=model, pretrained=pretrained,
-        device=device, precision=precision, engine=engine, **running.model_options, offline=offline,
+        **model.parameters, **running.parameters,
     )  # fmt: skip
     source = reading.source(inputs)
     hits, done, failed = _hits(found, source, messages)
