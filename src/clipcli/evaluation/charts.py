@@ -60,7 +60,8 @@ def _confusion(evaluation: Evaluation) -> Any:
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
     axes.set_yticks(range(len(names)), names, fontsize=size)
     title = _title(evaluation, f"top-1 {evaluation.top1.value:.1%}")
-    axes.set_title(f"the {len(names)} labels with the most confusions" if many else title, fontsize="medium")
+    confused = f"the {len(names)} labels with the most confusions" if evaluation.confusions else "no label is confused"
+    axes.set_title(confused if many else title, fontsize="medium")
     for whole in others:
         image = _dots(whole, shares[np.ix_(occurring, occurring)], counts[np.ix_(occurring, occurring)])
         whole.set_title(f"all {len(occurring)} labels that occur, in the order of the label list", fontsize="medium")
@@ -73,7 +74,7 @@ def _confusion(evaluation: Evaluation) -> Any:
 
 
 def _most_confused(counts: Any) -> Any:
-    """Return the labels of the most frequent confusions, (C, C) counts; a label stands next to what it is taken for."""
+    """Return the labels of the most frequent confusions in (C, C) counts, each next to what it is confused with."""
     wrong = counts - np.diag(np.diag(counts))
     found: dict[int, None] = {}
     for pair in np.argsort(-wrong, axis=None, kind="stable"):
