@@ -148,8 +148,7 @@ def test_a_run_ended_before_its_first_part_leaves_nothing_to_go_on_from(tmp_path
 def test_earlier_results_are_not_overwritten_silently(tmp_path: Path) -> None:
     run(tmp_path / "out", names(9))
     assert refusal(tmp_path / "out", names(9)) == (
-        f"cannot write to {tmp_path}/out/: it holds a complete run "
-        "(continue with --resume, or start again with --overwrite)"
+        f"cannot write {tmp_path}/out/: it holds a complete run (replace it with --overwrite, or name another folder)"
     )
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", names(9), stop_after=1)

@@ -35,9 +35,6 @@ _Resume = Annotated[
         help="Continue an interrupted run into a folder. Single files cannot be resumed.",
     ),
 ]  # fmt: skip
-_Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace an earlier run in the output folder.")
-]
 
 
 @app.callback()
@@ -48,6 +45,7 @@ def _group() -> None:
 @app.command("text")
 def export_text(
     output: OutputFile,
+    overwrite: options.Overwrite = False,
     labels: options.LabelsFile = None,
     label: options.ExtraLabels = None,
     template: options.Templates = None,
@@ -79,7 +77,7 @@ def export_text(
     from clipcli.storage.locks import locked
 
     check_suffix(output)
-    check_writable(output, [labels, pretrained, *(prompts or ())])
+    check_writable(output, [labels, pretrained, *(prompts or ())], overwrite=overwrite)
     classifier = Classifier(
         model, load_labels(labels, label or ()), pretrained=pretrained, templates=template or (), prompts=prompts or (),
         device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline,
@@ -129,7 +127,7 @@ def export_images(
                      help="Format of the parts of a folder. [default: parquet]"),
     ] = None,
     resume: _Resume = False,
-    overwrite: _Overwrite = False,
+    overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,

@@ -65,6 +65,7 @@ def matrix(
         Path | None,
         typer.Option("--plot", metavar="FILE", rich_help_panel=_OUT, help="Draw the matrix into a .png or .svg file."),
     ] = None,
+    overwrite: options.Overwrite = False,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,
     device: options.Device = "auto",
@@ -84,7 +85,7 @@ def matrix(
     printed too.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    _check_outputs(output, plot, [*inputs, texts_file, pretrained])
+    _check_outputs(output, plot, [*inputs, texts_file, pretrained], overwrite=overwrite)
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
@@ -115,14 +116,14 @@ def matrix(
     end(Outcome(failed + len(files), failed), messages)
 
 
-def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) -> None:
+def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any], *, overwrite: bool) -> None:
     from clipcli.storage.atomic import check_writable
 
     if output is not None:
         from clipcli.reports.matrix import check_suffix
 
         check_suffix(output)
-        check_writable(output, inputs)
+        check_writable(output, inputs, overwrite=overwrite)
     if plot is not None:
         from importlib.util import find_spec
 
@@ -132,8 +133,7 @@ def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) ->
             raise OutputError(f"cannot draw {plot}: unknown extension (use .png or .svg)")
         if find_spec("matplotlib") is None:
             raise OutputError("cannot use --plot: it needs an extra (pip install 'clipcli[evaluate]')")
-        if not is_chart(plot):
-            check_writable(plot, inputs)
+        check_writable(plot, inputs, overwrite=overwrite, is_ours=is_chart(plot))
 
 
 def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tuple[list[Any], Any, int]:
