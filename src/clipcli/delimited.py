@@ -12,13 +12,23 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TextIO
 
 from clipcli.errors import InputError
 from clipcli.storage.schemes import path_part
 from clipcli.text import tsv_cell, unguarded
 
-__all__ = ["JSON_LINES", "Table", "is_tsv", "long_cells", "own_kind", "read_delimited", "read_json_lines"]
+__all__ = [
+    "JSON_LINES",
+    "Table",
+    "delimiter_of",
+    "is_tsv",
+    "long_cells",
+    "own_kind",
+    "read_delimited",
+    "read_json_lines",
+]
 
 JSON_LINES = (".jsonl", ".ndjson")
 _OWN = {
@@ -43,6 +53,14 @@ def own_kind(columns: Collection[str]) -> str | None:
 def is_tsv(name: str) -> bool:
     """Return whether the cells of a table are separated by tabs, by its extension."""
     return path_part(name).lower().endswith(".tsv")
+
+
+def delimiter_of(header: str) -> str:
+    """Return what separates the cells of a CSV table: a semicolon if its first row has one and no comma.
+
+    Spreadsheets write semicolons where numbers have a decimal comma, as in most of Europe.
+    """
+    return ";" if ";" in header and "," not in header else ","
 
 
 @contextmanager
@@ -75,7 +93,7 @@ class Table:
 
 
 def read_delimited(file: TextIO, name: str) -> Table:
-    """Read a CSV or TSV table; ``file`` is open without newline translation.
+    """Read a CSV or TSV table; ``file`` is open without newline translation. For CSV see :func:`delimiter_of`.
 
     Raises
     ------
@@ -83,15 +101,17 @@ def read_delimited(file: TextIO, name: str) -> Table:
         If it is not a table, or a row has more cells than there are columns; also while the rows are read.
     """
     tabs = is_tsv(name)
-    reader = csv.reader(file, delimiter="\t" if tabs else ",", strict=True)
     try:
+        first = next(file, "")
+        text = chain((first,), file)
+        reader = csv.reader(text, delimiter="\t" if tabs else delimiter_of(first), strict=True)
         header = next(reader, [])
     except (csv.Error, UnicodeError) as problem:
         raise _no_table(name, problem) from None
     own, lines = own_kind(header), reader.line_num
     read: Callable[[str], str] = (tsv_cell if tabs else unguarded) if own else str
     if own and tabs:
-        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        reader = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
         rows = ((lines + reader.line_num, row) for row in reader)
     else:
         rows = ((reader.line_num, row) for row in reader)

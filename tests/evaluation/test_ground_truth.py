@@ -99,6 +99,11 @@ def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.csv").endswith("none.csv: no such file or folder")
 
 
+def test_a_table_of_a_european_spreadsheet_has_semicolons(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path;label\r\na.png;crane, bird\r\n")
+    assert [(each.image.name, each.label) for each in read_truth(tmp_path / "t.csv")] == [("a.png", "crane, bird")]
+
+
 # --- answers in place of the truth ------------------------------------------------------------------
 
 

@@ -15,8 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clipcli.delimited import delimiter_of, own_kind
 from clipcli.errors import LabelError
-from clipcli.labels.label import Label, both_places, check_label, check_labels, prompts_for
+from clipcli.images.files import looks_like_image, read_signature
+from clipcli.labels.label import ONLY_SPELLING, Label, both_places, check_label, check_labels, prompts_for
+from clipcli.labels.several import (
+    check_list,
+    check_one_label,
+    label_key,
+    warn_of_several,
+    with_lines,
+    with_list,
+    with_options,
+)
 from clipcli.labels.templates import has_placeholder
 from clipcli.text import name_key, near_matches, numbered_lines, read_text
 
@@ -24,6 +35,9 @@ __all__ = ["Label", "labels_from", "load_labels", "parse_csv", "parse_json", "pa
 
 _CSV_COLUMNS = ("label", "prompt", "group", "folder")
 _PROMPT_WORDS = 5
+_OTHER_KINDS = dict.fromkeys((".npy", ".npz", ".safetensors", ".parquet"), "class embeddings are for --text-embeddings")
+_OTHER_KINDS |= dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save the spreadsheet as .csv")
+_OTHER_KINDS |= dict.fromkeys((".yaml", ".yml", ".jsonl", ".ndjson"), "write one label per line into a .txt file")
 
 
 @dataclass
@@ -47,17 +61,26 @@ def parse_text(text: str, where: str = "labels") -> list[Label]:
     Raises
     ------
     LabelError
-        If there are no labels, or two are equal after trimming (the message names both lines).
+        If there are no labels, two are one label (the message names both lines), or the lines are a table, or a list
+        in another notation.
     """
     entries: list[_Entry] = []
     for number, line in numbered_lines(text):
         if not line.startswith("#"):
             entries.append(_Entry(line[1:] if line.startswith("\\#") else line, f"line {number}"))
-    return _checked(entries, where)
+    check_list([entry.name for entry in entries], where)
+    labels = _checked(entries, where)
+    named = [(f"{where}: {entry.where}: {entry.name!r}", entry.name) for entry in entries]
+    if len(named) == 1:
+        check_one_label(entries[0].name, named[0][0], with_lines)
+    warn_of_several(named, with_lines)
+    return labels
 
 
-def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[Label]:
+def parse_csv(text: str, where: str = "labels", delimiter: str | None = None) -> list[Label]:
     """Parse a table with a header: ``label``, optionally ``prompt``, ``group`` and ``folder``.
+
+    Without a delimiter, it is a comma or a semicolon; see :func:`clipcli.delimited.delimiter_of`.
 
     Several rows of one label with different prompts make an ensemble; an empty prompt means that the
     templates are used.
@@ -69,7 +92,9 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
         comment); if a row lacks its label, has more cells than the header, or is a duplicate; if a quote is not
         closed; or if a label is in two groups.
     """
-    lines = io.StringIO(text.lstrip("\ufeff"), newline="")
+    text = text.lstrip("\ufeff")
+    delimiter = delimiter or delimiter_of(text.partition("\n")[0])
+    lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
@@ -92,6 +117,8 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
 
 
 def _check_header(header: list[str], where: str) -> None:
+    if own_kind(header) is not None:
+        raise LabelError(f"cannot read {where}: a table of images that clipcli wrote, not a label file")
     if "label" not in header:
         raise LabelError(f"{where}: the first row has no column 'label' (it has: {', '.join(header)})")
     for column in header:
@@ -167,6 +194,8 @@ def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _list_item(item: object, where: str, index: int) -> _Entry:
     if isinstance(item, str):
         return _Entry(item.strip(), f"entry {index}")
+    if isinstance(item, dict) and {"path", "top"} <= item.keys():
+        raise LabelError(f"cannot read {where}: results of clipcli classify, not a label file")
     if isinstance(item, dict) and isinstance(item.get("label"), str):
         rest = {key: value for key, value in item.items() if key != "label"}
         return _object_item(item["label"], rest, where, f"entry {index}")
@@ -221,14 +250,31 @@ def _checked(entries: list[_Entry], where: str) -> list[Label]:
 
 
 def read_labels(path: Path) -> list[Label]:
-    """Read a label file; the extension gives the format (``.csv``, ``.tsv``, ``.json``, else text)."""
-    text = read_text(path, LabelError)
+    """Read a label file; the extension gives the format (``.csv``, ``.tsv``, ``.json``, else text).
+
+    Raises
+    ------
+    LabelError
+        If it cannot be read, or is of another kind, such as an image or a results file.
+    """
     suffix = path.suffix.lower()
+    _check_kind(path, suffix)
+    text = read_text(path, LabelError)
     if suffix == ".json":
         return parse_json(text, str(path))
     if suffix in (".csv", ".tsv"):
-        return parse_csv(text, str(path), "\t" if suffix == ".tsv" else ",")
+        return parse_csv(text, str(path), "\t" if suffix == ".tsv" else None)
     return parse_text(text, str(path))
+
+
+def _check_kind(path: Path, suffix: str) -> None:
+    """Raise :class:`LabelError` for what is clearly no label file; read_text reports a missing file."""
+    if path.is_dir():
+        raise LabelError(f"cannot read {path}: it is a folder, not a label file (images are given without --labels)")
+    if suffix in _OTHER_KINDS:
+        raise LabelError(f"cannot read {path}: not a label file ({_OTHER_KINDS[suffix]})")
+    if looks_like_image(read_signature(path)):
+        raise LabelError(f"cannot read {path}: it is an image, not a label file (images are given without --labels)")
 
 
 def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
@@ -240,16 +286,21 @@ def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
         If there are no labels, or a ``--label`` is empty or a duplicate.
     """
     labels = read_labels(path) if path is not None else []
-    known = {name_key(label.name) for label in labels}
-    for text in extra:
-        label = check_label(Label(text), "--label")
-        if name_key(label.name) in known:
-            raise LabelError(f"duplicate --label {label.name!r}" + (f", also in {path}" if path else ""))
-        known.add(name_key(label.name))
-        labels.append(label)
-    if not labels:
+    options = [check_label(Label(text), "--label") for text in extra]
+    known = {label_key(label.name): label.name for label in labels}
+    for name in (label.name for label in options):
+        if (key := label_key(name)) in known:
+            also = f", also in {path}" if path else ""
+            if name_key(name) == name_key(known[key]):
+                raise LabelError(f"duplicate --label {name!r}{also}")
+            raise LabelError(f"cannot use --label {name!r}: {known[key]!r} is a label{also}, and they {ONLY_SPELLING}")
+        known[key] = name
+    if not labels and not options:
         raise LabelError("no labels (name a file with --labels, or labels with -l cat -l dog)")
-    return labels
+    if not labels and len(options) == 1:
+        check_one_label(options[0].name, f"--label {options[0].name!r}", with_options)
+    warn_of_several([(f"--label {label.name!r}", label.name) for label in options], with_options)
+    return [*labels, *options]
 
 
 def labels_from(labels: Iterable[str | Label] | Path) -> list[Label]:
@@ -264,4 +315,8 @@ def labels_from(labels: Iterable[str | Label] | Path) -> list[Label]:
         return load_labels(labels)
     if isinstance(labels, str):
         raise LabelError("labels must be a list of texts or a Path, not one text")
-    return check_labels(labels)
+    given = list(labels)
+    checked = check_labels(given)
+    if len(given) == 1 and isinstance(given[0], str):
+        check_one_label(given[0], f"label {given[0]!r}", with_list)
+    return checked
