@@ -30,7 +30,7 @@ from clipcli.outputs.output import Output, embedding_output
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.stream import Block, Cached, ImageStatistics, Plan, embed_images
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
-from clipcli.storage.network import steps_without_network
+from clipcli.storage.network_policy import steps_without_network
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -18,7 +18,7 @@ from clipcli.log import LOG
 from clipcli.outputs.output import Output, Writing
 from clipcli.pipeline.chunks import Engine
 
-__all__ = ["SILENT", "OpenEngine", "Outcome", "Reporter", "SilentReporter", "Task", "begun", "run"]
+__all__ = ["SILENT", "OpenEngine", "Outcome", "Reporter", "SilentReporter", "Task", "prefetch_first", "run"]
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -95,7 +95,7 @@ class Outcome:
     failures: int
 
 
-def begun(items: Iterator[Item]) -> Iterator[Item]:
+def prefetch_first(items: Iterator[Item]) -> Iterator[Item]:
     """Find the first item now, so that errors in the inputs are raised before a model is loaded."""
     first = next(items, None)
     return chain(() if first is None else (first,), items)
@@ -111,7 +111,7 @@ def run(task: Task[Row], output: Output[Row], reporter: Reporter = SILENT) -> Ou
         names what was saved.
     """
     found: Iterator[object] = (discover_units if output.in_parts else discover)(task.source)
-    units = begun(found)
+    units = prefetch_first(found)
     reporter.begin()
     with output.claimed(), task.open_engine() as engine:
         writing = output.begin(engine.facts)

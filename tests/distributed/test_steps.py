@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipcli.distributed.cluster import ActorPlan, RayOptions, told
+from clipcli.distributed.cluster import ActorPlan, RayOptions, as_clipcli_error
 from clipcli.distributed.decode_actor import at_once, batches, with_care
 from clipcli.distributed.engine import InFlight
 from clipcli.distributed.messages import Batch, Portion, Rows, portions_of
@@ -64,26 +64,26 @@ def test_an_error_of_ours_is_found_behind_those_of_ray() -> None:
     inner = InputError("s3://b: the credentials were refused")
     outer = RuntimeError("task failed")
     outer.__cause__ = inner
-    assert told(outer) is inner
+    assert as_clipcli_error(outer) is inner
     wrapped = RuntimeError("wrapped")
     wrapped.cause = outer  # type: ignore[attr-defined]
-    assert told(wrapped) is inner
+    assert as_clipcli_error(wrapped) is inner
 
 
 def test_an_error_of_ours_is_read_from_the_death_of_an_actor() -> None:
-    problem = told(RuntimeError("The actor died\n  File x\nclipcli.errors.ModelError: m: other weights\n"))
+    problem = as_clipcli_error(RuntimeError("The actor died\n  File x\nclipcli.errors.ModelError: m: other weights\n"))
     assert (type(problem), str(problem)) == (ModelError, "m: other weights")
 
 
 def test_any_other_error_is_told_in_one_line() -> None:
-    problem = told(RuntimeError("\x1b[36mray::f()\x1b[39m\nlong\ntext"))
+    problem = as_clipcli_error(RuntimeError("\x1b[36mray::f()\x1b[39m\nlong\ntext"))
     assert (type(problem), str(problem)) == (ClusterError, "Ray gave up (RuntimeError: ray::f())")
 
 
 def test_an_error_that_loops_back_is_told_too() -> None:
     problem = RuntimeError("a")
     problem.cause = problem  # type: ignore[attr-defined]
-    assert str(told(problem)) == "Ray gave up (RuntimeError: a)"
+    assert str(as_clipcli_error(problem)) == "Ray gave up (RuntimeError: a)"
 
 
 # --- portions and batches -----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from PIL import Image
 
 from clipcli.errors import ImageError
 from clipcli.images.files import open_image, to_rgb
-from clipcli.images.sample_ranges import choose_range
+from clipcli.images.white_point import choose_range
 from tests.deep_files import pillow_tiff, png_file, raw_tiff, tiff_file, to_bits
 
 ORDERS = ("<", ">")

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from clipcli.errors import CheckpointError, ClipcliError, ModelError
 from clipcli.models import registry
 from clipcli.models._torchvision import import_open_clip
-from clipcli.models.checkpoints import is_torchscript, tensor_names
 from clipcli.models.config import check_model_config, is_repository
 from clipcli.models.hub_tokenizer import check_text_model, copy_tokenizer
 from clipcli.models.model import open_model
 from clipcli.models.resolve import resolve_model, untrained_model
 from clipcli.models.state_dicts import check_arrays, read_state_dict
+from clipcli.models.weight_kinds import is_torchscript, tensor_names
 from tests.conftest import TINY_CLIP, save_model_folder
-from tests.models.test_checkpoints import Trap, save_torchscript
+from tests.models.test_weight_kinds import Trap, save_torchscript
 
 CONFIG = "open_clip_config.json"
 

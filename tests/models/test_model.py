@@ -20,7 +20,7 @@ from clipcli.models._torchvision import import_open_clip
 from clipcli.models.model import Model, choose_device, choose_precision, open_model
 from clipcli.models.resolve import resolve_model
 from tests.conftest import TINY_CLIP, save_model_folder
-from tests.models.test_checkpoints import Trap, save_torchscript
+from tests.models.test_weight_kinds import Trap, save_torchscript
 
 SMALL = "ViT-S-32-alt"  # the smallest architecture that open_clip knows by name
 PROMPTS = ["a photo of a cat", "an orange rocket"]

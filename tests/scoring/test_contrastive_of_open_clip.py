@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clipcli.scoring.contrastive import contrastive_loss
+from clipcli.scoring.contrastive_loss import contrastive_loss
 
 Array = NDArray[np.float64]
 

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from clipcli.errors import CheckpointError, InputError, OutputError
+from clipcli.training.metrics_log import MetricsFile
+from clipcli.training.progress import Progress
 from clipcli.training.restore import restore
-from clipcli.training.state import MetricsFile, Progress, TrainingFolder
-from tests.models.test_checkpoints import Trap
+from clipcli.training.run_folder import TrainingFolder
 from tests.models.test_hostile_models import rewritten, scripted_trap
+from tests.models.test_weight_kinds import Trap
 
 SETTINGS: dict[str, Any] = {
     "version": 1,

@@ -1,4 +1,4 @@
-"""What is trained is what :mod:`clipcli.scoring.contrastive` writes down, repeats too; and nothing that is locked."""
+"""The trained loss is that of :mod:`clipcli.scoring.contrastive_loss`, repeats too; and nothing locked is trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clipcli.models._torchvision import import_open_clip
-from clipcli.scoring.contrastive import contrastive_loss, sigmoid_loss
+from clipcli.scoring.contrastive_loss import contrastive_loss, sigmoid_loss
 
 open_clip = import_open_clip()
 import torch  # noqa: E402

@@ -250,7 +250,7 @@ def test_recall_at_k_agrees_with_open_clip_where_no_caption_repeats() -> None:
     import_open_clip()
     from open_clip_train.train import get_clip_metrics
 
-    from clipcli.scoring.contrastive import recall_at
+    from clipcli.scoring.retrieval import recall_at
 
     chance = np.random.default_rng(0)
     images = chance.normal(size=(40, 6))
@@ -262,7 +262,7 @@ def test_recall_at_k_agrees_with_open_clip_where_no_caption_repeats() -> None:
 
 
 def test_a_caption_that_stands_twice_is_right_in_both_places() -> None:
-    from clipcli.scoring.contrastive import recall_at
+    from clipcli.scoring.retrieval import recall_at
 
     cosines = [[0.1, 0.9, 0.0], [0.9, 0.1, 0.0], [0.0, 0.0, 1.0]]
     assert recall_at(cosines, [0, 1, 2], 1) == pytest.approx((1 / 3, 1 / 3))

@@ -15,7 +15,7 @@ from clipcli.inputs.items import FileInput
 from clipcli.scoring.zeroshot import normalise
 from clipcli.storage.remote import is_remote
 
-__all__ = ["Cached", "ImageStatistics", "as_kept", "stamp_of_input"]
+__all__ = ["Cached", "ImageStatistics", "round_as_cached", "stamp_of_input"]
 
 FloatArray = NDArray[np.float32]
 
@@ -67,12 +67,12 @@ class Cached:
         if files:
             self._store.remember_contents(files)
 
-    def as_kept(self, vectors: FloatArray) -> FloatArray:
+    def round_as_cached(self, vectors: FloatArray) -> FloatArray:
         """Round embeddings to the precision of the cache, so that a cached run has the same digits."""
-        return as_kept(vectors, half=self._half)
+        return round_as_cached(vectors, half=self._half)
 
 
-def as_kept(vectors: FloatArray, *, half: bool) -> FloatArray:
+def round_as_cached(vectors: FloatArray, *, half: bool) -> FloatArray:
     """Round embeddings to the precision of the cache: float16 if the encoder computes in half precision."""
     return normalise(vectors.astype(np.float16).astype(np.float32)) if half else vectors
 

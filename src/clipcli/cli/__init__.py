@@ -17,7 +17,7 @@ from clipcli.cli.messages import Messages, library_heard
 from clipcli.errors import ClipcliError, Interrupted
 from clipcli.models.allocator import allow_keeping_memory
 from clipcli.signals import exit_code, stopped
-from clipcli.storage.network import process_policy
+from clipcli.storage.network_policy import process_policy
 from clipcli.terminal import guarded_streams
 
 __all__ = ["build_app", "main", "run"]

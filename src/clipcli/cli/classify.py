@@ -34,21 +34,13 @@ def classify(
     *,
     context: typer.Context,
     inputs: options.Inputs,
-    labels: options.LabelsFile = None,
-    label: options.ExtraLabels = None,
-    template: options.Templates = None,
-    prompts: options.PromptSets = None,
+    labels: options.Labels,
     text_embeddings: Annotated[
         Path | None,
         typer.Option("--text-embeddings", metavar="FILE", rich_help_panel="Labels and prompts",
                      help="Class embeddings written by 'clipcli export text', instead of labels."),
     ] = None,
-    model: options.ModelName = "auto",
-    pretrained: options.Pretrained = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    engine: options.AnyEngine = "torch",
-    offline: options.Offline = False,
+    model: options.ModelOnCluster,
     top_k: Annotated[
         int | None,
         typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES, show_default=False,
@@ -86,9 +78,7 @@ def classify(
         bool, typer.Option("--show", rich_help_panel=_OUT, help="Display each image next to its scores, on a terminal.")
     ] = False,
     reading: options.Reading,
-    ray_address: cluster_options.RayAddress = None,
-    ray_actors: cluster_options.RayActors = None,
-    ray_gpus: cluster_options.RayGpus = None,
+    ray: cluster_options.Cluster,
     running: options.Running,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -100,44 +90,37 @@ def classify(
     clipcli classify holiday/ --labels labels.txt -o results.csv
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    encoder_engine, cluster = cluster_options.cluster_or_none(
-        engine, ray_address, ray_actors, ray_gpus, running.workers
-    )
+    cluster = ray.chosen(model.engine, running.workers)
     if not all(inputs):
         raise InputError("an INPUT is empty; name an image file or a folder")
     target = _Target.choose(
-        output, form.value if form else None, [*inputs, labels, text_embeddings, pretrained, *(prompts or ())],
+        output, form.value if form else None, [*inputs, *labels.files, text_embeddings, model.pretrained],
         resume=resume, overwrite=overwrite, part_size=part_size, show=show, messages=messages,
     )  # fmt: skip
-    if text_embeddings is not None and _set_by_variable(context, "labels"):
-        labels = None  # what is named on the command line goes before a default
-    if text_embeddings is not None and (labels or label or template or prompts):
-        raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
+    if text_embeddings is not None:
+        _check_no_labels(context, labels)
     from clipcli.classifier import Classifier
-    from clipcli.labels.files import load_labels
+    from clipcli.cli.reporter import end
     from clipcli.scoring.thresholds import Thresholds
 
     classifier = Classifier(
-        model,
-        None if text_embeddings is not None else load_labels(labels, label or ()),
-        pretrained=pretrained, templates=template or (), prompts=prompts or (), text_embeddings=text_embeddings,
-        device=device, precision=precision, engine=encoder_engine, **running.model_options,
+        labels=None if text_embeddings is not None else labels.load(), text_embeddings=text_embeddings,
         top_k=top_k or (1 if target.form in ("csv", "tsv") else 5),
         thresholds=Thresholds(min_probability, min_similarity, min_margin),
-        offline=offline,
+        **labels.prompt_parameters, **model.parameters, **running.parameters,
     )  # fmt: skip
-    source = reading.source(inputs)
-    outcome = _run(classifier, source, cluster, target, messages)
+    outcome = _run(classifier, reading.source(inputs), cluster, target, messages)
     if not cluster:
         _tell_images(classifier, messages)
-    from clipcli.cli.reporter import end
-
     end(outcome, messages)
 
 
-def _set_by_variable(context: typer.Context, option: str) -> bool:
-    source = context.get_parameter_source(option)
-    return source is not None and source.name == "ENVIRONMENT"
+def _check_no_labels(context: typer.Context, given: options.Labels) -> None:
+    """Raise :class:`LabelError` for options that ``--text-embeddings`` replaces; a default may be in a variable."""
+    source = context.get_parameter_source("labels")
+    is_default = source is not None and source.name == "ENVIRONMENT"
+    if (given.labels and not is_default) or given.label or given.template or given.prompts:
+        raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
 
 
 def _run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,7 @@ from clipcli.models.engines import choose_engine
 if TYPE_CHECKING:
     from clipcli.distributed.cluster import RayOptions
 
-__all__ = ["RayActors", "RayAddress", "RayGpus", "cluster_or_none"]
+__all__ = ["Cluster", "RayActors", "RayAddress", "RayGpus"]
 
 _RAY = "Cluster"
 
@@ -40,22 +41,28 @@ RayGpus = Annotated[
 ]  # fmt: skip
 
 
-def cluster_or_none(
-    engine: str, address: str | None, actors: str | None, gpus: float | None, workers: int | None
-) -> tuple[str, RayOptions | None]:
-    """Split ``--engine`` into the engine of the image encoder and the options of a Ray cluster, if one is used.
+@dataclass(frozen=True)
+class Cluster:
+    """The options of a Ray cluster; see :mod:`clipcli.cli.groups`."""
 
-    Raises
-    ------
-    ClusterError
-        If a ``--ray-`` option is invalid.
-    """
-    choice = choose_engine(engine)
-    if not choice.on_cluster:
-        return choice.name, None
-    from clipcli.distributed.cluster import RayOptions
+    ray_address: RayAddress = None
+    ray_actors: RayActors = None
+    ray_gpus: RayGpus = None
 
-    return choice.name, RayOptions(address, _range(actors) if actors else None, gpus, workers)
+    def chosen(self, engine: str, workers: int | None) -> RayOptions | None:
+        """Return the cluster that ``--engine`` asks for, if any.
+
+        Raises
+        ------
+        ClusterError
+            If a ``--ray-`` option is invalid.
+        """
+        if not choose_engine(engine).on_cluster:
+            return None
+        from clipcli.distributed.cluster import RayOptions
+
+        actors = _range(self.ray_actors) if self.ray_actors else None
+        return RayOptions(self.ray_address, actors, self.ray_gpus, workers)
 
 
 def _range(actors: str) -> tuple[int, int]:

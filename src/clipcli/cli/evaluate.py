@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,17 @@ __all__ = ["evaluate"]
 _WHAT, _OUT = "Comparison", "Output"
 
 
+@dataclass(frozen=True)
+class _Labels(options.Labels):
+    """Labels and prompts, of which several sets can be compared."""
+
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option("--prompts", "-p", metavar="NAME|FILE", rich_help_panel="Labels and prompts",
+                     help="Template set; repeat to compare several."),
+    ] = None  # fmt: skip
+
+
 @with_groups
 def evaluate(
     *,
@@ -36,14 +48,7 @@ def evaluate(
         Path | None,
         typer.Option("--truth", metavar="DIR|FILE", help="Ground truth of a results file: a folder or table as above."),
     ] = None,
-    labels: options.LabelsFile = None,
-    label: options.ExtraLabels = None,
-    template: options.Templates = None,
-    prompts: Annotated[
-        list[str] | None,
-        typer.Option("--prompts", "-p", metavar="NAME|FILE", rich_help_panel="Labels and prompts",
-                     help="Template set; repeat to compare several."),
-    ] = None,
+    labels: _Labels,
     compare_model: Annotated[
         list[str] | None,
         typer.Option("--compare-model", metavar="NAME[@TAG|@FILE]", rich_help_panel=_WHAT,
@@ -73,12 +78,7 @@ def evaluate(
                           "as PNG and SVG."),
     ] = None,
     overwrite: options.Overwrite = False,
-    model: options.ModelName = "auto",
-    pretrained: options.Pretrained = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    engine: options.Engine = "torch",
-    offline: options.Offline = False,
+    model: options.Model,
     exclude: options.Exclude = None,
     include_hidden: options.IncludeHidden = False,
     running: options.Running,
@@ -95,29 +95,27 @@ def evaluate(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     _check_extra()
-    if truth is not None and (template or prompts or compare_model or few_shot):
+    if truth is not None and (labels.template or labels.prompts or compare_model or few_shot):
         raise InputError(
             "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
             "it evaluates an existing results file (leave them out)"
         )
-    given = [source, truth, labels, pretrained, *(prompts or ())]
+    given = [source, truth, *labels.files, model.pretrained]
     context.with_resource(_outputs(json_file, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.compare import evaluate as compare
     from clipcli.evaluation.compare import evaluate_results
     from clipcli.inputs.exclusion import Exclusion
-    from clipcli.labels.files import load_labels
 
-    chosen = load_labels(labels, label or ()) if labels or label else None
+    chosen = labels.load() if labels.labels or labels.label else None
     exclusion, reporter = Exclusion(tuple(exclude or ()), include_hidden), TerminalReporter(messages)
     if truth is not None:
         comparison = evaluate_results(source, truth, chosen, exclusion=exclusion, reporter=reporter)
     else:
         comparison = compare(
-            source, [(model, pretrained), *map(_named, compare_model or ())], chosen, templates=template or (),
-            prompts=prompts or (), few_shot=few_shot or (), probe_strength=probe_strength, seed=seed,
-            exclusion=exclusion, reporter=reporter, device=device, precision=precision, engine=engine,
-            **running.model_options, offline=offline,
+            source, [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
+            few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, exclusion=exclusion, reporter=reporter,
+            **labels.prompt_parameters, **model.running, **running.parameters,
         )  # fmt: skip
     _save(comparison, json_file, plots, messages)
     _tell(comparison)  # last: the reader may close the pipe early

@@ -43,13 +43,12 @@ def _group() -> None:
 
 
 @app.command("text")
+@with_groups
 def export_text(
+    *,
     output: OutputFile,
     overwrite: options.Overwrite = False,
-    labels: options.LabelsFile = None,
-    label: options.ExtraLabels = None,
-    template: options.Templates = None,
-    prompts: options.PromptSets = None,
+    labels: options.Labels,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,
     device: options.Device = "auto",
@@ -71,16 +70,15 @@ def export_text(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier
-    from clipcli.labels.files import load_labels
     from clipcli.outputs.class_embeddings import check_suffix, save_class_embeddings
     from clipcli.storage.atomic import check_writable
     from clipcli.storage.locks import locked
 
     check_suffix(output)
-    check_writable(output, [labels, pretrained, *(prompts or ())], overwrite=overwrite)
+    check_writable(output, [*labels.files, pretrained], overwrite=overwrite)
     classifier = Classifier(
-        model, load_labels(labels, label or ()), pretrained=pretrained, templates=template or (), prompts=prompts or (),
-        device=device, cache=options.cache_setting(cache_dir, no_cache), offline=offline,
+        model, labels.load(), pretrained=pretrained, **labels.prompt_parameters, device=device,
+        cache=options.cache_setting(cache_dir, no_cache), offline=offline,
     )  # fmt: skip
     with locked(output):
         classes = classifier.classes
@@ -129,16 +127,9 @@ def export_images(
     resume: _Resume = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
-    model: options.ModelName = "auto",
-    pretrained: options.Pretrained = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    engine: options.AnyEngine = "torch",
-    offline: options.Offline = False,
+    model: options.ModelOnCluster,
     reading: options.Reading,
-    ray_address: cluster_options.RayAddress = None,
-    ray_actors: cluster_options.RayActors = None,
-    ray_gpus: cluster_options.RayGpus = None,
+    ray: cluster_options.Cluster,
     running: options.Running,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -148,11 +139,9 @@ def export_images(
     clipcli export images photos/ -o photos.npy --dtype float16
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    encoder_engine, cluster = cluster_options.cluster_or_none(
-        engine, ray_address, ray_actors, ray_gpus, running.workers
-    )
+    cluster = ray.chosen(model.engine, running.workers)
     destination = Destination.for_embeddings(
-        output, form.value if form else None, inputs=[*inputs, pretrained], resume=resume, overwrite=overwrite,
+        output, form.value if form else None, inputs=[*inputs, model.pretrained], resume=resume, overwrite=overwrite,
         part_size=part_size,
     )  # fmt: skip
     from clipcli.cli.reporter import TerminalReporter, end
@@ -160,10 +149,7 @@ def export_images(
     from clipcli.outputs.image_rows import image_rows
     from clipcli.runner import run
 
-    embedder = Embedder(
-        model, pretrained=pretrained, device=device, precision=precision, engine=encoder_engine,
-        **running.model_options, offline=offline,
-    )  # fmt: skip
+    embedder = Embedder(**model.parameters, **running.parameters)
     source = reading.source(inputs)
     task = embedder.embedding_task(source, on_cluster(embedder, cluster, lambda _: image_rows))
     outcome = run(task, embedder.embedding_output(destination, dtype.value), TerminalReporter(messages))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["Exclude", "ImageColumn", "IncludeHidden", "Inputs", "NullSeparated", "PathColumn"]
+if TYPE_CHECKING:
+    from clipcli.inputs.discover import Source
+
+__all__ = ["Exclude", "ImageColumn", "IncludeHidden", "Inputs", "NullSeparated", "PathColumn", "Reading"]
 
 _INPUTS = "Inputs"
 
@@ -54,3 +60,23 @@ IncludeHidden = Annotated[
         "--include-hidden", rich_help_panel=_INPUTS, help="Include files and folders whose names start with a dot."
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The options that say how INPUTs are read, and what is skipped; see :mod:`clipcli.cli.groups`."""
+
+    null_separated: NullSeparated = False
+    path_column: PathColumn = None
+    image_column: ImageColumn = None
+    exclude: Exclude = None
+    include_hidden: IncludeHidden = False
+
+    def source(self, inputs: Sequence[str]) -> Source:
+        """Return what is read: the INPUTs, and what to pass over in them."""
+        from clipcli.inputs.discover import Source
+        from clipcli.inputs.exclusion import Exclusion
+
+        exclusion = Exclusion(tuple(self.exclude or ()), self.include_hidden)
+        columns = (self.path_column, self.image_column)
+        return Source(tuple(inputs), sys.stdin.buffer, self.null_separated, *columns, exclusion)

@@ -66,12 +66,7 @@ def matrix(
         typer.Option("--plot", metavar="FILE", rich_help_panel=_OUT, help="Draw the matrix into a .png or .svg file."),
     ] = None,
     overwrite: options.Overwrite = False,
-    model: options.ModelName = "auto",
-    pretrained: options.Pretrained = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    engine: options.Engine = "torch",
-    offline: options.Offline = False,
+    model: options.Model,
     reading: options.Reading,
     running: options.Running,
     quiet: options.Quiet = False,
@@ -85,7 +80,7 @@ def matrix(
     printed too.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    _check_outputs(output, plot, [*inputs, texts_file, pretrained], overwrite=overwrite)
+    _check_outputs(output, plot, [*inputs, texts_file, model.pretrained], overwrite=overwrite)
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
@@ -100,9 +95,8 @@ def matrix(
             "cannot compute the matrix: no texts, or an empty one (give texts with --texts FILE or -x TEXT)"
         )
     classifier = Classifier(
-        model, texts_as_labels(texts), templates=template or ("{label}",), pretrained=pretrained, device=device,
-        precision=precision, engine=engine, **running.model_options, offline=offline,
-    )  # fmt: skip
+        labels=texts_as_labels(texts), templates=template or ("{label}",), **model.parameters, **running.parameters
+    )
     source = reading.source(inputs)
     files, cosines, failed = _similarities(classifier, source, messages)
     _tell_pairing(cosines, paired, classifier.classes, failed, messages)
@@ -127,7 +121,7 @@ def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any], *,
     if plot is not None:
         from importlib.util import find_spec
 
-        from clipcli.reports.figures import is_chart
+        from clipcli.reports.matplotlib_figures import is_chart
 
         if plot.suffix.lower() not in (".png", ".svg"):
             raise OutputError(f"cannot draw {plot}: unknown extension (use .png or .svg)")
@@ -143,12 +137,12 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     from clipcli.errors import ImageError
     from clipcli.inputs.discover import count_files, discover
     from clipcli.inputs.items import name_of
-    from clipcli.runner import begun
+    from clipcli.runner import prefetch_first
     from clipcli.scoring.zeroshot import cosine_similarities
     from clipcli.text import printable
 
     files, vectors, failed = [], [], 0
-    items = (pair for block in classifier.embed(begun(discover(source))) for pair in block)
+    items = (pair for block in classifier.embed(prefetch_first(discover(source))) for pair in block)
     for item, vector in with_progress(items, lambda: count_files(source), messages):
         if isinstance(vector, ImageError):
             failed += 1
@@ -163,7 +157,7 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
 
 def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, failed: int, messages: Messages) -> None:
     """Print on stderr how well the pairs match."""
-    from clipcli.scoring.contrastive import pairing
+    from clipcli.scoring.retrieval import pairing
 
     images, texts = cosines.shape
     if paired and (images != texts or failed):
@@ -190,7 +184,7 @@ def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbedd
 
 def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
     from clipcli.inputs.discover import FileInput
-    from clipcli.reports.figures import save_as
+    from clipcli.reports.matplotlib_figures import save_as
     from clipcli.reports.matrix_plot import draw_matrix, open_pictures
 
     paths = [Path(item.path) if isinstance(item, FileInput) else None for item in files]

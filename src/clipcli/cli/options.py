@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from clipcli.cli.input_options import Exclude, ImageColumn, IncludeHidden, Inputs, NullSeparated, PathColumn
+from clipcli.cli.input_options import Exclude, IncludeHidden, Inputs, Reading
+from clipcli.cli.label_options import Labels, PromptSets, Templates
+from clipcli.cli.model_options import Device, Model, ModelName, ModelOnCluster, Offline, Pretrained
 from clipcli.errors import CacheError
 
-if TYPE_CHECKING:
-    from clipcli.inputs.discover import Source
-
 __all__ = [
-    "AnyEngine",
     "BatchSize",
     "CacheDir",
     "CacheSize",
     "Device",
-    "Engine",
     "Exclude",
-    "ExtraLabels",
-    "ImageColumn",
     "IncludeHidden",
     "Inputs",
-    "LabelsFile",
+    "Labels",
+    "Model",
     "ModelName",
+    "ModelOnCluster",
     "NoCache",
-    "NullSeparated",
     "Offline",
     "Overwrite",
     "PartSize",
-    "PathColumn",
-    "Precision",
     "Pretrained",
     "PromptSets",
     "Quiet",
@@ -52,101 +44,9 @@ __all__ = [
 ]
 
 _LEAST_CACHE = 1_000_000
-_LABELS, _MODEL, _RUNNING = "Labels and prompts", "Model", "Performance and cache"
-_GENERAL = "General"
+_RUNNING, _GENERAL = "Performance and cache", "General"
 
 
-def _complete_model(incomplete: str) -> list[str]:
-    from clipcli.models.registry import architecture_names
-
-    return [name for name in ("auto", "pocket", *architecture_names()) if name.startswith(incomplete)]
-
-
-def _complete_prompts(incomplete: str) -> list[str]:
-    from clipcli.labels.templates import builtin_set_names
-
-    return [name for name in builtin_set_names() if name.startswith(incomplete)]
-
-
-def _forbid_network(offline: bool) -> bool:
-    """Forbid network access in the whole process, so that no command has to pass the option on."""
-    from clipcli.storage.network import forbid_in_process
-
-    forbid_in_process(offline)
-    return offline
-
-
-LabelsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", rich_help_panel=_LABELS,
-        help="Label file: text (one label per line), .csv, .tsv or .json.",
-    ),
-]  # fmt: skip
-ExtraLabels = Annotated[
-    list[str] | None,
-    typer.Option("--label", "-l", metavar="TEXT", rich_help_panel=_LABELS, help="A label; repeat for more labels."),
-]
-Templates = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--template", "-t", metavar="TEXT", rich_help_panel=_LABELS,
-        help="Prompt template that contains {label}; repeat for an ensemble. [default: a photo of a/an {label}]",
-    ),
-]  # fmt: skip
-PromptSets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--prompts", "-p", metavar="NAME|FILE", rich_help_panel=_LABELS, autocompletion=_complete_prompts,
-        help="Built-in template set, or a file with one template per line.",
-    ),
-]  # fmt: skip
-ModelName = Annotated[
-    str,
-    typer.Option(
-        "--model", "-m", metavar="NAME", envvar="CLIPCLI_MODEL", rich_help_panel=_MODEL, autocompletion=_complete_model,
-        help="Model: auto, pocket, an open_clip name, hf-hub:ORG/REPO or local-dir:PATH.",
-    ),
-]  # fmt: skip
-Pretrained = Annotated[
-    str | None,
-    typer.Option(
-        "--pretrained", metavar="TAG|FILE", envvar="CLIPCLI_PRETRAINED", rich_help_panel=_MODEL,
-        help="Weights of an open_clip model: a tag, or a checkpoint file.",
-    ),
-]  # fmt: skip
-Device = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        metavar="NAME",
-        envvar="CLIPCLI_DEVICE",
-        rich_help_panel=_MODEL,
-        help="Device: auto, cpu, cuda, cuda:N or mps.",
-    ),
-]
-Precision = Annotated[
-    str,
-    typer.Option(
-        "--precision", metavar="NAME", envvar="CLIPCLI_PRECISION", rich_help_panel=_MODEL,
-        help="Precision of the image encoder: auto, fp32, bf16 or fp16.",
-    ),
-]  # fmt: skip
-Engine = Annotated[
-    str,
-    typer.Option(
-        "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="Engine of the encoders: torch, openvino (an extra, for CPUs) or auto.",
-    ),
-]  # fmt: skip
-AnyEngine = Annotated[
-    str,
-    typer.Option(
-        "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="Engine of the encoders: torch, openvino (for CPUs), auto, ray or ray+openvino (on a cluster). "
-        "openvino and ray are extras.",
-    ),
-]  # fmt: skip
 Resume = Annotated[
     bool,
     typer.Option("--resume", rich_help_panel="Output", help="Continue an interrupted run with the same -o."),
@@ -161,16 +61,6 @@ PartSize = Annotated[
         help="Records per part, for output into a folder.",
     ),
 ]  # fmt: skip
-Offline = Annotated[
-    bool,
-    typer.Option(
-        "--offline",
-        envvar="CLIPCLI_OFFLINE",
-        rich_help_panel=_MODEL,
-        callback=_forbid_network,
-        help="Do not use the network.",
-    ),
-]
 BatchSize = Annotated[
     int | None,
     typer.Option(
@@ -222,26 +112,6 @@ def cache_setting(cache_dir: Path | None, no_cache: bool) -> bool | Path:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The options that say how INPUTs are read, and what is skipped; see :mod:`clipcli.cli.groups`."""
-
-    null_separated: NullSeparated = False
-    path_column: PathColumn = None
-    image_column: ImageColumn = None
-    exclude: Exclude = None
-    include_hidden: IncludeHidden = False
-
-    def source(self, inputs: Sequence[str]) -> Source:
-        """Return what is read: the INPUTs, and what to pass over in them."""
-        from clipcli.inputs.discover import Source
-        from clipcli.inputs.exclusion import Exclusion
-
-        exclusion = Exclusion(tuple(self.exclude or ()), self.include_hidden)
-        columns = (self.path_column, self.image_column)
-        return Source(tuple(inputs), sys.stdin.buffer, self.null_separated, *columns, exclusion)
-
-
-@dataclass(frozen=True)
 class Running:
     """The options that say how much is done at once, and where embeddings are cached."""
 
@@ -252,7 +122,7 @@ class Running:
     cache_size: CacheSize = "4GB"
 
     @property
-    def model_options(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         """The parameters of :class:`clipcli.Classifier` and :class:`clipcli.Embedder` that they stand for."""
         return {
             "batch_size": self.batch_size,

@@ -62,12 +62,7 @@ def search(
         typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT, help="Write to FILE, not to stdout."),
     ] = None,
     overwrite: options.Overwrite = False,
-    model: options.ModelName = "auto",
-    pretrained: options.Pretrained = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    engine: options.Engine = "torch",
-    offline: options.Offline = False,
+    model: options.Model,
     reading: options.Reading,
     running: options.Running,
     quiet: options.Quiet = False,
@@ -80,7 +75,7 @@ def search(
     Image embeddings are cached: a second search of the same images encodes only the query.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    chosen = _check_output(form, output, overwrite, [*inputs, *(like or ()), pretrained])
+    chosen = _check_output(form, output, overwrite, [*inputs, *(like or ()), model.pretrained])
     from clipcli.cli.reporter import end
     from clipcli.runner import Outcome
     from clipcli.search import ImageSearch, split_query
@@ -88,8 +83,7 @@ def search(
     text, examples = split_query(query)
     found = ImageSearch(
         text, like=[*examples, *(like or ())], count=top_k, templates=template or (),
-        model=model, pretrained=pretrained,
-        device=device, precision=precision, engine=engine, **running.model_options, offline=offline,
+        **model.parameters, **running.parameters,
     )  # fmt: skip
     source = reading.source(inputs)
     hits, done, failed = _hits(found, source, messages)
@@ -114,12 +108,12 @@ def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, 
 def _hits(found: Any, source: Any, messages: Messages) -> tuple[list[Any], int, int]:
     """Return the best hits, how many images were compared, and how many of them failed."""
     from clipcli.inputs.discover import count_files, discover
-    from clipcli.runner import begun
+    from clipcli.runner import prefetch_first
     from clipcli.text import printable
 
     hits: list[Any] = []
     done = failed = 0
-    items = found.scan(begun(discover(source)))
+    items = found.scan(prefetch_first(discover(source)))
     for path, outcome in with_progress(items, lambda: count_files(source), messages):
         done += 1
         if isinstance(outcome, ImageError):

@@ -150,7 +150,7 @@ def train(
     from clipcli.training.request import Request
     from clipcli.training.settings import TrainConfig
 
-    wishes = TrainConfig(
+    config = TrainConfig(
         epochs=epochs, batch_size=batch_size, accumulate=accumulate, learning_rate=learning_rate,
         weight_decay=weight_decay, warmup=warmup, precision=None if precision == "auto" else precision, seed=seed,
         patience=patience, interpolate=interpolate, lock_image=lock_image or None, lock_text=lock_text or None,
@@ -165,7 +165,7 @@ def train(
     how = _How(
         output, device, resume=resume, overwrite=overwrite, offline=offline, workers=workers, save_every=save_every
     )
-    outcome = _run(request, wishes, how, messages)
+    outcome = _run(request, config, how, messages)
     if outcome is not None:
         _print_outcome(outcome, output, messages)
         if outcome.left_out:
@@ -185,11 +185,11 @@ class _How:
     save_every: float
 
 
-def _run(request: Request, wishes: TrainConfig, how: _How, messages: Messages) -> Outcome | None:
+def _run(request: Request, config: TrainConfig, how: _How, messages: Messages) -> Outcome | None:
     """Check everything that needs no torch, then train; return the outcome in the first process only."""
     from clipcli.training.job import check_job, has_companions
     from clipcli.training.request import Outcome
-    from clipcli.training.state import TrainingFolder
+    from clipcli.training.run_folder import TrainingFolder
 
     # joined first: a process that failed before it joined would leave the others waiting
     place = _join(how.device) if has_companions() else None
@@ -198,7 +198,7 @@ def _run(request: Request, wishes: TrainConfig, how: _How, messages: Messages) -
     folder = TrainingFolder(how.output)
     try:
         with folder.claimed(resume=how.resume, overwrite=how.overwrite) if is_first else nullcontext():
-            job = check_job(request, wishes, folder, resume=how.resume, offline=how.offline, device=how.device)
+            job = check_job(request, config, folder, resume=how.resume, offline=how.offline, device=how.device)
             if isinstance(job, Outcome):
                 return job if is_first else None
             from clipcli.training.train import train as run

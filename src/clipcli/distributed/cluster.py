@@ -17,7 +17,7 @@ from clipcli.errors import ClipcliError, ClusterError
 from clipcli.models.allocator import ENVIRONMENT
 from clipcli.signals import preserved
 
-__all__ = ["ActorPlan", "RayOptions", "connected", "told"]
+__all__ = ["ActorPlan", "RayOptions", "as_clipcli_error", "connected"]
 
 _OURS = re.compile(r"clipcli\.errors\.(\w+): (.*)")
 
@@ -165,7 +165,7 @@ def _stderr_closed() -> Iterator[None]:
         os.close(nowhere)
 
 
-def told(problem: BaseException) -> ClipcliError:
+def as_clipcli_error(problem: BaseException) -> ClipcliError:
     """Return the clipcli error that caused a Ray error; else one with the first line of Ray's."""
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [problem]

@@ -16,7 +16,7 @@ from clipcli.distributed.messages import Batch, Rows
 from clipcli.embedder import Embedder
 from clipcli.errors import ModelError
 from clipcli.images.preprocess import Preprocessing
-from clipcli.pipeline.stream import Block, as_kept
+from clipcli.pipeline.stream import Block, round_as_cached
 
 __all__ = ["Encode", "EncoderFacts", "EncoderOptions", "facts_of"]
 
@@ -113,6 +113,6 @@ class Encode:
         vectors: Any = ()
         if len(batch.pixels):
             vectors = self._encoder.encode(list(batch.pixels), self._facts.batch_size)
-            vectors = as_kept(vectors, half=self._facts.arithmetic != "fp32")
+            vectors = round_as_cached(vectors, half=self._facts.arithmetic != "fp32")
         block = batch.block(vectors)
         return Rows(batch.index, batch.offset, batch.is_last, self._finish(block)).packed()

@@ -10,12 +10,12 @@ from contextlib import ExitStack
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from clipcli.distributed.cluster import ActorPlan, RayOptions, connected, told
+from clipcli.distributed.cluster import ActorPlan, RayOptions, as_clipcli_error, connected
 from clipcli.errors import ClipcliError
 from clipcli.inputs.items import Input
 from clipcli.log import quiet_loggers
 from clipcli.pipeline.chunks import Chunk, Piece, in_chunks, in_order
-from clipcli.storage.network import is_forbidden
+from clipcli.storage.network_policy import is_forbidden
 
 if TYPE_CHECKING:
     from clipcli.distributed.encode_actor import EncoderFacts, EncoderOptions
@@ -110,7 +110,7 @@ class RayEngine(Generic[Row]):
                 try:
                     self._facts = self._ray.get(task(lambda: facts_of(opening.open())).remote())
                 except self._ray.exceptions.RayError as problem:
-                    raise told(problem) from None
+                    raise as_clipcli_error(problem) from None
             else:
                 self._facts = facts_of(self._embedder)
         return self._facts
@@ -214,4 +214,4 @@ class RayEngine(Generic[Row]):
         except (ClipcliError, GeneratorExit, KeyboardInterrupt):
             raise
         except Exception as problem:  # noqa: BLE001 - Ray Data raises errors of many kinds
-            raise told(problem) from None
+            raise as_clipcli_error(problem) from None

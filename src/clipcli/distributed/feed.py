@@ -22,7 +22,7 @@ class Feed:
 
     def __init__(self) -> None:
         self._portions: dict[int, pa.Table] = {}
-        self._begun: dict[int, int] = {}
+        self._attempts: dict[int, int] = {}
         self._forgotten = 0  # all portions below are done
         self._end: int | None = None
         self._news = asyncio.Condition()
@@ -56,14 +56,14 @@ class Feed:
 
     async def begin(self, index: int) -> int:
         """Count that a worker starts a portion, and return the count before."""
-        before = self._begun.get(index, 0)
-        self._begun[index] = before + 1
+        before = self._attempts.get(index, 0)
+        self._attempts[index] = before + 1
         return before
 
     async def forget(self, below: int) -> None:
         """Remove portions that are done."""
         self._forgotten = max(self._forgotten, below)
-        for held in (self._portions, self._begun):
+        for held in (self._portions, self._attempts):
             for index in [index for index in held if index < below]:
                 del held[index]
 

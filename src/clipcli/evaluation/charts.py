@@ -15,7 +15,7 @@ import numpy as np
 
 from clipcli.evaluation.evaluate import Evaluation, confusion_table
 from clipcli.evaluation.metrics import BINS, reliability
-from clipcli.reports.figures import empty_figure, figure, is_chart, plain, save
+from clipcli.reports.matplotlib_figures import empty_figure, figure, is_chart, plain, save
 from clipcli.storage.atomic import already_exists, check_writable
 
 __all__ = ["check_charts", "draw_evaluations"]

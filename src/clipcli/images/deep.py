@@ -1,6 +1,6 @@
 """Reduce images with more than 8 bits per sample, or with other data than light, to 8-bit RGB.
 
-:mod:`clipcli.images.sample_ranges` chooses the values for black and white. Samples that are NaN, infinite, beyond 1e30,
+:mod:`clipcli.images.white_point` chooses the values for black and white. Samples that are NaN, infinite, beyond 1e30,
 declared as "no data" (GDAL's tag), or customary for "no data" (-9999, -32768 ...) and far below all others, are ignored
 for the range and get the median tone of the image.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipcli.errors import ImageError
-from clipcli.images.sample_ranges import choose_range, smallest_depth
+from clipcli.images.white_point import choose_range, smallest_depth
 
 __all__ = ["DeepPicture", "conversion_bytes", "deep_to_rgb", "picture_of"]
 

@@ -24,7 +24,7 @@ from clipcli.inputs.tables import Columns, DamagedTableError, is_parquet, rows_o
 from clipcli.inputs.tar import Archive, is_archive
 from clipcli.inputs.walk import walk
 from clipcli.log import LOG
-from clipcli.storage.network import check_location
+from clipcli.storage.network_policy import check_location
 from clipcli.storage.remote import is_folder_url, list_url
 from clipcli.storage.schemes import is_remote, path_part
 

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from clipcli.storage.network import check_location
+from clipcli.storage.network_policy import check_location
 from clipcli.storage.schemes import is_remote, join_url
 
 __all__ = ["PathBase"]

@@ -17,7 +17,7 @@ from typing import Any
 
 from clipcli.delimited import delimiter_of, own_kind
 from clipcli.errors import LabelError
-from clipcli.images.files import looks_like_image, read_signature
+from clipcli.labels.kinds import check_kind
 from clipcli.labels.label import ONLY_SPELLING, Label, both_places, check_label, check_labels, prompts_for
 from clipcli.labels.several import (
     check_list,
@@ -35,9 +35,6 @@ __all__ = ["Label", "labels_from", "load_labels", "parse_csv", "parse_json", "pa
 
 _CSV_COLUMNS = ("label", "prompt", "group", "folder")
 _PROMPT_WORDS = 5
-_OTHER_KINDS = dict.fromkeys((".npy", ".npz", ".safetensors", ".parquet"), "class embeddings are for --text-embeddings")
-_OTHER_KINDS |= dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save the spreadsheet as .csv")
-_OTHER_KINDS |= dict.fromkeys((".yaml", ".yml", ".jsonl", ".ndjson"), "write one label per line into a .txt file")
 
 
 @dataclass
@@ -258,23 +255,13 @@ def read_labels(path: Path) -> list[Label]:
         If it cannot be read, or is of another kind, such as an image or a results file.
     """
     suffix = path.suffix.lower()
-    _check_kind(path, suffix)
+    check_kind(path)
     text = read_text(path, LabelError)
     if suffix == ".json":
         return parse_json(text, str(path))
     if suffix in (".csv", ".tsv"):
         return parse_csv(text, str(path), "\t" if suffix == ".tsv" else None)
     return parse_text(text, str(path))
-
-
-def _check_kind(path: Path, suffix: str) -> None:
-    """Raise :class:`LabelError` for what is clearly no label file; read_text reports a missing file."""
-    if path.is_dir():
-        raise LabelError(f"cannot read {path}: it is a folder, not a label file (images are given without --labels)")
-    if suffix in _OTHER_KINDS:
-        raise LabelError(f"cannot read {path}: not a label file ({_OTHER_KINDS[suffix]})")
-    if looks_like_image(read_signature(path)):
-        raise LabelError(f"cannot read {path}: it is an image, not a label file (images are given without --labels)")
 
 
 def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:

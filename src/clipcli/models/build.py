@@ -19,11 +19,11 @@ from clipcli.errors import CheckpointError, ModelError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.log import quiet_loggers
 from clipcli.models._torchvision import import_open_clip
-from clipcli.models.checkpoints import OPENAI_BUFFERS, is_torchscript
 from clipcli.models.hub import cached_file, network_forbidden
 from clipcli.models.hub_tokenizer import check_text_model, load_tokenizer
 from clipcli.models.source import CONFIG_NAME, ModelSource
 from clipcli.models.state_dicts import check_arrays, read_state_dict
+from clipcli.models.weight_kinds import OPENAI_BUFFERS, is_torchscript
 
 __all__ = ["DTYPES", "learned_scale", "load_network", "new_network", "quiet_libraries"]
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clipcli.errors import HubUnreachableError, ModelError, ModelNotFoundError
-from clipcli.storage.network import is_forbidden
+from clipcli.storage.network_policy import is_forbidden
 
 __all__ = [
     "WEIGHT_NAMES",

@@ -52,7 +52,7 @@ class Model:
     image_encoder: ImageEncoder
 
 
-def choose_device(wish: str) -> str:
+def choose_device(requested: str) -> str:
     """Turn ``--device`` into a device that is there; ``auto`` takes CUDA, then MPS, then the CPU.
 
     Raises
@@ -64,35 +64,35 @@ def choose_device(wish: str) -> str:
 
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     mps = torch.backends.mps.is_available()
-    if wish == "auto":
+    if requested == "auto":
         return "cuda" if cuda else "mps" if mps else "cpu"
-    kind, _, number = wish.partition(":")
+    kind, _, number = requested.partition(":")
     there = (
         {"cpu": not number, "mps": mps and not number, "cuda": cuda > int(number or 0)}
         if not number or number.isdecimal()
         else {}
     )
     if there.get(kind):
-        return wish
+        return requested
     known = ["cpu", *(["mps"] if mps else []), *(f"cuda:{index}" for index in range(cuda))]
-    raise ModelError(f"--device {wish}: not on this machine; there is: auto, {', '.join(known)}")
+    raise ModelError(f"--device {requested}: not on this machine; there is: auto, {', '.join(known)}")
 
 
-def check_precision(wish: str) -> None:
-    """Raise :class:`ModelError` unless ``wish`` is one of :data:`PRECISIONS`."""
-    if wish not in PRECISIONS:
-        raise ModelError(f"cannot use --precision {wish}: unknown precision (use {', '.join(PRECISIONS)})")
+def check_precision(requested: str) -> None:
+    """Raise :class:`ModelError` unless ``requested`` is one of :data:`PRECISIONS`."""
+    if requested not in PRECISIONS:
+        raise ModelError(f"cannot use --precision {requested}: unknown precision (use {', '.join(PRECISIONS)})")
 
 
-def choose_precision(wish: str, device: str) -> str:
+def choose_precision(requested: str, device: str) -> str:
     """Turn ``--precision`` into ``fp32``, ``bf16`` or ``fp16``.
 
     ``auto`` is fp16 on CUDA, bf16 on a processor that multiplies bf16 in hardware (AVX512-BF16 or AMX),
     else fp32.
     """
-    check_precision(wish)
-    if wish != "auto":
-        return wish
+    check_precision(requested)
+    if requested != "auto":
+        return requested
     if device.startswith("cuda"):
         return "fp16"
     return "bf16" if device == "cpu" and _has_bf16() else "fp32"

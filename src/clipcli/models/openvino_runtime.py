@@ -96,7 +96,7 @@ def _without_telemetry() -> Iterator[None]:
         del sys.modules[name]
 
 
-def openvino_precision(wish: str) -> str:
+def openvino_precision(requested: str) -> str:
     """Turn ``--precision`` into ``fp32`` or ``bf16``; ``auto`` is bf16 where the processor multiplies it.
 
     Raises
@@ -104,12 +104,12 @@ def openvino_precision(wish: str) -> str:
     ModelError
         If it is another; for ``auto``, if the extra is not installed.
     """
-    if wish == "auto":
+    if requested == "auto":
         openvino = import_openvino()
         return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
-    if wish not in _HINTS:
-        raise ModelError(f"--precision {wish}: --engine openvino computes in fp32 or bf16")
-    return wish
+    if requested not in _HINTS:
+        raise ModelError(f"--precision {requested}: --engine openvino computes in fp32 or bf16")
+    return requested
 
 
 def read_graph(folder: Path, kind: type[Settings]) -> Graph[Settings] | None:

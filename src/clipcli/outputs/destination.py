@@ -161,7 +161,7 @@ class Destination:
 
 def _check_name(output: str, *, resume: bool, overwrite: bool) -> None:
     """Raise :class:`OutputError` for a name that cannot be written to, or for options that contradict each other."""
-    from clipcli.storage.network import check_location
+    from clipcli.storage.network_policy import check_location
     from clipcli.storage.schemes import is_remote
 
     check_location(output)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import content_key
-from clipcli.cache.images import Cached, ImageStatistics, as_kept, stamp_of_input
+from clipcli.cache.images import Cached, ImageStatistics, round_as_cached, stamp_of_input
 from clipcli.cache.stamps import FileStamp
 from clipcli.errors import ImageError
 from clipcli.images.files import to_rgb
@@ -26,9 +26,9 @@ from clipcli.inputs.items import BadInput, FileInput, is_input
 from clipcli.models.backend import ImageEncoder
 from clipcli.pipeline.decoding import pixels_of, read_input
 from clipcli.pipeline.on_demand import OnDemand
-from clipcli.storage.network import is_forbidden, network_forbidden_in
+from clipcli.storage.network_policy import is_forbidden, network_forbidden_in
 
-__all__ = ["Block", "Cached", "ImageStatistics", "Plan", "as_kept", "embed_images"]
+__all__ = ["Block", "Cached", "ImageStatistics", "Plan", "embed_images", "round_as_cached"]
 
 _FIRST_LOOK_UP, _LARGEST_LOOK_UP = 16, 512
 _LONGEST_QUEUE = 2048
@@ -201,7 +201,7 @@ class _Batch:
         fresh = [ready for _, ready in self._items if isinstance(ready, _Ready) and ready.vector is None]
         vectors: FloatArray = np.empty((0, 0), np.float32)
         if fresh and encoder is not None:
-            vectors = self._cached.as_kept(self._encode(encoder, [ready.pixels for ready in fresh]))
+            vectors = self._cached.round_as_cached(self._encode(encoder, [ready.pixels for ready in fresh]))
         self._remember(fresh, vectors)
         self._cached.statistics.encoded += len(fresh)
         self._cached.statistics.cached += sum(not isinstance(found, ImageError) for _, found in self._items) - len(

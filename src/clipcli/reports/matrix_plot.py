@@ -11,7 +11,7 @@ from PIL import Image
 
 from clipcli.errors import ImageError
 from clipcli.images.files import open_image
-from clipcli.reports.figures import empty_figure, plain
+from clipcli.reports.matplotlib_figures import empty_figure, plain
 from clipcli.reports.matrix import Matrix
 from clipcli.text import printable
 

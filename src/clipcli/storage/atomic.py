@@ -81,13 +81,12 @@ def _disk_faults_of(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        told = (
-            _ERRNO.search(str(problem)) if problem.errno is None else None
-        )  # Arrow gives the error number in words only
-        if (int(told[1]) if told else problem.errno) not in _DISK_FAULTS:
+        # Arrow gives the error number in words only.
+        in_words = _ERRNO.search(str(problem)) if problem.errno is None else None
+        if (int(in_words[1]) if in_words else problem.errno) not in _DISK_FAULTS:
             raise
-        if told:
-            problem = OSError(int(told[1]), os.strerror(int(told[1])))
+        if in_words:
+            problem = OSError(int(in_words[1]), os.strerror(int(in_words[1])))
         raise _cannot_be_written(path, problem) from None
 
 

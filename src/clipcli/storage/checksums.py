@@ -20,12 +20,12 @@ class Seal:
     """Checksums of entries that start with the same parts, which are hashed once."""
 
     def __init__(self, *parts: str | bytes) -> None:
-        self._begun = hashlib.sha256()
-        _update(self._begun, parts)
+        self._start = hashlib.sha256()
+        _update(self._start, parts)
 
     def __call__(self, *parts: str | bytes) -> bytes:
         """Return the checksum, 16 bytes, of an entry with these further parts."""
-        digest = self._begun.copy()
+        digest = self._start.copy()
         _update(digest, parts)
         return digest.digest()[:_SEAL_BYTES]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clipcli.reports.figures import empty_figure
+from clipcli.reports.matplotlib_figures import empty_figure
 from clipcli.training.validation import MEASURES
 
 __all__ = ["draw_curve"]

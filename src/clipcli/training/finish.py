@@ -10,7 +10,7 @@ from clipcli.training.base_model import Start
 from clipcli.training.model_folder import interpolated, model_card, write_model
 from clipcli.training.prepare import Plan
 from clipcli.training.request import Measures, Outcome
-from clipcli.training.state import TrainingFolder
+from clipcli.training.run_folder import TrainingFolder
 from clipcli.training.trainer import Training
 
 __all__ = ["finish"]
@@ -52,7 +52,7 @@ def _draw(folder: TrainingFolder, plan: Plan, training: Training) -> None:
     if find_spec("matplotlib") is None:
         LOG.warning("no training curve is drawn: it needs an extra (pip install 'clipcli[train]')")
         return
-    from clipcli.reports.figures import save_as
+    from clipcli.reports.matplotlib_figures import save_as
     from clipcli.training.curve import draw_curve
 
     title = f"{plan.record['model']}, {plan.record['train']} images"

@@ -18,8 +18,8 @@ from clipcli.outputs.run_settings import RunSettings
 from clipcli.training.base_model import check_trainable
 from clipcli.training.pairs import Pairs, read_pairs
 from clipcli.training.request import Outcome, Request
+from clipcli.training.run_folder import REMEDY, TrainingFolder
 from clipcli.training.settings import TrainConfig, check_batch
-from clipcli.training.state import REMEDY, TrainingFolder
 
 __all__ = ["Job", "check_job", "has_companions"]
 
@@ -30,7 +30,7 @@ class Job:
 
     Parameters
     ----------
-    request, wishes
+    request, config
         The request; for a resumed run, completed by the recorded values.
     folder
         The folder of the run.
@@ -43,7 +43,7 @@ class Job:
     """
 
     request: Request
-    wishes: TrainConfig
+    config: TrainConfig
     folder: TrainingFolder
     recorded: Mapping[str, Any] | None
     source: ModelSource
@@ -57,7 +57,7 @@ def has_companions() -> bool:
 
 
 def check_job(
-    request: Request, wishes: TrainConfig, folder: TrainingFolder, *, resume: bool, offline: bool, device: str
+    request: Request, config: TrainConfig, folder: TrainingFolder, *, resume: bool, offline: bool, device: str
 ) -> Job | Outcome:  # fmt: skip
     """Check options, pairs, labels and model.
 
@@ -72,16 +72,16 @@ def check_job(
     """
     recorded = folder.read_json("settings.json") if resume else None
     if recorded is not None:
-        _check_asked(request, wishes, recorded, folder)
+        _check_asked(request, config, recorded, folder)
         if (finished := folder.outcome()) is not None:
             return Outcome(*finished)
         request = Request.recorded(recorded["request"])
-        wishes = TrainConfig(**recorded["settings"])
+        config = TrainConfig(**recorded["settings"])
     if not request.pairs:
         raise InputError("cannot train without pairs (name a table, a folder or shards)")
-    if wishes.precision == "fp16" and device == "cpu":
+    if config.precision == "fp16" and device == "cpu":
         raise ModelError("cannot train with --precision fp16 on this device: it needs a GPU (use bf16 or fp32)")
-    check_batch(wishes)
+    check_batch(config)
     own = request.held_out[1]
     pairs, held_out = (
         read_pairs(request.pairs, request.exclusion),
@@ -93,13 +93,13 @@ def check_job(
     else:
         source = resolve_model(request.model or "auto", request.pretrained, offline=offline)
     check_trainable(source)
-    return Job(request, wishes, folder, recorded, source, pairs, held_out)
+    return Job(request, config, folder, recorded, source, pairs, held_out)
 
 
-def _check_asked(request: Request, wishes: TrainConfig, recorded: Mapping[str, Any], folder: TrainingFolder) -> None:
+def _check_asked(request: Request, config: TrainConfig, recorded: Mapping[str, Any], folder: TrainingFolder) -> None:
     """Raise an error if a given setting differs from that of the run to resume."""
     earlier = RunSettings("train", {**recorded["request"], **recorded["settings"]})
-    asked = RunSettings("train", {**asdict(request), **asdict(wishes)})
+    asked = RunSettings("train", {**asdict(request), **asdict(config)})
     run = "the interrupted run" if folder.outcome() is None else "the complete run"
     asked.check_same(earlier, folder.root, run, REMEDY, given_only=True)
 

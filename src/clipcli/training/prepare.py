@@ -22,8 +22,8 @@ from clipcli.training.job import Job
 from clipcli.training.pairs import Example, LeftOut, Pairs
 from clipcli.training.plan import Captions, check_images, digest_of, hold_out, settle, split
 from clipcli.training.request import Listener, Place
+from clipcli.training.run_folder import REMEDY, TrainingFolder
 from clipcli.training.settings import Facts, Settings, choose_settings
-from clipcli.training.state import REMEDY, TrainingFolder
 from clipcli.training.validation import HeldOut
 
 __all__ = ["Plan", "make_training_data", "prepare"]
@@ -49,7 +49,7 @@ def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
     InputError, LabelError, TemplateError
         If there are too few pairs, or they differ from those of the run to resume.
     """
-    request, wishes, folder, recorded = job.request, job.wishes, job.folder, job.recorded
+    request, config, folder, recorded = job.request, job.config, job.folder, job.recorded
     templates = resolve_templates([*(request.templates or ())], [*(request.prompts or ())])
     labels = load_labels(Path(request.labels)) if request.labels else []
     before = folder.read_left_out() if recorded is not None else None
@@ -60,7 +60,7 @@ def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
     too_long = settle(kept, captions, TextEncoder(start.network, start.tokenizer, "cpu").cut)
     listener.left_out(too_long)
     facts = Facts(len(kept), start.parameters, start.from_scratch, place.device)
-    settings = _for_all(choose_settings(wishes, facts), place)
+    settings = _for_all(choose_settings(config, facts), place)
     record = {
         **header(),
         "request": asdict(request),
@@ -91,7 +91,7 @@ def _divided(checked: _Checked, job: Job) -> tuple[list[Example], list[Example]]
         held = checked.usable(job.held_out)
         _compare_classes(examples, held)
         return examples, held
-    return split(examples, job.request.held_out[0], job.wishes.seed or 0)
+    return split(examples, job.request.held_out[0], job.config.seed or 0)
 
 
 def _compare_classes(examples: Sequence[Example], held: Sequence[Example]) -> None:

@@ -94,7 +94,7 @@ class Settings:
         return asdict(self)
 
 
-def choose_settings(wishes: TrainConfig, facts: Facts) -> Settings:
+def choose_settings(config: TrainConfig, facts: Facts) -> Settings:
     """Complete the user's settings by defaults.
 
     From scratch: a high learning rate and many steps. Fine-tuning: about a thousand steps, at a hundredth of that rate
@@ -107,8 +107,8 @@ def choose_settings(wishes: TrainConfig, facts: Facts) -> Settings:
     """
     scratch, small = facts.from_scratch, facts.parameters < _SMALL
     usual = 256 if facts.device != "cpu" else 128 if scratch else 32  # 32 take some 6 GB with the built-in model
-    batch = min(wishes.batch_size or usual, facts.pairs)
-    accumulate = wishes.accumulate or 1
+    batch = min(config.batch_size or usual, facts.pairs)
+    accumulate = config.accumulate or 1
     batch -= batch % accumulate
     if batch < 2 * accumulate:
         raise InputError(
@@ -116,35 +116,35 @@ def choose_settings(wishes: TrainConfig, facts: Facts) -> Settings:
         )
     steps = max(1, facts.pairs // batch)
     wanted = math.ceil((_SCRATCH_STEPS if scratch else _TUNING_STEPS) / steps)
-    epochs = wishes.epochs or min(max(wanted, _FEW_EPOCHS), _MANY_EPOCHS)
+    epochs = config.epochs or min(max(wanted, _FEW_EPOCHS), _MANY_EPOCHS)
     rate = 1e-3 if scratch and small else 5e-4 if scratch else 1e-4 if small else 1e-5
-    if not scratch and (wishes.lock_image or wishes.lock_text):
+    if not scratch and (config.lock_image or config.lock_text):
         rate *= 3
     return Settings(
         epochs=epochs,
         batch_size=batch,
         accumulate=accumulate,
-        learning_rate=_given(wishes.learning_rate, rate),
-        weight_decay=_given(wishes.weight_decay, 0.2 if scratch else 0.1),
-        warmup=min(_given(wishes.warmup, min(_LONGEST_WARMUP, steps * epochs // 10)), steps * epochs),
-        precision=wishes.precision or "fp32",
-        seed=wishes.seed or 0,
-        patience=_given(wishes.patience, 5),
-        interpolate=_given(wishes.interpolate, 1.0),
-        lock_image=bool(wishes.lock_image),
-        lock_text=bool(wishes.lock_text),
-        unlocked_layers=wishes.unlocked_layers or 0,
+        learning_rate=_given(config.learning_rate, rate),
+        weight_decay=_given(config.weight_decay, 0.2 if scratch else 0.1),
+        warmup=min(_given(config.warmup, min(_LONGEST_WARMUP, steps * epochs // 10)), steps * epochs),
+        precision=config.precision or "fp32",
+        seed=config.seed or 0,
+        patience=_given(config.patience, 5),
+        interpolate=_given(config.interpolate, 1.0),
+        lock_image=bool(config.lock_image),
+        lock_text=bool(config.lock_text),
+        unlocked_layers=config.unlocked_layers or 0,
     )
 
 
-def check_batch(wishes: TrainConfig, processes: int = 1) -> None:
+def check_batch(config: TrainConfig, processes: int = 1) -> None:
     """Raise :class:`InputError` if the batch cannot be split into even parts for all processes."""
-    if wishes.batch_size and wishes.batch_size % ((wishes.accumulate or 1) * processes):
+    if config.batch_size and config.batch_size % ((config.accumulate or 1) * processes):
         raise InputError(
-            f"cannot use --batch-size {wishes.batch_size}: it cannot be split into {wishes.accumulate or 1} parts "
+            f"cannot use --batch-size {config.batch_size}: it cannot be split into {config.accumulate or 1} parts "
             f"for {processes} process{'es' if processes != 1 else ''}"
         )
 
 
-def _given(wish: Any, otherwise: Any) -> Any:
-    return otherwise if wish is None else wish
+def _given(value: Any, default: Any) -> Any:
+    return default if value is None else value

@@ -50,11 +50,11 @@ def train(
         Any subclass: for invalid pairs, model and settings; ``Interrupted`` if the user stopped
         the run, which can then be resumed.
     """
-    wishes, folder = job.wishes, job.folder
-    if wishes.precision == "fp16" and not place.device.startswith("cuda"):
+    config, folder = job.config, job.folder
+    if config.precision == "fp16" and not place.device.startswith("cuda"):
         raise ModelError("cannot train with --precision fp16 on this device: it needs a GPU (use bf16 or fp32)")
-    check_batch(wishes, place.world)
-    scratch_seed = (wishes.seed or 0) if job.request.from_scratch else None
+    check_batch(config, place.world)
+    scratch_seed = (config.seed or 0) if job.request.from_scratch else None
     start = open_start(job.source, EmbeddingStore(None).file_sha256, scratch_seed)
     with _first_then_others(place) as shared:
         if place.is_first:
@@ -81,6 +81,6 @@ def _first_then_others(place: Place) -> Iterator[list[Any]]:
     if place.world > 1:
         import torch
 
-        told = [shared[0] if place.is_first else None]
-        torch.distributed.broadcast_object_list(told, src=0)
-        shared[:] = told
+        sent = [shared[0] if place.is_first else None]
+        torch.distributed.broadcast_object_list(sent, src=0)
+        shared[:] = sent

@@ -16,12 +16,14 @@ from clipcli.training._open_clip import cosine_lr, train_one_epoch
 from clipcli.training.base_model import Start
 from clipcli.training.data import TrainingData
 from clipcli.training.loss import GroupedLoss, TwoTowers
+from clipcli.training.metrics_log import MetricsFile
 from clipcli.training.model_folder import plain_weights
+from clipcli.training.progress import Progress
 from clipcli.training.request import Place, Reporter
 from clipcli.training.restore import restore
+from clipcli.training.run_folder import TrainingFolder
 from clipcli.training.settings import Settings
 from clipcli.training.signals import Interruption
-from clipcli.training.state import MetricsFile, Progress, TrainingFolder
 from clipcli.training.validation import HeldOut, Validation, validate
 
 __all__ = ["Training"]
@@ -88,7 +90,7 @@ class Training:
     def resume(self) -> Progress:
         """Restore the last checkpoint; start again if there is none, or it was saved before the first step."""
         loaded = self._folder.load_checkpoint()
-        if loaded is not None and loaded[0].has_begun:
+        if loaded is not None and loaded[0].has_started:
             self._progress, states = loaded
             path = self._folder.file("checkpoint.pt")
             restore(self._network, self._optimizer, self._scaler, states, path)
@@ -111,7 +113,7 @@ class Training:
         self._saved = time.monotonic()
         try:
             with self._interruption.watched():
-                if not self._progress.has_begun:
+                if not self._progress.has_started:
                     self._measure()
                 while self._progress.epoch < settings.epochs and not self._is_stale():
                     self._train_epoch()
@@ -126,7 +128,7 @@ class Training:
 
     def _cut_metrics(self) -> None:
         """Remove lines after the last checkpoint, which are measured again."""
-        if self._progress.has_begun:
+        if self._progress.has_started:
             self.metrics.cut(self._progress.epoch, self._steps_done())
         else:
             self.metrics.clear()  # the measures of the initial weights too
@@ -217,9 +219,9 @@ class Training:
         """Return, the same in all processes, whether to stop early."""
         stale = bool(self._settings.patience) and self._progress.stale >= self._settings.patience
         if self._place.world > 1:
-            told = [stale]
-            torch.distributed.broadcast_object_list(told, src=0)
-            stale = told[0]
+            sent = [stale]
+            torch.distributed.broadcast_object_list(sent, src=0)
+            stale = sent[0]
         return stale
 
     def _save(self) -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from clipcli.images.preprocess import Preprocessing
 from clipcli.models.build import learned_scale
 from clipcli.models.encoders import ImageEncoder, TextEncoder
-from clipcli.scoring.contrastive import own_loss, recall_at
+from clipcli.scoring.contrastive_loss import own_loss
+from clipcli.scoring.retrieval import recall_at
 from clipcli.scoring.zeroshot import cosine_similarities, ensemble
 from clipcli.training.data import open_example
 from clipcli.training.pairs import Example

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clipcli.models.checkpoints import is_torchscript, looks_like_openai, tensor_names
+from clipcli.models.weight_kinds import is_torchscript, looks_like_openai, tensor_names
 
 
 class Trap:

@@ -21,7 +21,7 @@ from clipcli.errors import HubUnreachableError, ImageError, InputError
 from clipcli.inputs.discover import Source, discover
 from clipcli.inputs.items import FileInput
 from clipcli.models.hub import fetch_file, reachable
-from clipcli.storage import network as policy
+from clipcli.storage import network_policy as policy
 from clipcli.storage.remote import filesystem, open_url, read_url
 from tests.conftest import RunHere
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clipcli.scoring.contrastive import contrastive_loss, pairing, sigmoid_loss
+from clipcli.scoring.contrastive_loss import contrastive_loss, sigmoid_loss
+from clipcli.scoring.retrieval import pairing
 from clipcli.scoring.zeroshot import normalise
 
 

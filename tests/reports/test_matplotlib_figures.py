@@ -6,7 +6,7 @@ from pathlib import Path
 
 import matplotlib
 
-from clipcli.reports.figures import figure, save_as
+from clipcli.reports.matplotlib_figures import figure, save_as
 
 
 def test_figures_leave_the_settings_of_matplotlib_alone(tmp_path: Path) -> None:

@@ -15,10 +15,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,11 @@ from clipcli.models.state_dicts import read_state_dict
 from clipcli.storage.atomic import already_exists, replacing
 from clipcli.storage.locks import locked
 from clipcli.training.pairs import LeftOut
-from clipcli.training.records import check_left_out, check_metrics, check_progress, check_settings, check_summary
+from clipcli.training.progress import Progress
+from clipcli.training.records import check_left_out, check_progress, check_settings, check_summary
 from clipcli.training.restore import check_weights, read_states
 
-__all__ = ["REMEDY", "MetricsFile", "Progress", "TrainingFolder"]
+__all__ = ["REMEDY", "TrainingFolder"]
 
 REMEDY = "use the same settings, or start again with --overwrite"
 """What to do where a run cannot be resumed as it was asked for."""
@@ -41,47 +41,6 @@ _RUN_FILES = (
     "settings.json", "metrics.jsonl", "left_out.jsonl", "loss.png", "checkpoint.pt", "best.safetensors",
     "summary.json",
 )  # fmt: skip
-
-
-@dataclass
-class Progress:
-    """The progress of a run.
-
-    Parameters
-    ----------
-    epoch, step
-        Completed epochs, and completed steps of the next one.
-    best_epoch, best
-        The epoch with the best measures, and the measures (``[]`` before the first).
-    lowest_loss, stale
-        The lowest validation loss, and the number of epochs without improvement.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    best_epoch: int = 0
-    best: tuple[float, ...] = ()
-    lowest_loss: float = float("inf")
-    stale: int = 0
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether any step is done."""
-        return bool(self.epoch or self.step)
-
-    def note(self, epoch: int, goodness: tuple[float, float]) -> bool:
-        """Add the measures of an epoch, and return whether they are the best so far."""
-        better, lower = not self.best or goodness > tuple(self.best), -goodness[1] < self.lowest_loss
-        if better:
-            self.best, self.best_epoch = goodness, epoch
-        self.lowest_loss = min(self.lowest_loss, -goodness[1])
-        self.stale = 0 if better or lower else self.stale + 1
-        return better
-
-    @property
-    def as_plain(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint that is loaded without running code."""
-        return asdict(self) | {"best": list(self.best)}
 
 
 class TrainingFolder:
@@ -236,44 +195,3 @@ class TrainingFolder:
         """Remove the files that only an incomplete run needs."""
         for name in ("checkpoint.pt", "best.safetensors"):
             self.file(name).unlink(missing_ok=True)
-
-
-class MetricsFile:
-    """Measures as JSON Lines, one line per step and per epoch; after a kill, none is lost or repeated."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def cut(self, epoch: int, step: int) -> None:
-        """Truncate to ``step`` steps and ``epoch`` epochs: remove lines after the last checkpoint."""
-        kept = [
-            row for row in self.rows() if row["step"] <= step and ("validation" not in row or row["epoch"] <= epoch)
-        ]
-        with replacing(self._path) as temporary:
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-
-    def clear(self) -> None:
-        """Remove all lines."""
-        self._path.unlink(missing_ok=True)
-
-    def write(self, row: dict[str, Any]) -> None:
-        """Add one line."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-    def sync(self) -> None:
-        """Flush all lines to disk."""
-        with self._path.open("a") as file:
-            os.fsync(file.fileno())
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the lines; an incomplete last line is skipped."""
-        if not self._path.is_file():
-            return
-        with self._path.open(encoding="utf-8") as file:
-            for line in file:
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError):
-                    return
-                yield check_metrics(row, self._path)

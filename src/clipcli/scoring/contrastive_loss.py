@@ -7,13 +7,10 @@ cross-entropy over its rows and over its columns, averaged; the diagonal is the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Pairing", "contrastive_loss", "own_loss", "pairing", "recall_at", "sigmoid_loss"]
+__all__ = ["contrastive_loss", "own_loss", "same_group", "sigmoid_loss"]
 
 
 def contrastive_loss(similarities: ArrayLike, logit_scale: float, groups: ArrayLike | None = None) -> float:
@@ -30,7 +27,7 @@ def contrastive_loss(similarities: ArrayLike, logit_scale: float, groups: ArrayL
         target of a row evenly, as in UniCL (Yang et al. 2022). By default, all are different.
     """
     logits = logit_scale * np.asarray(similarities, dtype=np.float64)  # (N, N)
-    same = _same(groups, len(logits))
+    same = same_group(groups, len(logits))
     targets = same / same.sum(axis=1, keepdims=True)  # rows sum to one; the rows of a group are equal
     of_images = _log_sum_exp(logits, axis=1) - (targets * logits).sum(axis=1)  # cross-entropy of each row
     of_texts = _log_sum_exp(logits, axis=0) - (targets * logits.T).sum(axis=1)  # of each column
@@ -50,7 +47,7 @@ def sigmoid_loss(
         As for :func:`contrastive_loss`.
     """
     logits = logit_scale * np.asarray(similarities, dtype=np.float64) + logit_bias
-    signs = 2.0 * _same(groups, len(logits)) - 1.0  # one for pairs, minus one elsewhere
+    signs = 2.0 * same_group(groups, len(logits)) - 1.0  # one for pairs, minus one elsewhere
     return float(np.logaddexp(0.0, -signs * logits).sum() / len(logits))
 
 
@@ -63,8 +60,8 @@ def own_loss(
     return sigmoid_loss(similarities, logit_scale, logit_bias, groups)
 
 
-def _same(groups: ArrayLike | None, count: int) -> NDArray[np.bool_]:
-    """Return (N, N) whether two pairs are in the same group."""
+def same_group(groups: ArrayLike | None, count: int) -> NDArray[np.bool_]:
+    """Return (N, N) whether two pairs are in the same group; without groups, each pair has its own."""
     numbers = np.arange(count) if groups is None else np.asarray(groups)
     return np.asarray(numbers[:, None] == numbers[None, :])
 
@@ -72,65 +69,3 @@ def _same(groups: ArrayLike | None, count: int) -> NDArray[np.bool_]:
 def _log_sum_exp(logits: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     greatest = logits.max(axis=axis, keepdims=True)
     return np.asarray(np.log(np.exp(logits - greatest).sum(axis=axis)) + greatest.squeeze(axis))
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """Retrieval accuracy and loss of a batch of pairs.
-
-    Parameters
-    ----------
-    pairs
-        N.
-    images, texts
-        Number of images that match their text best, and number of texts that match their image best.
-    loss
-        The model's loss on this batch.
-    """
-
-    pairs: int
-    images: int
-    texts: int
-    loss: float
-
-
-def pairing(similarities: ArrayLike, logit_scale: float, logit_bias: float | None = None) -> Pairing:
-    """Return how many pairs match each other best, and the loss of the batch: sigmoid for a model with a bias.
-
-    Ties do not count as matches: duplicate texts cannot be distinguished.
-
-    Parameters
-    ----------
-    similarities
-        (N, N) cosines; image i belongs to text i.
-    """
-    cosines = np.array(similarities, dtype=np.float64)
-    own = np.diagonal(cosines).copy()
-    np.fill_diagonal(cosines, -np.inf)
-    loss = own_loss(similarities, logit_scale, logit_bias)
-    images, texts = (int((own > cosines.max(axis=axis)).sum()) for axis in (1, 0))
-    return Pairing(len(own), images, texts, loss)
-
-
-def recall_at(similarities: ArrayLike, groups: ArrayLike, within: int) -> tuple[float, float]:
-    """Return the recall at ``within``: image to text, and text to image.
-
-    Pairs in the same group are positives of each other, so a repeated caption is correct for each of its images.
-    Without groups this is open_clip's ``R@k``.
-
-    Parameters
-    ----------
-    similarities
-        (N, N) cosines; image i belongs to text i.
-    groups
-        (N,) numbers, equal for pairs that share a class or caption.
-    """
-    cosines = np.asarray(similarities)
-    belongs = _same(groups, len(cosines))  # (N, N)
-    images, texts = (_share_found(scores, belongs, within) for scores in (cosines, cosines.T))
-    return images, texts
-
-
-def _share_found(scores: NDArray[Any], belongs: NDArray[np.bool_], within: int) -> float:
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :within]
-    return float(np.take_along_axis(belongs, best, axis=1).any(axis=1).mean())
