@@ -17,17 +17,9 @@ from typing import Any
 
 from clipcli.delimited import delimiter_of, own_kind
 from clipcli.errors import LabelError
+from clipcli.labels import several
 from clipcli.labels.kinds import check_kind
 from clipcli.labels.label import ONLY_SPELLING, Label, both_places, check_label, check_labels, prompts_for
-from clipcli.labels.several import (
-    check_list,
-    check_one_label,
-    label_key,
-    warn_of_several,
-    with_lines,
-    with_list,
-    with_options,
-)
 from clipcli.labels.templates import has_placeholder
 from clipcli.text import name_key, near_matches, numbered_lines, read_text
 
@@ -65,12 +57,12 @@ def parse_text(text: str, where: str = "labels") -> list[Label]:
     for number, line in numbered_lines(text):
         if not line.startswith("#"):
             entries.append(_Entry(line[1:] if line.startswith("\\#") else line, f"line {number}"))
-    check_list([entry.name for entry in entries], where)
+    several.check_list([entry.name for entry in entries], where)
     labels = _checked(entries, where)
     named = [(f"{where}: {entry.where}: {entry.name!r}", entry.name) for entry in entries]
     if len(named) == 1:
-        check_one_label(entries[0].name, named[0][0], with_lines)
-    warn_of_several(named, with_lines)
+        several.check_one_label(entries[0].name, named[0][0], several.with_lines)
+    several.warn_of_several(named, several.with_lines)
     return labels
 
 
@@ -247,13 +239,7 @@ def _checked(entries: list[_Entry], where: str) -> list[Label]:
 
 
 def read_labels(path: Path) -> list[Label]:
-    """Read a label file; the extension gives the format (``.csv``, ``.tsv``, ``.json``, else text).
-
-    Raises
-    ------
-    LabelError
-        If it cannot be read, or is of another kind, such as an image or a results file.
-    """
+    """Read a label file; the extension gives the format (``.csv``, ``.tsv``, ``.json``, else text)."""
     suffix = path.suffix.lower()
     check_kind(path)
     text = read_text(path, LabelError)
@@ -274,9 +260,9 @@ def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
     """
     labels = read_labels(path) if path is not None else []
     options = [check_label(Label(text), "--label") for text in extra]
-    known = {label_key(label.name): label.name for label in labels}
+    known = {several.label_key(label.name): label.name for label in labels}
     for name in (label.name for label in options):
-        if (key := label_key(name)) in known:
+        if (key := several.label_key(name)) in known:
             also = f", also in {path}" if path else ""
             if name_key(name) == name_key(known[key]):
                 raise LabelError(f"duplicate --label {name!r}{also}")
@@ -285,8 +271,8 @@ def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
     if not labels and not options:
         raise LabelError("no labels (name a file with --labels, or labels with -l cat -l dog)")
     if not labels and len(options) == 1:
-        check_one_label(options[0].name, f"--label {options[0].name!r}", with_options)
-    warn_of_several([(f"--label {label.name!r}", label.name) for label in options], with_options)
+        several.check_one_label(options[0].name, f"--label {options[0].name!r}", several.with_options)
+    several.warn_of_several([(f"--label {label.name!r}", label.name) for label in options], several.with_options)
     return [*labels, *options]
 
 
@@ -305,5 +291,5 @@ def labels_from(labels: Iterable[str | Label] | Path) -> list[Label]:
     given = list(labels)
     checked = check_labels(given)
     if len(given) == 1 and isinstance(given[0], str):
-        check_one_label(given[0], f"label {given[0]!r}", with_list)
+        several.check_one_label(given[0], f"label {given[0]!r}", several.with_list)
     return checked

@@ -20,7 +20,7 @@ def check_kind(path: Path) -> None:
     Raises
     ------
     LabelError
-        If it is; a missing file is no error here.
+        If it is; a missing file is reported when it is read.
     """
     if path.is_dir():
         raise LabelError(f"cannot read {path}: it is a folder, not a label file (images are given without --labels)")
