@@ -22,7 +22,7 @@ ALONE = {
         include_hidden quiet""",
     "matrix": """inputs texts_file text template logits paired output plot model pretrained device precision engine
         offline exclude include_hidden batch_size workers no_cache quiet""",
-    "report": "results output overwrite thumbnail title quiet",
+    "report": "results output overwrite thumbnail title truth open_it quiet",
     "train": """pairs output resume validation labels template prompts from_scratch epochs batch_size accumulate
         learning_rate weight_decay warmup seed precision save_every device workers offline exclude include_hidden quiet
         """,

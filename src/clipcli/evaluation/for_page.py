@@ -15,6 +15,7 @@ from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
 from clipcli.outputs.readers import ReadRecord
+from clipcli.outputs.recognition import labels_of_run
 from clipcli.reports.page import PageEvaluation
 
 __all__ = ["evaluation_for_page"]
@@ -51,7 +52,7 @@ def evaluation_for_page(
     known = labels_from(labels) if labels is not None else None
     names = said if known is None else [known[place].name for place in indices_of(said, known)]
     truths = {id(record): name for (record, _), name in zip(matched, names, strict=True)}
-    evaluation = evaluate_records(str(results), matched, known)
+    evaluation = evaluate_records(str(results), matched, known, labels_of_run(results))
     return [truths.get(id(record)) for record in records], _page_evaluation(evaluation)
 
 
