@@ -72,7 +72,7 @@ def bars(result: Prediction, width: int) -> Table:
     for index, (label, probability, similarity) in enumerate(rows):
         style = "bold green" if index == 0 and result.label != UNKNOWN else ""
         figure = Text(f"{probability:6.1%}", style=style)
-        if is_narrow:  # the numbers get a line of their own
+        if is_narrow:  # the numbers get a separate line
             table.add_row(Text(label, style=style, overflow="fold"))
             table.add_row(figure.append(f" {similarity}".rstrip(), style="dim"))
             continue
