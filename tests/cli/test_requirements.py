@@ -46,6 +46,7 @@ classify a.png -l a -l b --overwrite: --overwrite only works with -o
 sort --undo d --copy: --copy only works without --undo
 sort --undo d --link: --link only works without --undo
 sort --undo d --move: --move only works without --undo
+sort --undo d --by group: --by only works without --undo
 evaluate r.csv --truth t --model pocket: --model only works without --truth
 evaluate r.csv --truth t --device cpu: --device only works without --truth
 evaluate r.csv --truth t --no-cache: --no-cache only works without --truth
