@@ -32,7 +32,7 @@ from clipcli.outputs.run_settings import RunSettings
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
-from clipcli.pipeline.label_warnings import warn_of_single_label
+from clipcli.pipeline.label_warnings import warn_of_language, warn_of_single_label
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.pipeline.rank import Ranker
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
@@ -283,9 +283,11 @@ class Classifier(Embedder):
         return result_output(destination, self.layout, self.settings, lambda: {"templates": self.templates})
 
     def warn_of_single_label(self) -> None:
-        """Warn once if there is a single label: its softmax is 1 for any image."""
+        """Warn once of a single label, whose softmax is 1, and of labels in a language that the model cannot read."""
         if not self._warned:
-            self._warned = warn_of_single_label(self.classes)
+            self._warned = True
+            warn_of_single_label(self.classes)
+            warn_of_language(self.classes, self.source)
 
     def ranker(self, precision: str | None = None) -> Ranker:
         """Return the ranker, which turns embeddings into results, for this or another precision."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clipcli.cli import options
 from clipcli.cli.messages import Messages
+from clipcli.errors import InputError, ModelNotFoundError
+
+if TYPE_CHECKING:
+    from clipcli.models.recommended import Recommendation
 
 __all__ = ["app"]
 
@@ -21,7 +26,8 @@ app = typer.Typer(help="List and download models.", no_args_is_help=True, rich_m
 def list_models(
     pattern: Annotated[
         str,
-        typer.Argument(metavar="TEXT", help="Only list models whose name or tag contains this.", show_default=False),
+        typer.Argument(metavar="TEXT", help="Only list models whose name, tag or purpose contains this.",
+                       show_default=False),
     ] = "",
     everything: Annotated[
         bool,
@@ -29,19 +35,35 @@ def list_models(
     ] = False,
     on_disk: Annotated[bool, typer.Option("--on-disk", help="Only list models that are on this machine.")] = False,
 ) -> None:  # fmt: skip
-    """List models and whether they are on disk."""
+    """List models to choose from: what each is good for, speed, size, accuracy, licence, and where it is."""
     from clipcli.models import registry, resolve
+    from clipcli.models.recommended import MODELS, recommendation
 
-    rows = [("pocket", "", "built in")]
-    wide = everything or on_disk or bool(pattern)
-    for name in registry.architecture_names():
-        tags = registry.pretrained_tags(name) if wide else [registry.RECOMMENDED.get(name, "")]
-        rows.extend((name, tag, "on disk" if resolve.is_on_disk(name, tag) else "") for tag in filter(None, tags))
-    wanted = pattern.lower()
-    rows = [row for row in rows if wanted in f"{row[0]} {row[1]}".lower() and (row[2] or not on_disk)]
+    if everything or on_disk or pattern:
+        names = [(name, tag) for name in registry.architecture_names() for tag in registry.pretrained_tags(name)]
+        names += [(each.name, each.tag) for each in MODELS if (each.name, each.tag) not in names]
+    else:
+        names = [(each.name, each.tag) for each in MODELS]
+    wanted, rows = pattern.lower(), []
+    for name, tag in names:
+        known = recommendation(name, tag)
+        place = resolve.place_of(name, tag)
+        words = f"{name} {tag} {known.good_for if known else ''}".lower()
+        if wanted in words and (place or not on_disk):
+            rows.append((name, tag, *_choice(known), place))
     if not rows:
-        Messages().warn(f"no model name or tag contains {pattern!r}")
-    print_table(("model", "pretrained", "where"), rows)
+        Messages().warn(f"no model name, tag or purpose contains {pattern!r}")
+    print_table(
+        ("model", "pretrained", "good for", "speed", "million parameters", "ImageNet %", "licence", "where"), rows
+    )
+
+
+def _choice(known: Recommendation | None) -> tuple[str, str, str, str, str]:
+    """Return what helps to choose a model, with empty cells for what is not known."""
+    if known is None:
+        return ("", "", "", "", "")
+    parameters, accuracy = (str(value) if value is not None else "" for value in (known.parameters, known.imagenet))
+    return (known.good_for, known.speed, parameters, accuracy, known.licence)
 
 
 @app.command("show")
@@ -91,12 +113,21 @@ def _pocket_facts() -> dict[str, Any]:
 
 def _catalogue_facts(name: str) -> dict[str, Any]:
     from clipcli.models import registry, resolve
+    from clipcli.models.recommended import hub_hint, recommendation
 
+    name = name.replace("/", "-") if name.replace("/", "-") in registry.architecture_names() else name
+    if name.startswith("hf-hub:"):
+        return _hub_facts(name)
+    if (hint := hub_hint(name)) is not None:
+        raise ModelNotFoundError(f"no model {name!r}; this is the name of a hub repository (use {hint})")
     config = registry.architecture(name)
     tags = registry.pretrained_tags(name)
     vision, text = config["vision_cfg"], config["text_cfg"]
+    known = recommendation(name)
+    facts = {} if known is None else {key: value for key, value in vars(known).items() if value and key != "name"}
     return {
         "model": name,
+        **{_FACTS.get(key, key): value for key, value in facts.items()},
         "image size": vision.get("image_size", 224),
         "embedding dimensions": config["embed_dim"],
         "context length": text.get("context_length", 77),
@@ -105,6 +136,58 @@ def _catalogue_facts(name: str) -> dict[str, Any]:
         "pretrained": list(tags),
         "on disk": [tag for tag in tags if resolve.is_on_disk(name, tag)],
     }
+
+
+_FACTS = {
+    "tag": "recommended pretrained", "good_for": "good for", "parameters": "million parameters",
+    "imagenet": "ImageNet top-1 in percent, zero-shot",
+}  # fmt: skip
+
+
+def _hub_facts(name: str) -> dict[str, Any]:
+    from clipcli.models.config import read_model_config
+    from clipcli.models.hub import cached_file
+    from clipcli.models.recommended import recommendation
+    from clipcli.models.source import CONFIG_NAME
+
+    known, config = recommendation(name), cached_file(name.removeprefix("hf-hub:"), CONFIG_NAME)
+    facts = {} if known is None else {key: value for key, value in vars(known).items() if value and key != "name"}
+    shown: dict[str, Any] = {"model": name, **{_FACTS.get(key, key): value for key, value in facts.items()}}
+    if config is not None:
+        model = read_model_config(config)["model_cfg"]
+        shown |= {"image size": model["vision_cfg"].get("image_size", 224), "embedding dimensions": model["embed_dim"]}
+    return shown | {
+        "on disk": config is not None,
+        "model card": f"https://huggingface.co/{name.removeprefix('hf-hub:')}",
+    }
+
+
+@app.command("delete")
+def delete_model(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Model: an open_clip name, or hf-hub:ORG/REPO.", show_default=False),
+    ],
+    pretrained: options.Pretrained = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Delete a downloaded model from the cache folder of the Hugging Face hub. Other programs may use it too."""
+    from clipcli.models.hub import delete_repository
+    from clipcli.models.resolve import repository_of
+
+    messages = Messages(quiet=quiet)
+
+    def confirm(folder: Path, size: int) -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise InputError(f"cannot delete {folder}: nobody can confirm it (give --yes)")
+        return typer.confirm(f"Delete {folder} ({size / 1e6:,.0f} MB)?", err=True)
+
+    repository = repository_of(name, pretrained)
+    if delete_repository(repository, confirm=confirm):
+        messages.note(f"deleted {repository}")
 
 
 @app.command("download")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from clipcli.errors import HubUnreachableError, ModelError, ModelNotFoundError
@@ -19,6 +20,7 @@ from clipcli.storage.network_policy import is_forbidden
 __all__ = [
     "WEIGHT_NAMES",
     "cached_file",
+    "delete_repository",
     "fetch_file",
     "network_forbidden",
     "offline_reason",
@@ -112,6 +114,48 @@ def reachable(repository: str, filename: str, seconds: float = REACH_SECONDS) ->
     threading.Thread(target=ask, daemon=True).start()
     done.wait(seconds + 1.0)
     return answered.is_set()
+
+
+def delete_repository(repository: str, *, confirm: Callable[[Path, int], bool]) -> bool:
+    """Delete the files of a repository from the hub client's cache folder.
+
+    Parameters
+    ----------
+    confirm
+        Called with the folder and its size in bytes; nothing is deleted unless it returns ``True``.
+
+    Returns
+    -------
+    Whether it was deleted.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If it is not on disk.
+    ModelError
+        If its folder is not in the cache folder, as behind a link, or cannot be deleted.
+    """
+    from huggingface_hub import constants, scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    root = Path(constants.HF_HUB_CACHE)
+    try:
+        cache = scan_cache_dir(root)
+    except CacheNotFound:
+        raise ModelNotFoundError(f"cannot delete {repository}: it is not on this machine") from None
+    found = [each for each in cache.repos if each.repo_id == repository and each.repo_type == "model"]
+    if not found:
+        raise ModelNotFoundError(f"cannot delete {repository}: it is not on this machine")
+    folder = found[0].repo_path
+    if folder.is_symlink() or folder.resolve().parent != root.resolve():
+        raise ModelError(f"cannot delete {repository}: its folder {folder} is not in the cache folder of the hub")
+    if not confirm(folder, found[0].size_on_disk):
+        return False
+    only = replace(cache, repos=frozenset(found))  # copies of a repository have the same revisions
+    only.delete_revisions(*(revision.commit_hash for revision in found[0].revisions)).execute()
+    if folder.exists():
+        raise ModelError(f"cannot delete {repository}: files are left in {folder}")
+    return True
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from clipcli.log import LOG
 from clipcli.models import registry
 from clipcli.models.config import read_model_config
 from clipcli.models.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
+from clipcli.models.recommended import hub_hint
 from clipcli.models.source import CONFIG_NAME, ModelSource, hub_tokenizer_name
 from clipcli.models.weight_kinds import looks_like_openai
 from clipcli.schemes import is_remote
@@ -26,6 +27,8 @@ __all__ = [
     "POCKET_FOLDER",
     "TINY_FOLDER",
     "is_on_disk",
+    "place_of",
+    "repository_of",
     "resolve_model",
     "untrained_model",
 ]
@@ -67,7 +70,10 @@ def resolve_model(name: str, pretrained: str | None = None, *, offline: bool = F
         return _from_hub(name, offline)
     if folder is not None:
         return _from_folder(folder, name if name.startswith(_LOCAL) else f"{_LOCAL}{name}")
-    return _from_catalogue(name.replace("/", "-"), pretrained, offline)
+    architecture = name.replace("/", "-")  # as OpenAI spells them: ViT-B/32
+    if architecture not in registry.architecture_names() and (hint := hub_hint(name)) is not None:
+        raise ModelNotFoundError(f"no model {name!r}; this is the name of a hub repository (use {hint})")
+    return _from_catalogue(architecture, pretrained, offline)
 
 
 def untrained_model(name: str, *, offline: bool = False) -> ModelSource:
@@ -111,6 +117,37 @@ def is_on_disk(name: str, tag: str) -> bool:
     """Return whether the weights of a registry entry are in the hub client's cache."""
     repository, filenames = weight_candidates(registry.pretrained_tags(name)[tag].get("hf_hub", ""))
     return bool(repository) and any(cached_file(repository, filename) for filename in filenames)
+
+
+def place_of(name: str, tag: str) -> str:
+    """Return where the weights of a listed model are: ``built in``, ``on disk``, or empty."""
+    if name == "pocket":
+        return "built in"
+    if name.startswith(_HUB):
+        return "on disk" if any(cached_file(name[len(_HUB) :], each) for each in WEIGHT_NAMES) else ""
+    return "on disk" if tag in registry.pretrained_tags(name) and is_on_disk(name, tag) else ""
+
+
+def repository_of(name: str, pretrained: str | None = None) -> str:
+    """Return the hub repository of a model that can be downloaded.
+
+    Raises
+    ------
+    ModelNotFoundError, ModelError
+        If there is no such model or tag, or its weights are not on the hub.
+    """
+    if name.startswith(_HUB):
+        return name[len(_HUB) :]
+    if name in ("auto", "pocket") or _folder_named(name) is not None:
+        raise ModelError(f"cannot delete {name}: it is not in the cache folder of the hub (name a downloaded model)")
+    tags = registry.pretrained_tags(name) if registry.architecture(name) else {}
+    tag = pretrained or registry.recommended_tag(name)
+    if tag not in tags:
+        raise ModelNotFoundError(f"{name} has no pretrained tag {tag!r}; {near_matches(tag, tags)}")
+    repository, _ = weight_candidates(tags[tag].get("hf_hub", ""))
+    if not repository:
+        raise ModelError(f"cannot delete {name} {tag}: its weights are not on the hub")
+    return repository
 
 
 def _resolve_auto(offline: bool) -> ModelSource:

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+from unicodedata import name
+
 from clipcli.log import LOG
+from clipcli.models.source import ModelSource
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 
-__all__ = ["warn_of_single_label"]
+__all__ = ["warn_of_language", "warn_of_single_label"]
+
+_MULTILINGUAL = ("siglip2", "i18n", "xlm", "mt5", "nllb", "gemma", "multilingual")
+_SHARE = 0.3  # of labels with letters outside ASCII; fewer may be names, such as crème brûlée
 
 
-def warn_of_single_label(classes: ClassEmbeddings) -> bool:
-    """Warn if there is a single label, whose softmax is 1 for any image, and return whether there is."""
-    is_single = len(classes.labels) == 1 and classes.facts.logit_bias is None
-    if is_single:
+def warn_of_language(classes: ClassEmbeddings, source: ModelSource) -> None:
+    """Warn if the prompts of labels look like another language than English, and the model reads English only.
+
+    Other scripts are recognised by their letters, languages in the Latin script by accents in many labels.
+    """
+    reads = f"{source.name} {source.config['text_cfg']}".lower()
+    if any(word in reads for word in _MULTILINGUAL):
+        return
+    pairs = list(zip(classes.labels, classes.prompts, strict=True))
+    foreign = [label for label, prompts in pairs if prompts and all(map(_has_other_letters, prompts))]
+    others = [
+        label for label in foreign if any(each.isalpha() and "LATIN" not in name(each, "LATIN") for each in label)
+    ]
+    if others or len(foreign) > _SHARE * len(pairs):
+        LOG.warning(
+            f"labels such as {(others or foreign)[0]!r} do not look English, and {source.title} most likely reads "
+            "English only (translate them, or choose a model for other languages: clipcli models list languages)"
+        )
+
+
+def _has_other_letters(text: str) -> bool:
+    return any(each.isalpha() and not each.isascii() for each in text)
+
+
+def warn_of_single_label(classes: ClassEmbeddings) -> None:
+    """Warn if there is a single label, whose softmax is 1 for any image."""
+    if len(classes.labels) == 1 and classes.facts.logit_bias is None:
         LOG.warning(
             f"{classes.labels[0]!r} is the only label: without a second label to compare with, its "
             "probability is always 1 (add other labels, or judge by the similarity)"
         )
-    return is_single
