@@ -67,21 +67,26 @@ def test_export_text_needs_an_output(run: Run) -> None:
     assert "--output" in done.stderr
 
 
+MODEL_COLUMNS = "model\tpretrained\tgood for\tspeed\tmillion parameters\tImageNet %\tlicence\twhere"
+
+
 # --- models -------------------------------------------------------------------------------------------------
 
 
 def test_models_list_shows_the_built_in_and_the_recommended_models(run: Run) -> None:
     header, *rows = (line.split("\t") for line in lines_of(run("models", "list").stdout))
-    assert header == ["model", "pretrained", "where"]
-    assert rows[0] == ["pocket", "", "built in"]
-    assert ["ViT-B-32-256", "datacomp_s34b_b86k", ""] in rows
+    assert "\t".join(header) == MODEL_COLUMNS
+    assert rows[0] == ["pocket", "", "first steps, without a download", "fast", "", "", "", "built in"]
+    assert ["ViT-B-32-256", "datacomp_s34b_b86k", "most tasks (default)", "fast", "151", "72.8", "mit", ""] in rows
 
 
 def test_models_list_all_shows_every_tag_that_open_clip_knows(run: Run) -> None:
     from clipcli.models._torchvision import import_open_clip
 
-    rows = [line.split("\t")[:2] for line in lines_of(run("models", "list", "--all").stdout)[2:]]
-    assert sorted(map(tuple, rows)) == sorted(import_open_clip().list_pretrained())
+    rows = [tuple(line.split("\t")[:2]) for line in lines_of(run("models", "list", "--all").stdout)[1:]]
+    assert rows[0] == ("pocket", "")
+    assert set(import_open_clip().list_pretrained()) <= set(rows)
+    assert len(rows) == len(set(rows))
 
 
 def test_models_list_can_be_narrowed_to_a_text(run: Run) -> None:
@@ -92,12 +97,30 @@ def test_models_list_can_be_narrowed_to_a_text(run: Run) -> None:
 
 def test_models_list_says_so_where_nothing_has_the_text(run: Run) -> None:
     done = run("models", "list", "no-such-thing")
-    assert lines_of(done.stdout) == ["model\tpretrained\twhere"]
-    assert lines_of(done.stderr) == ["warning: no model name or tag contains 'no-such-thing'"]
+    assert lines_of(done.stdout) == [MODEL_COLUMNS]
+    assert lines_of(done.stderr) == ["warning: no model name, tag or purpose contains 'no-such-thing'"]
+
+
+def test_models_list_can_be_searched_by_purpose(run: Run) -> None:
+    _, *rows = lines_of(run("models", "list", "species").stdout)
+    assert [row.split("\t")[0] for row in rows] == ["hf-hub:imageomics/bioclip"]
+
+
+def test_models_delete_asks_or_needs_yes_and_takes_downloads_only(run: Run) -> None:
+    for name, reason in (("pocket", "cannot delete pocket"), ("ViT-B-32-256", "it is not on this machine")):
+        done = run("models", "delete", name, "--yes")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert reason in done.stderr
+
+
+def test_models_show_tells_what_a_model_of_the_hub_is_good_for(run: Run) -> None:
+    shown = run("models", "show", "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224").stdout
+    assert "note: for research only: never use it for diagnosis or treatment" in lines_of(shown)
 
 
 def test_models_list_on_disk_shows_only_what_needs_no_network(run: Run) -> None:
-    assert lines_of(run("models", "list", "--on-disk").stdout)[1:] == ["pocket\t\tbuilt in"]
+    (row,) = lines_of(run("models", "list", "--on-disk").stdout)[1:]
+    assert (row.split("\t")[0], row.split("\t")[-1]) == ("pocket", "built in")
 
 
 def test_models_show_pocket_tells_licence_and_size(run: Run) -> None:

@@ -40,7 +40,8 @@ def list_models(
     from clipcli.models.recommended import MODELS, recommendation
 
     if everything or on_disk or pattern:
-        names = [(name, tag) for name in registry.architecture_names() for tag in registry.pretrained_tags(name)]
+        names = [("pocket", "")]
+        names += [(name, tag) for name in registry.architecture_names() for tag in registry.pretrained_tags(name)]
         names += [(each.name, each.tag) for each in MODELS if (each.name, each.tag) not in names]
     else:
         names = [(each.name, each.tag) for each in MODELS]
