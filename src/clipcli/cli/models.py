@@ -183,7 +183,7 @@ def delete_model(
         if yes:
             return True
         if not sys.stdin.isatty():
-            raise InputError(f"cannot delete {folder}: nobody can confirm it (give --yes)")
+            raise InputError(f"cannot delete {folder}: stdin is not a terminal, so it cannot be confirmed (use --yes)")
         return typer.confirm(f"Delete {folder} ({size / 1e6:,.0f} MB)?", err=True)
 
     repository = repository_of(name, pretrained)
