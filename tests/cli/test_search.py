@@ -69,6 +69,16 @@ def test_results_are_written_in_the_format_of_the_extension(searched: Run, album
     assert Path(rows[0]["path"]).stem == "cat"
 
 
+def test_hits_are_written_as_a_page_with_thumbnails(searched: Run, album: Path, tmp_path: Path) -> None:
+    file = tmp_path / "hits.html"
+    assert searched("search", "a <b>cat</b>", album, *POCKET, "-k", "2", "-o", file).returncode == 1
+    page = file.read_text("utf-8")
+    assert "<h1>a &lt;b&gt;cat&lt;/b&gt;</h1>" in page
+    assert '"hits":true' in page
+    thumbnails = page.split('id="thumbnails-0">')[1].split("</script>")[0].split("\n")
+    assert [bool(each) for each in thumbnails] == [True, True]
+
+
 def test_an_existing_file_is_replaced_only_if_asked(searched: Run, album: Path, tmp_path: Path) -> None:
     file = tmp_path / "hits.json"
     file.write_text("precious", "utf-8")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["search"]
 
 _QUERY, _OUT = "Query", "Output"
+_PAGE = "html"  # chosen by the extension of -o only
 
 
 class HitFormat(str, Enum):
@@ -63,7 +64,8 @@ def search(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT, help="Write to FILE, not to stdout."),
+        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT,
+                     help="Write to FILE, not to stdout; a .html file is a page with thumbnails."),
     ] = None,
     overwrite: options.Overwrite = False,
     model: options.Model,
@@ -90,7 +92,7 @@ def search(
     )  # fmt: skip
     source = reading.source(inputs)
     outcome = _scan(found, source, messages)
-    _write(found.hits, output, chosen)
+    _write(found.hits, output, chosen, query)
     statistics = found.embedder.image_statistics
     messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
     end(outcome, messages)
@@ -102,8 +104,10 @@ def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, 
     from clipcli.storage.atomic import check_writable
 
     suffix = output.suffix.lower().removeprefix(".")
-    if form is None and suffix not in [each.value for each in HitFormat if each is not HitFormat.table]:
-        raise OutputError(f"cannot write {output}: unknown format {output.suffix!r} (use .tsv, .csv, .json or .jsonl)")
+    if form is None and suffix not in [_PAGE, *(each.value for each in HitFormat if each is not HitFormat.table)]:
+        raise OutputError(
+            f"cannot write {output}: unknown format {output.suffix!r} (use .tsv, .csv, .json, .jsonl or .html)"
+        )
     check_writable(output, inputs, overwrite=overwrite)
     return form.value if form else suffix
 
@@ -122,7 +126,7 @@ def _scan(found: ImageSearch, source: Source, messages: Messages) -> Outcome:
     return readable.outcome
 
 
-def _write(hits: list[Any], output: Path | None, form: str) -> None:
+def _write(hits: list[Any], output: Path | None, form: str, title: str) -> None:
     from clipcli.outputs.hits import write_hits
 
     if output is None:
@@ -131,5 +135,11 @@ def _write(hits: list[Any], output: Path | None, form: str) -> None:
     from clipcli.storage.atomic import replacing
     from clipcli.storage.locks import locked
 
-    with locked(output), replacing(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        write_hits(hits, file, form)
+    with locked(output), replacing(output) as temporary:
+        if form == _PAGE:
+            from clipcli.reports.hits_page import write_hits_page
+
+            write_hits_page(hits, temporary, title, output)
+            return
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            write_hits(hits, file, form)
