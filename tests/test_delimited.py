@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipcli.delimited import own_kind, read_delimited
+from clipcli.delimited import csv_line, own_kind, read_delimited, rows_of, tsv_cell, tsv_line
 from clipcli.errors import ImageError, InputError
 from clipcli.evaluation.ground_truth import read_truth
 from clipcli.inputs.discover import FileInput, Source, discover
@@ -22,7 +22,6 @@ from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES
 from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
-from clipcli.text import csv_line
 from clipcli.training.pairs import read_pairs
 from tests.conftest import RunHere
 
@@ -40,6 +39,29 @@ def written(names: list[str], form: str) -> str:
 
 def paths_in(table: Path, column: str = "path") -> list[str]:
     return [item.name for item in discover(Source((str(table),), path_column=column))]
+
+
+# --- the dialect --------------------------------------------------------------------------------------------
+
+CELLS = st.lists(st.text(st.characters(exclude_categories=("Cs",))), min_size=1)
+
+
+@given(CELLS)
+def test_any_line_of_csv_is_read_as_it_was_written(cells: list[str]) -> None:
+    ((_, found),) = rows_of(io.StringIO(csv_line(cells), newline=""))
+    assert found == cells
+
+
+@given(CELLS)
+def test_any_line_of_csv_is_one_for_other_programs(cells: list[str]) -> None:
+    line = csv_line([cell.replace("\0", "") for cell in cells])  # which some refuse
+    assert list(csv.reader(io.StringIO(line, newline=""))) == [[cell.replace("\0", "") for cell in cells]]
+
+
+@given(CELLS)
+def test_any_line_of_tsv_is_read_as_it_was_written(cells: list[str]) -> None:
+    line = tsv_line(cells)
+    assert line.count("\n") == 1 and [tsv_cell(cell) for cell in line.rstrip("\n").split("\t")] == cells
 
 
 # --- own tables ---------------------------------------------------------------------------------------------

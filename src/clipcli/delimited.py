@@ -1,24 +1,40 @@
-r"""Tables of text: one reader for CSV, TSV and JSON Lines.
+r"""Tables of text: the one dialect of CSV and TSV, written and read, and JSON Lines.
 
-clipcli makes the CSV it writes safe for spreadsheets, and escapes tabs and line ends in its TSV; other programs do
-neither. So this is undone only in tables that clipcli wrote, which are recognised by their columns: an apostrophe or
-a ``\t`` in any other table is part of the name.
+clipcli makes the CSV it writes safe for spreadsheets (:func:`guarded`), and escapes tabs and line ends in its TSV
+(:func:`tsv_line`); other programs do neither. So this is undone only in tables that clipcli wrote, which are recognised
+by their columns: an apostrophe or a ``\t`` in any other table is part of the name.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Collection, Iterator
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 from clipcli.errors import InputError
-from clipcli.storage.schemes import path_part
-from clipcli.text import tsv_cell, unguarded
+from clipcli.schemes import path_part
 
-__all__ = ["JSON_LINES", "Table", "is_tsv", "long_cells", "own_kind", "read_delimited", "read_json_lines"]
+__all__ = [
+    "JSON_LINES",
+    "Table",
+    "TableError",
+    "csv_line",
+    "guarded",
+    "is_tsv",
+    "long_cells",
+    "own_kind",
+    "read_delimited",
+    "read_json_lines",
+    "rows_of",
+    "tsv_cell",
+    "tsv_line",
+    "unguarded",
+]
 
 JSON_LINES = (".jsonl", ".ndjson")
 _OWN = {
@@ -29,6 +45,97 @@ _OWN = {
 }  # fmt: skip
 
 Cells = dict[str, Any]
+
+_QUOTED = re.compile('[",\r\n]')
+_TSV_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_TSV_CHARACTERS = {escape[1]: character for character, escape in _TSV_ESCAPES.items()}
+_ESCAPED = str.maketrans(_TSV_ESCAPES)
+_NUL = "\udc00"  # in no text that was decoded
+# A formula begins with one of four signs, which East Asian editions also accept at full width; some programs skip
+# white space and invisible characters before it. A tab or line end at the start may start a new cell.
+_FORMULA = re.compile(
+    "'*(?:[\\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])"
+)
+
+
+class TableError(ValueError):
+    """A table that cannot be split into cells; ``line`` is where that was found."""
+
+    def __init__(self, reason: str, line: int) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """Return one line of CSV, ended by a newline alone."""
+    # Not csv.writer: before Python 3.13 it does not quote a carriage return, and 3.10 refuses NUL.
+    return (",".join(map(_csv_cell, cells)) or '""') + "\n"
+
+
+def _csv_cell(value: object) -> str:
+    if not isinstance(value, str):
+        return "" if value is None else str(value)
+    return '"' + value.replace('"', '""') + '"' if _QUOTED.search(value) else value
+
+
+def guarded(text: str) -> str:
+    """Put an apostrophe before text that a spreadsheet would read as a formula; :func:`unguarded` undoes it.
+
+    Text that already has such an apostrophe gets another one, so that ``unguarded(guarded(text)) == text`` for any
+    text. The page of ``clipcli report`` does the same in its ``cell``.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    """Remove the apostrophe that :func:`guarded` added."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def tsv_line(cells: Iterable[str]) -> str:
+    r"""Return one line of TSV: no quotes; ``\t``, ``\n``, ``\r`` and ``\\`` are escaped."""
+    return "\t".join(cell.translate(_ESCAPED) for cell in cells) + "\n"
+
+
+def tsv_cell(cell: str) -> str:
+    r"""Read a cell of :func:`tsv_line`: ``\t``, ``\n``, ``\r`` and ``\\`` are the characters they stand for."""
+    parts = iter(cell)
+    return "".join(_TSV_CHARACTERS.get(next(parts, ""), "") if part == "\\" else part for part in parts)
+
+
+def rows_of(
+    lines: Iterable[str], delimiter: str = ",", *, skip_spaces: bool = False, quotes: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    """Split a table into rows of cells.
+
+    Parameters
+    ----------
+    lines
+        Such as an open file, without newline translation.
+    skip_spaces
+        Whether spaces after a delimiter are left out, as in tables that people write.
+    quotes
+        Whether cells can be in quotes.
+
+    Yields
+    ------
+    The number of the row's last line, and its cells; a blank line has none.
+
+    Raises
+    ------
+    TableError
+        If a quote is not closed, or in the wrong place.
+    """
+    has_nul = sys.version_info >= (3, 11)  # before, a table cannot have NUL
+    reader = csv.reader(
+        lines if has_nul else (line.replace("\0", _NUL) for line in lines), delimiter=delimiter,
+        skipinitialspace=skip_spaces, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE, strict=True,
+    )  # fmt: skip
+    try:
+        for row in reader:
+            yield reader.line_num, row if has_nul else [cell.replace(_NUL, "\0") for cell in row]
+    except csv.Error as problem:
+        raise TableError(str(problem), reader.line_num) from None
 
 
 def own_kind(columns: Collection[str]) -> str | None:
@@ -83,18 +190,15 @@ def read_delimited(file: TextIO, name: str) -> Table:
         If it is not a table, or a row has more cells than there are columns; also while the rows are read.
     """
     tabs = is_tsv(name)
-    reader = csv.reader(file, delimiter="\t" if tabs else ",", strict=True)
+    rows = rows_of(file, "\t" if tabs else ",")
     try:
-        header = next(reader, [])
-    except (csv.Error, UnicodeError) as problem:
+        lines, header = next(rows, (0, []))
+    except (TableError, UnicodeError) as problem:
         raise _no_table(name, problem) from None
-    own, lines = own_kind(header), reader.line_num
+    own = own_kind(header)
     read: Callable[[str], str] = (tsv_cell if tabs else unguarded) if own else str
     if own and tabs:
-        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        rows = ((lines + reader.line_num, row) for row in reader)
-    else:
-        rows = ((reader.line_num, row) for row in reader)
+        rows = ((lines + number, row) for number, row in rows_of(file, "\t", quotes=False))
     return Table(tuple(header), own, _cells(rows, header, read, name))
 
 
@@ -111,7 +215,7 @@ def _cells(
                     "(put quotes around text that contains the separator)"
                 )
             yield number, dict(zip(header, map(read, row), strict=False))
-    except (csv.Error, UnicodeError) as problem:
+    except (TableError, UnicodeError) as problem:
         raise _no_table(name, problem) from None
 
 

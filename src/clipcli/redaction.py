@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote
 
+from clipcli.schemes import EXTRAS
+
 __all__ = ["redacted", "redacted_foreign", "redacted_reference"]
 
 # The second kind is the rest of a URL that was read as a path.
-_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\b(?:https?|s3a?|gcs|gs|az|abfss?|wasbs?|ftps?):/)", re.IGNORECASE)
+_KNOWN = "|".join((*EXTRAS, "wasb", "wasbs", "ftp", "ftps"))
+_SCHEME = re.compile(rf"(?:[A-Za-z][A-Za-z0-9+.-]*://|\b(?:{_KNOWN}):/)", re.IGNORECASE)
 _URL = re.compile(_SCHEME.pattern + r"[^\s\"<>]*", re.IGNORECASE)
 _TRAILING = "'`)]},.;:!…"  # punctuation after a URL in a sentence
-_CONTAINERS = ("abfs", "abfss", "az", "wasb", "wasbs")  # CONTAINER@ACCOUNT is not user info there
+_AZURE = tuple(scheme for scheme, extra in EXTRAS.items() if extra == "azure")
+_CONTAINERS = (*_AZURE, "wasb", "wasbs")  # CONTAINER@ACCOUNT is not user info there
 
 _PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-ms-", "q-sign", "q-ak", "q-signature", "q-key-time")
 _NAMES = frozenset((

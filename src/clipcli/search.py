@@ -78,6 +78,7 @@ class ImageSearch:
         if not (text and text.strip()) and not like:
             raise InputError("cannot search: no query (give a text, or an example image)")
         self._like, self._count = like, count
+        self._nearest: Nearest[str] | None = None
         if text and text.strip():
             label = Label("query", names=(text,))
             self.embedder: Embedder = Classifier(labels=[label], templates=templates or ("{label}",), **options)
@@ -95,26 +96,28 @@ class ImageSearch:
         query: NDArray[np.float32] = ensemble(np.stack(vectors), [len(vectors)])[0]
         return query
 
-    def scan(self, images: Iterable[Any] | Any) -> Iterator[tuple[str, ImageError | list[Hit]]]:
+    def scan(self, images: Iterable[Any] | Any) -> Iterator[tuple[str, ImageError | None]]:
         """Compare images with the query, in their order; folders and archives are searched.
 
         Yields
         ------
-        The path of each image with the best hits so far, or with the error if it cannot be read.
+        The path of each image, with the error if it cannot be read. :attr:`hits` are the best up to there.
         """
-        nearest: Nearest[str] = Nearest(self.query(), self._count)
+        self._nearest = nearest = Nearest[str](self.query(), self._count)
         for block in self.embedder.embed(images):
             read = [(name_of(item), vector) for item, vector in block if not isinstance(vector, ImageError)]
             if read:
                 nearest.add([path for path, _ in read], np.stack([vector for _, vector in read]))
-            hits = [Hit(path, similarity) for path, similarity in nearest.best()]
             for item, vector in block:
-                yield name_of(item), vector if isinstance(vector, ImageError) else hits
+                yield name_of(item), vector if isinstance(vector, ImageError) else None
+
+    @property
+    def hits(self) -> list[Hit]:
+        """The images of the last search that are most similar to the query, best first."""
+        return [Hit(path, similarity) for path, similarity in self._nearest.best()] if self._nearest else []
 
     def search(self, images: Iterable[Any] | Any) -> list[Hit]:
         """Return the images most similar to the query, best first; images that cannot be read are left out."""
-        hits: list[Hit] = []
-        for _, found in self.scan(images):
-            if not isinstance(found, ImageError):
-                hits = found
-        return hits
+        for _ in self.scan(images):
+            pass
+        return self.hits

@@ -1,9 +1,8 @@
-"""Text files: encodings, cells and lines of CSV and TSV, control characters."""
+"""Text files that people write: encodings, lines, control characters, and names that are nearly right."""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import difflib
 import io
 import json
@@ -17,11 +16,9 @@ from typing import BinaryIO, cast
 from clipcli.errors import ClipcliError
 
 __all__ = [
-    "csv_line",
     "decode_text",
     "encoding_of",
     "escape_controls",
-    "guarded",
     "is_unicode",
     "name_key",
     "near_matches",
@@ -30,11 +27,10 @@ __all__ = [
     "open_text",
     "printable",
     "read_text",
-    "tsv_cell",
-    "unguarded",
 ]
 
 
+_JOINERS = "\u200c\u200d"  # they join letters of some scripts, and emoji
 _MARKS = (  # UTF-32 first, as its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -121,43 +117,6 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def csv_line(cells: Iterable[object]) -> str:
-    """Return one line of CSV, ended by a newline alone."""
-    # Before Python 3.13, csv quotes a carriage return only if it is part of the line end.
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
-    return buffer.getvalue().removesuffix("\r\n") + "\n"
-
-
-_JOINERS = "\u200c\u200d"  # they join letters of some scripts, and emoji
-# A formula begins with one of four signs, which East Asian editions also accept at full width; some programs skip
-# white space and invisible characters before it. A tab or line end at the start may start a new cell.
-_FORMULA = re.compile(
-    "'*(?:[\\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])"
-)
-
-
-def guarded(text: str) -> str:
-    """Put an apostrophe before text that a spreadsheet would read as a formula; :func:`unguarded` undoes it.
-
-    Text that already has such an apostrophe gets another one, so that ``unguarded(guarded(text)) == text`` for any
-    text. The page of ``clipcli report`` does the same in its ``cell``.
-    """
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def unguarded(text: str) -> str:
-    """Remove the apostrophe that :func:`guarded` added."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
-
-
-def tsv_cell(cell: str) -> str:
-    r"""Read a TSV cell: ``\t``, ``\n``, ``\r`` and ``\\`` are the characters they stand for."""
-    known = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
-    parts = iter(cell)
-    return "".join(known.get(next(parts, ""), "") if character == "\\" else character for character in parts)
 
 
 def printable(path: str) -> str:

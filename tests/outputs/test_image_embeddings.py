@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clipcli.cache.embeddings import ModelFacts
+from clipcli.delimited import unguarded
 from clipcli.errors import ImageError, OutputError
 from clipcli.outputs.class_embeddings import check_suffix
 from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES, write_image_embeddings
 from clipcli.outputs.image_rows import DTYPES, EmbeddingKind, ImageRow
 from clipcli.scoring.zeroshot import normalise
-from clipcli.text import unguarded
 from tests.conftest import Run
 
 FACTS = ModelFacts("tiny", "tag", 4, 20.0, None)

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from clipcli.delimited import guarded, unguarded
 from clipcli.outputs.records import as_record, flat_columns, flat_values
 from clipcli.outputs.text_formats import FORMATS, Layout, write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import Score
-from clipcli.text import guarded, printable, unguarded
+from clipcli.text import printable
 
 CAT = Prediction(
     path="photos/cat.jpg",

@@ -20,8 +20,8 @@ from PIL import Image
 from clipcli.errors import ImageError, InputError
 from clipcli.inputs.discover import Source, discover
 from clipcli.outputs.readers import read_results
+from clipcli.schemes import is_remote
 from clipcli.storage.remote import list_url, read_url
-from clipcli.storage.schemes import is_remote
 from tests.conftest import RunHere
 from tests.object_store import DroppingProxy, Store, running_store
 

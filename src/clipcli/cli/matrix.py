@@ -11,13 +11,13 @@ import typer
 from clipcli.cli import options
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
-from clipcli.cli.progress import with_progress
 from clipcli.errors import InputError, LabelError, OutputError
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.pipeline.class_embeddings import ClassEmbeddings
     from clipcli.reports.matrix import Matrix
+    from clipcli.runner import Outcome
 
 __all__ = ["matrix"]
 
@@ -86,7 +86,6 @@ def matrix(
     from clipcli.classifier import Classifier
     from clipcli.cli.reporter import end
     from clipcli.reports.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
-    from clipcli.runner import Outcome
 
     texts = [*(read_texts(texts_file) if texts_file is not None else ()), *(text or ())]
     if not texts or not all(each.strip() for each in texts):
@@ -97,8 +96,8 @@ def matrix(
         labels=texts_as_labels(texts), templates=template or ("{label}",), **model.parameters, **running.parameters
     )
     source = reading.source(inputs)
-    files, cosines, failed = _similarities(classifier, source, messages)
-    _tell_pairing(cosines, paired, classifier.classes, failed, messages)
+    files, cosines, outcome = _similarities(classifier, source, messages)
+    _tell_pairing(cosines, paired, classifier.classes, outcome.failures, messages)
     made = _made(files, texts, cosines, classifier.classes, logits=logits)
     if output is not None:
         save_matrix(made, output)
@@ -106,7 +105,7 @@ def matrix(
         _draw(made, files, plot, classifier.source.title)
     if output is None:  # last: the reader may close the pipe early
         _print_table(made) if sys.stdout.isatty() else write_tsv(made, sys.stdout)
-    end(Outcome(failed + len(files), failed), messages)
+    end(outcome, messages)
 
 
 def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) -> None:
@@ -130,29 +129,22 @@ def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) ->
             check_writable(plot, inputs)
 
 
-def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tuple[list[Any], Any, int]:
-    """Return the readable inputs, their cosine similarities (N, M), and the number of unreadable inputs."""
+def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tuple[list[Any], Any, Outcome]:
+    """Return the readable inputs, their cosine similarities (N, M), and how many inputs there are and failed."""
     import numpy as np
 
-    from clipcli.errors import ImageError
-    from clipcli.inputs.discover import count_files, discover
-    from clipcli.inputs.items import name_of
+    from clipcli.cli.reporter import Readable
+    from clipcli.inputs.discover import discover
     from clipcli.runner import prefetch_first
     from clipcli.scoring.zeroshot import cosine_similarities
-    from clipcli.text import printable
 
-    files, vectors, failed = [], [], 0
+    readable = Readable(source, messages)
     items = (pair for block in classifier.embed(prefetch_first(discover(source))) for pair in block)
-    for item, vector in with_progress(items, lambda: count_files(source), messages):
-        if isinstance(vector, ImageError):
-            failed += 1
-            messages.error(f"{printable(name_of(item))}: {vector}")
-        else:
-            files.append(item)
-            vectors.append(vector)
-    if not files:
+    read = list(readable.among(items))
+    if not read:
         raise InputError("cannot compute the matrix: none of the images can be read")
-    return files, cosine_similarities(np.stack(vectors), classifier.classes.vectors), failed
+    files, vectors = zip(*read, strict=True)
+    return list(files), cosine_similarities(np.stack(vectors), classifier.classes.vectors), readable.outcome
 
 
 def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, failed: int, messages: Messages) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clipcli.cli import options
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
-from clipcli.cli.progress import with_progress
-from clipcli.errors import ImageError, InputError, OutputError
+from clipcli.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from clipcli.inputs.discover import Source
+    from clipcli.runner import Outcome
+    from clipcli.search import ImageSearch
 
 __all__ = ["search"]
 
@@ -79,7 +83,6 @@ def search(
     messages = Messages(quiet=quiet, verbose=verbose)
     chosen = _check_output(form, output, overwrite, [*inputs, *(like or ()), model.pretrained])
     from clipcli.cli.reporter import end
-    from clipcli.runner import Outcome
     from clipcli.search import ImageSearch, split_query
 
     text, examples = split_query(query)
@@ -88,11 +91,11 @@ def search(
         **model.parameters, **running.parameters,
     )  # fmt: skip
     source = reading.source(inputs)
-    hits, done, failed = _hits(found, source, messages)
-    _write(hits, output, chosen)
+    outcome = _scan(found, source, messages)
+    _write(found.hits, output, chosen)
     statistics = found.embedder.image_statistics
     messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
-    end(Outcome(done, failed), messages)
+    end(outcome, messages)
 
 
 def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, inputs: list[Any]) -> str:
@@ -109,25 +112,18 @@ def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, 
     return form.value if form else suffix
 
 
-def _hits(found: Any, source: Any, messages: Messages) -> tuple[list[Any], int, int]:
-    """Return the best hits, how many images were compared, and how many of them failed."""
-    from clipcli.inputs.discover import count_files, discover
+def _scan(found: ImageSearch, source: Source, messages: Messages) -> Outcome:
+    """Compare all images with the query."""
+    from clipcli.cli.reporter import Readable
+    from clipcli.inputs.discover import discover
     from clipcli.runner import prefetch_first
-    from clipcli.text import printable
 
-    hits: list[Any] = []
-    done = failed = 0
-    items = found.scan(prefetch_first(discover(source)))
-    for path, outcome in with_progress(items, lambda: count_files(source), messages):
-        done += 1
-        if isinstance(outcome, ImageError):
-            failed += 1
-            messages.error(f"{printable(path)}: {outcome}")
-        else:
-            hits = outcome
-    if not hits:
+    readable = Readable(source, messages)
+    for _ in readable.among(found.scan(prefetch_first(discover(source)))):
+        pass
+    if not found.hits:
         raise InputError("cannot search: none of the images can be read")
-    return hits, done, failed
+    return readable.outcome
 
 
 def _write(hits: list[Any], output: Path | None, form: str) -> None:

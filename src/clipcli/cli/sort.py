@@ -65,9 +65,9 @@ def sort(
 
 
 def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run: bool, messages: Messages) -> None:
+    from clipcli.delimited import tsv_line
     from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
-    from clipcli.outputs.text_formats import tsv_line
     from clipcli.sorting.placement import carry_out, plan
 
     if results.exists() and not (results.is_file() or results.is_dir()):

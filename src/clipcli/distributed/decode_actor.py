@@ -21,8 +21,8 @@ from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import FileInput, Input
 from clipcli.models.allocator import allow_keeping_memory, keep_freed_memory
 from clipcli.pipeline.decoding import pixels_of, read_input
+from clipcli.schemes import is_remote
 from clipcli.storage.network_policy import forbid_in_process, is_forbidden
-from clipcli.storage.schemes import is_remote
 
 __all__ = ["Decode"]
 

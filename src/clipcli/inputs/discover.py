@@ -24,9 +24,9 @@ from clipcli.inputs.tables import Columns, DamagedTableError, is_parquet, rows_o
 from clipcli.inputs.tar import Archive, is_archive
 from clipcli.inputs.walk import walk
 from clipcli.log import LOG
+from clipcli.schemes import is_remote, path_part, schemes_in_words
 from clipcli.storage.network_policy import check_location
 from clipcli.storage.remote import is_folder_url, list_url
-from clipcli.storage.schemes import is_remote, path_part
 
 __all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "count_files", "discover", "discover_units"]
 
@@ -205,8 +205,7 @@ def _file(name: str, path: str) -> Input:
     if "\0" in path:
         return BadInput(name, ImageError("not_found", "a file name cannot contain NUL"))
     if scheme := _UNKNOWN_URL.match(path):
-        told = f"unknown URL scheme {scheme[0]} (use s3, gs, az, http or https)"
-        return BadInput(name, ImageError("unsupported", told))
+        return BadInput(name, ImageError("unsupported", f"unknown URL scheme {scheme[0]} (use {schemes_in_words()})"))
     if path.endswith(("/", os.sep)):
         return BadInput(name, ImageError("not_found", "no such folder"))
     return FileInput(name, path)

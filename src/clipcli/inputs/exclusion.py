@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipcli.errors import InputError
-from clipcli.storage.schemes import path_part
+from clipcli.schemes import path_part
 from clipcli.text import numbered_lines, read_text
 
 if TYPE_CHECKING:

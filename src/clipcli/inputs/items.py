@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeGuard
 
 from clipcli.errors import ImageError
 from clipcli.redaction import redacted_reference
-from clipcli.storage.schemes import is_remote
+from clipcli.schemes import is_remote
 
 __all__ = [
     "BadInput",

@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from clipcli.schemes import is_remote, join_url
 from clipcli.storage.network_policy import check_location
-from clipcli.storage.schemes import is_remote, join_url
 
 __all__ = ["PathBase"]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from clipcli.inputs.exclusion import Exclusion, is_system_name
+from clipcli.schemes import is_remote
 from clipcli.storage.remote import glob_url
-from clipcli.storage.schemes import is_remote
 
 __all__ = ["is_pattern", "matches_of"]
 

@@ -14,8 +14,8 @@ from clipcli.errors import ImageError, InputError
 from clipcli.extras import pyarrow_or_error
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
 from clipcli.inputs.path_base import PathBase
+from clipcli.schemes import is_remote, path_part
 from clipcli.storage.remote import open_location
-from clipcli.storage.schemes import is_remote, path_part
 from clipcli.text import one_line, open_text, printable
 
 __all__ = ["Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]

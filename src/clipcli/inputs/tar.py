@@ -13,8 +13,8 @@ from clipcli.errors import ImageError
 from clipcli.images.files import MAX_BYTES, SIGNATURE_BYTES, has_image_suffix, looks_like_image, too_many_bytes
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import BadInput, Input, MemberInput, shown_name
-from clipcli.storage.remote import open_url
-from clipcli.storage.schemes import is_remote, path_part
+from clipcli.schemes import path_part
+from clipcli.storage.remote import open_location
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -99,9 +99,8 @@ class Archive:
         count = 0
         try:
             with ExitStack() as stack:
-                file = stack.enter_context(open_url(self.path)) if is_remote(self.path) else None
-                name = None if file else self.path
-                members = stack.enter_context(StrictArchive.open(name, "r|*", fileobj=file, tarinfo=StrictHeader))
+                file = stack.enter_context(open_location(self.path))
+                members = stack.enter_context(StrictArchive.open(None, "r|*", fileobj=file, tarinfo=StrictHeader))
                 while (member := members.next()) is not None:
                     vars(members)["members"] = []  # before Python 3.13, it holds everything that was read
                     count += 1

@@ -6,7 +6,6 @@ also have its own prompts. All prompts of a label make one ensemble. A label may
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clipcli.delimited import TableError, rows_of
 from clipcli.errors import LabelError
 from clipcli.labels.label import Label, both_places, check_label, check_labels, prompts_for
 from clipcli.labels.templates import has_placeholder
@@ -69,25 +69,24 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
         comment); if a row lacks its label, has more cells than the header, or is a duplicate; if a quote is not
         closed; or if a label is in two groups.
     """
-    lines = io.StringIO(text.lstrip("\ufeff"), newline="")
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    rows = rows_of(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter, skip_spaces=True)
     try:
-        header = [cell.strip().lower() for cell in next(reader, [])]
+        header = [cell.strip().lower() for cell in next(rows, (1, []))[1]]
         _check_header(header, where)
         entries: dict[str, _Entry] = {}
-        for row in reader:
+        for number, row in rows:
             if any(cell.strip() for cell in row[len(header) :]):
                 raise LabelError(
-                    f"{where}: line {reader.line_num} has {len(row)} cells, the header has {len(header)} ("
+                    f"{where}: line {number} has {len(row)} cells, the header has {len(header)} ("
                     f"put quotes around text that contains {delimiter!r})"
                 )
             if any(cell.strip() for cell in row):
                 cells = {name: cell.strip() for name, cell in zip(header, row, strict=False)}
                 if cells.get(""):
-                    raise LabelError(f"{where}: line {reader.line_num}: {cells['']!r} is in a column without a name")
-                _add_row(entries, cells, where, reader.line_num)
-    except csv.Error as problem:
-        raise LabelError(f"{where}: line {reader.line_num}: {problem} (is a quote not closed?)") from None
+                    raise LabelError(f"{where}: line {number}: {cells['']!r} is in a column without a name")
+                _add_row(entries, cells, where, number)
+    except TableError as problem:
+        raise LabelError(f"{where}: line {problem.line}: {problem} (is a quote not closed?)") from None
     return _checked(list(entries.values()), where)
 
 

@@ -17,7 +17,7 @@ from clipcli.models.config import read_model_config
 from clipcli.models.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
 from clipcli.models.source import CONFIG_NAME, ModelSource, hub_tokenizer_name
 from clipcli.models.weight_kinds import looks_like_openai
-from clipcli.storage.schemes import is_remote
+from clipcli.schemes import is_remote
 from clipcli.text import near_matches
 
 __all__ = [

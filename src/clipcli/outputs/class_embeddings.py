@@ -6,7 +6,6 @@ inside the file, or for ``.npy`` in ``FILE.npy.json`` next to it. All can be rea
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Callable, Iterable
@@ -18,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
-from clipcli.delimited import long_cells
+from clipcli.delimited import csv_line, guarded, long_cells, rows_of, unguarded
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.extras import pyarrow_or_error
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.storage.atomic import replacing
-from clipcli.text import csv_line, guarded, unguarded
 
 __all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "load_for_model", "save_class_embeddings"]
 
@@ -227,7 +225,7 @@ def _write_csv(classes: ClassEmbeddings, path: Path) -> None:
 
 def _read_csv(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
     with path.open(encoding="utf-8-sig", newline="") as file, long_cells():  # those of a large ensemble's prompts are
-        table = list(csv.DictReader(file))
+        header, *table = (row for _, row in rows_of(file) if row)
     rows = [
         {
             "label": unguarded(row["label"]),
@@ -237,7 +235,7 @@ def _read_csv(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
             "model": json.loads(row["model"]),
             "embedding": [float(value) for name, value in row.items() if name[:1] == "e" and name[1:].isdigit()],
         }
-        for row in table
+        for row in (dict(zip(header, cells, strict=True)) for cells in table)
     ]
     return _gathered(rows)
 

@@ -157,15 +157,15 @@ class Destination:
 
 def _check_name(output: str, *, resume: bool, overwrite: bool) -> None:
     """Raise :class:`OutputError` for a name that cannot be written to, or for options that contradict each other."""
+    from clipcli.schemes import is_remote, schemes_in_words
     from clipcli.storage.network_policy import check_location
-    from clipcli.storage.schemes import is_remote
 
     check_location(output)
     if resume and overwrite:
         raise OutputError("cannot use --resume with --overwrite (leave one out)")
     if "://" in output and not is_remote(output):
         raise OutputError(
-            f"cannot write to {output}: not a writable location (name a folder, or s3://, gs:// or az://)"
+            f"cannot write to {output}: not a writable location (name a folder, or {schemes_in_words(writable=True)})"
         )
     if not is_folder(output) and Path(output).is_dir():
         raise OutputError(

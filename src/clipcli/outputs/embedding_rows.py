@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from clipcli.delimited import csv_line, guarded
 from clipcli.errors import ImageError
 from clipcli.extras import pyarrow_or_error
 from clipcli.outputs.image_rows import EmbeddingKind, FloatArray, ImageRow, error_of
-from clipcli.text import csv_line, guarded, printable
+from clipcli.text import printable
 
 __all__ = ["ROW_WRITERS", "jsonl_line", "parquet_table"]
 

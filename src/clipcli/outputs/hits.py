@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
+from clipcli.delimited import csv_line, guarded, tsv_line
 from clipcli.outputs.records import round_score
-from clipcli.outputs.text_formats import tsv_line
-from clipcli.text import csv_line, guarded, one_line, printable
+from clipcli.text import one_line, printable
 
 __all__ = ["HIT_FORMATS", "Found", "write_hits"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -10,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from clipcli.delimited import rows_of, tsv_cell, unguarded
 from clipcli.outputs.text_formats import Layout, writer_for
 from clipcli.pipeline.predictions import Result
 from clipcli.storage.atomic import replacing
-from clipcli.text import tsv_cell, unguarded
 
 __all__ = ["Partial", "PartialLines"]
 
@@ -89,7 +88,7 @@ class PartialLines:
             values = json.loads(text)
             return str(values["path"]), "error" in values
         if self._layout.form == "csv":
-            cells = next(csv.reader([text]))
+            cells = next(rows_of([text]))[1]
             return unguarded(cells[0]), cells[-2] != ""
         cells = text.rstrip("\n").split("\t")
         return tsv_cell(cells[0]), cells[-2] != ""

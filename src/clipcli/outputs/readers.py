@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clipcli.delimited import rows_of, tsv_cell, unguarded
 from clipcli.errors import InputError
 from clipcli.inputs.items import shown_name
 from clipcli.log import LOG
@@ -17,7 +17,7 @@ from clipcli.outputs.parts import is_complete_folder, part_names
 from clipcli.redaction import redacted
 from clipcli.scoring.zeroshot import Score
 from clipcli.storage.folders import folder_at
-from clipcli.text import decode_text, is_unicode, open_text, tsv_cell, unguarded
+from clipcli.text import decode_text, is_unicode, open_text
 
 __all__ = ["ReadRecord", "read_results"]
 
@@ -91,7 +91,7 @@ def read_results(file: Path) -> Iterator[ReadRecord]:
         raise InputError(f"cannot read {file}: no such file") from None
     except OSError as problem:
         raise InputError(f"cannot read {file}: {problem.strerror or ' '.join(str(problem).split())}") from None
-    except (KeyError, TypeError, ValueError, RecursionError, csv.Error) as problem:
+    except (KeyError, TypeError, ValueError, RecursionError) as problem:
         reason = f"no {problem}" if isinstance(problem, KeyError) else " ".join(str(problem).split())[:120]
         raise InputError(
             f"cannot read {file}: record {number + 1} is not a result of clipcli classify: {reason}"
@@ -171,12 +171,14 @@ def _json(file: Path) -> Iterator[Any]:
 
 def _csv(file: Path) -> Iterator[Any]:
     with file.open("rb") as raw, open_text(raw, "strict") as lines:
-        reader = csv.DictReader(lines, strict=True)
-        _check_header(reader.fieldnames or ())
-        for row in reader:
-            if None in row:
+        rows = rows_of(lines)
+        _, header = next(rows, (1, []))
+        _check_header(header)
+        for _, row in rows:
+            if len(row) > len(header):
                 raise ValueError("it has more cells than columns")
-            yield {name: unguarded(cell) for name, cell in row.items() if cell is not None}
+            if row:
+                yield dict(zip(header, map(unguarded, row), strict=False))
 
 
 def _check_header(columns: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ run continues where it stopped, and a complete file is only accepted if it was w
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from collections.abc import Iterable, Iterator
@@ -164,7 +163,7 @@ class ResultFile:
                 self.earlier += 1
                 self.earlier_failures += failed
                 yield name
-        except (LookupError, OSError, TypeError, ValueError, csv.Error):
+        except (LookupError, OSError, TypeError, ValueError):
             raise OutputError(_DAMAGED.format(places.target if self.is_complete else places.partial)) from None
 
     def rest(self, items: Iterable[Item]) -> Iterator[Item]:

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, TextIO
 
+from clipcli.delimited import csv_line, guarded, tsv_line
 from clipcli.outputs.records import as_record, flat_columns, flat_values
 from clipcli.outputs.terminal_table import table_printer
 from clipcli.pipeline.predictions import Result
-from clipcli.text import csv_line, guarded
 
-__all__ = ["FORMATS", "Layout", "Writer", "tsv_line", "write_results", "writer_for"]
-
-_TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+__all__ = ["FORMATS", "Layout", "Writer", "write_results", "writer_for"]
 
 
 @dataclass(frozen=True)
@@ -97,11 +95,6 @@ def _csv(file: TextIO, layout: Layout) -> Writer:
         file.write(csv_line(cells.get(column) for column in columns))
 
     return Writer(lambda: file.write(csv_line(columns)), write, _nothing)
-
-
-def tsv_line(cells: Iterable[str]) -> str:
-    r"""Return one line of TSV: no quotes; ``\t``, ``\n``, ``\r`` and ``\\`` are escaped."""
-    return "\t".join(cell.translate(_TSV_ESCAPES) for cell in cells) + "\n"
 
 
 def _tsv(file: TextIO, layout: Layout) -> Writer:

@@ -9,8 +9,8 @@ from clipcli.errors import ImageError
 from clipcli.images.files import decoded_image, read_file
 from clipcli.images.preprocess import Preprocessing
 from clipcli.inputs.items import BadInput, Input, MemberInput
+from clipcli.schemes import is_remote
 from clipcli.storage.remote import read_url
-from clipcli.storage.schemes import is_remote
 
 __all__ = ["pixels_of", "read_input"]
 

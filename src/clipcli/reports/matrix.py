@@ -14,12 +14,12 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.delimited import csv_line, guarded, tsv_line
 from clipcli.errors import LabelError, OutputError
 from clipcli.labels.files import Label
 from clipcli.outputs.records import round_score
-from clipcli.outputs.text_formats import tsv_line
 from clipcli.storage.atomic import replacing
-from clipcli.text import csv_line, guarded, numbered_lines, printable, read_text
+from clipcli.text import numbered_lines, printable, read_text
 
 __all__ = ["SUFFIXES", "Matrix", "check_suffix", "read_texts", "save_matrix", "texts_as_labels", "write_tsv"]
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from clipcli.errors import OutputError, StorageError
+from clipcli.schemes import is_remote
 from clipcli.storage.atomic import replacing
 from clipcli.storage.locks import locked
 from clipcli.storage.remote import attempted, filesystem, path_in
-from clipcli.storage.schemes import is_remote
 
 _MANY = 1 << 30  # bytes; larger than any file here
 
 __all__ = ["Folder", "folder_at"]
+
+Answer = TypeVar("Answer")
 
 
 class Folder(Protocol):
@@ -52,6 +54,15 @@ def folder_at(name: str) -> Folder:
     return _StoreFolder(name) if is_remote(name) else _DiskFolder(name)
 
 
+@contextmanager
+def _writing_to(name: str) -> Iterator[None]:
+    """Turn the errors of a disk or a store into :class:`OutputError`."""
+    try:
+        yield
+    except (OSError, StorageError) as problem:
+        raise OutputError(f"cannot write to {name}: {getattr(problem, 'strerror', None) or problem}") from None
+
+
 class _DiskFolder:
     """A folder on disk. All errors are :class:`OutputError`."""
 
@@ -61,12 +72,11 @@ class _DiskFolder:
         self._lock = ExitStack()
 
     def __enter__(self) -> _DiskFolder:
-        try:
-            self._path.mkdir(exist_ok=True)
-        except FileNotFoundError:
-            raise OutputError(f"cannot create {self.name}: no such folder as {self._path.parent}") from None
-        except OSError as problem:
-            raise self._failed(problem) from None
+        with _writing_to(self.name):
+            try:
+                self._path.mkdir(exist_ok=True)
+            except FileNotFoundError:
+                raise OutputError(f"cannot create {self.name}: no such folder as {self._path.parent}") from None
         self._lock.enter_context(locked(self._path))
         return self
 
@@ -74,38 +84,28 @@ class _DiskFolder:
         self._lock.close()
 
     def names(self) -> list[str]:
-        try:
-            return os.listdir(self._path)  # noqa: PTH208
-        except FileNotFoundError:
-            return []
-        except OSError as problem:
-            raise self._failed(problem) from None
+        with _writing_to(self.name):
+            try:
+                return os.listdir(self._path)  # noqa: PTH208
+            except FileNotFoundError:
+                return []
 
     def read(self, name: str) -> bytes | None:
-        try:
-            return (self._path / name).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as problem:
-            raise self._failed(problem) from None
+        with _writing_to(self.name):
+            try:
+                return (self._path / name).read_bytes()
+            except FileNotFoundError:
+                return None
 
     def put(self, name: str, data: bytes) -> None:
-        try:
-            with replacing(self._path / name) as temporary, temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())  # else a power failure could leave an empty file
-        except OSError as problem:
-            raise self._failed(problem) from None
+        with _writing_to(self.name), replacing(self._path / name) as temporary, temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power failure could leave an empty file
 
     def remove(self, name: str) -> None:
-        try:
+        with _writing_to(self.name):
             (self._path / name).unlink(missing_ok=True)
-        except OSError as problem:
-            raise self._failed(problem) from None
-
-    def _failed(self, problem: Exception) -> OutputError:
-        return OutputError(f"cannot write to {self.name}: {getattr(problem, 'strerror', None) or problem}")
 
 
 class _StoreFolder:
@@ -123,39 +123,30 @@ class _StoreFolder:
         """Do nothing."""
 
     def names(self) -> list[str]:
-        try:
-            found = attempted(lambda: filesystem(self._url).ls(path_in(self._url), detail=False), self._url)
-        except StorageError as problem:
-            if problem.kind == "not_found":
-                return []
-            raise self._failed(problem) from None
+        found = self._attempted(lambda files: files.ls(path_in(self._url), detail=False)) or []
         return [str(name).rpartition("/")[2] for name in found]
 
     def read(self, name: str) -> bytes | None:
-        try:
-            # With a range, s3fs does not request the size first, which costs a request and has less precise errors.
-            ask = partial(filesystem(self._url).cat_file, self._path(name), start=0, end=_MANY)
-            data: bytes = attempted(ask, self._url)
-        except StorageError as problem:
-            if problem.kind == "not_found":
-                return None
-            raise self._failed(problem) from None
-        return data
+        # With a range, s3fs does not request the size first, which costs a request and has less precise errors.
+        return self._attempted(lambda files: files.cat_file(self._path(name), start=0, end=_MANY))
 
     def put(self, name: str, data: bytes) -> None:
-        try:
+        with _writing_to(self.name):
             attempted(lambda: filesystem(self._url).pipe_file(self._path(name), data), self._url)
-        except StorageError as problem:
-            raise self._failed(problem) from None
 
     def remove(self, name: str) -> None:
-        try:
+        with _writing_to(self.name):
             attempted(lambda: filesystem(self._url).rm_file(self._path(name)), self._url)
-        except StorageError as problem:
-            raise self._failed(problem) from None
+
+    def _attempted(self, read: Callable[[Any], Answer]) -> Answer | None:
+        """Return what a store answers; ``None`` if it has no such object."""
+        with _writing_to(self.name):
+            try:
+                return attempted(lambda: read(filesystem(self._url)), self._url)
+            except StorageError as problem:
+                if problem.kind != "not_found":
+                    raise
+                return None
 
     def _path(self, name: str) -> str:
         return path_in(f"{self._url}/{name}")
-
-    def _failed(self, problem: StorageError) -> OutputError:
-        return OutputError(f"cannot write to {self.name}: {problem}")

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from clipcli.errors import InputError
-from clipcli.storage.schemes import is_remote
+from clipcli.schemes import is_remote
 
 __all__ = [
     "check_location",

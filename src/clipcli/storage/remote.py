@@ -19,8 +19,8 @@ from urllib.parse import quote
 from clipcli.errors import ClipcliError, ImageError, InputError, StorageError
 from clipcli.images.files import MAX_BYTES, too_many_bytes
 from clipcli.redaction import redacted, redacted_foreign
+from clipcli.schemes import EXTRAS, is_remote, scheme_of
 from clipcli.storage.network_policy import check_location
-from clipcli.storage.schemes import EXTRAS, is_remote, scheme_of
 
 __all__ = [
     "attempted",

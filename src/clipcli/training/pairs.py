@@ -19,7 +19,7 @@ from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import shown_name
 from clipcli.inputs.path_base import PathBase
 from clipcli.inputs.walk import walk
-from clipcli.storage.schemes import is_remote
+from clipcli.schemes import is_remote
 from clipcli.text import decode_text, is_unicode, name_key, numbered_lines, open_text
 from clipcli.training.examples import CAPTIONS, LONGEST_TEXT, Example, ImageFile, LeftOut, captions_of
 from clipcli.training.shards import read_shard, shards_of

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-__all__ = ["EXTRAS", "is_remote", "join_url", "path_part", "scheme_of"]
+__all__ = ["EXTRAS", "is_remote", "join_url", "path_part", "scheme_of", "schemes_in_words"]
 
 EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure",
     "http": "http", "https": "http",
 }  # fmt: skip
 """The supported schemes, and the extra that each needs."""
+
+_OTHER_NAMES = ("s3a", "gcs", "abfs", "abfss")
+
+
+def schemes_in_words(*, writable: bool = False) -> str:
+    """Return the supported schemes for a message: ``s3://, gs://, ... or https://``; or only those of object stores."""
+    *some, last = (
+        f"{scheme}://"
+        for scheme, extra in EXTRAS.items()
+        if scheme not in _OTHER_NAMES and not (writable and extra == "http")
+    )
+    return f"{', '.join(some)} or {last}"
 
 
 def is_remote(name: str) -> bool:
