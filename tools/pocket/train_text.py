@@ -9,6 +9,7 @@ python -m tools.pocket.train_text --out src/clipcli/models/pocket
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from tools.pocket.evidence import LinearMap, first_model_map, fit_evidence, name
 from tools.pocket.export import export_model
 from tools.pocket.head import JOINT
 from tools.pocket.image_tower import load_trunk
-from tools.pocket.joint import Joint, JointOptions, Material, start, train_joint
+from tools.pocket.joint import Joint, JointOptions, Material, average, start, train_joint
 from tools.pocket.label_lists import HELD_OUT_WORDS
 from tools.pocket.learn_words import EverydayWords, everyday_texts, learn_words
 from tools.pocket.more_texts import more_texts
@@ -35,7 +36,7 @@ from tools.pocket.wordnet import read_nouns
 from torch.nn import functional
 
 SCALE = 36.0
-TUNING_RATE = 1.5e-3
+TUNING_RATE, TUNED_SHARE = 1.5e-3, 0.6
 BOTH_RATE, EVERYDAY_SHARE = 8e-4, 0.2
 FIRST_TEXT = 0.5  # length of the first model's part of a text's vector, in units of the other part's
 WEAK_SHARE, FIRST_SHARE = 0.3, 0.5  # lengths of the linear units' parts, in units of the head's vectors
@@ -231,8 +232,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tower = learn(given, tower, lessons, given.both_steps, BOTH_RATE, "both")
     model.known = encode(tower, texts.tokens[: len(material.book.texts)])
     widen(model, material, known, first_basis(first))
+    before = copy.deepcopy(model.head)
     options = JointOptions(given.tuning_steps, TUNING_RATE, given.seed + 1)
     train_joint(model.train(), material, options, given.work, "tuned")
+    average(
+        before, model.head, 1.0 - TUNED_SHARE
+    )  # WiSE-FT (Wortsman et al. 2022): both are right about other pictures
+    model.head = before
     export_model(given.out, load_trunk(), model.eval().head.layers(material.axes), tower, given.scale)
 
 
