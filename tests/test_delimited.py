@@ -117,7 +117,7 @@ def test_a_guarded_cell_of_corrections_is_read_as_it_was(tmp_path: Path) -> None
 
 def test_own_results_are_not_taken_for_the_truth(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text(written(["a.png"], "csv"), "utf-8")
-    with pytest.raises(InputError, match="answers of clipcli classify, not the ground truth"):
+    with pytest.raises(InputError, match="its labels are answers of clipcli classify"):
         read_truth(tmp_path / "r.csv")
 
 

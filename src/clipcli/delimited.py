@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TextIO
 
 from clipcli.errors import InputError
@@ -24,6 +25,7 @@ __all__ = [
     "Table",
     "TableError",
     "csv_line",
+    "delimiter_of",
     "guarded",
     "is_tsv",
     "long_cells",
@@ -152,6 +154,14 @@ def is_tsv(name: str) -> bool:
     return path_part(name).lower().endswith(".tsv")
 
 
+def delimiter_of(header: str) -> str:
+    """Return what separates the cells of a CSV table: a semicolon if its first row has one and no comma.
+
+    Spreadsheets write semicolons where numbers have a decimal comma, as in most of Europe.
+    """
+    return ";" if ";" in header and "," not in header else ","
+
+
 @contextmanager
 def long_cells() -> Iterator[None]:
     """Let cells be longer than the 128 KiB that Python's reader takes, and leave its limit as it was."""
@@ -182,7 +192,7 @@ class Table:
 
 
 def read_delimited(file: TextIO, name: str) -> Table:
-    """Read a CSV or TSV table; ``file`` is open without newline translation.
+    """Read a CSV or TSV table; ``file`` is open without newline translation. For CSV see :func:`delimiter_of`.
 
     Raises
     ------
@@ -190,15 +200,17 @@ def read_delimited(file: TextIO, name: str) -> Table:
         If it is not a table, or a row has more cells than there are columns; also while the rows are read.
     """
     tabs = is_tsv(name)
-    rows = rows_of(file, "\t" if tabs else ",")
     try:
+        first = next(file, "")
+        text = chain((first,), file)
+        rows = rows_of(text, "\t" if tabs else delimiter_of(first))
         lines, header = next(rows, (0, []))
     except (TableError, UnicodeError) as problem:
         raise _no_table(name, problem) from None
     own = own_kind(header)
     read: Callable[[str], str] = (tsv_cell if tabs else unguarded) if own else str
     if own and tabs:
-        rows = ((lines + number, row) for number, row in rows_of(file, "\t", quotes=False))
+        rows = ((lines + number, row) for number, row in rows_of(text, "\t", quotes=False))
     return Table(tuple(header), own, _cells(rows, header, read, name))
 
 

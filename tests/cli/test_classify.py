@@ -245,7 +245,7 @@ def thousand(run_once: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Do
     """Three runs with a file of 1000 labels: a first, the same again, and one with a label more."""
     labels = tmp_path_factory.mktemp("labels") / "many.txt"
     labels.write_text("".join(f"thing number {index}\n" for index in range(999)) + "cat\n")
-    arguments = ("export", "text", "--labels", labels, *POCKET, "-v", "-o", labels.with_suffix(".npz"))
+    arguments = ("export", "text", "--labels", labels, *POCKET, "-v", "-o", labels.with_suffix(".npz"), "--overwrite")
     first, second = run_once(*arguments), run_once(*arguments)
     with labels.open("a") as file:
         file.write("dog\n")
@@ -354,7 +354,19 @@ def test_an_interrupted_run_exits_130_and_says_so_in_one_line(tmp_path: Path, ph
 
 def test_an_interrupted_run_leaves_an_output_file_as_it_was(tmp_path: Path, photos: dict[str, Path]) -> None:
     (tmp_path / "results.csv").write_text("from before\n")
-    arguments = ("classify", *[photos["cat"]] * 2000, "-l", "cat", "-l", "dog", *POCKET, "-v", "-o", "results.csv")
+    arguments = (
+        "classify",
+        *[photos["cat"]] * 2000,
+        "-l",
+        "cat",
+        "-l",
+        "dog",
+        *POCKET,
+        "-v",
+        "-o",
+        "results.csv",
+        "--overwrite",
+    )
     with start(tmp_path, *arguments) as process:
         assert process.stderr
         process.stderr.readline()

@@ -22,13 +22,13 @@ ALONE = {
         include_hidden quiet""",
     "matrix": """inputs texts_file text template logits paired output plot model pretrained device precision engine
         offline exclude include_hidden batch_size workers no_cache quiet""",
-    "report": "results output thumbnail title quiet",
+    "report": "results output overwrite thumbnail title quiet",
     "train": """pairs output resume validation labels template prompts from_scratch epochs batch_size accumulate
         learning_rate weight_decay warmup seed precision save_every device workers offline exclude include_hidden quiet
         """,
-    "export text": "output labels label template prompts model pretrained device offline no_cache quiet",
-    "export images": """inputs output dtype model pretrained device precision engine offline exclude include_hidden
-        batch_size workers no_cache quiet""",
+    "export text": "output overwrite labels label template prompts model pretrained device offline no_cache quiet",
+    "export images": """inputs output overwrite dtype model pretrained device precision engine offline exclude
+        include_hidden batch_size workers no_cache quiet""",
 }
 """Options that work by themselves, or are checked where their values are read (``--resume``, ``--show``)."""
 
@@ -46,6 +46,7 @@ classify a.png -l a -l b --overwrite: --overwrite only works with -o
 sort --undo d --copy: --copy only works without --undo
 sort --undo d --link: --link only works without --undo
 sort --undo d --move: --move only works without --undo
+sort --undo d --by group: --by only works without --undo
 evaluate r.csv --truth t --model pocket: --model only works without --truth
 evaluate r.csv --truth t --device cpu: --device only works without --truth
 evaluate r.csv --truth t --no-cache: --no-cache only works without --truth
@@ -56,7 +57,7 @@ matrix a.png -x a --null: --null only works with '-' as an INPUT
 matrix - -x a --image-column i: --image-column only works with tables, not with '-': stdin holds plain paths
 report r.csv -o r.html --thumbnail 0 --root d: --root only works with a --thumbnail above 0
 report r.csv -o r.html --thumbnail 0 --workers 2: --workers only works with a --thumbnail above 0
-train p -o m --resume --force: --force only works without --resume
+train p -o m --resume --overwrite: --overwrite only works without --resume
 train p -o m --from-scratch tiny --model pocket: --model only works without --from-scratch
 train p -o m --from-scratch tiny --pretrained x: --pretrained only works without --from-scratch
 train p -o m --from-scratch tiny --interpolate 0.5: --interpolate only works without --from-scratch
@@ -65,7 +66,9 @@ train p -o m --unlocked-layers 2: --unlocked-layers only works with --lock-image
 train p -o m --validation 0.0 --patience 2: --patience only works with pairs held out; see --validation
 export text -l a -o x.npy --no-cache --cache-dir d: --cache-dir only works without --no-cache
 export images a.png -o x.npy --resume: --resume only works with a folder as -o (end its name with /) or a URL
-export images a.png -o x.npy --overwrite: --overwrite only works with a folder as -o (end its name with /) or a URL
+matrix a.png -x a --overwrite: --overwrite only works with -o or --plot
+evaluate d --overwrite: --overwrite only works with --json or --plots
+search a a.png --overwrite: --overwrite only works with -o
 export images a.png -o x.npy --format jsonl: --format only works with a folder as -o (end its name with /) or a URL
 export images a.png -o x.npy --part-size 2: --part-size only works with a folder as -o (end its name with /) or a URL
 """

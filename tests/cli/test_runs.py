@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from clipcli.errors import ModelError
 from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.predictions import Result
 from clipcli.storage.locks import locked
-from tests.conftest import RunHere, lines_of
+from tests.conftest import Run, RunHere, lines_of
 
 LABELS = ("-l", "cat", "-l", "cup of coffee")
 
@@ -180,6 +181,104 @@ def test_a_full_disk_ends_with_one_line_that_names_the_file(
     assert (done.returncode, len(errors)) == (2, 1), done.stderr
     assert str(outcome(line)) in errors[0]
     assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_existing_file_is_replaced_only_with_overwrite(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing(name, model)
+    file = tmp_path / outcome(line)
+    file.write_text("something else\n")
+    (refused,) = run_here(line)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        f"error: cannot write {file.name}: it exists (replace it with --overwrite, or name another file)\n"
+    )
+    assert file.read_text() == "something else\n"
+    (done,) = run_here((*line, "--overwrite"))
+    assert done.returncode == 0, done.stderr
+    written = file.read_bytes()
+    assert written != b"something else\n"
+    (again,) = run_here(line)  # what was written now is as safe as what another program wrote
+    assert again.returncode == 2
+    assert file.read_bytes() == written
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_link_to_an_existing_file_is_replaced_only_with_overwrite(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing(name, model)
+    (tmp_path / "kept.txt").write_text("something else\n")
+    (tmp_path / outcome(line)).symlink_to("kept.txt")
+    (refused,) = run_here(line)
+    assert refused.returncode == 2
+    assert "it exists" in refused.stderr
+    assert (tmp_path / "kept.txt").read_text() == "something else\n"
+
+
+def test_overwrite_never_replaces_an_image_or_an_input(
+    run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    shutil.copy(tmp_path / "classes" / "cat" / "cat.png", tmp_path / "out.png")
+    shutil.copy(tmp_path / "classes" / "cat" / "cat.png", tmp_path / "out.csv")
+    before = (tmp_path / "out.png").read_bytes()
+    plot, table, own = run_here(
+        (*writing("matrix plot", model), "--overwrite"),
+        (*writing("matrix csv", model), "--overwrite"),
+        ("report", "results.csv", "-o", "results.csv", "--overwrite"),
+    )
+    assert (plot.returncode, table.returncode, own.returncode) == (2, 2, 2)
+    assert (tmp_path / "out.png").read_bytes() == (tmp_path / "out.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+def test_a_finished_run_is_not_replaced_by_a_shorter_one(
+    suffix: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    file = f"r.{suffix}"
+    first, second = run_here(
+        ("classify", "classes", *LABELS, *model, "-o", file),
+        ("classify", "classes/cat", *LABELS, *model, "-o", file),
+    )
+    assert (first.returncode, second.returncode) == (0, 2)
+    assert "coffee.png" in (tmp_path / file).read_text("utf-8")
+
+
+def test_charts_are_replaced_only_with_overwrite(
+    run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    line = ("evaluate", "classes", *model, "--plots", "plots")
+    first, refused = run_here(line, line)
+    assert (first.returncode, refused.returncode, refused.stdout) == (0, 2, "")
+    assert refused.stderr.startswith("error: cannot write plots/c")
+    assert refused.stderr.endswith(": it exists (replace it with --overwrite, or name another folder)\n")
+    assert run_here((*line, "--overwrite"))[0].returncode == 0
+    shutil.copy(photos["cat"], tmp_path / "plots" / "classes.png")
+    (photo,) = run_here((*line, "--overwrite"))
+    assert (photo.returncode, "it is an image" in photo.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "parquet"])
+def test_stdout_by_its_name_is_never_an_existing_file(
+    form: str, run: Run, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = ["classify", "classes", *LABELS, *model, "-f", form, "-o", "/dev/stdout"]
+    with (tmp_path / "out.bin").open("ab") as file:
+        file.write(b"earlier\n")
+        file.flush()
+        done = subprocess.run(
+            [sys.executable, "-m", "clipcli", *line], stdout=file, stderr=subprocess.PIPE, cwd=tmp_path,
+            text=True, check=False,
+        )  # fmt: skip
+    if form == "parquet":
+        assert (done.returncode, "not a pipe or device" in done.stderr) == (2, True)
+        return
+    assert done.returncode == 0, done.stderr
+    written = (tmp_path / "out.bin").read_bytes()
+    assert written.startswith(b"earlier\n")
+    assert b"coffee.png" in written
 
 
 @pytest.mark.parametrize("name", WRITERS)

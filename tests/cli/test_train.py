@@ -129,15 +129,15 @@ def test_the_run_is_recorded_step_by_step_with_measures_of_each_epoch(place: Pat
     assert not (place / "first" / "training" / "checkpoint.pt").exists()
 
 
-def test_nothing_is_overwritten_without_force_and_then_only_what_a_run_writes(place: Path) -> None:
+def test_nothing_is_replaced_without_overwrite_and_then_only_what_a_run_writes(place: Path) -> None:
     shutil.copytree(place / "first", place / "again")
     (place / "again" / "notes.txt").write_text("mine")
     again = ("train", "colours", "-o", "again", *SCRATCH, "--epochs", "1")
     refused = command(place)(*again)
     assert refused.returncode == 2
-    assert "it is not empty (continue a run in it with --resume, or replace it with --force)" in refused.stderr
+    assert "it holds a complete run (replace it with --overwrite, or name another folder)" in refused.stderr
     assert weights(place / "again").keys() == weights(place / "first").keys()
-    forced = command(place)(*again, "--force")
+    forced = command(place)(*again, "--overwrite")
     assert forced.returncode == 0, forced.stderr
     assert forced.stdout == "local-dir:again\n"
     assert (place / "again" / "notes.txt").read_text() == "mine"
@@ -225,7 +225,7 @@ def test_an_earlier_model_outlives_a_command_that_cannot_be_carried_out(place: P
     shutil.copytree(place / "first", place / "kept")
     before = weights(place / "kept")
     for mistake in (("colours", "--from-scratch", "nonesuch"), ("gone.csv",), ("colours", "-L", "gone.txt")):
-        done = command(place)("train", *mistake, "-o", "kept", "--force")
+        done = command(place)("train", *mistake, "-o", "kept", "--overwrite")
         assert done.returncode == 2, done.stderr
         assert weights(place / "kept").keys() == before.keys()
 
@@ -239,7 +239,7 @@ def test_going_on_with_other_data_or_settings_is_refused(place: Path) -> None:
     assert (other.returncode, other.stderr) == (
         2,
         "error: cannot resume changed: the interrupted run had a different learning rate: 0.001, now 0.5 "
-        "(use the same settings, or start again with --force)\n",
+        "(use the same settings, or start again with --overwrite)\n",
     )
     (place / "colours" / "red" / "0.png").rename(place / "0.png")
     fewer = command(place)("train", "-o", "changed", "--resume")
@@ -348,7 +348,7 @@ def test_too_few_pairs_are_a_clear_error(lines: list[str], message: str, tmp_pat
     done = command(tmp_path)("train", "p.csv", "-o", "out", *SCRATCH)
     assert done.returncode == 2
     assert message in done.stderr
-    assert not (tmp_path / "out").exists()  # so that the next try need not force anything
+    assert not (tmp_path / "out").exists()  # so that the next try need not overwrite anything
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,18 @@ from clipcli.evaluation.ground_truth import LabelledImage, classes_of, indices_o
 from clipcli.inputs.discover import FileInput
 from clipcli.labels.files import Label, load_labels, parse_csv, parse_json, parse_text
 from clipcli.labels.templates import resolve_templates
+from clipcli.outputs.destination import Destination
+from clipcli.outputs.part_forms import result_parts
 from clipcli.outputs.readers import ReadRecord
+from clipcli.outputs.recognition import labels_of_run
+from clipcli.outputs.resume import ResultFile
+from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.text_formats import Layout, write_results
+from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.reports.page import page_data
 from clipcli.scoring.zeroshot import Score, group_probabilities
 from clipcli.training.data import group_of
-from clipcli.training.pairs import Example, ImageFile
+from clipcli.training.pairs import Example, ImageFile, read_pairs
 from clipcli.training.plan import Captions
 
 
@@ -79,8 +86,8 @@ def test_a_path_that_stands_twice_is_one_image(tmp_path: Path) -> None:
         ("t.csv", "path,label\n,cat\n", "line 2 has no path"),
         ("t.csv", 'path,label\n"a.png,cat\n', "not a table"),
         ("t.csv", "path,label\na.png,cat\na.png,dog\n", "line 3: a.png is 'dog' here but 'cat' before"),
-        ("t.jsonl", "{}", "this is a results file (pass the ground truth with --truth)"),
-        ("t.txt", "path,label\n", "neither a folder nor a .csv or .tsv table"),
+        ("t.jsonl", '{"path": "a.png", "label": "cat"}', "the ground truth must be a folder with one folder per class"),
+        ("t.txt", "path,label\n", "or a .csv or .tsv table with the columns path and label"),
     ],
 )
 def test_a_table_that_says_nothing_is_refused_in_one_line(name: str, content: str, says: str, tmp_path: Path) -> None:
@@ -90,6 +97,106 @@ def test_a_table_that_says_nothing_is_refused_in_one_line(name: str, content: st
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.csv").endswith("none.csv: no such file or folder")
+
+
+def test_a_table_of_a_european_spreadsheet_has_semicolons(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path;label\r\na.png;crane, bird\r\n")
+    assert [(each.image.name, each.label) for each in read_truth(tmp_path / "t.csv")] == [("a.png", "crane, bird")]
+
+
+# --- answers in place of the truth ------------------------------------------------------------------
+
+
+def answers(target: Path) -> Path:
+    """Write the results of a run, in the format of the extension or as parts."""
+    top = (Score("cat", 0.9, 0.3), Score("dog", 0.1, 0.2))
+    results: list[Result] = [Prediction("a.png", "cat", top, "pocket"), Failure("b.png", "empty", "no bytes")]
+    destination = Destination.for_results(f"{target}/" if not target.suffix else str(target), None)
+    layout = Layout(destination.form, 2, grouped=False)
+    if destination.in_parts:
+        target.mkdir()
+        form = result_parts(layout)
+        name = f"part-00000000-1a2b3c4d-n2-f1.{form.suffix}"
+        (target / name).write_bytes(form.encode(results))
+        (target / "manifest.json").write_text('{"clipcli": "1", "settings": {"labels": ["cat", "dog"]}}')
+    elif destination.is_resumable:
+        list(ResultFile(target, layout, RunSettings("classify", {"labels": ["cat", "dog"]})).write(results))
+    else:
+        with target.open("w") as file:
+            list(write_results(results, file, layout))
+    return target
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.tsv", "r.json", "r.jsonl", "r.parquet", "parts"])
+def test_our_own_answers_are_not_the_truth(name: str, tmp_path: Path) -> None:
+    says = refusal(answers(tmp_path / name))
+    assert says.startswith(f"cannot use {tmp_path / name} as the ground truth: its labels are answers of clipcli")
+    assert "--truth FILE" in says
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.tsv", "r.jsonl", "r.parquet"])
+def test_results_whose_first_record_is_a_failure_are_recognised(name: str, tmp_path: Path) -> None:
+    layout = Layout(name.partition(".")[2], 1, grouped=False)
+    results = [Failure("b.png", "empty", "no bytes")]
+    list(ResultFile(tmp_path / name, layout, RunSettings("classify")).write(results))
+    assert "answers of clipcli" in refusal(tmp_path / name)
+
+
+def test_labels_that_somebody_corrected_are_the_truth(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,label,clipcli\na.png,cat,dog\n")
+    assert [each.label for each in read_truth(tmp_path / "t.csv")] == ["cat"]
+
+
+def test_folders_that_sort_made_are_the_truth_with_a_warning(classes: Path, logged: list[str]) -> None:
+    (classes / ".clipcli-sort.jsonl").write_text("")
+    assert len(read_truth(classes)) == 3
+    assert f"{classes}: its labels are answers of clipcli; unless they were corrected, accuracy" in logged[0]
+
+
+def test_training_on_our_own_answers_gives_a_warning(tmp_path: Path, logged: list[str]) -> None:
+    answers(tmp_path / "r.csv")
+    read_pairs([str(tmp_path / "r.csv")])
+    assert f"{tmp_path}/r.csv: its labels are answers of clipcli" in logged[0]
+
+
+def matched(*pairs: tuple[str, str]) -> list[tuple[ReadRecord, str]]:
+    """Records with the given answers and true classes."""
+    return [(ReadRecord(f"{number}.png", label, 0.9, None), said) for number, (label, said) in enumerate(pairs)]
+
+
+def test_results_in_other_words_than_the_truth_are_refused_with_examples_of_both() -> None:
+    with pytest.raises(InputError) as caught:
+        evaluate_records("r.csv", matched(("cat", "Katze"), ("dog", "Hund"), ("cow", "Kuh"), ("ant", "Ameise")))
+    assert str(caught.value).startswith(
+        "cannot evaluate r.csv: its labels ('ant', 'cat', 'cow' and 1 more) and the classes of the ground truth "
+        "('Ameise', 'Hund', 'Katze' and 1 more) have no word in common"
+    )
+
+
+def test_few_words_in_common_give_a_warning_with_examples_of_both(logged: list[str]) -> None:
+    evaluate_records("r.csv", matched(("cat", "cat"), ("dog", "Hund"), ("cow", "Kuh")))
+    assert logged == [
+        "r.csv: 2 of 3 classes of the ground truth are not among its labels, and their images count as wrong: "
+        "'Hund', 'Kuh'; labels without a class: 'cow', 'dog'"
+    ]
+
+
+def test_a_class_that_was_no_label_of_the_run_gives_a_warning(logged: list[str]) -> None:
+    evaluate_records("r.csv", matched(("cat", "cat"), ("cat", "dog"), ("cat", "cow")), None, ["cat", "dog"])
+    assert "r.csv: 1 of 3 classes of the ground truth are not among its labels" in logged[0]
+
+
+def test_labels_that_were_never_the_answer_give_no_warning(logged: list[str]) -> None:
+    evaluate_records("r.csv", matched(("cat", "cat"), ("cat", "dog")), None, ["cat", "dog", "cow"])
+    evaluate_records("r.csv", matched(("unknown", "cat"), ("unknown", "dog")))
+    assert logged == []
+
+
+def test_the_labels_of_a_run_are_those_of_its_record(tmp_path: Path) -> None:
+    assert labels_of_run(answers(tmp_path / "r.csv")) == ("cat", "dog")
+    assert labels_of_run(answers(tmp_path / "parts")) == ("cat", "dog")
+    (tmp_path / "r.csv").write_text("changed")
+    assert labels_of_run(tmp_path / "r.csv") == labels_of_run(tmp_path / "none.csv") == ()
 
 
 # --- classes and labels -----------------------------------------------------------------------------

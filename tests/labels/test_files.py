@@ -14,8 +14,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.errors import LabelError
-from clipcli.labels.files import Label, load_labels, parse_csv, parse_json, parse_text, prompts_for, read_labels
+from clipcli.labels.files import (
+    Label,
+    labels_from,
+    load_labels,
+    parse_csv,
+    parse_json,
+    parse_text,
+    prompts_for,
+    read_labels,
+)
 from clipcli.labels.label import check_labels
+from clipcli.labels.several import label_key
 from clipcli.labels.templates import Template, has_placeholder
 
 ANY_TEXT = st.text(st.characters(codec=None))  # with lone surrogates, as JSON and the command line can bring them
@@ -23,6 +33,7 @@ TRIMMED = st.text(min_size=1).map(str.strip).filter(bool)
 # The csv module of Python 3.10 neither writes nor reads NUL.
 CELL = TRIMMED if sys.version_info >= (3, 11) else TRIMMED.filter(lambda text: "\0" not in text)
 ONE_LINE = TRIMMED.filter(lambda text: "\n" not in text and "\r" not in text and not text.startswith(("#", "\\#")))
+OWN_HEADER = "path,label,probability,similarity,model,pretrained,precision,error_type,error_message\n"
 PLAIN, OF_A = Template("{}"), Template("a photo of a {}")
 
 
@@ -63,8 +74,115 @@ def test_a_label_that_stands_twice_is_refused_with_both_lines() -> None:
         parse_text("cat\n# more\ndog\n  cat \n", "pets.txt")
 
 
-def test_labels_that_differ_in_case_are_two_labels() -> None:
-    assert names(parse_text("Turkey\nturkey")) == ["Turkey", "turkey"]
+SPELLINGS = (
+    ("cat", "Cat"), ("a cup", "a  cup"), ("a cup", "a\u00a0cup"), ("caf\u00e9", "CAFE\u0301"), ("fish", "\ufb01sh"),
+    ("cat", "\uff23\uff21\uff34"), ("cat", "cat\u200b"),
+)  # fmt: skip
+"""One label in two spellings: case, spaces, composed letters, ligatures, full width, a character without width."""
+
+
+@pytest.mark.parametrize(("one", "other"), SPELLINGS)
+def test_labels_that_differ_only_in_their_spelling_are_refused_with_both(one: str, other: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        parse_text(f"{one}\ndog\n{other}\n", "pets.txt")
+    only = "differ only in case, spaces or Unicode form"
+    assert str(caught.value) == f"pets.txt: labels {one!r} and {other!r} {only} (lines 1 and 3)"
+    with pytest.raises(LabelError, match=f"they {only}"):
+        load_labels(None, [one, "dog", other])
+    with pytest.raises(LabelError, match=only):
+        parse_json(json.dumps([one, "dog", other]))
+    with pytest.raises(LabelError, match=only):
+        parse_csv(f"label\n{one}\n{other}\n")
+
+
+def test_groups_that_differ_only_in_their_spelling_are_refused() -> None:
+    with pytest.raises(LabelError, match="groups 'animal' and 'Animal' differ only in"):
+        parse_csv("label,group\ncat,animal\ndog,Animal\n")
+
+
+@pytest.mark.parametrize("labels", [("Ma\u00dfe", "Masse"), ("resume", "r\u00e9sum\u00e9"), ("dogs", "dog")])
+def test_labels_with_other_letters_are_two_labels(labels: tuple[str, str]) -> None:
+    assert names(load_labels(None, labels)) == list(labels)
+
+
+# --- several labels in one text ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mark", [",", ", ", ";", " | ", "\uff0c"])
+def test_one_option_with_several_labels_is_refused_with_a_question(mark: str) -> None:
+    text = mark.join(("cat", "dog", "fish"))
+    with pytest.raises(LabelError) as caught:
+        load_labels(None, [text])
+    assert str(caught.value) == (
+        f"cannot use --label {text!r} as the only label: did you mean three labels? repeat -l: -l cat -l dog -l fish "
+        "(a label that contains a comma can be given in a .csv or .json label file)"
+    )
+    with pytest.raises(LabelError, match=r"labels\.txt: line 2: .* did you mean three labels\? write one per line"):
+        parse_text(f"# pets\n{text}\n", "labels.txt")
+    with pytest.raises(LabelError, match=r"did you mean three labels\? give a list: \['cat', 'dog', 'fish'\]"):
+        labels_from([text])
+
+
+@pytest.mark.parametrize("labels", [["cat,dog", "fish"], ["fish, dog, cat", "bird"]])
+def test_several_labels_in_one_of_more_options_give_a_hint(labels: list[str], logged: list[str]) -> None:
+    assert names(load_labels(None, labels)) == labels
+    assert len(logged) == 1
+    assert logged[0].startswith(f"--label {labels[0]!r} is one label (did you mean t")
+    logged.clear()
+    assert names(parse_text("\n".join(labels), "pets.txt")) == labels
+    assert logged[0].startswith(f"pets.txt: line 1: {labels[0]!r} is one label (did you mean t")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["crane, bird", "crane, machine"],
+        ["a cat, which sits on a mat, and sleeps there all day", "a dog"],
+        ["1,000 dollars", "10,000 dollars"],
+        ["a dog; it runs through the water"],
+    ],
+)
+def test_a_comma_within_a_label_is_not_remarked_on(labels: list[str], logged: list[str]) -> None:
+    assert names(load_labels(None, labels)) == labels
+    assert names(parse_text("\n".join(labels))) == labels
+    assert logged == []
+
+
+def test_a_long_list_of_class_names_with_synonyms_is_not_remarked_on(logged: list[str]) -> None:
+    lines = [f"class {number}, synonym {number}, other {number}" for number in range(1000)]
+    assert names(parse_text("\n".join(lines))) == lines
+    assert logged == []
+
+
+def test_tables_and_json_can_hold_a_single_label_with_commas() -> None:
+    assert names(parse_csv('label\n"crane, bird"\n')) == ["crane, bird"]
+    assert names(parse_json('["crane, bird"]')) == ["crane, bird"]
+    assert names(labels_from([Label("crane, bird")])) == ["crane, bird"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("- cat\n- dog\n", "'- cat' would be a label with a mark of a list"),
+        ("labels:\n  - cat\n  - dog\n", "'- cat' would be a label with a mark of a list"),
+        ("* cat\n* dog\n", "a mark of a list"),
+        ("1. cat\n2. dog\n", "a mark of a list"),
+        ("\u2022 cat\n", "a mark of a list"),
+        ('"cat",\n"dog"\n', "would be a label with quotes"),
+        ('["cat", "dog"]\n', "would be a label with quotes"),
+        ("label;group\ncat;animal\n", "line 1 is the header of a table"),
+        ("label,group\ncat,animal\n", "line 1 is the header of a table"),
+    ],
+)
+def test_a_list_in_another_notation_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        parse_text(text, "labels.txt")
+    assert str(caught.value).startswith("cannot read labels.txt: ")
+    assert complaint in str(caught.value)
+
+
+def test_single_labels_may_begin_with_a_dash_or_a_number() -> None:
+    assert names(parse_text("- minus\nplus\n4. place\nC:\n")) == ["- minus", "plus", "4. place", "C:"]
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", "# only a comment\n"])
@@ -73,8 +191,9 @@ def test_a_text_without_labels_is_refused(text: str) -> None:
         parse_text(text)
 
 
-@given(st.lists(ONE_LINE, min_size=1, unique=True))
+@given(st.lists(ONE_LINE, min_size=2, unique_by=label_key))
 def test_every_label_of_one_line_survives_a_text_file(labels: list[str]) -> None:
+    labels = [f"a label {label}" for label in labels]
     assert names(parse_text("\n".join(labels))) == labels
 
 
@@ -147,7 +266,7 @@ def test_an_empty_column_without_a_name_does_no_harm() -> None:
     st.lists(
         st.tuples(CELL, CELL.filter(lambda text: not has_placeholder(text)), CELL),
         min_size=1,
-        unique_by=lambda row: row[0],
+        unique_by=lambda row: label_key(row[0]),
     )
 )
 def test_every_label_prompt_and_group_survives_a_table(rows: list[tuple[str, str, str]]) -> None:
@@ -211,7 +330,7 @@ def test_json_that_is_no_label_file_is_refused(text: str, complaint: str) -> Non
     assert complaint in str(caught.value)
 
 
-@given(st.lists(TRIMMED, min_size=1, unique=True))
+@given(st.lists(TRIMMED, min_size=1, unique_by=label_key))
 def test_every_label_survives_json(labels: list[str]) -> None:
     assert names(parse_json(json.dumps(labels))) == labels
 
@@ -284,6 +403,36 @@ def test_a_file_in_another_encoding_is_refused_with_the_remedy(encoding: str, tm
     path.write_bytes(("кошка" if encoding == "cp1251" else "café").encode(encoding))
     with pytest.raises(LabelError, match=r"(is not UTF-8 text|UTF-16 without a byte-order mark).*save it as UTF-8"):
         read_labels(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("photo.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "it is an image, not a label file"),
+        ("labels.txt", b"\xff\xd8\xff\xe0\0\x10JFIF\0" + b"\0" * 40, "it is an image, not a label file"),
+        ("labels.yaml", b"- cat\n", "not a label file (write one label per line into a .txt file)"),
+        ("r.jsonl", b'{"path": "a.png"}\n', "not a label file (write one label per line"),
+        ("labels.npy", b"", "not a label file (class embeddings are for --text-embeddings)"),
+        ("labels.xlsx", b"", "not a label file (save the spreadsheet as .csv)"),
+        ("r.csv", OWN_HEADER.encode(), "a table of images that clipcli wrote, not a label file"),
+        ("r.json", b'[{"path": "a.png", "label": "cat", "top": []}]', "results of clipcli classify, not a label file"),
+    ],
+)
+def test_a_file_of_another_kind_is_recognised(name: str, content: bytes, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(LabelError) as caught:
+        read_labels(tmp_path / name)
+    assert str(caught.value).startswith(f"cannot read {tmp_path / name}: {complaint}")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_table_of_a_european_spreadsheet_has_semicolons(end: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(f"\ufefflabel;group{end}cat, black;animal{end}car;{end}".encode())
+    assert read_labels(tmp_path / "labels.csv") == [Label("cat, black", group="animal"), Label("car")]
+
+
+def test_a_semicolon_in_a_table_with_commas_is_part_of_a_cell() -> None:
+    assert parse_csv("label,group\ncat;dog,animal\n") == [Label("cat;dog", group="animal")]
 
 
 def test_labels_from_options_follow_those_of_the_file(tmp_path: Path) -> None:
@@ -398,7 +547,7 @@ def test_labels_given_in_python_obey_the_same_rules(labels: list[object], compla
 @given(st.lists(ANY_TEXT))
 def test_python_accepts_exactly_the_labels_that_the_command_line_accepts(texts: list[str]) -> None:
     outcomes = []
-    for read in (check_labels, lambda given: load_labels(None, given)):
+    for read in (labels_from, lambda given: load_labels(None, given)):
         try:
             outcomes.append(names(read(texts)))
         except LabelError:
@@ -406,7 +555,7 @@ def test_python_accepts_exactly_the_labels_that_the_command_line_accepts(texts: 
     assert outcomes[0] == outcomes[1]
 
 
-@given(st.lists(TRIMMED, min_size=1, unique=True))
+@given(st.lists(TRIMMED, min_size=1, unique_by=label_key))
 def test_labels_that_were_checked_pass_again_unchanged(texts: list[str]) -> None:
     labels = check_labels([f" {text}\n" for text in texts])
     assert check_labels(labels) == labels

@@ -148,8 +148,7 @@ def test_a_run_ended_before_its_first_part_leaves_nothing_to_go_on_from(tmp_path
 def test_earlier_results_are_not_overwritten_silently(tmp_path: Path) -> None:
     run(tmp_path / "out", names(9))
     assert refusal(tmp_path / "out", names(9)) == (
-        f"cannot write to {tmp_path}/out/: it holds a complete run "
-        "(continue with --resume, or start again with --overwrite)"
+        f"cannot write {tmp_path}/out/: it holds a complete run (replace it with --overwrite, or name another folder)"
     )
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", names(9), stop_after=1)
@@ -221,7 +220,7 @@ def test_parts_without_a_manifest_are_not_taken_for_a_run(tmp_path: Path) -> Non
     (tmp_path / "out" / "manifest.json").unlink()
     for wish in ({"resume": True}, {"overwrite": True}, {}):
         told = refusal(tmp_path / "out", names(2), **wish)
-        assert told == f"cannot write to {tmp_path}/out/: it holds parts without a manifest.json (name another folder)"
+        assert told == f"cannot write {tmp_path}/out/: it holds parts without a manifest.json (name another folder)"
     assert paths_in(tmp_path / "out") == names(2)
 
 
@@ -230,9 +229,7 @@ def test_a_manifest_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "out" / "manifest.json").write_text('{"mine": 1}', "utf-8")
     for wish in ({"resume": True}, {"overwrite": True}, {}):
         told = refusal(tmp_path / "out", names(2), **wish)
-        assert (
-            told == f"cannot write to {tmp_path}/out/: it holds another program's manifest.json (name another folder)"
-        )
+        assert told == f"cannot write {tmp_path}/out/: it holds another program's manifest.json (name another folder)"
     assert (tmp_path / "out" / "manifest.json").read_text("utf-8") == '{"mine": 1}'
 
 

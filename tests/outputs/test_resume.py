@@ -128,7 +128,8 @@ def test_the_file_is_not_there_before_the_end(form: str, tmp_path: Path) -> None
 def test_a_file_that_was_there_before_stays_until_the_end(form: str, tmp_path: Path) -> None:
     target = tmp_path / f"r.{form}"
     target.write_text("before", "utf-8")
-    interrupted(target, HARD, 3)
+    assert "it exists (replace it with --overwrite" in refusal(target, HARD)
+    interrupted(target, HARD, 3, overwrite=True)
     assert target.read_text("utf-8") == "before"
 
 
@@ -160,7 +161,7 @@ def test_a_link_stays_and_leads_to_the_results(form: str, tmp_path: Path) -> Non
 def test_permissions_of_a_file_that_is_replaced_are_kept(form: str, tmp_path: Path) -> None:
     target = tmp_path / f"r.{form}"
     target.touch(0o600)
-    run(target, HARD)
+    run(target, HARD, overwrite=True)
     assert target.stat().st_mode & 0o777 == 0o600
 
 
@@ -370,9 +371,10 @@ def test_results_that_were_changed_after_their_run_are_not_resumed(form: str, tm
     run(target, HARD)
     target.write_bytes(target.read_bytes() + b"\n")
     assert refusal(target, HARD, resume=True) == (
-        f"cannot resume {target}: it has changed since its run ended (leave --resume out to write the results again)"
+        f"cannot resume {target}: it has changed since its run ended (replace it with --overwrite, or name another "
+        "file)"
     )
-    assert run(target, HARD) == HARD
+    assert run(target, HARD, overwrite=True) == HARD
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"[]", b"{}", b"\xff", b'{"settings": 1, "records": 1}'])

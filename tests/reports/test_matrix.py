@@ -119,7 +119,7 @@ def ran(
     texts = [part for text in TEXTS for part in ("-x", text)]
     commands: dict[str, list[object]] = {
         "pairs": [*files, *texts, "--plot", folder / "m.png"],
-        "again": [*files, *texts, "--plot", folder / "m.png", "-q"],
+        "again": [*files, *texts, "--plot", folder / "m.png", "-q", "--overwrite"],
         "logits": [*files, *texts, "--logits", "--not-paired"],
         "broken": [folder / "broken.jpg", *files, *texts],
         "unpaired": [*files[:2], *texts, "--paired"],

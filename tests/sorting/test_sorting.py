@@ -159,6 +159,73 @@ def test_a_file_that_is_there_is_never_overwritten(action: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("action", ACTIONS)
+def test_sorting_again_changes_nothing(action: str, tmp_path: Path) -> None:
+    make(tmp_path, "1/a.png", "2/a.png", "b.png", "c.png")
+    records = [record("1/a.png"), record("2/a.png"), record("b.png", "dog")]
+    place(tmp_path, records, action)
+    before = tree(tmp_path)
+    again = place(tmp_path, [*records, record("c.png")], action)
+    assert [(each.is_there, each.problem) for each in again] == [(True, None)] * 3 + [(False, None)]
+    (tmp_path / "sorted/cat/c.png").unlink()
+    after = tree(tmp_path)
+    after.pop("c.png", None)
+    before.pop("c.png")
+    log = "sorted/" + LOG_NAME
+    assert {name: data for name, data in after.items() if name != log} == {
+        name: data for name, data in before.items() if name != log
+    }
+
+
+def test_equal_photographs_of_one_run_are_both_sorted_and_found_again(tmp_path: Path) -> None:
+    for folder in ("1", "2"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(b"the same")
+    records = [record("1/a.png"), record("2/a.png")]
+    assert [each.is_there for each in place(tmp_path, records)] == [False, False]
+    assert sorted(sorted_files(tmp_path)) == ["cat/a-2.png", "cat/a.png"]
+    assert [each.is_there for each in place(tmp_path, records)] == [True, True]
+
+
+def test_a_copy_of_other_content_is_not_taken_for_the_photograph(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")])
+    (tmp_path / "a.png").write_bytes(b"new!!")
+    assert [each.is_there for each in place(tmp_path, [record("a.png")])] == [False]
+    assert sorted_files(tmp_path) == {"cat/a.png": "a.png", "cat/a-2.png": "new!!"}
+
+
+def test_a_photograph_that_was_moved_and_has_another_label_now_is_named(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")], "move")
+    (again,) = place(tmp_path, [record("a.png", "dog")], "move")
+    assert again.problem == f"it was moved to {tmp_path / 'sorted/cat/a.png'} before (undo that first)"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_another_thing_in_the_place_of_a_photograph_is_not_opened(kind: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "other.png")
+    (tmp_path / "sorted/cat").mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "sorted/cat/a.png")
+    else:
+        (tmp_path / "other.png").write_bytes((tmp_path / "a.png").read_bytes())
+        (tmp_path / "sorted/cat/a.png").symlink_to(tmp_path / "other.png")
+    (placed,) = place(tmp_path, [record("a.png")])
+    assert (placed.target, placed.is_there) == (tmp_path / "sorted/cat/a-2.png", False)
+
+
+def test_photographs_can_be_sorted_by_group(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png", "c.png", "d.png")
+    records = [
+        ReadRecord("a.png", "cat", 0.5, None, group="animal"), ReadRecord("b.png", "dog", 0.5, None, group="animal"),
+        ReadRecord("c.png", "unknown", 0.5, None, group="animal"), record("d.png", "car"),
+    ]  # fmt: skip
+    *_, without = carry_out(plan(records, tmp_path / "sorted", tmp_path, by_group=True), "copy", tmp_path / "sorted")
+    assert sorted(sorted_files(tmp_path)) == ["animal/a.png", "animal/b.png", "unknown/c.png"]
+    assert without.problem == "its label 'car' has no group"
+
+
+@pytest.mark.parametrize("action", ACTIONS)
 def test_a_file_that_came_since_it_was_planned_is_not_overwritten(action: str, tmp_path: Path) -> None:
     make(tmp_path, "a.png")
     planned = list(plan([record("a.png")], tmp_path / "sorted", tmp_path))
@@ -797,6 +864,32 @@ def test_photographs_that_stay_are_named_and_the_exit_code_is_1(tmp_path: Path, 
     done = run("sort", "r.jsonl", "--into", "sorted")
     assert (done.returncode, done.stdout) == (1, "cat\t1\n")
     assert done.stderr.splitlines()[0] == "error: gone.png: no such file"
+
+
+def test_the_command_says_how_many_were_there_already(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png", "b.png")
+    save(tmp_path / "r.jsonl", [predicted("a.png"), predicted("b.png")])
+    place(tmp_path, [record("a.png")])
+    done = run("sort", "r.jsonl", "--into", "sorted")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "cat\t1\n", "1 images were already there\n")
+
+
+def test_many_missing_photographs_are_named_in_part(tmp_path: Path, run: Run) -> None:
+    save(tmp_path / "r.jsonl", [predicted(f"{number}.png") for number in range(30)])
+    done = run("sort", "r.jsonl", "--into", "sorted")
+    lines = done.stderr.splitlines()
+    assert (done.returncode, len(lines)) == (1, 12)
+    assert lines[9:] == [
+        "error: 9.png: no such file", "error: 20 more files: no such file", "warning: 30 images were not sorted",
+    ]  # fmt: skip
+
+
+def test_results_without_groups_are_not_sorted_by_group(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png")
+    save(tmp_path / "r.jsonl", [predicted("a.png")])
+    done = run("sort", "r.jsonl", "--into", "sorted", "--by", "group")
+    assert (done.returncode, (tmp_path / "sorted").exists()) == (2, False)
+    assert "has no groups (give the labels groups in a label file)" in done.stderr
 
 
 def test_photographs_that_cannot_be_taken_back_are_named_and_the_exit_code_is_1(tmp_path: Path, run: Run) -> None:

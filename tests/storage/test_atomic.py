@@ -174,16 +174,16 @@ def test_an_output_that_is_one_of_the_inputs_is_refused(tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("label\ncat\n")
     with pytest.raises(OutputError, match="is one of the inputs"):
-        check_writable(labels, [None, "other", tmp_path / "." / "labels.csv"])
+        check_writable(labels, [None, "other", tmp_path / "." / "labels.csv"], overwrite=True)
 
 
 def test_an_output_that_is_an_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
     with pytest.raises(OutputError, match="is an image"):
-        check_writable(tmp_path / "out.csv")
+        check_writable(tmp_path / "out.csv", overwrite=True)
 
 
 def test_an_output_behind_a_link_to_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out.csv").symlink_to(tmp_path / "out.csv")
     with pytest.raises(OutputError, match="cannot write "):
-        check_writable(tmp_path / "out.csv")
+        check_writable(tmp_path / "out.csv", overwrite=True)

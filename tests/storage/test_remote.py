@@ -180,8 +180,8 @@ def test_photographs_and_results_may_both_be_in_a_store(store: Store, run_here: 
     )  # fmt: skip
     assert refused.returncode == 2
     assert refused.stderr == (
-        "error: cannot write to s3://photos/out: it holds a complete run "
-        "(continue with --resume, or start again with --overwrite)\n"
+        "error: cannot write s3://photos/out: it holds a complete run "
+        "(replace it with --overwrite, or name another folder)\n"
     )
     parts = {key.rpartition("/")[2]: store.read("photos", key) for key in store.keys("photos", "out/")}
     assert parts == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}

@@ -155,7 +155,7 @@ def test_a_state_of_another_network_is_refused_and_changes_nothing(how: str) -> 
     network, optimizer = network_with_state()
     states = spoiled(states_of(*network_with_state()), how)
     before = [parameter.clone() for parameter in network.parameters()]
-    with pytest.raises(InputError, match=r"cannot resume from checkpoint\.pt: .*--force"):
+    with pytest.raises(InputError, match=r"cannot resume from checkpoint\.pt: .*--overwrite"):
         restore(network, optimizer, None, states, Path("checkpoint.pt"))
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 

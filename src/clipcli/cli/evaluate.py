@@ -77,6 +77,7 @@ def evaluate(
                      help="Draw confusion matrix, reliability diagram and per-class metrics into this folder, "
                           "as PNG and SVG."),
     ] = None,
+    overwrite: options.Overwrite = False,
     model: options.Model,
     exclude: options.Exclude = None,
     include_hidden: options.IncludeHidden = False,
@@ -99,7 +100,8 @@ def evaluate(
             "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
             "it evaluates an existing results file (leave them out)"
         )
-    context.with_resource(_outputs(json_file, plots, [source, truth, *labels.files, model.pretrained]))
+    given = [source, truth, *labels.files, model.pretrained]
+    context.with_resource(_outputs(json_file, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.compare import evaluate as compare
     from clipcli.evaluation.compare import evaluate_results
@@ -121,15 +123,18 @@ def evaluate(
 
 
 @contextmanager
-def _outputs(json_file: Path | None, plots: Path | None, inputs: list[Any]) -> Iterator[None]:
+def _outputs(json_file: Path | None, plots: Path | None, inputs: list[Any], *, overwrite: bool) -> Iterator[None]:
     """Check what is written, and keep other runs from writing it meanwhile."""
     from clipcli.storage.atomic import check_writable
     from clipcli.storage.locks import locked
 
     if json_file is not None:
-        check_writable(json_file, inputs)
+        check_writable(json_file, inputs, overwrite=overwrite)
     if plots is not None:
+        from clipcli.evaluation.charts import check_charts
+
         _check_folder(plots)
+        check_charts(plots, overwrite=overwrite)
     with locked(json_file, plots):
         yield
 

@@ -35,9 +35,6 @@ _Resume = Annotated[
         help="Continue an interrupted run into a folder. Single files cannot be resumed.",
     ),
 ]  # fmt: skip
-_Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace an earlier run in the output folder.")
-]
 
 
 @app.callback()
@@ -50,6 +47,7 @@ def _group() -> None:
 def export_text(
     *,
     output: OutputFile,
+    overwrite: options.Overwrite = False,
     labels: options.Labels,
     model: options.ModelName = "auto",
     pretrained: options.Pretrained = None,
@@ -77,7 +75,7 @@ def export_text(
     from clipcli.storage.locks import locked
 
     check_suffix(output)
-    check_writable(output, [*labels.files, pretrained])
+    check_writable(output, [*labels.files, pretrained], overwrite=overwrite)
     classifier = Classifier(
         model, labels.load(), pretrained=pretrained, **labels.prompt_parameters, device=device,
         cache=options.cache_setting(cache_dir, no_cache), offline=offline,
@@ -127,7 +125,7 @@ def export_images(
                      help="Format of the parts of a folder. [default: parquet]"),
     ] = None,
     resume: _Resume = False,
-    overwrite: _Overwrite = False,
+    overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     model: options.ModelOnCluster,
     reading: options.Reading,

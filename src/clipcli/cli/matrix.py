@@ -65,6 +65,7 @@ def matrix(
         Path | None,
         typer.Option("--plot", metavar="FILE", rich_help_panel=_OUT, help="Draw the matrix into a .png or .svg file."),
     ] = None,
+    overwrite: options.Overwrite = False,
     model: options.Model,
     reading: options.Reading,
     running: options.Running,
@@ -79,7 +80,7 @@ def matrix(
     printed too.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    _check_outputs(output, plot, [*inputs, texts_file, model.pretrained])
+    _check_outputs(output, plot, [*inputs, texts_file, model.pretrained], overwrite=overwrite)
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
@@ -108,14 +109,14 @@ def matrix(
     end(outcome, messages)
 
 
-def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) -> None:
+def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any], *, overwrite: bool) -> None:
     from clipcli.storage.atomic import check_writable
 
     if output is not None:
         from clipcli.reports.matrix import check_suffix
 
         check_suffix(output)
-        check_writable(output, inputs)
+        check_writable(output, inputs, overwrite=overwrite)
     if plot is not None:
         from importlib.util import find_spec
 
@@ -125,8 +126,7 @@ def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any]) ->
             raise OutputError(f"cannot draw {plot}: unknown extension (use .png or .svg)")
         if find_spec("matplotlib") is None:
             raise OutputError("cannot use --plot: it needs an extra (pip install 'clipcli[evaluate]')")
-        if not is_chart(plot):
-            check_writable(plot, inputs)
+        check_writable(plot, inputs, overwrite=overwrite, is_ours=is_chart(plot))
 
 
 def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tuple[list[Any], Any, Outcome]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 from clipcli.log import LOG, quiet_loggers
 
-__all__ = ["Messages", "library_heard"]
+__all__ = ["SHOWN", "Messages", "library_heard"]
+
+SHOWN = 10
+"""The number of inputs with the same problem that are printed one by one."""
 
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[33m", "": "\x1b[2m"}
 _RETOLD = ("adlfs", "azure", "fsspec", "gcsfs", "huggingface_hub", "s3fs")  # what these log, our errors say in a line
@@ -37,6 +40,26 @@ class Messages:
         """Print a warning, which does not stop the run."""
         if not self.quiet:
             self._say("warning", text)
+
+    def problems(self, lines: Iterable[tuple[str, str]], more: str) -> int:
+        """Print the first inputs with each reason, and how many more there are; return the number of all.
+
+        Parameters
+        ----------
+        lines
+            The input and the reason; consumed as it is.
+        more
+            What the others are, with ``{}`` for their number, such as ``{} more files``.
+        """
+        counts: dict[str, int] = {}
+        for subject, reason in lines:
+            counts[reason] = counts.get(reason, 0) + 1
+            if counts[reason] <= SHOWN:
+                self.error(f"{subject}: {reason}")
+        for reason, count in counts.items():
+            if count > SHOWN:
+                self.error(f"{more.format(count - SHOWN)}: {reason}")
+        return sum(counts.values())
 
     def note(self, text: str) -> None:
         """Print a result that does not belong to the data on stdout."""

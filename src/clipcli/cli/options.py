@@ -52,7 +52,7 @@ Resume = Annotated[
     typer.Option("--resume", rich_help_panel="Output", help="Continue an interrupted run with the same -o."),
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Discard an interrupted run with the same -o.")
+    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace existing output or an interrupted run.")
 ]
 PartSize = Annotated[
     int,

@@ -25,6 +25,7 @@ def report(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The .html file to write.")
     ],
+    overwrite: options.Overwrite = False,
     root: Annotated[
         Path | None, typer.Option("--root", metavar="DIR", show_default=False,
                                   help="Folder that the paths in RESULTS are relative to. "
@@ -59,7 +60,7 @@ def report(
     from clipcli.storage.locks import locked
     from clipcli.text import printable
 
-    check_writable(output, [results])
+    check_writable(output, [results], overwrite=overwrite)
     records = list(read_results(results))
     if not records:
         raise InputError(f"cannot make a report of {results}: it holds no results")

@@ -46,6 +46,7 @@ def _needs_no(option: str, *options: str) -> Requirement:
 _LOUD = _needs_no("quiet", "verbose")
 _CACHE = _needs_no("no_cache", "cache_dir", "cache_size")
 _LISTED = Requirement(("null_separated",), "with '-' as an INPUT", lambda values: "-" in (values["inputs"] or ()))
+_OVERWRITE = Requirement(("overwrite",), "with -o", lambda values: values["output"] is not None)
 _TABLES = Requirement(
     ("path_column", "image_column"),
     "with tables, not with '-': stdin holds plain paths",
@@ -76,22 +77,25 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "classify": (
         _LOUD, _CACHE, _LISTED, _TABLES, _CLUSTER,
         Requirement(("part_size",), _IN_PARTS, _writes_parts),
-        Requirement(("overwrite",), "with -o", lambda values: values["output"] is not None),
+        _OVERWRITE,
     ),
-    "sort": (_needs_no("undo", "copy", "link", "move"),),
+    "sort": (_needs_no("undo", "copy", "link", "move", "by"),),
     "evaluate": (
         _LOUD, _CACHE,
         _needs_no("truth", *_MODEL_OPTIONS),
+        Requirement(
+            ("overwrite",), "with --json or --plots", lambda values: bool(values["json_file"] or values["plots"])
+        ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
-    "matrix": (_LOUD, _CACHE, _LISTED, _TABLES),
-    "search": (
+    "matrix": (
         _LOUD, _CACHE, _LISTED, _TABLES,
-        Requirement(("overwrite",), "with -o", lambda values: values["output"] is not None),
+        Requirement(("overwrite",), "with -o or --plot", lambda values: bool(values["output"] or values["plot"])),
     ),
+    "search": (_LOUD, _CACHE, _LISTED, _TABLES, _OVERWRITE),
     "report": (Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),),
     "train": (
-        _needs_no("resume", "force"),
+        _needs_no("resume", "overwrite"),
         _needs_no("from_scratch", "model", "pretrained", "interpolate", *_LOCKS),
         Requirement(
             ("unlocked_layers",), "with --lock-image or --lock-text",
@@ -102,7 +106,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "export text": (_LOUD, _needs_no("no_cache", "cache_dir")),
     "export images": (
         _LOUD, _CACHE, _LISTED, _TABLES, _CLUSTER,
-        Requirement(("part_size", "form", "resume", "overwrite"), _IN_PARTS, _writes_parts),
+        Requirement(("part_size", "form", "resume"), _IN_PARTS, _writes_parts),
     ),
 }  # fmt: skip
 """By command. Other options have no requirements, or are checked when their values are read."""

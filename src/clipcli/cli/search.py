@@ -65,9 +65,7 @@ def search(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT, help="Write to FILE, not to stdout."),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", rich_help_panel=_OUT, help="Replace FILE if it exists.")
-    ] = False,
+    overwrite: options.Overwrite = False,
     model: options.Model,
     reading: options.Reading,
     running: options.Running,
@@ -106,9 +104,7 @@ def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, 
     suffix = output.suffix.lower().removeprefix(".")
     if form is None and suffix not in [each.value for each in HitFormat if each is not HitFormat.table]:
         raise OutputError(f"cannot write {output}: unknown format {output.suffix!r} (use .tsv, .csv, .json or .jsonl)")
-    check_writable(output, inputs)
-    if output.exists() and not overwrite:
-        raise OutputError(f"cannot write {output}: it exists (replace it with --overwrite, or choose another name)")
+    check_writable(output, inputs, overwrite=overwrite)
     return form.value if form else suffix
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +15,13 @@ from clipcli.cli.messages import Messages
 from clipcli.errors import InputError
 
 __all__ = ["sort"]
+
+
+class SortKey(str, Enum):
+    """What the folders stand for."""
+
+    label = "label"
+    group = "group"
 
 
 def sort(
@@ -29,6 +38,9 @@ def sort(
     copy: Annotated[bool, typer.Option("--copy", help="Copy the files (the default).")] = False,
     link: Annotated[bool, typer.Option("--link", help="Create symbolic links to the files.")] = False,
     move: Annotated[bool, typer.Option("--move", help="Move the files.")] = False,
+    by: Annotated[
+        SortKey, typer.Option("--by", help="Create one folder per label or per group of labels.")
+    ] = SortKey.label,
     root: Annotated[
         Path | None,
         typer.Option("--root", metavar="DIR", show_default=False,
@@ -42,7 +54,7 @@ def sort(
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Sort images into one folder per label. No file is ever overwritten.
+    """Sort images into one folder per label. No file is ever overwritten, and sorting again changes nothing.
 
     clipcli sort results.jsonl --into sorted --link
 
@@ -61,33 +73,37 @@ def sort(
     actions = [name for name, wanted in (("copy", copy), ("link", link), ("move", move)) if wanted]
     if len(actions) > 1:
         raise InputError(f"cannot use --{actions[0]} with --{actions[1]} (leave one out)")
-    _sort(results, into, actions[0] if actions else "copy", root, dry_run=dry_run, messages=messages)
+    action = actions[0] if actions else "copy"
+    _sort(results, into, action, root, by_group=by is SortKey.group, dry_run=dry_run, messages=messages)
 
 
-def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run: bool, messages: Messages) -> None:
+def _sort(
+    results: Path, into: Path, action: str, root: Path | None, *, by_group: bool, dry_run: bool, messages: Messages
+) -> None:
     from clipcli.delimited import tsv_line
-    from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
     from clipcli.sorting.placement import carry_out, plan
 
-    if results.exists() and not (results.is_file() or results.is_dir()):
-        raise InputError(
-            f"cannot read {results}: it is a pipe or device (save the results to a file, since they are read twice)"
-        )
-    base = PathBase(str(results), own=True)
-    for record in read_results(results):  # a damaged record is found before any file is sorted
-        base.look_for(record.path)
-    placements = plan(read_results(results), into, base.folder if root is None else root)
+    base = _checked(results, by_group=by_group)
+    placements = plan(read_results(results), into, base if root is None else root, by_group=by_group)
     counts: Counter[str] = Counter()
-    left = 0
-    for placement in placements if dry_run else carry_out(placements, action, into):
-        if placement.target is None:
-            left += 1
-            messages.error(f"{placement.source}: {placement.problem}")
-            continue
-        counts[placement.label] += 1
-        if dry_run:
-            typer.echo(tsv_line([action, str(placement.source), str(placement.target)]), nl=False)
+    there = 0
+
+    def problems() -> Iterator[tuple[str, str]]:
+        nonlocal there
+        for placement in placements if dry_run else carry_out(placements, action, into):
+            if placement.target is None:
+                yield str(placement.source), str(placement.problem)
+            elif placement.is_there:
+                there += 1
+            else:
+                counts[placement.label] += 1
+                if dry_run:
+                    typer.echo(tsv_line([action, str(placement.source), str(placement.target)]), nl=False)
+
+    left = messages.problems(problems(), "{} more files")
+    if there:
+        messages.note(f"{there} images were already there")
     if not dry_run:
         for label, count in sorted(counts.items()):
             typer.echo(tsv_line([label, str(count)]), nl=False)
@@ -96,16 +112,39 @@ def _sort(results: Path, into: Path, action: str, root: Path | None, *, dry_run:
         raise typer.Exit(1)
 
 
+def _checked(results: Path, *, by_group: bool) -> Path:
+    """Read all results, so that a damaged record is found before any file is sorted; return the folder of the paths."""
+    from clipcli.inputs.path_base import PathBase
+    from clipcli.outputs.readers import read_results
+
+    if results.exists() and not (results.is_file() or results.is_dir()):
+        raise InputError(
+            f"cannot read {results}: it is a pipe or device (save the results to a file, since they are read twice)"
+        )
+    base = PathBase(str(results), own=True)
+    has_groups = False
+    for record in read_results(results):
+        base.look_for(record.path)
+        has_groups = has_groups or record.group is not None
+    if by_group and not has_groups:
+        raise InputError(f"cannot sort by group: {results} has no groups (give the labels groups in a label file)")
+    return Path(base.folder)
+
+
 def _undo(folder: Path, root: Path | None, messages: Messages) -> None:
     from clipcli.sorting.undo import undo
 
-    back = left = 0
-    for path, problem in undo(folder, root):
-        if problem is None:
-            back += 1
-        else:
-            left += 1
-            messages.error(f"cannot undo {path}: {problem}")
+    back = 0
+
+    def problems() -> Iterator[tuple[str, str]]:
+        nonlocal back
+        for path, problem in undo(folder, root):
+            if problem is None:
+                back += 1
+            else:
+                yield f"cannot undo {path}", problem
+
+    left = messages.problems(problems(), "cannot undo {} more files")
     typer.echo(f"{back} undone")
     if left:
         raise typer.Exit(1)

@@ -34,12 +34,8 @@ def train(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", rich_help_panel=_OUT, help="The model folder to write."),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", rich_help_panel=_OUT, help="Replace an earlier run in DIR.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", rich_help_panel=_OUT, help="Continue the interrupted run in DIR.")
-    ] = False,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
     validation: Annotated[
         str | None,
         typer.Option("--validation", metavar="SHARE|PAIRS", rich_help_panel=_DATA,
@@ -166,7 +162,9 @@ def train(
         prompts=tuple(prompts) if prompts else None, exclude=tuple(exclude) if exclude else None,
         include_hidden=include_hidden or None,
     )  # fmt: skip
-    how = _How(output, device, resume=resume, force=force, offline=offline, workers=workers, save_every=save_every)
+    how = _How(
+        output, device, resume=resume, overwrite=overwrite, offline=offline, workers=workers, save_every=save_every
+    )
     outcome = _run(request, config, how, messages)
     if outcome is not None:
         _print_outcome(outcome, output, messages)
@@ -181,7 +179,7 @@ class _How:
     output: Path
     device: str
     resume: bool
-    force: bool
+    overwrite: bool
     offline: bool
     workers: int | None
     save_every: float
@@ -199,7 +197,7 @@ def _run(request: Request, config: TrainConfig, how: _How, messages: Messages) -
     listener = TrainingProgress(Messages(quiet=messages.quiet or not is_first))
     folder = TrainingFolder(how.output)
     try:
-        with folder.claimed(resume=how.resume, force=how.force) if is_first else nullcontext():
+        with folder.claimed(resume=how.resume, overwrite=how.overwrite) if is_first else nullcontext():
             job = check_job(request, config, folder, resume=how.resume, offline=how.offline, device=how.device)
             if isinstance(job, Outcome):
                 return job if is_first else None

@@ -6,15 +6,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clipcli.cli.messages import Messages
+from clipcli.cli.messages import SHOWN, Messages
 
 if TYPE_CHECKING:
     from clipcli.training.pairs import LeftOut
     from clipcli.training.validation import Validation
 
 __all__ = ["TrainingProgress", "measures_line"]
-
-_SHOWN = 10  # unusable pairs that are printed one by one
 
 
 class TrainingProgress:
@@ -40,10 +38,10 @@ class TrainingProgress:
 
     def left_out(self, rows: Sequence[LeftOut]) -> None:
         """Print the first pairs that cannot be used."""
-        for row in rows[:_SHOWN]:
+        for row in rows[:SHOWN]:
             (self._messages.warn if row.used else self._messages.error)(str(row))
-        if len(rows) > _SHOWN:
-            self._messages.warn(f"{len(rows) - _SHOWN} more such pairs; training/left_out.jsonl lists all of them")
+        if len(rows) > SHOWN:
+            self._messages.warn(f"{len(rows) - SHOWN} more such pairs; training/left_out.jsonl lists all of them")
 
     def checking(self, items: Iterable[Any], count: int) -> Iterator[Any]:
         """Show the progress of checking the images."""

@@ -6,6 +6,7 @@ distinguish. Charts must be readable with five classes and with a thousand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,33 @@ import numpy as np
 
 from clipcli.evaluation.evaluate import Evaluation, confusion_table
 from clipcli.evaluation.metrics import BINS, reliability
-from clipcli.reports.matplotlib_figures import empty_figure, figure, plain, save
+from clipcli.reports.matplotlib_figures import empty_figure, figure, is_chart, plain, save
+from clipcli.storage.atomic import already_exists, check_writable
 
-__all__ = ["draw_evaluations"]
+__all__ = ["check_charts", "draw_evaluations"]
 
+_CHART_FILE = re.compile(r"(?:confusion|reliability|classes)(?:-.*)?\.(?:png|svg)")
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#767676"
 _NAMED = 60  # classes whose names fit along an axis
 _SPACIOUS = 30  # names that fit there in a larger size
 _COUNTED = 25  # classes whose counts fit into a matrix's cells
 _BRIGHT = 0.6  # a share from which on a cell is too light for white digits
 _BARS = 40  # classes that fit into one chart of bars
+
+
+def check_charts(folder: Path, *, overwrite: bool) -> None:
+    """Check that no chart of an earlier evaluation is replaced unasked.
+
+    Raises
+    ------
+    OutputError
+        If there are charts and ``overwrite`` is not set, or if a file with the name of a chart is another image.
+    """
+    for file in sorted(folder.iterdir()):
+        if _CHART_FILE.fullmatch(file.name):
+            if not overwrite and not file.is_dir():
+                raise already_exists(file, "folder")
+            check_writable(file, overwrite=True, is_ours=is_chart(file))
 
 
 def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> Iterator[Path]:

@@ -28,6 +28,7 @@ from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
 from clipcli.log import LOG
 from clipcli.outputs.readers import read_results
+from clipcli.outputs.recognition import labels_of_run
 from clipcli.runner import SILENT, Outcome, Reporter
 from clipcli.text import printable
 
@@ -147,7 +148,7 @@ def evaluate_results(
     Raises
     ------
     InputError
-        If there is no ground truth, the results cannot be read, or both have no image in common.
+        If there is no ground truth, the results cannot be read, or both have no image or no label in common.
     """
     labelled = read_truth(Path(truth), exclusion)
     locate = PathBase(str(results), own=True).locate
@@ -155,7 +156,8 @@ def evaluate_results(
     failures = [(record.path, record.error) for record, _ in matched if record.error is not None]
     for path, reason in failures:
         reporter.failed(path, reason)
-    evaluation = evaluate_records(str(results), matched, labels_from(labels) if labels is not None else None)
+    chosen = labels_from(labels) if labels is not None else None
+    evaluation = evaluate_records(str(results), matched, chosen, labels_of_run(Path(results)))
     return Comparison((evaluation,), failed=tuple(path for path, _ in failures))
 
 

@@ -31,6 +31,7 @@ from clipcli.evaluation.metrics import (
     hits_within,
     mean_per_class_interval,
 )
+from clipcli.evaluation.vocabulary import check_vocabulary
 from clipcli.labels.files import Label
 from clipcli.outputs.readers import ReadRecord
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
@@ -153,8 +154,9 @@ def evaluate_embeddings(name: str, images: Embedded, labels: Sequence[Label], cl
 
 
 def evaluate_records(
-    name: str, matched: Sequence[tuple[ReadRecord, str]], labels: Sequence[Label] | None = None
-) -> Evaluation:
+    name: str, matched: Sequence[tuple[ReadRecord, str]], labels: Sequence[Label] | None = None,
+    vocabulary: Sequence[str] = (),
+) -> Evaluation:  # fmt: skip
     """Compare the results of a run with the ground truth.
 
     Parameters
@@ -164,11 +166,13 @@ def evaluate_records(
         ``unknown`` counts as wrong.
     labels
         The labels of the run, if the ground truth uses their folders.
+    vocabulary
+        All labels of the run, if they are known; otherwise those that occur in the records are used.
 
     Raises
     ------
     InputError
-        If all records are failures.
+        If all records are failures, or no class of the ground truth is a label.
     """
     good = [(record, said) for record, said in matched if record.label is not None]
     if not good:
@@ -177,7 +181,10 @@ def evaluate_records(
     if labels is not None:
         said = [labels[place].name for place in indices_of(said, labels)]
     predictions = [str(record.label) for record, _ in good]
-    every = [*predictions, *(score.label for record, _ in good for score in record.top), *said]
+    ranked = [*predictions, *(score.label for record, _ in good for score in record.top)]
+    asked = vocabulary or [text for text in ranked if text != UNKNOWN]
+    check_vocabulary(name, said, asked, is_complete=bool(vocabulary))
+    every = [*ranked, *said]
     spelt = {name_key(text): text for text in reversed(every)}  # the spelling in the results takes precedence
     names = sorted(set(spelt.values()) - {UNKNOWN}) + [UNKNOWN] * (UNKNOWN in spelt)
     places = {name_key(text): place for place, text in enumerate(names)}

@@ -10,15 +10,26 @@ from pathlib import Path
 
 from clipcli.delimited import Table, read_delimited
 from clipcli.errors import InputError, LabelError
+from clipcli.evaluation.vocabulary import shown_names
 from clipcli.inputs.discover import BadInput, FileInput, Input, Source, discover
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import Label
 from clipcli.log import LOG
 from clipcli.outputs.readers import ReadRecord
+from clipcli.outputs.recognition import own_kind_of
+from clipcli.sorting.log import LOG_NAME
 from clipcli.text import name_key, near_matches, open_text
 
-__all__ = ["LabelledImage", "classes_of", "distinct_names", "indices_of", "match_records", "read_truth"]
+__all__ = [
+    "LabelledImage",
+    "classes_of",
+    "distinct_names",
+    "indices_of",
+    "match_records",
+    "read_truth",
+    "warn_of_own_answers",
+]
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,10 @@ def read_truth(
     Raises
     ------
     InputError
-        If the source does not exist, or has no labelled images.
+        If the source does not exist, has no labelled images, or holds answers of clipcli.
     """
+    if own_kind_of(source) == "results":
+        raise _own_answers(source)
     if source.is_dir():
         labelled = _from_folder(source, exclusion)
     elif re.match(r"\w{2,}:/", source.as_posix()):
@@ -58,10 +71,11 @@ def read_truth(
         raise InputError(f"cannot read {source}: no such file or folder")
     elif source.suffix.lower() in (".csv", ".tsv"):
         labelled = [each for each in _from_table(source) if not exclusion.leaves_out_named(each.image.name)]
-    elif source.suffix.lower() in (".jsonl", ".json", ".parquet"):
-        raise InputError(f"cannot evaluate {source}: this is a results file (pass the ground truth with --truth)")
     else:
-        raise InputError(f"cannot read {source}: neither a folder nor a .csv or .tsv table")
+        raise InputError(
+            f"cannot read {source}: the ground truth must be a folder with one folder per class, or a .csv or .tsv "
+            "table with the columns path and label"
+        )
     if not labelled:
         raise InputError(f"cannot evaluate {source}: it has no labelled images")
     return labelled
@@ -70,6 +84,7 @@ def read_truth(
 def _from_folder(root: Path, exclusion: Exclusion) -> list[LabelledImage]:
     labelled: list[LabelledImage] = []
     classless = 0
+    warn_of_own_answers(root, is_own=(root / LOG_NAME).is_file())
     prefix = len(os.fspath(root).rstrip(os.sep)) + 1 if os.fspath(root) != "." else 2
     for item in discover(Source((os.fspath(root),), exclusion=exclusion)):
         head, separator, _ = item.name[prefix:].partition(os.sep)
@@ -89,7 +104,7 @@ def _from_table(table: Path) -> list[LabelledImage]:
     try:
         with table.open("rb") as raw, open_text(raw) as file:
             read = read_delimited(file, str(table))
-            _check_truth(table, read)
+            _check_columns(table, read)
             for number, row in read.rows:
                 name, label = row.get("path") or "", (row.get("label") or "").strip()
                 if not name or not label:
@@ -104,15 +119,26 @@ def _from_table(table: Path) -> list[LabelledImage]:
     return [LabelledImage(FileInput(name, base.locate(name)), label) for name, label in said.items()]
 
 
-def _check_truth(table: Path, read: Table) -> None:
+def _check_columns(table: Path, read: Table) -> None:
     for column in ("path", "label"):
         if column not in read.columns:
             raise InputError(f"cannot read {table}: no column {column!r} (it has: {', '.join(read.columns) or 'none'})")
-    if read.own == "results":
-        raise InputError(
-            f"cannot evaluate {table}: its labels are answers of clipcli classify, not the ground truth (pass it "
-            "with --truth, or correct labels in the page of clipcli report)"
+
+
+def warn_of_own_answers(source: Path, *, is_own: bool) -> None:
+    """Warn that the labels of a folder or table may be the answers of clipcli, if they are."""
+    if is_own:
+        LOG.warning(
+            f"{source}: its labels are answers of clipcli; unless they were corrected, accuracy on them only says how "
+            "often a model gives the same answer"
         )
+
+
+def _own_answers(source: Path) -> InputError:
+    return InputError(
+        f"cannot use {source} as the ground truth: its labels are answers of clipcli classify (give the true labels: "
+        f"clipcli evaluate {source} --truth FILE; the page of clipcli report saves corrected labels)"
+    )
 
 
 def classes_of(labelled: Iterable[LabelledImage]) -> list[str]:
@@ -144,10 +170,9 @@ def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
     places = {name_key(label.name): place for place, label in enumerate(labels)} | folders
     missing = sorted(name for name in set(names) if name_key(name) not in places)
     if missing:
-        shown = ", ".join(map(repr, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         raise LabelError(
-            f"cannot match classes of the ground truth to labels: {shown} ({near_matches(missing[0], places)}); "
-            "add them to the label file, or to its 'folder' column"
+            f"cannot match classes of the ground truth to labels: {shown_names(missing)} "
+            f"({near_matches(missing[0], places)}); add them to the label file, or to its 'folder' column"
         )
     return [places[name_key(name)] for name in names]
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import TableError, rows_of
+from clipcli.delimited import TableError, delimiter_of, own_kind, rows_of
 from clipcli.errors import LabelError
-from clipcli.labels.label import Label, both_places, check_label, check_labels, prompts_for
+from clipcli.labels import several
+from clipcli.labels.kinds import check_kind
+from clipcli.labels.label import ONLY_SPELLING, Label, both_places, check_label, check_labels, prompts_for
 from clipcli.labels.templates import has_placeholder
 from clipcli.text import name_key, near_matches, numbered_lines, read_text
 
@@ -47,17 +49,26 @@ def parse_text(text: str, where: str = "labels") -> list[Label]:
     Raises
     ------
     LabelError
-        If there are no labels, or two are equal after trimming (the message names both lines).
+        If there are no labels, two are one label (the message names both lines), or the lines are a table, or a list
+        in another notation.
     """
     entries: list[_Entry] = []
     for number, line in numbered_lines(text):
         if not line.startswith("#"):
             entries.append(_Entry(line[1:] if line.startswith("\\#") else line, f"line {number}"))
-    return _checked(entries, where)
+    several.check_list([entry.name for entry in entries], where)
+    labels = _checked(entries, where)
+    named = [(f"{where}: {entry.where}: {entry.name!r}", entry.name) for entry in entries]
+    if len(named) == 1:
+        several.check_one_label(entries[0].name, named[0][0], several.with_lines)
+    several.warn_of_several(named, several.with_lines)
+    return labels
 
 
-def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[Label]:
+def parse_csv(text: str, where: str = "labels", delimiter: str | None = None) -> list[Label]:
     """Parse a table with a header: ``label``, optionally ``prompt``, ``group`` and ``folder``.
+
+    Without a delimiter, it is a comma or a semicolon; see :func:`clipcli.delimited.delimiter_of`.
 
     Several rows of one label with different prompts make an ensemble; an empty prompt means that the
     templates are used.
@@ -69,7 +80,9 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
         comment); if a row lacks its label, has more cells than the header, or is a duplicate; if a quote is not
         closed; or if a label is in two groups.
     """
-    rows = rows_of(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter, skip_spaces=True)
+    text = text.lstrip("\ufeff")
+    delimiter = delimiter or delimiter_of(text.partition("\n")[0])
+    rows = rows_of(io.StringIO(text, newline=""), delimiter, skip_spaces=True)
     try:
         header = [cell.strip().lower() for cell in next(rows, (1, []))[1]]
         _check_header(header, where)
@@ -91,6 +104,8 @@ def parse_csv(text: str, where: str = "labels", delimiter: str = ",") -> list[La
 
 
 def _check_header(header: list[str], where: str) -> None:
+    if own_kind(header) is not None:
+        raise LabelError(f"cannot read {where}: a table of images that clipcli wrote, not a label file")
     if "label" not in header:
         raise LabelError(f"{where}: the first row has no column 'label' (it has: {', '.join(header)})")
     for column in header:
@@ -166,6 +181,8 @@ def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _list_item(item: object, where: str, index: int) -> _Entry:
     if isinstance(item, str):
         return _Entry(item.strip(), f"entry {index}")
+    if isinstance(item, dict) and {"path", "top"} <= item.keys():
+        raise LabelError(f"cannot read {where}: results of clipcli classify, not a label file")
     if isinstance(item, dict) and isinstance(item.get("label"), str):
         rest = {key: value for key, value in item.items() if key != "label"}
         return _object_item(item["label"], rest, where, f"entry {index}")
@@ -221,12 +238,13 @@ def _checked(entries: list[_Entry], where: str) -> list[Label]:
 
 def read_labels(path: Path) -> list[Label]:
     """Read a label file; the extension gives the format (``.csv``, ``.tsv``, ``.json``, else text)."""
-    text = read_text(path, LabelError)
     suffix = path.suffix.lower()
+    check_kind(path)
+    text = read_text(path, LabelError)
     if suffix == ".json":
         return parse_json(text, str(path))
     if suffix in (".csv", ".tsv"):
-        return parse_csv(text, str(path), "\t" if suffix == ".tsv" else ",")
+        return parse_csv(text, str(path), "\t" if suffix == ".tsv" else None)
     return parse_text(text, str(path))
 
 
@@ -239,16 +257,21 @@ def load_labels(path: Path | None, extra: Iterable[str] = ()) -> list[Label]:
         If there are no labels, or a ``--label`` is empty or a duplicate.
     """
     labels = read_labels(path) if path is not None else []
-    known = {name_key(label.name) for label in labels}
-    for text in extra:
-        label = check_label(Label(text), "--label")
-        if name_key(label.name) in known:
-            raise LabelError(f"duplicate --label {label.name!r}" + (f", also in {path}" if path else ""))
-        known.add(name_key(label.name))
-        labels.append(label)
-    if not labels:
+    options = [check_label(Label(text), "--label") for text in extra]
+    known = {several.label_key(label.name): label.name for label in labels}
+    for name in (label.name for label in options):
+        if (key := several.label_key(name)) in known:
+            also = f", also in {path}" if path else ""
+            if name_key(name) == name_key(known[key]):
+                raise LabelError(f"duplicate --label {name!r}{also}")
+            raise LabelError(f"cannot use --label {name!r}: {known[key]!r} is a label{also}, and they {ONLY_SPELLING}")
+        known[key] = name
+    if not labels and not options:
         raise LabelError("no labels (name a file with --labels, or labels with -l cat -l dog)")
-    return labels
+    if not labels and len(options) == 1:
+        several.check_one_label(options[0].name, f"--label {options[0].name!r}", several.with_options)
+    several.warn_of_several([(f"--label {label.name!r}", label.name) for label in options], several.with_options)
+    return [*labels, *options]
 
 
 def labels_from(labels: Iterable[str | Label] | Path) -> list[Label]:
@@ -263,4 +286,8 @@ def labels_from(labels: Iterable[str | Label] | Path) -> list[Label]:
         return load_labels(labels)
     if isinstance(labels, str):
         raise LabelError("labels must be a list of texts or a Path, not one text")
-    return check_labels(labels)
+    given = list(labels)
+    checked = check_labels(given)
+    if len(given) == 1 and isinstance(given[0], str):
+        several.check_one_label(given[0], f"label {given[0]!r}", several.with_list)
+    return checked

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipcli.errors import LabelError, TemplateError
+from clipcli.labels.several import label_key
 from clipcli.labels.templates import Template, has_placeholder, parse_template
 from clipcli.text import is_unicode, name_key
 
-__all__ = ["Label", "both_places", "check_label", "check_labels", "prompts_for"]
+__all__ = ["ONLY_SPELLING", "Label", "both_places", "check_label", "check_labels", "prompts_for"]
+
+ONLY_SPELLING = "differ only in case, spaces or Unicode form"
+"""Why two labels would share one probability."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,20 @@ def check_labels(labels: Iterable[Any], where: str = "labels", places: Sequence[
     if not given:
         raise LabelError(f"{where}: no labels")
     places = places or [f"label {number}" for number in range(1, len(given) + 1)]
-    first: dict[str, str] = {}
+    first: dict[str, tuple[str, str]] = {}
+    groups: dict[str, str] = {}
     checked = []
     for label, place in zip(given, places, strict=True):
         checked.append(check_label(label, f"{where}: {place}"))
-        name = checked[-1].name
-        if (key := name_key(name)) in first:
-            raise LabelError(f"{where}: duplicate label {name!r} ({both_places(first[key], place)})")
-        first[key] = place
+        name, group = checked[-1].name, checked[-1].group
+        if (key := label_key(name)) in first:
+            other, both = first[key][0], both_places(first[key][1], place)
+            if name_key(name) == name_key(other):
+                raise LabelError(f"{where}: duplicate label {name!r} ({both})")
+            raise LabelError(f"{where}: labels {other!r} and {name!r} {ONLY_SPELLING} ({both})")
+        first[key] = (name, place)
+        if group is not None and (spelt := groups.setdefault(label_key(group), group)) != group:
+            raise LabelError(f"{where}: groups {spelt!r} and {group!r} {ONLY_SPELLING} ({place})")
     return checked
 
 

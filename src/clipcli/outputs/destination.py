@@ -65,9 +65,9 @@ class Destination:
     def is_resumable(self) -> bool:
         """Whether an interrupted run can be continued: the output is a folder, or a file in a row-based format."""
         from clipcli.outputs.resume import RESUMABLE
+        from clipcli.storage.atomic import is_special
 
-        is_special = not self.in_parts and self.file.exists() and not self.file.is_file()
-        return self.in_parts or (not is_special and self.form in RESUMABLE)
+        return self.in_parts or (self.form in RESUMABLE and not is_special(self.file))
 
     @classmethod
     def for_results(
@@ -93,7 +93,7 @@ class Destination:
 
             form = check_part_suffix(output, form)
         else:
-            _check_not_input(Path(output), inputs)
+            _check_not_input(Path(output), inputs, overwrite=True)  # whether there is an earlier run is checked below
         chosen = cls(output, form or _format_of(output), resume, overwrite, part_size)
         chosen._check_results()
         return chosen
@@ -120,13 +120,13 @@ class Destination:
             chosen._check_earlier()
             return chosen
         check_suffix(Path(output))
-        _check_not_input(Path(output), inputs)
+        _check_not_input(Path(output), inputs, overwrite=overwrite)
         suffix = Path(output).suffix.lower()
         if is_special(Path(output)) and suffix not in (".csv", ".jsonl"):
             raise OutputError(
                 f"cannot write {output}: {suffix} needs a file, not a pipe or device (use .csv or .jsonl)"
             )
-        return cls(output, suffix.lstrip("."), part_size=part_size)
+        return cls(output, suffix.lstrip("."), overwrite=overwrite, part_size=part_size)
 
     def _check_results(self) -> None:
         if self.form == Format.parquet.value:
@@ -153,6 +153,10 @@ class Destination:
             from clipcli.outputs.resume import check_file
 
             check_file(self.file, resume=self.resume, overwrite=self.overwrite)
+        else:
+            from clipcli.storage.atomic import check_writable
+
+            check_writable(self.file, overwrite=self.overwrite)
 
 
 def _check_name(output: str, *, resume: bool, overwrite: bool) -> None:
@@ -173,10 +177,10 @@ def _check_name(output: str, *, resume: bool, overwrite: bool) -> None:
         )
 
 
-def _check_not_input(file: Path, inputs: Iterable[object]) -> None:
+def _check_not_input(file: Path, inputs: Iterable[object], *, overwrite: bool) -> None:
     from clipcli.storage.atomic import check_writable
 
-    check_writable(file, [each for each in inputs if isinstance(each, str | Path)])
+    check_writable(file, [each for each in inputs if isinstance(each, str | Path)], overwrite=overwrite)
 
 
 def _format_of(output: str) -> str:

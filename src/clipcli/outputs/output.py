@@ -18,7 +18,7 @@ from clipcli.outputs.run_settings import RunRecord, RunSettings
 from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.chunks import EncoderFacts, Engine
 from clipcli.pipeline.predictions import Failure, Result
-from clipcli.storage.atomic import replacing
+from clipcli.storage.atomic import is_special, replacing
 from clipcli.storage.folders import folder_at
 from clipcli.storage.locks import locked
 
@@ -185,5 +185,5 @@ def _whole_file(results: Iterator[Result], target: Path, layout: Layout, setting
             for result in write_results(results, opened, layout):
                 records, failures = records + 1, failures + isinstance(result, Failure)
                 yield result
-        if temporary != target:  # not a pipe or device
+        if not is_special(target):
             RunRecord.sign(temporary, settings, records, failures).write(target)

@@ -20,6 +20,7 @@ from clipcli.errors import OutputError
 from clipcli.inputs.items import Unit
 from clipcli.outputs.run_settings import RunSettings, check_version, header
 from clipcli.pipeline.chunks import Chunk, Engine, Gathered, Piece, in_chunks
+from clipcli.storage.atomic import already_exists
 from clipcli.storage.folders import Folder
 
 __all__ = ["MANIFEST", "PartForm", "PartedOutput", "check_folder", "is_complete_folder", "part_names"]
@@ -72,11 +73,13 @@ def check_folder(folder: Folder, *, resume: bool, overwrite: bool) -> tuple[dict
     manifest, names = _read_manifest(folder), part_names(folder.names())
     if (manifest is None and names) or (manifest is not None and "clipcli" not in manifest):
         what = "parts without a" if manifest is None else "another program's"
-        raise OutputError(f"cannot write to {folder.name}: it holds {what} {MANIFEST} (name another folder)")
+        raise OutputError(f"cannot write {folder.name}: it holds {what} {MANIFEST} (name another folder)")
     if manifest is not None and not resume and not overwrite:
-        run = "a complete run" if manifest.get("state") == "complete" else "an interrupted run"
+        if manifest.get("state") == "complete":
+            raise already_exists(folder.name, "folder", "it holds a complete run")
         raise OutputError(
-            f"cannot write to {folder.name}: it holds {run} (continue with --resume, or start again with --overwrite)"
+            f"cannot write {folder.name}: it holds an interrupted run "
+            "(continue with --resume, or start again with --overwrite)"
         )
     return manifest, names
 

@@ -23,7 +23,7 @@ from clipcli.outputs.run_settings import RunRecord, RunSettings, check_version, 
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import Engine
 from clipcli.pipeline.predictions import Failure, Result
-from clipcli.storage.atomic import replacing
+from clipcli.storage.atomic import already_exists, replacing
 from clipcli.text import printable
 
 __all__ = ["RESUMABLE", "ResultFile", "check_file"]
@@ -56,13 +56,17 @@ def check_file(target: Path, *, resume: bool, overwrite: bool) -> RunRecord | No
     Raises
     ------
     OutputError
-        If there is an interrupted run and neither is set, or a complete run has no valid record.
+        If the file exists or there is an interrupted run and neither is set, or a complete run has no valid record.
     """
     places = _Places(target)
     if overwrite:
         return None
     if not places.settings.exists():
-        return RunRecord.read(target) if resume and target.exists() else None
+        if not target.exists():
+            return None
+        if not resume:
+            raise already_exists(target)
+        return RunRecord.read(target)
     if not resume:
         raise OutputError(
             f"cannot write {target}: {places.partial.name} holds an interrupted run "
@@ -99,8 +103,8 @@ class ResultFile:
     Raises
     ------
     OutputError
-        If there is an interrupted run and neither is set; if the settings of the run to resume differ or are
-        missing; if the target exists and is not a regular file; or if the folder cannot be written to.
+        If the target exists or there is an interrupted run, and neither is set; if the settings of the run to resume
+        differ or are missing; if the target exists and is not a regular file; or if the folder cannot be written to.
     """
 
     def __init__(

@@ -187,7 +187,7 @@ class RunRecord:
             If there is no record, it is damaged or of another version, or the results were changed since.
         """
         path = record_of(results)
-        remedy = "leave --resume out to write the results again"
+        remedy = "replace it with --overwrite, or name another file"
         try:
             values = dict(json.loads(path.read_text("utf-8")))
             check_version(values, results, path.name, remedy)

@@ -13,7 +13,9 @@ from typing import BinaryIO
 from pathvalidate import sanitize_filename
 
 from clipcli.outputs.readers import ReadRecord
+from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.sorting.actions import ACTIONS
+from clipcli.sorting.already_there import MovedBefore, is_same_image
 from clipcli.sorting.log import LOG_NAME, Entry, open_log
 from clipcli.sorting.undo import undo
 from clipcli.text import name_key
@@ -25,12 +27,21 @@ _LONGEST = 180  # bytes of a folder or file name: the limit is 255, and a number
 
 @dataclass(frozen=True)
 class Placement:
-    """The target of one image, or the ``problem`` that prevents sorting it."""
+    """The target of one image, or the ``problem`` that prevents sorting it.
+
+    Parameters
+    ----------
+    label
+        The label, or the group, that the image is sorted by.
+    is_there
+        Whether an earlier run sorted the image, so that nothing is to be done.
+    """
 
     label: str
     source: Path
     target: Path | None
     problem: str | None = None
+    is_there: bool = False
 
 
 class FolderNames:
@@ -81,8 +92,10 @@ def folder_names(labels: Iterable[str]) -> dict[str, str]:
     return {label: names.of(label) for label in labels}
 
 
-def plan(records: Iterable[ReadRecord], into: Path, root: Path) -> Iterator[Placement]:
+def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: bool = False) -> Iterator[Placement]:
     """Yield the target of each classified image; failed ones are skipped.
+
+    An image that is in its place already gets no second one: names are compared, then contents.
 
     Parameters
     ----------
@@ -92,25 +105,55 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path) -> Iterator[Plac
         The folder in which the folders of the labels are created.
     root
         The folder that the paths of the records are relative to.
+    by_group
+        Sort by group instead of label; images that are ``unknown`` have no group.
     """
-    names, known = FolderNames(), _folders_in(into)
+    names, known, moved = FolderNames(), _folders_in(into), MovedBefore(into)
     taken = set[str]()  # by images that are placed before it
     for record in records:
         if record.label is None:
             continue
+        label = record.group if by_group and record.label != UNKNOWN else record.label
+        if label is None:
+            yield Placement(record.label, root / record.path, None, f"its label {record.label!r} has no group")
+            continue
+        name = names.of(label)
+        folder = into / known.get(name, known.get(name_key(name), name))
         source = _found(root, record.path)
         if source is None:
-            yield Placement(record.label, root / record.path, None, "no such file")
+            yield _moved_or_missing(label, root / record.path, folder, moved)
             continue
-        name = names.of(record.label)
-        folder = into / known.get(name, known.get(name_key(name), name))
-
-        def is_taken(name: str, folder: Path = folder) -> bool:
-            return _folded(str(folder / name)) in taken or os.path.lexists(folder / name)
-
-        target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, is_taken)
+        found = _Search(source, folder, taken)
+        target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, found.is_taken)
         taken.add(_folded(str(target)))
-        yield Placement(record.label, source, target)
+        yield Placement(label, source, target, is_there=found.is_there)
+
+
+def _moved_or_missing(label: str, source: Path, folder: Path, moved: MovedBefore) -> Placement:
+    """Return the placement of an image that is not in its place: an earlier run may have moved it."""
+    place = moved.place_of(source)
+    if place is None:
+        return Placement(label, source, None, "no such file")
+    if place.parent != folder:
+        return Placement(label, source, None, f"it was moved to {place} before (undo that first)")
+    return Placement(label, source, place, is_there=True)
+
+
+class _Search:
+    """Searches the place of one image in a folder, which an earlier run may have given to it."""
+
+    def __init__(self, source: Path, folder: Path, taken: set[str]) -> None:
+        self._source, self._folder, self._taken = source, folder, taken
+        self.is_there = False
+
+    def is_taken(self, name: str) -> bool:
+        place = self._folder / name
+        if _folded(str(place)) in self._taken:
+            return True
+        if not os.path.lexists(place):
+            return False
+        self.is_there = is_same_image(self._source, place)
+        return not self.is_there
 
 
 def _folders_in(into: Path) -> dict[str, str]:
@@ -149,7 +192,7 @@ def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Itera
     with open_log(into) as log:
         place = _Placer(action, log)
         for placement in placements:
-            if placement.target is not None:
+            if placement.target is not None and not placement.is_there:
                 try:
                     place(placement.source, placement.target)
                 except OSError as problem:

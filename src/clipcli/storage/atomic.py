@@ -6,7 +6,9 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +16,11 @@ from pathlib import Path
 from clipcli.errors import OutputError
 from clipcli.images.files import looks_like_image, read_signature
 
-__all__ = ["check_writable", "is_special", "replacing"]
+__all__ = ["already_exists", "check_writable", "is_special", "replacing"]
 
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d{1,9})")
+_STREAMS = {"stdout": 1, "stderr": 2}
 _ERRNO = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 
 
@@ -24,7 +28,8 @@ _ERRNO = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary file next to ``path`` that replaces it when the block ends without an error.
 
-    If ``path`` is a link, its target is replaced; if it is a pipe or device, ``path`` itself is yielded.
+    If ``path`` is a link, its target is replaced; if it is a pipe or device, ``path`` itself is yielded. If it is a
+    name of an open stream, such as ``/dev/stdout``, that leads to a regular file, the content is added to the stream.
 
     Raises
     ------
@@ -32,6 +37,10 @@ def replacing(path: Path) -> Iterator[Path]:
         If the folder cannot be written to, or the disk is full; ``path`` is then unchanged. Other errors of the
         block are not translated.
     """
+    if (stream := _stream_of(path)) is not None and path.is_file():
+        with _disk_faults_of(path), _added_to(stream, path.suffix) as temporary:
+            yield temporary
+        return
     if is_special(path):
         with _disk_faults_of(path):
             yield path
@@ -49,6 +58,23 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _stream_of(path: Path) -> int | None:
+    """Return the number of the open stream that a path such as ``/dev/stdout`` names, ``None`` for any other path."""
+    if (found := _STREAM.fullmatch(os.fspath(path))) is None:
+        return None
+    return _STREAMS[found[1]] if found[1] else int(found[2])
+
+
+@contextmanager
+def _added_to(stream: int, suffix: str) -> Iterator[Path]:
+    """Yield a temporary file whose content is added to an open stream: opening it by name could truncate its file."""
+    with tempfile.TemporaryDirectory(prefix="clipcli-") as folder:
+        temporary = Path(folder, f"stream{suffix}")
+        yield temporary
+        with temporary.open("rb") as content, os.fdopen(os.dup(stream), "wb") as opened:
+            shutil.copyfileobj(content, opened)
+
+
 @contextmanager
 def _disk_faults_of(path: Path) -> Iterator[None]:
     """Translate the errors of a full or broken disk into one that names the file."""
@@ -64,22 +90,46 @@ def _disk_faults_of(path: Path) -> Iterator[None]:
         raise _cannot_be_written(path, problem) from None
 
 
-def check_writable(path: Path, inputs: Iterable[str | Path | None] = ()) -> None:
-    """Raise :class:`OutputError` if a file cannot be created, or is one of the inputs."""
+def check_writable(
+    path: Path, inputs: Iterable[str | Path | None] = (), *, overwrite: bool, is_ours: bool = False
+) -> None:
+    """Check that a file can be created, before any work is done for it.
+
+    Parameters
+    ----------
+    inputs
+        Files that are never replaced.
+    overwrite
+        Whether an existing file may be replaced. An image never is, unless ``is_ours``.
+    is_ours
+        Whether an existing file is known to be an earlier output, such as a chart.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be created or may not be replaced.
+    """
     if is_special(path):
         return
     if any(_is_same(path, other) for other in inputs if other):
         raise OutputError(f"cannot write {path}: it is one of the inputs (name another file)")
-    if path.exists() and looks_like_image(read_signature(path)):
+    if path.exists() and not is_ours and looks_like_image(read_signature(path)):
         raise OutputError(f"cannot write {path}: it is an image (name another file)")
+    if path.exists() and not overwrite:
+        raise already_exists(path)
     _claimed(path)[1].unlink()
 
 
+def already_exists(path: object, kind: str = "file", state: str = "it exists") -> OutputError:
+    """Return the error for an output that would be replaced: one text for all commands."""
+    return OutputError(f"cannot write {path}: {state} (replace it with --overwrite, or name another {kind})")
+
+
 def is_special(path: Path) -> bool:
-    """Return whether a path exists and is a pipe or device; raise an error for a folder."""
+    """Return whether a path exists and is a pipe, a device or an open stream; raise an error for a folder."""
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder (name a file in it)")
-    return path.exists() and not path.is_file()
+    return path.exists() and (not path.is_file() or _stream_of(path) is not None)
 
 
 def _claimed(path: Path) -> tuple[Path, Path]:

@@ -14,12 +14,14 @@ from typing import Any
 
 from clipcli.delimited import JSON_LINES, read_delimited, read_json_lines
 from clipcli.errors import InputError
+from clipcli.evaluation.ground_truth import warn_of_own_answers
 from clipcli.images.files import has_image_suffix
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import shown_name
 from clipcli.inputs.path_base import PathBase
 from clipcli.inputs.walk import walk
 from clipcli.schemes import is_remote
+from clipcli.sorting.log import LOG_NAME
 from clipcli.text import decode_text, is_unicode, name_key, numbered_lines, open_text
 from clipcli.training.examples import CAPTIONS, LONGEST_TEXT, Example, ImageFile, LeftOut, captions_of
 from clipcli.training.shards import read_shard, shards_of
@@ -141,6 +143,7 @@ def _rows_of(table: Path) -> Iterator[Example | LeftOut]:
                     f"cannot read {table}: it needs the columns 'path', and 'caption' or 'label' "
                     f"(it has: {', '.join(known) or 'none'})"
                 )
+            warn_of_own_answers(table, is_own=read.own == "results")
             base = PathBase(str(table), own=read.own is not None)
             rows = ((f"{table}:{number}", cells) for number, cells in read.rows)
             named = ((where, {name.strip().lower(): cell for name, cell in cells.items()}) for where, cells in rows)
@@ -150,6 +153,7 @@ def _rows_of(table: Path) -> Iterator[Example | LeftOut]:
 
 
 def _from_folder(root: Path, exclusion: Exclusion) -> Iterator[Example | LeftOut]:
+    warn_of_own_answers(root, is_own=(root / LOG_NAME).is_file())
     files = list(walk(os.fspath(root), exclusion))
     paths = [found.path for found in files if found.problem is None]
     shards = [path for path in paths if path.lower().endswith(".tar")]

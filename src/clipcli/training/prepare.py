@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError
+from clipcli.evaluation.vocabulary import missing_words, shown_names
 from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
+from clipcli.log import LOG
 from clipcli.models.encoders import TextEncoder
 from clipcli.outputs.run_settings import RunSettings, header
 from clipcli.training._open_clip import PreprocessCfg, image_transform
@@ -86,8 +88,21 @@ def _divided(checked: _Checked, job: Job) -> tuple[list[Example], list[Example]]
     """Return the training examples and those held out."""
     examples = checked.usable(job.pairs)
     if job.held_out is not None:
-        return examples, checked.usable(job.held_out)
+        held = checked.usable(job.held_out)
+        _compare_classes(examples, held)
+        return examples, held
     return split(examples, job.request.held_out[0], job.config.seed or 0)
+
+
+def _compare_classes(examples: Sequence[Example], held: Sequence[Example]) -> None:
+    """Warn of validation pairs with other labels: zero-shot transfer can be the purpose, and so can be a mistake."""
+    trained, held_labels = ({each.label for each in pairs if each.label is not None} for pairs in (examples, held))
+    missing, count = missing_words(held_labels, trained)
+    if trained and 2 * len(missing) > count:
+        LOG.warning(
+            f"{len(missing)} of {count} labels of the validation pairs ({shown_names(missing)}) are not among those of "
+            f"the training pairs ({shown_names(trained)})"
+        )
 
 
 def _for_all(settings: Settings, place: Place) -> Settings:

@@ -116,7 +116,7 @@ def check_settings(value: Any, where: object) -> dict[str, Any]:
         If another version of clipcli wrote it.
     """
     checked = _checked(value, _SETTINGS, where)
-    check_version(checked, where, "it", "start again with --force")
+    check_version(checked, where, "it", "start again with --overwrite")
     return checked
 
 

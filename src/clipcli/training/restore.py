@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_weights", "read_states", "restore"]
 
-_REMEDY = "start again with --force"
+_REMEDY = "start again with --overwrite"
 
 
 def read_states(path: Path) -> dict[str, Any]:

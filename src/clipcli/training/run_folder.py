@@ -23,7 +23,7 @@ from typing import Any
 
 from clipcli.errors import InputError, OutputError
 from clipcli.models.state_dicts import read_state_dict
-from clipcli.storage.atomic import replacing
+from clipcli.storage.atomic import already_exists, replacing
 from clipcli.storage.locks import locked
 from clipcli.training.pairs import LeftOut
 from clipcli.training.progress import Progress
@@ -32,7 +32,7 @@ from clipcli.training.restore import check_weights, read_states
 
 __all__ = ["REMEDY", "TrainingFolder"]
 
-REMEDY = "use the same settings, or start again with --force"
+REMEDY = "use the same settings, or start again with --overwrite"
 """What to do where a run cannot be resumed as it was asked for."""
 
 _MODEL_FILES = ("open_clip_config.json", "open_clip_model.safetensors", "README.md")
@@ -54,17 +54,18 @@ class TrainingFolder:
         return self.inner / name
 
     @contextmanager
-    def claimed(self, *, resume: bool, force: bool) -> Iterator[None]:
+    def claimed(self, *, resume: bool, overwrite: bool) -> Iterator[None]:
         """Have the folder for this process while the block runs; where nothing was written, no trace of it stays.
 
         Raises
         ------
         OutputError
-            If it is a file, is not empty and neither ``resume`` nor ``force`` is set, or is in use.
+            If it is a file or in use, if it is not empty and neither ``resume`` nor ``overwrite`` is set, or if it
+            holds anything but a training run.
         InputError
             If there is no run to resume.
         """
-        self._check(resume=resume, force=force)
+        self._check(resume=resume, overwrite=overwrite)
         is_new = not self.root.exists()
         try:
             self.inner.mkdir(parents=True, exist_ok=True)
@@ -82,16 +83,23 @@ class TrainingFolder:
                 with suppress(OSError):
                     self.root.rmdir()
 
-    def _check(self, *, resume: bool, force: bool) -> None:
+    def _check(self, *, resume: bool, overwrite: bool) -> None:
         if self.root.exists() and not self.root.is_dir():
             raise OutputError(f"cannot write {self.root}: it is a file (name a folder)")
         if resume and not self.file("settings.json").is_file():
             raise InputError(f"cannot resume {self.root}: it has no training run (leave out --resume)")
-        if not resume and not force and self.root.is_dir() and any(self.root.iterdir()):
-            raise OutputError(
-                f"cannot write {self.root}: it is not empty "
-                "(continue a run in it with --resume, or replace it with --force)"
-            )
+        if resume or not self.root.is_dir() or not any(self.root.iterdir()):
+            return
+        if not self.inner.is_dir():
+            raise OutputError(f"cannot write {self.root}: it is not empty and has no training run (name a new folder)")
+        if overwrite:
+            return
+        if self.file("summary.json").is_file():
+            raise already_exists(self.root, "folder", "it holds a complete run")
+        raise OutputError(
+            f"cannot write {self.root}: it holds an interrupted run "
+            "(continue with --resume, or start again with --overwrite)"
+        )
 
     def clear(self) -> None:
         """Remove the files of a run, and nothing else."""

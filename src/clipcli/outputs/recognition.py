@@ -1,0 +1,85 @@
+"""Recognise files and folders that clipcli wrote, by their first record."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from clipcli.delimited import JSON_LINES, own_kind, read_delimited, read_json_lines
+from clipcli.errors import ClipcliError
+from clipcli.outputs.parts import MANIFEST, part_names
+from clipcli.outputs.run_settings import RunRecord
+from clipcli.text import open_text
+
+__all__ = ["RESULT_SUFFIXES", "labels_of_run", "own_kind_of"]
+
+RESULT_SUFFIXES = (".csv", ".tsv", ".json", ".parquet", *JSON_LINES)
+"""The extensions of files that may hold results or embeddings."""
+
+_HEAD = 1 << 20  # bytes that are read; a first record is far shorter
+
+
+def own_kind_of(path: Path) -> str | None:
+    """Return ``results``, ``embeddings`` or ``corrections`` for a file or folder that clipcli wrote, else ``None``.
+
+    A file that cannot be read, or has another extension, is of no known kind. At most 1 MiB of it is read.
+    """
+    try:
+        if path.is_dir():
+            return _kind_of_folder(path)
+        suffix = path.suffix.lower()
+        if suffix not in RESULT_SUFFIXES or not path.is_file():
+            return None
+        if suffix == ".parquet":
+            return own_kind(_parquet_columns(path))
+        with path.open("rb") as file:
+            head = io.BytesIO(file.read(_HEAD))
+        with open_text(head) as text:
+            if suffix == ".json":
+                return _kind_of_array(text.read())
+            read = read_json_lines if suffix in JSON_LINES else read_delimited
+            return read(text, str(path)).own
+    except (ClipcliError, OSError, ValueError, RecursionError):
+        return None
+
+
+def labels_of_run(results: Path) -> tuple[str, ...]:
+    """Return all labels of the run that wrote a results file or folder, as far as its record next to it is known."""
+    try:
+        if results.is_dir():
+            labels: Any = json.loads((results / MANIFEST).read_text("utf-8"))["settings"]["labels"]
+        else:
+            labels = RunRecord.read(results).settings.values["labels"]  # it fails if the file has changed since
+    except (ClipcliError, LookupError, OSError, TypeError, ValueError, RecursionError):
+        return ()
+    return tuple(each for each in labels if isinstance(each, str)) if isinstance(labels, list) else ()
+
+
+def _kind_of_folder(folder: Path) -> str | None:
+    parts = part_names(each.name for each in folder.iterdir())
+    if not parts or not (folder / MANIFEST).is_file():
+        return None
+    return own_kind_of(folder / parts[0])
+
+
+def _kind_of_array(text: str) -> str | None:
+    """Return the kind of the first object in a JSON array; the array may be cut off."""
+    start = text.lstrip()
+    if not start.startswith("["):
+        return None
+    first: Any = json.JSONDecoder().raw_decode(start[1:].lstrip())[0]
+    return read_json_lines(io.StringIO(json.dumps(first) + "\n"), "").own if isinstance(first, dict) else None
+
+
+def _parquet_columns(path: Path) -> Collection[str]:
+    from clipcli.extras import pyarrow_or_error
+
+    arrow = pyarrow_or_error()
+    try:
+        names: list[str] = arrow.parquet.read_schema(path).names
+    except arrow.ArrowException:
+        return ()
+    return names
