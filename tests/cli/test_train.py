@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -140,6 +141,13 @@ def test_nothing_is_replaced_without_overwrite_and_then_only_what_a_run_writes(p
     forced = command(place)(*again, "--overwrite")
     assert forced.returncode == 0, forced.stderr
     assert forced.stdout == "local-dir:again\n"
+    said = forced.stderr.splitlines()
+    assert [
+        sum(line.split("  ")[0].strip() == name or f"{name} " in line[:14] for line in said)
+        for name in ("start", "epoch 1/1")
+    ] == [1, 1]  # the table is printed once
+    assert re.fullmatch(r"epoch 1 is saved: accuracy [\d.]+%, before training [\d.]+%", said[-2])
+    assert said[-1] == "next: clipcli classify IMAGES --labels FILE --model local-dir:again"
     assert (place / "again" / "notes.txt").read_text() == "mine"
     assert len(losses(place / "again")) == 6
 
@@ -148,7 +156,18 @@ def test_a_run_that_is_finished_is_said_to_be_and_not_done_again(place: Path) ->
     before = (place / "first" / "open_clip_model.safetensors").stat().st_mtime_ns
     done = command(place)("train", "-o", "first", "--resume")
     assert (done.returncode, done.stdout) == (0, "local-dir:first\n"), done.stderr
+    assert done.stderr.startswith("warning: first: already complete, nothing to do\n           start  loss ")
+    assert done.stderr.endswith("\nnext: clipcli classify IMAGES --labels FILE --model local-dir:first\n")
     assert (place / "first" / "open_clip_model.safetensors").stat().st_mtime_ns == before
+
+
+def test_the_variable_for_the_model_is_the_default_of_a_new_run_only(place: Path) -> None:
+    started = command(place)("train", "colours", "-o", "variable", CLIPCLI_MODEL="nonesuch")
+    assert (started.returncode, "no model 'nonesuch'" in started.stderr) == (2, True)
+    scratch = command(place)("train", "gone.csv", "-o", "variable", *SCRATCH, CLIPCLI_MODEL="nonesuch")
+    assert (scratch.returncode, "gone.csv: no such file" in scratch.stderr) == (2, True)
+    resumed = command(place)("train", "-o", "first", "--resume", CLIPCLI_MODEL="nonesuch")
+    assert resumed.returncode == 0, resumed.stderr
 
 
 LONG = ("--epochs", "16", "--patience", "0", "--save-every", "1")  # 96 steps

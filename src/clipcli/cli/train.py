@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ _START, _STEPS, _DATA, _OUT = "Initial model", "Training", "Pairs", "Output"
 
 
 def train(
+    context: typer.Context,
     pairs: Annotated[
         list[str] | None,
         typer.Argument(metavar="PAIRS", show_default=False,
@@ -51,13 +54,13 @@ def train(
     prompts: options.PromptSets = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", metavar="NAME", rich_help_panel=_START,
+        typer.Option("--model", "-m", metavar="NAME", rich_help_panel=_START, envvar="CLIPCLI_MODEL",
                      help="Model to start from: auto, pocket, an open_clip name, hf-hub:ORG/REPO or local-dir:PATH. "
                           "[default: auto]"),
     ] = None,
     pretrained: Annotated[
         str | None,
-        typer.Option("--pretrained", metavar="TAG|FILE", rich_help_panel=_START,
+        typer.Option("--pretrained", metavar="TAG|FILE", rich_help_panel=_START, envvar="CLIPCLI_PRETRAINED",
                      help="Its weights: a tag, or a checkpoint file."),
     ] = None,
     from_scratch: Annotated[
@@ -156,6 +159,11 @@ def train(
         patience=patience, interpolate=interpolate, lock_image=lock_image or None, lock_text=lock_text or None,
         unlocked_layers=unlocked_layers,
     )  # fmt: skip
+    if resume or from_scratch is not None:  # a default for new runs must not contradict these
+        model, pretrained = (
+            None if _is_from_variable(context, name) else value
+            for name, value in (("model", model), ("pretrained", pretrained))
+        )
     request = Request(
         pairs=tuple(pairs) if pairs else None, model=model, pretrained=pretrained, from_scratch=from_scratch,
         validation=validation, labels=labels, templates=tuple(template) if template else None,
@@ -165,11 +173,17 @@ def train(
     how = _How(
         output, device, resume=resume, overwrite=overwrite, offline=offline, workers=workers, save_every=save_every
     )
-    outcome = _run(request, config, how, messages)
-    if outcome is not None:
-        _print_outcome(outcome, output, messages)
+    ended = _run(request, config, how, messages)
+    if ended is not None:
+        outcome, is_new = ended
+        _print_outcome(outcome, output, messages, is_new=is_new)
         if outcome.left_out:
             raise typer.Exit(1)
+
+
+def _is_from_variable(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "ENVIRONMENT"
 
 
 @dataclass(frozen=True)
@@ -185,8 +199,13 @@ class _How:
     save_every: float
 
 
-def _run(request: Request, config: TrainConfig, how: _How, messages: Messages) -> Outcome | None:
-    """Check everything that needs no torch, then train; return the outcome in the first process only."""
+def _run(request: Request, config: TrainConfig, how: _How, messages: Messages) -> tuple[Outcome, bool] | None:
+    """Check everything that needs no torch, then train.
+
+    Returns
+    -------
+    The outcome and whether it is that of this run, not of an earlier one; ``None`` except in the first process.
+    """
     from clipcli.training.job import check_job, has_companions
     from clipcli.training.request import Outcome
     from clipcli.training.run_folder import TrainingFolder
@@ -200,10 +219,11 @@ def _run(request: Request, config: TrainConfig, how: _How, messages: Messages) -
         with folder.claimed(resume=how.resume, overwrite=how.overwrite) if is_first else nullcontext():
             job = check_job(request, config, folder, resume=how.resume, offline=how.offline, device=how.device)
             if isinstance(job, Outcome):
-                return job if is_first else None
+                return (job, False) if is_first else None
             from clipcli.training.train import train as run
 
-            return run(job, place or _join(how.device), listener, workers=how.workers, save_every=how.save_every)
+            outcome = run(job, place or _join(how.device), listener, workers=how.workers, save_every=how.save_every)
+            return (outcome, True) if outcome is not None else None
     except ClipcliError as problem:
         if is_first:
             raise
@@ -218,10 +238,19 @@ def _join(device: str) -> Place:
     return join_processes(device)
 
 
-def _print_outcome(outcome: Outcome, output: Path, messages: Messages) -> None:
-    """Print the measures on stderr and the model's name on stdout."""
-    for name, values in outcome.measures:
-        messages.note(f"{name:>16}  {measures_line(values)}")
+def _print_outcome(outcome: Outcome, output: Path, messages: Messages, *, is_new: bool) -> None:
+    """Print the outcome on stderr, with the command that uses the model, and the model's name on stdout."""
+    if not is_new:  # the measures of a run are printed while it lasts
+        messages.warn(f"{output}: already complete, nothing to do")
+        for name, values in outcome.measures:
+            messages.note(f"{name:>16}  {measures_line(values)}")
     if outcome.measures and not outcome.best_epoch:
         messages.warn("no epoch improved on the initial weights, which are saved")
-    typer.echo(f"local-dir:{output}")
+    elif len(outcome.measures) > 1:
+        (_, before), (name, after) = outcome.measures[0], outcome.measures[-1]
+        measure, form = ("accuracy", ".1%") if "accuracy" in before else ("loss", ".3f")
+        messages.note(f"{name} is saved: {measure} {after[measure]:{form}}, before training {before[measure]:{form}}")
+    model = f"local-dir:{output}"
+    messages.note(f"next: clipcli classify IMAGES --labels FILE --model {shlex.quote(model)}")
+    if not sys.stdout.isatty():  # for programs; people have read it in the line before
+        typer.echo(model)
