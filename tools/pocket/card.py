@@ -11,7 +11,7 @@ from tools.pocket.export import write_json
 
 FACTS: dict[str, Any] = {
     "name": "pocket",
-    "description": "Small built-in model: ImageNet image encoder with a text encoder tuned to it (LiT).",
+    "description": "Small built-in model: ImageNet image encoder, a head and a text encoder tuned to it (LiT).",
     "license": "Apache-2.0",
     "image_encoder": "tf_efficientnet_lite2, 260 px, ImageNet-1k",
     "text_encoder": "causal transformer, width 256, 4 layers, 49,408 tokens, 32 positions",

@@ -27,7 +27,7 @@ from tools.pocket.head import JOINT
 from tools.pocket.image_tower import load_trunk
 from tools.pocket.joint import Joint, JointOptions, Material, average, start, train_joint
 from tools.pocket.label_lists import HELD_OUT_WORDS
-from tools.pocket.learn_words import EverydayWords, everyday_texts, learn_words
+from tools.pocket.learn_everyday import EverydayWords, everyday_texts, learn_everyday
 from tools.pocket.more_texts import more_texts
 from tools.pocket.sentences import embed_sentences
 from tools.pocket.text_tower import build_text_tower, tokenizer
@@ -137,11 +137,10 @@ def both_lessons(
     tower, first = towers
     lessons = adapter_lessons(texts, model)
     tokens = torch.cat([lessons.tokens, tokenizer()(list(everyday.texts))])
-    known, count = len(material.book.texts), len(lessons.tokens)
+    count = len(lessons.tokens)
     now = encode(tower, tokens)
-    rows = torch.cat([torch.arange(known), torch.arange(count, len(tokens))])
-    wanted = torch.cat([lessons.wanted, now[count:]])
-    wanted[rows] = learn_words(model, material, everyday, now[rows], seed)
+    model.known = now[: len(material.book.texts)]
+    wanted = torch.cat([lessons.wanted, learn_everyday(model, material, everyday, now[count:], seed)])
     wanted = functional.normalize(torch.cat([wanted, FIRST_TEXT * encode(first, tokens) @ first_basis(first).T], dim=1))
     own = np.full(len(everyday.texts), EVERYDAY_SHARE / len(everyday.texts))
     anchors = [*texts.anchors, *(count + everyday.owners.tolist().index(at) for at in range(len(everyday.words)))]

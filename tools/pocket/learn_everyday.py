@@ -1,7 +1,6 @@
-"""Learn where words belong, with both encoders fixed, so that the text encoder can learn it.
+"""Learn where the words of ``everyday.txt`` belong, with both encoders fixed, so that the text encoder can learn it.
 
-Each general word, and each of ``everyday.txt``, begins where the text encoder has it and gets a vector of its own, by
-lists of such words.
+Each word begins where the text encoder has it and gets a vector of its own, by lists of general and everyday words.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from tools.pocket.general import BoolArray, Concepts
-from tools.pocket.joint import REPORT, Joint, Material, list_loss
+from tools.pocket.joint import Joint, Material, list_loss
 from tools.pocket.lists import Teacher
 from tools.pocket.phrasebook import Phrasebook
 from tools.pocket.phrases import phrase, with_article
 from torch.nn import functional
 
-STEPS, LISTS, RATE, DECAY = 300, 16, 1e-2, 0.02
-SCALE = 32.0
+STEPS, LISTS, RATE, DECAY = 300, 12, 1e-2, 0.02
+SCALE = 30.0
 
 
 @dataclass(frozen=True)
@@ -50,59 +49,55 @@ class _Book:
     """The phrasebook's rows, and after them those of everyday words."""
 
     def __init__(self, book: Phrasebook, everyday: EverydayWords) -> None:
-        self._book = book
+        self._book, self._first = book, len(book.texts)
         self._rows: dict[str, list[int]] = {word: [] for word in everyday.words}
-        for row, owner in enumerate(everyday.owners.tolist(), start=len(book.texts)):
+        for row, owner in enumerate(everyday.owners.tolist()):
             self._rows[everyday.words[owner]].append(row)
-        places = everyday.owners + len(book.own)
-        self.owners = torch.cat(
-            [book.owners, places]
-        )  # (T,): places of words among the book's and everyday ones, or -1
 
     def word(self, word: str, draw: random.Random) -> int:
         rows = self._rows.get(word)
-        return draw.choice(rows) if rows else self._book.word(word, draw)
+        return self._first + draw.choice(rows) if rows else self._book.word(word, draw)
 
     def words(self, words: Sequence[str], draw: random.Random) -> list[int]:
         return [self.word(word, draw) for word in words]
 
 
-def learn_words(
+def learn_everyday(
     model: Joint, material: Material, everyday: EverydayWords, vectors: torch.Tensor, seed: int
 ) -> torch.Tensor:
-    """Learn unit vectors (T, D) for the phrasebook's texts and, after them, the everyday ones.
+    """Learn vectors (T, D) for the everyday texts.
 
     Parameters
     ----------
     model
-        With the head that pictures are seen through.
+        With the text encoder's vectors of the phrasebook in ``known``.
     vectors : (T, D) float32
-        The text encoder's unit vectors of these texts.
+        The text encoder's vectors of the everyday texts.
     """
-    old = material.teacher.concepts
+    assert model.known is not None, "the text encoder's vectors are not there"
+    old, teacher, known = material.teacher.concepts, material.teacher, model.known
     weight = np.full(len(everyday.words), old.weights.sum() / len(everyday.words), dtype=np.float32)
     concepts = Concepts(
         (*old.words, *everyday.words),
         np.concatenate([old.masks, everyday.masks]),
         np.concatenate([old.weights, weight]),
     )
-    teacher, book = material.teacher.with_concepts(concepts), _Book(material.book, everyday)
-    own = torch.zeros(len(material.book.own) + len(everyday.words), vectors.shape[1], requires_grad=True)
+    teacher = teacher.with_concepts(concepts)
+    book, own = _Book(material.book, everyday), torch.zeros(len(everyday.words), vectors.shape[1], requires_grad=True)
     optimizer = torch.optim.Adam([own], lr=RATE)
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = RATE * (1.0 - step / STEPS)
-        placed = _placed(vectors, own, book.owners)
-        loss = DECAY * own.pow(2).sum(dim=1).mean() + _lists_loss(model, teacher, book, placed, seed * 1_000_003 + step)
+        loss = DECAY * own.pow(2).sum(dim=1).mean() + _lists_loss(
+            model, teacher, book, torch.cat([known, _placed(vectors, own, everyday)]), seed * 1_000_003 + step
+        )
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        if (step + 1) % REPORT == 0:
-            print(f"words {step + 1}: {loss.item():.3f}", flush=True)
-    return _placed(vectors, own, book.owners).detach()
+    return _placed(vectors, own, everyday).detach()
 
 
-def _placed(vectors: torch.Tensor, own: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:
-    return functional.normalize(vectors + own[owners.clamp(min=0)] * (owners >= 0)[:, None], dim=1)
+def _placed(vectors: torch.Tensor, own: torch.Tensor, everyday: EverydayWords) -> torch.Tensor:
+    return functional.normalize(vectors + own[everyday.owners], dim=1)
 
 
 def _lists_loss(model: Joint, teacher: Teacher, book: _Book, texts: torch.Tensor, seed: int) -> torch.Tensor:
