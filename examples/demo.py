@@ -4,7 +4,7 @@ The photographs are those that scikit-image, scikit-learn and Matplotlib ship. T
 folder of their own, so that the command is the one a user would type. As far as the packages state it, the
 astronaut, the rocket and Grace Hopper's portrait are in the public domain, photographer, cat, coffee and gravel are
 CC0, temple and flower are CC BY 2.0 (danielbuechele, vultilion), the motorcycle is of Middlebury's stereo data, and the
-page is scikit-image's own (BSD). Left out, since `pocket` gets them wrong: scikit-image's coins and deep field of stars.
+page is scikit-image's own (BSD). Two others are left out, which `pocket` gets wrong: scikit-image's coins and stars.
 """
 
 from __future__ import annotations
