@@ -115,7 +115,8 @@ class OpenClipDataLoader(OpenClipLoop):
     def classify(self, paths: list[str]) -> list[Best]:
         from torch.utils.data import DataLoader
 
-        loader: Iterable[Any] = DataLoader(_Photographs(paths, self.transform), batch_size=32, num_workers=CORES)
+        photographs: Any = _Photographs(paths, self.transform)
+        loader: Iterable[Any] = DataLoader(photographs, batch_size=32, num_workers=CORES)
         return [best for images in loader for best in self._best(images)]
 
 

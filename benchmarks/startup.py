@@ -49,13 +49,14 @@ def measure(folder: Path, photo: Path, others: list[Path]) -> list[dict[str, Any
     _seconds(classify, environment)  # fills the cache, and the system's of the files
     taken: dict[str, list[float]] = {}
     for other in others:
-        for name, line, changed in (
+        commands: tuple[tuple[str, list[str], dict[str, str]], ...] = (
             ("clipcli --help", [*command, "--help"], {}),
             ("classify, all from the cache", classify, {}),
             ("classify a new photo, labels from the cache", [*classify[:-1], str(other), "--batch-size", "1"], {}),
             ("classify with pocket, nothing cached", [*classify, "--no-cache"], {}),
             ("python -c 'import open_clip'", [sys.executable, "-c", _IMPORT], {}),
-        ):
+        )
+        for name, line, changed in commands:
             taken.setdefault(name, []).append(_seconds(line, environment | changed))
         taken.setdefault("pocket's first forward pass", []).append(_forward())
     return [{"what": name, "seconds": statistics.median(values)} for name, values in taken.items()]

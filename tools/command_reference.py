@@ -40,7 +40,7 @@ _EXAMPLES = re.compile(r"(?:^clipcli .+\n*)+", re.MULTILINE)
 
 def command_reference() -> str:
     """Return the page: all commands with their options, and which options require others."""
-    group = typer.main.get_command(build_app(["x", "x"]))
+    group: Any = typer.main.get_command(build_app(["x", "x"]))
     parts = [_INTRODUCTION, _commands_table(group, "clipcli"), _ALL_COMMANDS]
     for name, command in group.commands.items():
         parts.append(_section(command, f"clipcli {name}", "##"))

@@ -52,8 +52,8 @@ def _jobs(options: argparse.Namespace, steps: Sequence[str], scratch: Path) -> I
     """Yield what is to be done, in pieces that can be done at the same time."""
     if "images" in steps:
         shares = _shares(image_kinds(), options.images, options.only)
-        for place, kinds in enumerate(_pieces(list(shares), _KINDS_TOGETHER)):
-            part = {kind: shares[kind] for kind in kinds}
+        for place, some in enumerate(_pieces(list(shares), _KINDS_TOGETHER)):
+            part = {kind: shares[kind] for kind in some}
             yield partial(fuzz_images, part, options.seed, scratch / f"images-{place}" / "run")
     kinds = file_kinds()
     shares = _shares(list(kinds), options.files, options.only) if "files" in steps else {}

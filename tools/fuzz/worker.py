@@ -116,7 +116,9 @@ def _run(request: dict[str, Any], watch: Watch) -> dict[str, Any]:
         gc.collect()  # what is not closed yet is closed in the name of this case
         watch.folder = None
         sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
-    texts = [stream.buffer.getvalue().decode("utf-8", "replace") for stream in streams if stream.flush() is None]
+    for stream in streams:
+        stream.flush()
+    texts = [stream.buffer.getvalue().decode("utf-8", "replace") for stream in streams]
     return {
         "code": code, "output": texts[0][-2000:], "errors": texts[1], "problem": problem, "seen": watch.seen[:5],
         "seconds": time.process_time() - began, "peak_mib": _peak_mib(),

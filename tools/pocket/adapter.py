@@ -26,10 +26,11 @@ class Adapter(nn.Module):
         self.straight = nn.Linear(MINILM, JOINT)
         nn.init.orthogonal_(self.straight.weight)
         nn.init.zeros_(self.straight.bias)
-        self.aside = nn.Sequential(nn.Linear(MINILM, hidden), nn.GELU(), nn.Linear(hidden, JOINT))
-        nn.init.normal_(self.aside[0].weight, std=1.5)
-        nn.init.normal_(self.aside[2].weight, std=0.1 * hidden**-0.5)
-        nn.init.zeros_(self.aside[2].bias)
+        inner, outer = nn.Linear(MINILM, hidden), nn.Linear(hidden, JOINT)
+        self.aside = nn.Sequential(inner, nn.GELU(), outer)
+        nn.init.normal_(inner.weight, std=1.5)
+        nn.init.normal_(outer.weight, std=0.1 * hidden**-0.5)
+        nn.init.zeros_(outer.bias)
         self.own = nn.Parameter(torch.zeros(words, JOINT))
 
     def forward(self, vectors: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:

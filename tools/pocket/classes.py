@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from timm.data import ImageNetInfo
+from timm.data.imagenet_info import ImageNetInfo
 from tools.pocket.wordnet import Nouns
 
 from clipcli.models._torchvision import import_open_clip

@@ -43,7 +43,7 @@ def fit_concepts(members: Array, leaves: Array, constant: float, *, steps: int, 
         optimizer.param_groups[0]["lr"] = 1e-2 * (1.0 - step / steps)
         loss = _loss(concepts, inside, rows, constant, generator)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return np.asarray(functional.normalize(concepts.detach(), dim=1).numpy())
 

@@ -98,7 +98,7 @@ def distil(tower: nn.Module, lessons: Lessons, options: DistilOptions, work: Pat
             optimizer.param_groups[0]["lr"] = learning_rate(step, options.steps, options.rate)
             distance, divergence = lesson_losses(tower, tokens, wanted, lessons.anchors)
             optimizer.zero_grad()
-            (COSINE_SHARE * distance + divergence).backward()  # type: ignore[no-untyped-call]
+            (COSINE_SHARE * distance + divergence).backward()
             nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
             optimizer.step()
             total += [distance.item(), divergence.item()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,14 +42,14 @@ def load_trunk() -> nn.Module:
     return trunk.eval()
 
 
-def class_directions(trunk: nn.Module) -> Array:
+def class_directions(trunk: Any) -> Array:
     """Centre and normalise the classifier's rows: (1000, F) float32 of unit length."""
     rows = trunk.get_classifier().weight.detach().numpy()  # (C, F)
     rows = rows - rows.mean(axis=0)
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
 
-def mean_feature(trunk: nn.Module) -> Array:
+def mean_feature(trunk: Any) -> Array:
     """Estimate the mean image feature (F,) from the last batch norm, taking its output as Gaussian.
 
     The feature is the spatial mean of ReLU6(x) with x of mean ``bias`` and deviation ``weight``; hence

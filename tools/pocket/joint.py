@@ -104,7 +104,8 @@ def train_joint(model: Joint, material: Material, options: JointOptions, work: P
     optimizer = optimizer_for(model, options.rate)
     path = work / f"{name}-checkpoint.pt"
     step = checkpoint.restore(path, pair, optimizer, options)
-    started, first, sums = time.monotonic(), step, 0.0
+    started, first = time.monotonic(), step
+    sums: Any = 0.0
     while step < options.steps:
         draw = random.Random(options.seed * 1_000_003 + step)
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
@@ -113,7 +114,7 @@ def train_joint(model: Joint, material: Material, options: JointOptions, work: P
         losses = step_losses(model, material, draw, generator)
         optimizer.zero_grad()
         total = sum((share * loss for share, loss in losses.values()), torch.zeros(()))
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step += 1

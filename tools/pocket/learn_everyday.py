@@ -91,7 +91,7 @@ def learn_everyday(
             model, teacher, book, torch.cat([known, _placed(vectors, own, everyday)]), seed * 1_000_003 + step
         )
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return _placed(vectors, own, everyday).detach()
 

@@ -155,7 +155,7 @@ def labelled_exercise(
     else:
         chosen = source.words.draw_list(draw, draw.choice((2, 2, 3, 4, 6)))
         words, masks = [source.words.words[index] for index in chosen], source.words.masks[chosen]
-    fitting = np.flatnonzero(masks.any(axis=0)[source.truth.numpy()])
+    fitting = np.flatnonzero(np.any(masks, axis=0)[source.truth.numpy()])
     rows = torch.tensor(draw.choices(fitting.tolist(), k=GROUP))
     one_hot = np.eye(len(source.labels), dtype=np.float32)[source.truth[rows].numpy()]
     wanted = torch.from_numpy(list_distribution(one_hot, masks))

@@ -53,7 +53,8 @@ class MeasuredModel:
         self._text, self._preprocessing = model.text_encoder, model.image_encoder.preprocessing
         visual = model.image_encoder.network.visual
         split = hasattr(visual, "trunk") and hasattr(visual, "head")
-        self._trunk, self._head = (visual.trunk, visual.head) if split else (visual, torch.nn.Identity())
+        self._trunk: torch.nn.Module = visual.trunk if split else visual
+        self._head: torch.nn.Module = visual.head if split else torch.nn.Identity()
         self._template = resolve_templates()[0]
         digest = hashlib.sha256(repr(self._preprocessing).encode())
         for name, tensor in sorted(self._trunk.state_dict().items()):

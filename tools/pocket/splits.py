@@ -93,7 +93,7 @@ class PictureSet:
 
     def image(self, picture: Picture) -> Image.Image:
         """Decode a picture in RGB, on white where it is transparent."""
-        image = Image.open(io.BytesIO(self.read(picture)))
+        image: Image.Image = Image.open(io.BytesIO(self.read(picture)))
         if "A" in image.getbands() or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from tools.pocket.label_lists import balanced_accuracy
 from tools.pocket.material import Material, Task, gather
 from tools.pocket.measured_model import Item
 from tools.pocket.measures import AMONG, LEAST_PHOTOS, TARGETS, Figure, caption_groups
+from tools.pocket.splits import Part
 
 PARTS = ("words", "sets", "captions", "small")
 
@@ -116,7 +117,11 @@ def left_out(command: CommandLine, material: Material) -> Iterator[Figure]:
     """Accuracy on left-out pictures of trained labels, and on labels left out altogether."""
     for name in material.labelled:
         targets = TARGETS.get(name, (None, None))
-        for part, what, target in (("heldout", "pictures", targets[0]), ("heldout_label", "labels", targets[1])):
+        parts: tuple[tuple[Part, str, float | None], ...] = (
+            ("heldout", "pictures", targets[0]),
+            ("heldout_label", "labels", targets[1]),
+        )
+        for part, what, target in parts:
             task = material.heldout(name, part)
             yield task_figure(command, task, f"{name}, left-out {what} (of {len(task.words)})", target)
 
@@ -141,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     material = gather(given.data, given.photos, given.wordnet, given.rendered)
     with tempfile.TemporaryDirectory(prefix="pocket-acceptance-") as scratch:
         command, figures = CommandLine(given.model, Path(scratch)), []
-        parts = {
+        parts: dict[str, Callable[[CommandLine, Material], Iterator[Figure]]] = {
             "words": partial(general_words, photos=given.photos),
             "sets": left_out,
             "captions": retrieval,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,7 +72,8 @@ def gather_views(data: Path, work: Path) -> tuple[Axes, dict[str, Pictures], Pic
     features = {name: view_features(work, name, training_rows(data, name)) for name in splits.SETS}
     if (work / f"{RENDERED}.npy").exists():
         features[RENDERED] = torch.from_numpy(np.load(work / f"{RENDERED}.npy").astype(np.float32)[None])
-    classifier = image_tower.load_trunk().get_classifier()
+    trunk: Any = image_tower.load_trunk()
+    classifier = trunk.get_classifier()
     rows, bias = classifier.weight.detach(), classifier.bias.detach()
     axes = Axes(torch.cat([each[0] for each in features.values()]), rows, bias)
     seen = {name: [axes.seen(view) for view in each] for name, each in features.items()}

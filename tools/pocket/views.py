@@ -56,5 +56,5 @@ def changed_view(picture: Image.Image, draw: random.Random, *, squashed: bool) -
 def to_pixels(picture: Image.Image) -> npt.NDArray[np.float32]:
     """Normalise an RGB picture: (3, H, W) float32."""
     pixels = np.asarray(picture, dtype=np.float32) / 255.0  # (H, W, 3)
-    normal = (pixels - np.float32(IMAGE_MEAN)) / np.float32(IMAGE_STD)
+    normal = (pixels - np.array(IMAGE_MEAN, np.float32)) / np.array(IMAGE_STD, np.float32)
     return np.ascontiguousarray(normal.transpose(2, 0, 1), dtype=np.float32)

@@ -57,7 +57,7 @@ def train_text(tower: nn.Module, batches: Batches, leaves: torch.Tensor, options
             optimizer.param_groups[0]["lr"] = learning_rate(step, options.steps, options.rate)
             loss = text_loss(tower, tokens, wanted, leaves)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
             optimizer.step()
             total += loss.item()

@@ -74,6 +74,8 @@ class StrictArchive(tarfile.TarFile):
     def next(self) -> tarfile.TarInfo | None:
         """Read up to the next header and return the member."""
         file: Any = self.fileobj
+        if self.offset == 0 and file.tell() > 0:
+            return None  # it has no members; before Python 3.11, tarfile takes that for damage
         ahead = (
             getattr(self, "firstmember", None) is not None
         )  # its header was read when the archive was opened, its data not yet

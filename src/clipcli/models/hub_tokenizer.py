@@ -28,7 +28,7 @@ _CLASSES = frozenset({
     "Albert", "Bert", "CLIP", "DebertaV2", "DistilBert", "Electra", "GPT2", "Gemma", "LayoutXLM", "Llama", "M2M100",
     "MBart", "MBart50", "MPNet", "MT5", "Nllb", "Qwen2", "Roberta", "Siglip", "Siglip2", "T5", "XLMRoberta",
 })  # fmt: skip
-_GENERAL_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
+_GENERAL_CLASSES = ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend")  # by version of transformers
 _TOKEN_FIELDS = {"content", "lstrip", "rstrip", "single_word", "normalized", "special", "__type"}
 _MODEL_TYPES = ("bert", "m2m_100", "mt5", "roberta", "t5", "xlm-roberta")  # text encoders that open_clip knows
 

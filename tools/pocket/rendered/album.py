@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from tools.pocket.rendered.picture import a
-from tools.pocket.splits import Picture, PictureSet, read_sets
+from tools.pocket.splits import Part, Picture, PictureSet, read_sets
 
 DATA = Path("../shared/train")
 PHOTOS = ("flickr8k", "miniplaces", "sports100", "idenprof")
@@ -87,7 +87,7 @@ class Album:
         """List the pictures of a topic, in a fixed order."""
         if topic not in self._chosen:
             sets, wanted = TOPICS.get(topic, ((topic,), lambda _: True))
-            part = "heldout" if self.held else "train"
+            part: Part = "heldout" if self.held else "train"
             self._chosen[topic] = [
                 picture
                 for name in sets
@@ -105,7 +105,7 @@ class Album:
         FileNotFoundError
             If the part is empty.
         """
-        part = "heldout" if self.held else "train"
+        part: Part = "heldout" if self.held else "train"
         pictures = [picture for each in self._sets.values() for picture in each.of(part)]
         if not pictures:
             message = f"cannot render from photographs: no pictures in the part {part!r} (pass a larger folder)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from tools.pocket.rendered import writing
@@ -154,13 +155,14 @@ def road_sign(studio: Studio) -> Rendered:
         draw.rounded_rectangle(
             (0, 70, 299, 230), 14, rng.choice([(20, 110, 60), (20, 70, 160), (240, 240, 240)]), (250, 250, 250), 5
         )
+        middle: Any = sign.getpixel((150, 80))
         _write(
             draw,
             studio,
             (25, 105, 275, 195),
             text,
-            (250, 250, 250) if sign.getpixel((150, 80))[0] < 200 else (20, 20, 20),
-        )  # type: ignore[index]
+            (250, 250, 250) if middle[0] < 200 else (20, 20, 20),
+        )
     return _described(studio, _placed(studio, sign), text, thing)
 
 
@@ -239,7 +241,7 @@ def caption(studio: Studio) -> Rendered:
     box = (w * 0.06, top, w * 0.94, top + h * rng.uniform(0.12, 0.22))
     if rng.random() < 0.4:
         draw.rectangle((0, box[1] - 6, w, box[3] + 6), rng.choice([(0, 0, 0), (255, 255, 255), any_colour(rng)]))
-    ground = image.crop(tuple(round(v) for v in box)).resize((1, 1)).getpixel((0, 0))
+    ground = image.crop((round(box[0]), round(box[1]), round(box[2]), round(box[3]))).resize((1, 1)).getpixel((0, 0))
     _write(draw, studio, box, text, _contrast(ground, rng), rng.choice(["display", "sans", "hand"]))  # type: ignore[arg-type]
     made = _described(studio, image, text, "photo with text")
     return Rendered(image, [f'{shown}, with the text "{text}"', *made.captions], made.questions[:1])

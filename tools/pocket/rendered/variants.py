@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps
@@ -77,13 +78,13 @@ def oil_painting(image: Image.Image, rng: random.Random) -> Image.Image:
     """Cover the picture with short strokes in its own colours, large ones first."""
     image = ImageEnhance.Color(image).enhance(rng.uniform(1.1, 1.8))
     canvas = image.filter(ImageFilter.BoxBlur(6))
-    pixels = canvas.filter(ImageFilter.BoxBlur(1)).load(), image.filter(ImageFilter.BoxBlur(1)).load()
+    pixels: Any = canvas.filter(ImageFilter.BoxBlur(1)).load(), image.filter(ImageFilter.BoxBlur(1)).load()
     draw, base = ImageDraw.Draw(canvas), rng.uniform(0, 180)
     for size, count, layer in ((14, 350, 0), (8, 900, 1), (5, 1200, 1)):
         for _ in range(count):
             x, y = rng.randrange(image.width), rng.randrange(image.height)
             shift = rng.randint(-14, 14)
-            r, g, b = pixels[layer][x, y]  # type: ignore[index]
+            r, g, b = pixels[layer][x, y]
             angle = np.deg2rad(base + rng.uniform(-50, 50))
             dx, dy = size * np.cos(angle), size * np.sin(angle)
             draw.line([(x - dx, y - dy), (x + dx, y + dy)], (r + shift, g + shift, b + shift), max(2, size // 2))
@@ -111,11 +112,12 @@ def watercolour(image: Image.Image, rng: random.Random) -> Image.Image:
 def pointillism(image: Image.Image, rng: random.Random) -> Image.Image:
     """Render dots of pure colours."""
     bright = ImageEnhance.Color(image).enhance(2)
-    pixels, canvas = bright.load(), Image.new("RGB", image.size, pale(rng, 200))
+    pixels: Any = bright.load()
+    canvas = Image.new("RGB", image.size, pale(rng, 200))
     draw, size = ImageDraw.Draw(canvas), rng.randint(2, 4)
     for _ in range(image.width * image.height // (size * size * 3)):
         x, y = rng.randrange(image.width), rng.randrange(image.height)
-        r, g, b = pixels[x, y]  # type: ignore[index]
+        r, g, b = pixels[x, y]
         colour = (r + rng.randint(-40, 40), g + rng.randint(-40, 40), b + rng.randint(-40, 40))
         draw.ellipse((x - size, y - size, x + size, y + size), colour)
     return canvas
