@@ -19,7 +19,8 @@ from clipcli.evaluation.ground_truth import read_truth
 from clipcli.inputs.discover import FileInput, Source, discover
 from clipcli.inputs.path_base import PathBase
 from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES
-from clipcli.outputs.text_formats import Layout, write_results
+from clipcli.outputs.records import Layout, flat_columns
+from clipcli.outputs.text_formats import write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
 from clipcli.training.pairs import read_pairs
@@ -80,6 +81,8 @@ def test_the_paths_of_own_results_are_read_as_they_were(
 def test_own_tables_are_known_by_their_columns_in_any_order_and_with_others() -> None:
     header = written([], "csv").splitlines()[0].split(",")
     assert own_kind(header) == own_kind([*reversed(header), "note"]) == "results"
+    compact = flat_columns(Layout("csv", 2, grouped=False, compact=True))
+    assert own_kind(compact) == "results"
     assert own_kind(["path", "error_type", "error_message", "fingerprint", "e0"]) == "embeddings"
     assert own_kind(["path", "label", "clipcli"]) == "corrections"
     assert own_kind(["path", "label"]) is own_kind(["path", "label", "probability"]) is own_kind([]) is None

@@ -32,6 +32,7 @@ from clipcli.outputs.run_settings import RunSettings
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
+from clipcli.pipeline.label_warnings import warn_of_single_label
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.pipeline.rank import Ranker
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
@@ -131,7 +132,7 @@ class Classifier(Embedder):
         Parameters
         ----------
         facts
-            What the image encoder is, where images are encoded elsewhere.
+            Those of the image encoder, if it is open elsewhere.
         """
         classes = self.classes
         values = {
@@ -148,8 +149,8 @@ class Classifier(Embedder):
 
     def layout(self, form: str) -> Layout:
         """Return how results are laid out in a format."""
-        classes = self.classes
-        return Layout(form, min(self.top_k, len(classes.labels)), any(classes.groups))
+        ranks, grouped = min(self.top_k, len(self.classes.labels)), any(self.classes.groups)
+        return Layout(form, ranks, grouped, with_unknown=self.thresholds.any)
 
     @property
     def templates(self) -> list[str]:
@@ -219,7 +220,7 @@ class Classifier(Embedder):
 
     def classify_to(
         self, output: str | Path, inputs: Names, *, file_format: str | None = None, resume: bool = False,
-        overwrite: bool = False, part_size: int = 4096, reporter: Reporter = SILENT,
+        overwrite: bool = False, part_size: int = 4096, compact: bool = False, reporter: Reporter = SILENT,
     ) -> Outcome:  # fmt: skip
         """Classify images and write the results to a file, or to a folder of parts.
 
@@ -234,14 +235,15 @@ class Classifier(Embedder):
             The inputs, as for ``clipcli classify``: paths, folders, patterns, archives, URLs; or a
             :class:`~clipcli.inputs.discover.Source`.
         file_format
-            ``csv``, ``tsv``, ``jsonl``, ``json`` or ``parquet`` if the extension does not give the format; for a
-            folder ``parquet`` (the default if pyarrow is installed) or ``jsonl``.
+            The format, if not that of the extension; for a folder ``jsonl`` or ``parquet`` (default with pyarrow).
         resume
             Continue an interrupted run, if there is one; if the run is complete, only compare its settings and inputs.
         overwrite
             Replace an earlier run.
         part_size
             Inputs per part of a folder.
+        compact
+            Leave out the columns of similarities and of the model in CSV, TSV and Parquet.
         reporter
             Receives the events of the run.
 
@@ -252,8 +254,8 @@ class Classifier(Embedder):
         Raises
         ------
         OutputError
-            If the output cannot be written; if there is an interrupted run and neither ``resume`` nor ``overwrite``
-            is set; if the inputs or settings of the run to resume differ.
+            If the output cannot be written, or there is an interrupted run and neither ``resume`` nor ``overwrite`` is
+            set; if the inputs or settings of the run to resume differ.
         InputError
             If there is nothing to classify.
         Interrupted
@@ -263,8 +265,9 @@ class Classifier(Embedder):
         """
         source = source_of(inputs)
         destination = Destination.for_results(
-            str(output), file_format, inputs=source.names, resume=resume, overwrite=overwrite, part_size=part_size
-        )
+            str(output), file_format, inputs=source.names,
+            resume=resume, overwrite=overwrite, part_size=part_size, compact=compact,
+        )  # fmt: skip
         return run(self.task(source), self.result_output(destination), reporter)
 
     def task(self, source: Source, open_engine: OpenEngine[Result] | None = None) -> Task[Result]:
@@ -281,13 +284,8 @@ class Classifier(Embedder):
 
     def warn_of_single_label(self) -> None:
         """Warn once if there is a single label: its softmax is 1 for any image."""
-        labels = self.classes.labels
-        if len(labels) == 1 and self.classes.facts.logit_bias is None and not self._warned:
-            self._warned = True
-            LOG.warning(
-                f"{labels[0]!r} is the only label: without a second label to compare with, its "
-                "probability is always 1 (add other labels, or judge by the similarity)"
-            )
+        if not self._warned:
+            self._warned = warn_of_single_label(self.classes)
 
     def ranker(self, precision: str | None = None) -> Ranker:
         """Return the ranker, which turns embeddings into results, for this or another precision."""

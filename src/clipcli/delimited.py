@@ -40,8 +40,7 @@ __all__ = [
 
 JSON_LINES = (".jsonl", ".ndjson")
 _OWN = {
-    "results": {"path", "label", "probability", "similarity", "model", "pretrained", "precision", "error_type",
-                "error_message"},
+    "results": {"path", "label", "probability", "error_type", "error_message"},
     "embeddings": {"path", "error_type", "error_message", "fingerprint"},
     "corrections": {"path", "label", "clipcli"},
 }  # fmt: skip

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from clipcli.models.model import choose_device, choose_precision
-from tests.conftest import Run, RunTogether, clean_environment, clipcli_command, lines_of
+from clipcli.outputs.readers import read_results
+from tests.conftest import Run, RunHere, RunTogether, clean_environment, clipcli_command, lines_of
 
 POCKET = ("--model", "pocket")
 LABELS = ("-l", "cat", "-l", "cup of coffee", "-l", "rocket", "-l", "bicycle")
@@ -296,6 +297,29 @@ def test_nothing_but_the_output_and_its_record_is_left_in_its_folder(grouped: tu
 def test_top_k_says_how_many_labels_are_listed(grouped: tuple[Done, Path]) -> None:
     header = lines_of(grouped[1].read_text("utf-8"))[0].split(",")
     assert [name for name in header if name.startswith("label")] == ["label", "label_2"]
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "parquet", "jsonl"])
+def test_every_file_format_keeps_five_labels_and_the_best_of_unknown(
+    form: str, run_here: RunHere, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    labels = [part for name in ("cat", "dog", "rocket", "tree", "car", "bus") for part in ("-l", name)]
+    output = tmp_path / f"results.{form}"
+    (done,) = run_here(("classify", photos["cat"], *labels, *POCKET, "--min-probability", "1", "-o", output))
+    assert done.returncode == 0, done.stderr
+    for record in read_results(output):
+        assert record.label == "unknown"
+        assert len(record.top) == 5
+        assert record.top[0].label in labels
+
+
+def test_a_compact_table_has_labels_and_probabilities_only(run_here: RunHere, album: Path) -> None:
+    compact = ("classify", album, *LABELS, *POCKET, "--top-k", 3, "--compact", "--format")
+    done, refused = run_here((*compact, "csv"), (*compact, "jsonl"))
+    header = lines_of(done.stdout)[0]
+    assert header == "path,label,probability,label_2,probability_2,label_3,probability_3,error_type,error_message"
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "cannot write compact jsonl" in refused.stderr
 
 
 def test_groups_are_summed_and_the_best_is_named(grouped: tuple[Done, Path]) -> None:

@@ -15,14 +15,14 @@ from tests.conftest import RunHere
 
 ALONE = {
     "classify": """inputs labels label template prompts text_embeddings model pretrained device precision engine offline
-        top_k min_probability min_similarity min_margin form output resume show exclude include_hidden batch_size
-        workers no_cache quiet""",
+        top_k min_probability min_similarity min_margin form output compact resume show exclude include_hidden
+        batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
     "evaluate": """source truth labels label template prompts compare_model few_shot json_file plots offline exclude
         include_hidden quiet""",
     "matrix": """inputs texts_file text template logits paired output plot model pretrained device precision engine
         offline exclude include_hidden batch_size workers no_cache quiet""",
-    "report": "results output overwrite thumbnail title quiet",
+    "report": "results output overwrite thumbnail title truth open_it quiet",
     "train": """pairs output resume validation labels template prompts from_scratch epochs batch_size accumulate
         learning_rate weight_decay warmup seed precision save_every device workers offline exclude include_hidden quiet
         """,

@@ -25,9 +25,9 @@ from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.reports.page import page_data
 from clipcli.scoring.zeroshot import Score, group_probabilities
+from clipcli.training.captions import Captions
 from clipcli.training.data import group_of
 from clipcli.training.pairs import Example, ImageFile, read_pairs
-from clipcli.training.plan import Captions
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow
@@ -29,8 +31,8 @@ FORMS = ("jsonl", "json", "csv", "tsv", "parquet")
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 
 
-def save(file: Path, results: list[Result]) -> Path:
-    layout = Layout(file.suffix[1:], 2, grouped=False)
+def save(file: Path, results: list[Result], *, compact: bool = False, with_unknown: bool = False) -> Path:
+    layout = Layout(file.suffix[1:], 2, grouped=False, compact=compact, with_unknown=with_unknown)
     if layout.form == "parquet":
         list(ResultFile(file, layout, RunSettings("classify"), overwrite=True).write(results))
         return file
@@ -71,6 +73,22 @@ def test_the_ranking_is_read_back_from_every_format(form: str, tmp_path: Path) -
     result = predicted("a.png")
     read, failed = read_results(save(tmp_path / f"r.{form}", [result, Failure("b.png", "empty", "no bytes in it")]))
     assert (read.top, read.model, failed.top) == (result.top, "pocket fp32", ())
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "parquet"])
+def test_a_compact_ranking_is_read_back_without_similarities(form: str, tmp_path: Path) -> None:
+    file = save(tmp_path / f"r.{form}", [predicted("a.png"), Failure("b.png", "empty", "no bytes")], compact=True)
+    read, failed = read_results(file)
+    assert [(score.label, score.probability) for score in read.top] == [("cat", 0.75), ("dog", 0.1)]
+    assert all(math.isnan(score.similarity) for score in read.top)
+    assert (failed.label, failed.error) == (None, "no bytes")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_best_label_of_an_unknown_image_is_read_back(form: str, tmp_path: Path) -> None:
+    result = replace(predicted("a.png"), label=UNKNOWN)
+    (read,) = read_results(save(tmp_path / f"r.{form}", [result], with_unknown=True))
+    assert (read.label, read.top) == (UNKNOWN, result.top)
 
 
 @pytest.mark.parametrize("form", FORMS)

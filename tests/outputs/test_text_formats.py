@@ -104,15 +104,22 @@ def test_a_path_that_is_no_unicode_is_shown_in_escapes() -> None:
 
 
 def test_a_flat_row_has_a_column_for_each_rank() -> None:
-    assert flat_columns(2, grouped=True) == [
+    assert flat_columns(Layout("csv", 2, grouped=True)) == [
         "path", "label", "probability", "similarity", "label_2", "probability_2", "similarity_2", "group",
         "group_probability", "model", "pretrained", "precision", "error_type", "error_message",
     ]  # fmt: skip
 
 
+def test_a_compact_row_has_no_columns_for_similarities_and_the_model() -> None:
+    assert flat_columns(Layout("csv", 2, grouped=True, compact=True)) == [
+        "path", "label", "probability", "label_2", "probability_2", "group", "group_probability", "error_type",
+        "error_message",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("result", [CAT, GROUPED, BROKEN])
 def test_every_cell_of_a_flat_row_has_its_column(result: Result) -> None:
-    assert set(flat_values(result)) <= set(flat_columns(2, grouped=True))
+    assert set(flat_values(result)) <= set(flat_columns(Layout("csv", 2, grouped=True, with_unknown=True)))
 
 
 # --- formats ----------------------------------------------------------------------------------------

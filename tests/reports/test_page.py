@@ -18,7 +18,7 @@ from PIL import Image
 
 from clipcli.images.thumbnails import make_thumbnail, make_thumbnails
 from clipcli.outputs.readers import ReadRecord
-from clipcli.reports.page import CHUNK, page_data, write_page
+from clipcli.reports.page import CHUNK, PageContent, page_data, write_page
 from clipcli.scoring.zeroshot import Score
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -51,10 +51,22 @@ def test_a_label_is_named_once_and_records_refer_to_it() -> None:
     data = page_data([record("a.jpg", "cat", "dog", group="pets"), record("b.jpg", "dog"), FAILED])
     assert (data["labels"], data["groups"], data["models"]) == (["cat", "dog"], ["pets"], ["pocket bf16"])
     assert data["records"] == [
-        ["a.jpg", 0, 0.5, [0, 0.5, 0.3, 1, 0.25, 0.3], 0],
-        ["b.jpg", 1, 0.5, [1, 0.5, 0.3], -1],
+        ["a.jpg", 0, 0.5, [0, 0.5, 0.3, 1, 0.25, 0.3], 0, -1, 0],
+        ["b.jpg", 1, 0.5, [1, 0.5, 0.3], -1, -1, 0],
         ["broken.jpg", "no bytes in it"],
     ]
+
+
+def test_a_page_knows_true_classes_and_links_to_nothing_but_images(tmp_path: Path) -> None:
+    records = [record("a.jpg", "cat"), record("evil.html", "dog"), record("c.png", "cat"), FAILED]
+    (tmp_path / "photos").mkdir()
+    content = PageContent(tmp_path / "photos", ["fox", "dog", None, "cat"])
+    write_page(records, [""] * 4, tmp_path / "new.html", "t", content, target=tmp_path / "pages" / "page.html")
+    data = data_in((tmp_path / "new.html").read_text("utf-8"))
+    labels, rows = data["labels"], data["records"]
+    assert labels == ["cat", "fox", "dog"]
+    assert [row[5:] for row in rows] == [[1, 1], [2, 0], [-1, 1], []]  # type: ignore[attr-defined]
+    assert (data["root"], data["truth"]) == ("../photos", True)
 
 
 def test_thumbnails_stand_in_blocks_in_the_order_of_the_records(tmp_path: Path) -> None:
@@ -84,7 +96,7 @@ def test_no_name_becomes_a_link_or_an_attribute(tmp_path: Path) -> None:
     without_data = re.sub(r'id="data">.*?</script>', "", page, flags=re.DOTALL)
     assert "javascript:alert" not in without_data
     assert "onclick=" not in without_data
-    assert "<a " not in without_data
+    assert re.findall("<a [^>]*", without_data) == ['<a id="original" target="_blank" rel="noopener noreferrer"']
 
 
 def _pieces(records: list[ReadRecord], title: str) -> str:
@@ -160,6 +172,22 @@ def test_a_page_is_made_of_a_results_file(run: Run, results: Path, tmp_path: Pat
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "<h1>Mine &amp; &lt;yours&gt;</h1>" in page
     assert len(data_in(page)["records"]) == 3  # type: ignore[arg-type]
+
+
+def test_a_page_shows_the_accuracy_and_opens_in_the_browser(
+    run: Run, results: Path, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "truth.csv").write_text(f"path,label\n{photos['cat']},cat\ngone.jpg,cat\n")
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" > opened\n')
+    browser.chmod(0o755)
+    done = run("report", results, "-o", "page.html", "--truth", "truth.csv", "--open", "-q", BROWSER=browser)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "50.0% of 2 images have the right label" in page
+    assert page.count('<img src="data:image/') == 3
+    assert [row[5] for row in data_in(page)["records"][:2]] == [0, 0]  # type: ignore[index]
+    assert (tmp_path / "opened").read_text().strip() == (tmp_path / "page.html").as_uri()
 
 
 def test_a_page_can_do_without_pictures(run: Run, results: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from clipcli.evaluation.ground_truth import read_truth
 from clipcli.images.thumbnails import make_thumbnails
 from clipcli.outputs.readers import ReadRecord
-from clipcli.reports.page import write_page
+from clipcli.reports.page import PageContent, PageEvaluation, write_page
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import Score
 
@@ -78,6 +78,23 @@ def page(request: pytest.FixtureRequest, browser: Any, pages: dict[int, Path]) -
     browser.get(pages[request.param].as_uri())
     browser.count = request.param
     until(lambda: shown(browser) > 5)
+    return browser
+
+
+@pytest.fixture
+def true_page(browser: Any, tmp_path: Path) -> Any:
+    """A small page with the true classes of its images, two of them not those of the results."""
+    records = [
+        ReadRecord(f"images #1/{number}.jpg", label, probability, None, (Score(label, probability, 0.3),))
+        for number, (label, probability) in enumerate(
+            [("cat", 0.9), ("dog", 0.5), ("cat", 0.6), ("cat", 0.8), ("dog", 0.95), ("dog", 0.7)]
+        )
+    ]
+    dot = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+    evaluation = PageEvaluation("67%", (("top-1", "67% (20% to 95%)"),), (("fox", EVIL_LABEL, "1"),), (("dot", dot),))
+    content = PageContent(tmp_path / "album", ["cat", "dog", "fox", "cat", "fox", None], evaluation)
+    write_page(records, ["UklGRg=="] * 6, tmp_path / "true.html", "Results", content)
+    browser.get((tmp_path / "true.html").as_uri())
     return browser
 
 
@@ -159,7 +176,7 @@ def test_the_search_finds_names(page: Any) -> None:
 def test_the_order_can_be_by_confidence(page: Any) -> None:
     choose(page, "kind", "named")
     choose(page, "order", "unsure")
-    script = "return [...document.querySelectorAll('.tile small')].map((each) => parseFloat(each.textContent))"
+    script = "return [...document.querySelectorAll('.tile .line span')].map((each) => parseFloat(each.textContent))"
     confidences = page.execute_script(script)
     assert confidences == sorted(confidences)
     choose(page, "order", "sure")
@@ -188,13 +205,92 @@ def test_scrolling_brings_the_others(page: Any) -> None:
     assert shown(page) > 0
 
 
+# --- what is looked at first ------------------------------------------------------------------------
+
+
+def test_no_image_is_selected_at_the_start(page: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    assert not page.execute_script("return document.querySelector('.tile.current')")
+    press(page, Keys.ENTER)
+    assert not page.execute_script("return document.getElementById('detail').open")
+
+
+def test_the_least_certain_images_come_first_and_failures_last(page: Any) -> None:
+    first = min((each for each in map(made, range(page.count)) if each.top), key=certainty)
+    until(lambda: tiles(page)[0] == first.label)
+    page.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    until(lambda: tiles(page)[-1] == "failed")
+
+
+def certainty(record: ReadRecord) -> float:
+    return 2 * (record.probability or 0.0) - record.top[1].probability if len(record.top) > 1 else 2.0
+
+
+def test_the_handles_of_the_range_do_not_cross(page: Any) -> None:
+    choose(page, "most", "40")
+    choose(page, "least", "70")
+    assert text(page, "#range") == "40 to 40 %"
+
+
+def test_what_contradicts_the_truth_comes_before_everything(true_page: Any) -> None:
+    script = "return [...document.querySelectorAll('.tile .truth')].map((each) => each.textContent)"
+    assert true_page.execute_script(script)[:3] == ["true class: fox", "true class: fox", ""]
+    assert tiles(true_page)[:2] == ["dog", "cat"]  # the surer of the two mistakes
+    choose(true_page, "kind", "wrong")
+    assert text(true_page, "#count") == "2 of 6"
+
+
+def test_figures_and_charts_of_the_accuracy_are_in_the_page(true_page: Any) -> None:
+    true_page.execute_script("document.getElementById('evaluation').open = true")
+    chart = "return document.querySelector('#evaluation img').naturalWidth"
+    until(lambda: bool(true_page.execute_script(chart)))
+    assert "95%" in text(true_page, "#evaluation")
+    assert EVIL_LABEL in text(true_page, "#evaluation")
+
+
+def test_a_page_links_to_images_beside_it(true_page: Any) -> None:
+    true_page.execute_script("document.querySelector('.tile').click()")
+    address = true_page.execute_script("return document.getElementById('original').href")
+    assert address.startswith("file:///")
+    assert address.endswith("/album/images%20%231/4.jpg")
+    true_page.execute_script("document.getElementById('detail').close()")
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_number_is_cut_off(width: int, page: Any) -> None:
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    )
+    page.refresh()
+    until(lambda: shown(page) > 1)
+    script = """return [...document.querySelectorAll('.tile .line span')].filter((each) => {
+        const inner = each.getBoundingClientRect(), outer = each.closest('.tile').getBoundingClientRect();
+        return inner.right > outer.right || inner.left < outer.left || each.scrollWidth > each.clientWidth + 1;
+    }).length + (document.documentElement.scrollWidth > window.innerWidth ? 1000 : 0)"""
+    try:
+        assert page.execute_script(script) == 0
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_hits_of_a_search_have_ranks_and_no_labels(browser: Any, pages: dict[int, Path], tmp_path: Path) -> None:
+    hits = [ReadRecord(f"{number}.jpg", "hit", 0.3 - number / 100, None) for number in range(3)]
+    write_page(hits, [""] * 3, tmp_path / "hits.html", "a beach", PageContent(hits=True))
+    browser.get((tmp_path / "hits.html").as_uri())
+    assert tiles(browser) == ["1.", "2.", "3."]
+    assert text(browser, ".tile .line span") == "0.300"
+    assert browser.execute_script("return document.getElementById('label').closest('.of-labels').hidden")
+
+
 # --- keys -------------------------------------------------------------------------------------------
 
 
 def test_it_can_be_used_by_keys_alone(page: Any) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    press(page, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    choose(page, "order", "given")
+    press(page, *[Keys.ARROW_RIGHT] * 3)
     assert page.execute_script("return document.querySelector('.tile.current').id") == "tile-2"
     press(page, Keys.ENTER)
     assert text(page, "#detail[open] #detail-name") == "photos/00002.jpg"
@@ -211,7 +307,8 @@ def test_a_label_is_corrected_and_saved_as_a_table_that_evaluate_reads(page: Any
 
     for old in page.downloads.glob("*.csv"):
         old.unlink()
-    press(page, Keys.ENTER)
+    choose(page, "order", "given")
+    press(page, Keys.ARROW_RIGHT, Keys.ENTER)
     page.execute_script("document.getElementById('correction').value = ''")
     press(page, '=fox, "red"', Keys.ENTER)  # checks this one and goes on to the next
     assert text(page, "#detail[open] #detail-name") == EVIL_NAME
@@ -236,7 +333,8 @@ def test_hostile_names_do_nothing_and_no_request_leaves_the_page(browser: Any, p
         browser.get_log(kind)  # of the pages before
     browser.get(pages[20].as_uri())
     until(lambda: shown(browser) > 5)
-    press(browser, Keys.ARROW_RIGHT, Keys.ENTER)
+    choose(browser, "order", "given")
+    press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ENTER)
     assert text(browser, "#detail[open] #detail-name") == EVIL_NAME
     assert EVIL_LABEL in text(browser, "#ranking")
     assert (

@@ -18,10 +18,11 @@ from clipcli.errors import InputError, OutputError
 from clipcli.labels.files import Label
 from clipcli.labels.templates import Template
 from clipcli.outputs.run_settings import RunSettings
+from clipcli.training.captions import Captions
 from clipcli.training.data import Batches, group_of
 from clipcli.training.pairs import Example, ImageFile, read_pairs
-from clipcli.training.plan import Captions, split
 from clipcli.training.settings import Facts, TrainConfig, choose_settings
+from clipcli.training.split import split
 
 
 def picture(path: Path) -> Path:

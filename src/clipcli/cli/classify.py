@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from clipcli.cli.engines import on_cluster
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
 from clipcli.errors import InputError, LabelError, OutputError
-from clipcli.outputs.destination import Destination, Format
+from clipcli.outputs.destination import Destination, Format, check_compact
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
@@ -43,10 +44,9 @@ def classify(
     ] = None,
     model: options.ModelOnCluster,
     top_k: Annotated[
-        int | None,
-        typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES, show_default=False,
-                     help="Number of labels to list. [default: 5; 1 for tsv and csv]"),
-    ] = None,
+        int,
+        typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES, help="Number of labels to list."),
+    ] = 5,
     min_probability: Annotated[
         float | None,
         typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
@@ -72,6 +72,11 @@ def classify(
         typer.Option("--output", "-o", metavar="FILE|FOLDER/|URL", rich_help_panel=_OUT,
                      help="Output file instead of stdout, or a folder (name ends with /) that is written in parts."),
     ] = None,
+    compact: Annotated[
+        bool,
+        typer.Option("--compact", rich_help_panel=_OUT,
+                     help="Leave out similarities and the model, to read csv, tsv or parquet in a spreadsheet."),
+    ] = False,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
@@ -96,7 +101,7 @@ def classify(
         raise InputError("an INPUT is empty; name an image file or a folder")
     target = _Target.choose(
         output, form.value if form else None, [*inputs, *labels.files, text_embeddings, model.pretrained],
-        resume=resume, overwrite=overwrite, part_size=part_size, show=show, messages=messages,
+        resume=resume, overwrite=overwrite, part_size=part_size, compact=compact, show=show, messages=messages,
     )  # fmt: skip
     if text_embeddings is not None:
         _check_no_labels(context, labels)
@@ -106,7 +111,7 @@ def classify(
 
     classifier = Classifier(
         labels=None if text_embeddings is not None else labels.load(), text_embeddings=text_embeddings,
-        top_k=top_k or (1 if target.form in ("csv", "tsv") else 5),
+        top_k=top_k,
         thresholds=Thresholds(min_probability, min_similarity, min_margin),
         **labels.prompt_parameters, **model.parameters, **running.parameters,
     )  # fmt: skip
@@ -154,18 +159,20 @@ class _Target:
 
     destination: Destination | None
     form: str
+    compact: bool
     show: bool
 
     @classmethod
     def choose(
         cls, output: str | None, form: str | None, inputs: list[Any], *, resume: bool, overwrite: bool,
-        part_size: int, show: bool, messages: Messages,
+        part_size: int, compact: bool, show: bool, messages: Messages,
     ) -> _Target:  # fmt: skip
         if output is not None:
             destination = Destination.for_results(
-                output, form, inputs=inputs, resume=resume, overwrite=overwrite, part_size=part_size
-            )
-            return cls(destination, destination.form, show and _can_show(destination.form, messages))
+                output, form, inputs=inputs, resume=resume, overwrite=overwrite, part_size=part_size,
+                compact=compact,
+            )  # fmt: skip
+            return cls(destination, destination.form, compact, show and _can_show(destination.form, messages))
         if resume and overwrite:
             raise OutputError("cannot use --resume with --overwrite (leave one out)")
         if resume:
@@ -176,7 +183,8 @@ class _Target:
             pyarrow_or_error()
             raise OutputError("cannot write Parquet to stdout: it needs a file (name one with -o FILE)")
         form = form or (Format.table if sys.stdout.isatty() else Format.tsv).value
-        return cls(None, form, show and _can_show(form, messages))
+        check_compact(form, compact=compact)
+        return cls(None, form, compact, show and _can_show(form, messages))
 
     @property
     def is_for_people(self) -> bool:
@@ -203,7 +211,10 @@ class _Target:
             return stream_output(show_results)
         from clipcli.outputs.text_formats import write_results
 
-        return stream_output(lambda results: write_results(results, sys.stdout, classifier.layout(self.form)))
+        def write(results: Iterator[Result]) -> Iterator[Result]:
+            return write_results(results, sys.stdout, replace(classifier.layout(self.form), compact=self.compact))
+
+        return stream_output(write)
 
 
 def _can_show(form: str, messages: Messages) -> bool:

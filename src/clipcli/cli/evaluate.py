@@ -18,7 +18,7 @@ from clipcli.errors import InputError, LabelError, OutputError
 if TYPE_CHECKING:
     from clipcli.evaluation.compare import Comparison
 
-__all__ = ["evaluate"]
+__all__ = ["check_extra", "evaluate"]
 
 _WHAT, _OUT = "Comparison", "Output"
 
@@ -94,7 +94,7 @@ def evaluate(
     clipcli evaluate results.csv --truth truth.csv
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    _check_extra()
+    check_extra()
     if truth is not None and (labels.template or labels.prompts or compare_model or few_shot):
         raise InputError(
             "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
@@ -162,7 +162,8 @@ def _named(text: str) -> tuple[str, str | None]:
     return name, pretrained or None
 
 
-def _check_extra() -> None:
+def check_extra() -> None:
+    """Raise :class:`InputError` if what an evaluation needs is not installed."""
     from importlib.util import find_spec
 
     if find_spec("sklearn") is None or find_spec("matplotlib") is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,13 +87,9 @@ def matrix(
     context.with_resource(locked(output, plot))
     from clipcli.classifier import Classifier
     from clipcli.cli.reporter import end
-    from clipcli.reports.matrix import read_texts, save_matrix, texts_as_labels, write_tsv
+    from clipcli.reports.matrix import save_matrix, texts_as_labels, write_tsv
 
-    texts = [*(read_texts(texts_file) if texts_file is not None else ()), *(text or ())]
-    if not texts or not all(each.strip() for each in texts):
-        raise LabelError(
-            "cannot compute the matrix: no texts, or an empty one (give texts with --texts FILE or -x TEXT)"
-        )
+    texts = _texts(texts_file, text or ())
     classifier = Classifier(
         labels=texts_as_labels(texts), templates=template or ("{label}",), **model.parameters, **running.parameters
     )
@@ -107,6 +104,17 @@ def matrix(
     if output is None:  # last: the reader may close the pipe early
         _print_table(made) if sys.stdout.isatty() else write_tsv(made, sys.stdout)
     end(outcome, messages)
+
+
+def _texts(file: Path | None, given: Sequence[str]) -> list[str]:
+    from clipcli.reports.matrix import read_texts
+
+    texts = [*(read_texts(file) if file is not None else ()), *given]
+    if not texts or not all(each.strip() for each in texts):
+        raise LabelError(
+            "cannot compute the matrix: no texts, or an empty one (give texts with --texts FILE or -x TEXT)"
+        )
+    return texts
 
 
 def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any], *, overwrite: bool) -> None:

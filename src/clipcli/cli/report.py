@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import webbrowser
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.label_options import LabelsFile
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
 from clipcli.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from clipcli.outputs.readers import ReadRecord
+    from clipcli.reports.page import PageContent
 
 __all__ = ["report"]
 
@@ -32,13 +38,22 @@ def report(
                                        "[default: the current folder, else that of RESULTS]"),
     ] = None,
     thumbnail: Annotated[
-        int, typer.Option("--thumbnail", metavar="PIXELS", min=0, max=1024,
-                          help="Longer side of the thumbnails in pixels; 0 for no thumbnails."),
-    ] = 128,
+        int | None,
+        typer.Option("--thumbnail", metavar="PIXELS", min=0, max=1024, show_default=False,
+                     help="Longer side of the thumbnails in pixels; 0 for no thumbnails. "
+                          "[default: 256; 160 for more than 5,000 images]"),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", metavar="DIR|FILE", show_default=False,
+                     help="Ground truth as for 'clipcli evaluate': shows the accuracy and likely mistakes."),
+    ] = None,
+    labels: LabelsFile = None,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", show_default=False,
                                  help="Title of the page. [default: name of the results file]"),
     ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     workers: options.Workers = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
@@ -47,12 +62,12 @@ def report(
     The page has filters and a search, and needs neither network nor other files. You can correct labels in it
     and save them as a table for 'clipcli evaluate'.
 
-    clipcli report results.jsonl -o page.html
+    clipcli report results.csv -o page.html --open
     """
     messages = Messages(quiet=quiet)
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
-    from clipcli.images.thumbnails import make_thumbnails
+    from clipcli.images.thumbnails import make_thumbnails, usual_side
     from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
     from clipcli.reports.page import write_page
@@ -75,12 +90,34 @@ def report(
             missing += not picture and record.error is None
             yield picture
 
+    side = usual_side(len(records)) if thumbnail is None else thumbnail
+    content = _content(records, results, folder, truth, labels)
     wanted = (record.path if record.error is None else "" for record in records)
-    pictures = counted(make_thumbnails(wanted, folder, thumbnail, workers))
+    pictures = counted(make_thumbnails(wanted, folder, side, workers))
     with locked(output), replacing(output) as temporary:
-        shown = with_progress(pictures, lambda: len(records), messages) if thumbnail else pictures
-        write_page(records, shown, temporary, title or printable(str(results.name)))
-    if missing and thumbnail:
+        shown = with_progress(pictures, lambda: len(records), messages) if side else pictures
+        write_page(records, shown, temporary, title or printable(str(results.name)), content, target=output)
+    if missing and side:
         messages.warn(
             f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable"
         )
+    if open_it:
+        webbrowser.open(output.resolve().as_uri())
+
+
+def _content(
+    records: Sequence[ReadRecord], results: Path, folder: Path, truth: Path | None, labels: Path | None
+) -> PageContent:
+    from clipcli.reports.page import PageContent
+
+    if truth is None:
+        return PageContent(folder)
+    from clipcli.cli.evaluate import check_extra
+    from clipcli.evaluation.for_page import evaluation_for_page
+    from clipcli.evaluation.ground_truth import read_truth
+    from clipcli.labels.files import load_labels
+
+    check_extra()
+    known = load_labels(labels) if labels is not None else None
+    truths, evaluation = evaluation_for_page(records, results, read_truth(truth), known)
+    return PageContent(folder, truths, evaluation)

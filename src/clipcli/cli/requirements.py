@@ -70,7 +70,7 @@ def _writes_parts(values: Values) -> bool:
 
 
 def _draws_thumbnails(values: Values) -> bool:
-    return bool(values["thumbnail"])
+    return bool(values["thumbnail"] != 0)
 
 
 REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
@@ -93,7 +93,10 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         Requirement(("overwrite",), "with -o or --plot", lambda values: bool(values["output"] or values["plot"])),
     ),
     "search": (_LOUD, _CACHE, _LISTED, _TABLES, _OVERWRITE),
-    "report": (Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),),
+    "report": (
+        Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),
+        Requirement(("labels",), "with --truth", lambda values: values["truth"] is not None),
+    ),
     "train": (
         _needs_no("resume", "overwrite"),
         _needs_no("from_scratch", "model", "pretrained", "interpolate", *_LOCKS),

@@ -18,6 +18,7 @@ from clipcli.text import one_line, printable
 __all__ = ["can_show", "show_results"]
 
 _WIDTH = 32  # width of an image, in characters
+_LEAST_REST = 36  # columns that scores need next to the image; with fewer they come below it
 _PIXELS = 800  # more than a terminal draws there
 
 
@@ -66,9 +67,16 @@ def show_results(results: Iterable[Result]) -> Iterator[Result]:
             console.print(Text(f"  failed: {one_line(result.message)}", style="red"))
         else:
             picture = _picture(result)
-            beside = Table.grid(padding=(0, 2, 0, 0))
-            beside.add_row(Image(picture, width=_WIDTH, height="auto") if picture is not None else "", bars(result))
-            console.print(beside)
+            image = "" if picture is None else Image(picture, width=min(_WIDTH, console.width), height="auto")
+            rest = console.width - _WIDTH - 2
+            if rest < _LEAST_REST:
+                console.print(image)
+                console.print(bars(result, console.width))
+            else:
+                together = Table.grid(padding=(0, 2, 0, 0))
+                together.add_column(width=_WIDTH)
+                together.add_row(image, bars(result, rest))
+                console.print(together)
         yield result
 
 

@@ -1,6 +1,6 @@
 """Charts of evaluations, as PNG and SVG, with matplotlib.
 
-Colours are those of Okabe and Ito 2008 and matplotlib's ``cividis`` and ``viridis``, which colour-blind people can
+Colours are those of Okabe and Ito 2008 and matplotlib's ``viridis``, which colour-blind people can
 distinguish. Charts must be readable with five classes and with a thousand.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from clipcli.evaluation.evaluate import Evaluation, confusion_table
 from clipcli.evaluation.metrics import BINS, reliability
-from clipcli.reports.matplotlib_figures import empty_figure, figure, is_chart, plain, save
+from clipcli.reports.matplotlib_figures import empty_figure, is_chart, plain, save
 from clipcli.storage.atomic import already_exists, check_writable
 
 __all__ = ["check_charts", "draw_evaluations"]
@@ -59,30 +59,48 @@ def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> Iterato
 
 
 def _confusion(evaluation: Evaluation) -> Any:
-    """Draw the confusion matrix, as shares of each class, without labels that never occur."""
+    """Draw the confusion matrix, as shares of each class, without labels that never occur.
+
+    Of many labels, those with the most confusions are drawn with their names, next to all of them.
+    """
     counts = confusion_table(evaluation)
-    occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-    counts = counts[np.ix_(occurring, occurring)]
     sizes = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, sizes, out=np.full(counts.shape, np.nan), where=sizes > 0)
-    few = len(occurring) <= _NAMED
-    side = float(np.clip(2.5 + 0.3 * len(occurring), 4.5, 16.0)) if few else 10.0
-    drawn, axes = figure(side + 1.0, side)
-    draw = _cells if few else _dots
-    bar = drawn.colorbar(draw(axes, shares, counts), ax=axes, shrink=0.7)
-    bar.set_label("share of images of the class")
-    axes.set_xlabel("predicted label")
-    axes.set_ylabel("true class")
-    title = f"top-1 {evaluation.top1.value:.1%}"
-    if few:
-        names = [plain(evaluation.labels[place]) for place in occurring]
-        size = 9 if len(names) <= _SPACIOUS else 7
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-        axes.set_yticks(range(len(names)), names, fontsize=size)
-    else:
-        title += f"; the {len(occurring)} labels that occur, in the order of the label list"
-    axes.set_title(_title(evaluation, title), fontsize="medium")
+    occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    many = len(occurring) > _NAMED
+    named = _most_confused(counts) if many else occurring
+    side = float(np.clip(2.5 + 0.3 * len(named), 4.5, 16.0))
+    drawn = empty_figure(side + 1.0 + 9.0 * many, max(side, 9.0 * many))
+    axes, *others = drawn.subplots(1, 1 + many, width_ratios=[side, 8.0][: 1 + many], squeeze=False)[0]
+    image = _cells(axes, shares[np.ix_(named, named)], counts[np.ix_(named, named)])
+    names = [plain(evaluation.labels[place]) for place in named]
+    size = 9 if len(names) <= _SPACIOUS else 7
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    title = _title(evaluation, f"top-1 {evaluation.top1.value:.1%}")
+    confused = f"the {len(names)} labels with the most confusions" if evaluation.confusions else "no label is confused"
+    axes.set_title(confused if many else title, fontsize="medium")
+    for whole in others:
+        image = _dots(whole, shares[np.ix_(occurring, occurring)], counts[np.ix_(occurring, occurring)])
+        whole.set_title(f"all {len(occurring)} labels that occur, in the order of the label list", fontsize="medium")
+        drawn.suptitle(title, fontsize="medium")
+    for each in (axes, *others):
+        each.set_xlabel("predicted label")
+        each.set_ylabel("true class")
+    drawn.colorbar(image, ax=[axes, *others], shrink=0.7).set_label("share of images of the class")
     return drawn
+
+
+def _most_confused(counts: Any) -> Any:
+    """Return the labels of the most frequent confusions in (C, C) counts, each next to what it is confused with."""
+    wrong = counts - np.diag(np.diag(counts))
+    found: dict[int, None] = {}
+    for pair in np.argsort(-wrong, axis=None, kind="stable"):
+        row, column = np.unravel_index(pair, wrong.shape)
+        if len(found) >= _COUNTED or not wrong[row, column]:
+            break
+        found.update(dict.fromkeys((int(row), int(column))))
+    return np.array(list(found)[:_COUNTED] or range(min(_COUNTED, len(counts))), dtype=np.intp)
 
 
 def _cells(axes: Any, shares: Any, counts: Any) -> Any:
@@ -91,7 +109,7 @@ def _cells(axes: Any, shares: Any, counts: Any) -> Any:
         for row, column in zip(*np.nonzero(counts), strict=True):
             colour = "black" if shares[row, column] > _BRIGHT else "white"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    return axes.imshow(shares, cmap="cividis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+    return axes.imshow(shares, cmap="viridis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
 
 
 def _dots(axes: Any, shares: Any, counts: Any) -> Any:
@@ -106,6 +124,8 @@ def _dots(axes: Any, shares: Any, counts: Any) -> Any:
 
 def _reliability(evaluation: Evaluation) -> Any:
     """Draw accuracy against probability; the area of a dot is proportional to its number of images."""
+    from matplotlib.ticker import MaxNLocator
+
     rows = [row for row in reliability(evaluation.probability, evaluation.hits) if row[0]]
     drawn = empty_figure(5.5, 6.5)
     upper, lower = drawn.subplots(2, 1, height_ratios=[3, 1], sharex=True)
@@ -120,6 +140,7 @@ def _reliability(evaluation: Evaluation) -> Any:
     upper.set_title(_title(evaluation, f"calibration error {evaluation.calibration.error:.3f}"), fontsize="medium")
     lower.hist(evaluation.probability, bins=BINS, range=(0, 1), color=_BLUE, rwidth=0.9)
     lower.set_ylabel("images")
+    lower.yaxis.set_major_locator(MaxNLocator(integer=True))
     lower.set_xlabel("probability of the best label")
     return drawn
 
@@ -127,8 +148,9 @@ def _reliability(evaluation: Evaluation) -> Any:
 def _classes(evaluation: Evaluation) -> Any:
     """Draw precision and recall per class, worst first; for many classes, the worst below an overview."""
     reports = sorted((each for each in evaluation.classes if each.support), key=lambda each: (each.f1, each.recall))
-    shown = reports[:_BARS]
-    many = len(reports) > len(shown)
+    many = len(reports) > _BARS
+    imperfect = [each for each in reports if each.f1 < 1]
+    shown = (imperfect[:_BARS] or reports[:1]) if many else reports
     height = max(3.0, 1.6 + 0.26 * len(shown))
     drawn = empty_figure(7.5, height + 2.0 * many)
     *above, axes = drawn.subplots(1 + many, 1, height_ratios=[2.0, height][not many :], squeeze=False)[:, 0]
@@ -145,9 +167,16 @@ def _classes(evaluation: Evaluation) -> Any:
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of images")
     axes.set_ylabel("class (images)")
-    axes.set_title(f"the {len(shown)} worst" if many else _title(evaluation, ""), fontsize="medium")
+    axes.set_title(_worst(len(shown), len(imperfect)) if many else _title(evaluation, ""), fontsize="medium")
     drawn.legend(loc="outside lower center", ncols=2, frameon=False)
     return drawn
+
+
+def _worst(shown: int, imperfect: int) -> str:
+    """Return the title of the chart of some classes: never are classes without an error called the worst."""
+    if not imperfect:
+        return "all classes are perfect; one of them"
+    return f"the {shown} worst" if imperfect > shown else f"the {shown} that are not perfect"
 
 
 def _title(evaluation: Evaluation, more: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clipcli.errors import OutputError
 
-__all__ = ["Destination", "Format", "is_folder"]
+__all__ = ["Destination", "Format", "check_compact", "is_folder"]
 
 
 class Format(str, Enum):
@@ -22,6 +22,12 @@ class Format(str, Enum):
     jsonl = "jsonl"
     csv = "csv"
     parquet = "parquet"
+
+
+def check_compact(form: str, *, compact: bool) -> None:
+    """Raise :class:`OutputError` if a format has no columns to leave out."""
+    if compact and form not in ("csv", "tsv", "parquet"):
+        raise OutputError(f"cannot write compact {form}: it has no columns to leave out (use csv, tsv or parquet)")
 
 
 def is_folder(output: str | None) -> bool:
@@ -43,6 +49,8 @@ class Destination:
         Whether to continue or replace an earlier run.
     part_size
         Inputs per part of a folder.
+    compact
+        Leave out the columns of similarities and of the model; for results in a format with columns.
     """
 
     output: str
@@ -50,6 +58,7 @@ class Destination:
     resume: bool = False
     overwrite: bool = False
     part_size: int = 4096
+    compact: bool = False
 
     @property
     def in_parts(self) -> bool:
@@ -72,7 +81,7 @@ class Destination:
     @classmethod
     def for_results(
         cls, output: str, form: str | None = None, *, inputs: Iterable[object] = (), resume: bool = False,
-        overwrite: bool = False, part_size: int = 4096,
+        overwrite: bool = False, part_size: int = 4096, compact: bool = False,
     ) -> Destination:  # fmt: skip
         """Choose the format of results by ``form``, else by the extension, and check the output.
 
@@ -94,7 +103,8 @@ class Destination:
             form = check_part_suffix(output, form)
         else:
             _check_not_input(Path(output), inputs, overwrite=True)  # whether there is an earlier run is checked below
-        chosen = cls(output, form or _format_of(output), resume, overwrite, part_size)
+        chosen = cls(output, form or _format_of(output), resume, overwrite, part_size, compact)
+        check_compact(chosen.form, compact=compact)
         chosen._check_results()
         return chosen
 

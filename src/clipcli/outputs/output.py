@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -112,17 +112,19 @@ def result_output(
     """
 
     def all_settings(facts: EncoderFacts | None, form: Layout) -> RunSettings:
-        return settings(facts).having(format=form.form, top_k=form.top_k, grouped=form.grouped)
+        return settings(facts).having(
+            format=form.form, top_k=form.top_k, grouped=form.grouped, **({"compact": True} if form.compact else {})
+        )
 
     def begin_file(facts: EncoderFacts | None) -> Writing[Result]:
-        form = layout(destination.form)
+        form = replace(layout(destination.form), compact=destination.compact)
         given, file = all_settings(facts, form), destination.file
         if destination.is_resumable:
             return ResultFile(file, form, given, resume=destination.resume, overwrite=destination.overwrite)
         return _AtOnce(str(file), lambda results: _whole_file(results, file, form, given))
 
     def parts(facts: EncoderFacts | None) -> tuple[PartForm[Result], RunSettings, dict[str, Any]]:
-        form = layout(destination.form)
+        form = replace(layout(destination.form), compact=destination.compact)
         return result_parts(form), all_settings(facts, form), about()
 
     return _in_parts(destination, parts) if destination.in_parts else _in_file(destination, begin_file)

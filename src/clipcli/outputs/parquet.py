@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.extras import pyarrow_or_error
-from clipcli.outputs.records import flat_columns, flat_values
-from clipcli.outputs.text_formats import Layout
+from clipcli.outputs.records import Layout, flat_columns, flat_values
 from clipcli.pipeline.predictions import Result
 from clipcli.storage.atomic import replacing
 
@@ -25,7 +24,7 @@ _GROUP_ROWS = 65_536
 
 def result_table(results: Iterable[Result], layout: Layout) -> Any:
     """Return results as an Arrow table with the columns of flat output."""
-    columns = flat_columns(layout.top_k, grouped=layout.grouped)
+    columns = flat_columns(layout)
     rows = [flat_values(result) for result in results]
     values = {name: [row.get(name) for row in rows] for name in columns}
     return pyarrow_or_error().table(values, schema=_schema(layout))
@@ -33,7 +32,7 @@ def result_table(results: Iterable[Result], layout: Layout) -> Any:
 
 def _schema(layout: Layout) -> Any:
     arrow = pyarrow_or_error()
-    columns = flat_columns(layout.top_k, grouped=layout.grouped)
+    columns = flat_columns(layout)
     are_numbers = ["probability" in name or "similarity" in name for name in columns]
     kinds = [arrow.float64() if is_number else arrow.string() for is_number in are_numbers]
     return arrow.schema(list(zip(columns, kinds, strict=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ class ReadRecord:
     error
         The message of a failed input, else ``None``.
     top
-        The best labels with their scores, best first: as many as the file holds.
+        The best labels with their scores, best first: as many as the file holds. A similarity that the file does not
+        have is NaN.
     group
         The best group, if the labels have groups.
     model
@@ -133,25 +135,28 @@ def _number(value: Any, name: str, least: float) -> float:
 def _ranking(values: dict[str, Any]) -> tuple[Score, ...]:
     """Return the labels and scores of a nested or flat record.
 
-    A flat record whose label is ``unknown`` does not contain the best label; that label is ``unknown`` too.
+    The best label is in ``label_1`` if answers can be ``unknown``; files of before have no such column, and then it is
+    ``unknown`` too. A compact file has no similarities; they are NaN.
     """
     if "top" in values:
         if not isinstance(values["top"], list):
             raise TypeError("its 'top' is not a list")
         return tuple(_score(each["label"], each["probability"], each["similarity"]) for each in values["top"])
     ranks = ["", *(f"_{rank}" for rank in range(2, sum(name.startswith("label") for name in values) + 1))]
-    columns = [tuple(values.get(f"{name}{rank}") for name in ("label", "probability", "similarity")) for rank in ranks]
+    columns = [[values.get(f"{name}{rank}") for name in ("label", "probability", "similarity")] for rank in ranks]
+    columns[0][0] = values.get("label_1") or columns[0][0]
     return tuple(
-        _score(label, probability, similarity)
+        _score(label, probability, similarity, is_scored=similarity not in (None, ""))
         for label, probability, similarity in columns
-        if label and probability not in (None, "") and similarity not in (None, "")
+        if label and probability not in (None, "")
     )
 
 
-def _score(label: Any, probability: Any, similarity: Any) -> Score:
+def _score(label: Any, probability: Any, similarity: Any, *, is_scored: bool = True) -> Score:
     if not (isinstance(label, str) and is_unicode(label)):
         raise TypeError("a label is not text")
-    return Score(label, _number(probability, "probability", 0.0), _number(similarity, "similarity", -1.0))
+    cosine = _number(similarity, "similarity", -1.0) if is_scored else math.nan
+    return Score(label, _number(probability, "probability", 0.0), cosine)
 
 
 def _jsonl(file: Path) -> Iterator[Any]:

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from clipcli.pipeline.predictions import Failure, Result
 from clipcli.text import printable
 
-__all__ = ["as_record", "flat_columns", "flat_values", "round_score"]
+__all__ = ["Layout", "as_record", "flat_columns", "flat_values", "round_score"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The layout of results.
+
+    Parameters
+    ----------
+    form
+        A format of :data:`clipcli.outputs.text_formats.FORMATS`, or ``parquet``.
+    top_k
+        Number of ranks that a flat format has columns for.
+    grouped
+        Whether the labels have groups.
+    compact
+        Whether a flat format leaves out similarities and the model, for reading in a spreadsheet.
+    with_unknown
+        Whether an answer can be ``unknown``; a flat format then has a column for the best label too.
+    """
+
+    form: str
+    top_k: int
+    grouped: bool
+    compact: bool = False
+    with_unknown: bool = False
 
 
 def round_score(number: float) -> float:
@@ -39,12 +65,14 @@ def as_record(result: Result) -> dict[str, Any]:
     return {**record, "model": result.model, "pretrained": result.pretrained, "precision": result.precision}
 
 
-def flat_columns(top_k: int, *, grouped: bool) -> list[str]:
+def flat_columns(layout: Layout) -> list[str]:
     """Return the columns of CSV, TSV and Parquet output."""
-    ranks = [f"{name}_{rank}" for rank in range(2, top_k + 1) for name in ("label", "probability", "similarity")]
-    groups = ["group", "group_probability"] if grouped else []
-    scores = ["path", "label", "probability", "similarity"]
-    return [*scores, *ranks, *groups, "model", "pretrained", "precision", "error_type", "error_message"]
+    scores = ["probability"] if layout.compact else ["probability", "similarity"]
+    best = ["label_1"] if layout.with_unknown else []
+    ranks = [f"{name}_{rank}" for rank in range(2, layout.top_k + 1) for name in ("label", *scores)]
+    groups = ["group", "group_probability"] if layout.grouped else []
+    model = [] if layout.compact else ["model", "pretrained", "precision"]
+    return ["path", "label", *scores, *best, *ranks, *groups, *model, "error_type", "error_message"]
 
 
 def flat_values(result: Result) -> dict[str, str | float | None]:
@@ -56,6 +84,7 @@ def flat_values(result: Result) -> dict[str, str | float | None]:
         "label": result.label,
         "probability": round_score(result.probability),
         "similarity": round_score(result.similarity),
+        "label_1": result.top[0].label,
         "model": result.model,
         "pretrained": result.pretrained,
         "precision": result.precision,

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, TextIO
 
 from clipcli.delimited import csv_line, guarded, tsv_line
-from clipcli.outputs.records import as_record, flat_columns, flat_values
+from clipcli.outputs.records import Layout, as_record, flat_columns, flat_values
 from clipcli.outputs.terminal_table import table_printer
 from clipcli.pipeline.predictions import Result
 
 __all__ = ["FORMATS", "Layout", "Writer", "write_results", "writer_for"]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The layout of results.
-
-    Parameters
-    ----------
-    form
-        One of :data:`FORMATS`, or ``parquet``.
-    top_k
-        Number of ranks that a flat format has columns for.
-    grouped
-        Whether the labels have groups.
-    """
-
-    form: str
-    top_k: int
-    grouped: bool
 
 
 class Writer(NamedTuple):
@@ -87,7 +67,7 @@ def _json(file: TextIO, _: Layout) -> Writer:
 
 def _csv(file: TextIO, layout: Layout) -> Writer:
     """Write CSV that is safe to open in a spreadsheet: no text in it is read as a formula."""
-    columns = flat_columns(layout.top_k, grouped=layout.grouped)
+    columns = flat_columns(layout)
 
     def write(result: Result) -> None:
         values = flat_values(result)
@@ -98,7 +78,7 @@ def _csv(file: TextIO, layout: Layout) -> Writer:
 
 
 def _tsv(file: TextIO, layout: Layout) -> Writer:
-    columns = flat_columns(layout.top_k, grouped=layout.grouped)
+    columns = flat_columns(layout)
 
     def write(result: Result) -> None:
         values = flat_values(result)

@@ -11,20 +11,14 @@ from typing import Any
 
 from clipcli.storage.atomic import replacing
 
-__all__ = ["empty_figure", "figure", "is_chart", "plain", "save", "save_as"]
+__all__ = ["empty_figure", "is_chart", "plain", "save", "save_as"]
 
 _DOTS = 200  # per inch
 _HEAD = 2048  # bytes of a PNG or SVG in which matplotlib names itself
 
 
-def figure(width: float, height: float) -> tuple[Any, Any]:
-    """Return a figure of a size in inches, and its axes; no window is opened."""
-    drawn = empty_figure(width, height)
-    return drawn, drawn.subplots()
-
-
 def empty_figure(width: float, height: float) -> Any:
-    """Return a figure of a size in inches, without axes."""
+    """Return a figure of a size in inches, without axes; no window is opened."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

@@ -17,9 +17,11 @@ from clipcli.text import printable
 
 __all__ = ["draw_matrix", "open_pictures"]
 
-_PICTURED, _NAMED, _VALUED = 40, 60, 14  # maximum rows or columns for images, names, numbers
-_SIDE = 96  # pixels of an image
+_PICTURED, _NAMED, _VALUED = 100, 60, 14  # maximum rows or columns for images, names, numbers
+_SIDE = 160  # pixels of an image
 _CELL, _LEAST, _GREATEST = 0.62, 4.0, 16.0  # inches
+_PICTURE = 0.8  # inches of a row with an image, if they are few
+_SMALL_PICTURE = 0.45  # inches of a row with an image, if they are many
 
 
 def draw_matrix(matrix: Matrix, pictures: Sequence[Any], title: str = "") -> Any:
@@ -32,13 +34,16 @@ def draw_matrix(matrix: Matrix, pictures: Sequence[Any], title: str = "") -> Any
     """
     rows, columns = matrix.values.shape
     width, height = (float(np.clip(_CELL * count, _LEAST, _GREATEST)) for count in (columns, rows))
+    row = _PICTURE if rows <= _VALUED else _SMALL_PICTURE
+    if rows <= _PICTURED:
+        height = max(_LEAST, row * rows)
     drawn = empty_figure(width + 3.0, height + 2.5)
     axes = drawn.subplots()
     image = axes.imshow(matrix.values, cmap="cividis", aspect="auto", interpolation="nearest")
     drawn.colorbar(image, ax=axes, shrink=0.8).set_label(matrix.unit)
     _name_columns(axes, matrix.texts)
     if rows <= _PICTURED:
-        _picture_rows(axes, pictures, [printable(path) for path in matrix.paths])
+        _picture_rows(axes, pictures, [printable(path) for path in matrix.paths], 0.92 * row)
     elif rows <= _NAMED:
         axes.set_yticks(range(rows), [plain(Path(printable(path)).name, 24) for path in matrix.paths], fontsize=7)
     else:
@@ -61,12 +66,12 @@ def _name_columns(axes: Any, texts: Sequence[str]) -> None:
         name.set(rotation=55, ha="right", rotation_mode="anchor")
 
 
-def _picture_rows(axes: Any, pictures: Sequence[Any], names: Sequence[str]) -> None:
-    """Draw each image next to its row, or its name if it cannot be opened."""
+def _picture_rows(axes: Any, pictures: Sequence[Any], names: Sequence[str], side: float) -> None:
+    """Draw each image next to its row, ``side`` inches wide, or its name if it cannot be opened."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     axes.set_yticks(range(len(names)), [""] * len(names))
-    zoom = 0.42 if len(names) <= _VALUED else 0.22
+    zoom = 72 * side / _SIDE  # matplotlib counts in points, 72 an inch
     for row, (picture, name) in enumerate(zip(pictures, names, strict=True)):
         if picture is None:
             axes.annotate(plain(Path(name).name, 16), (0, row), (-8, 0), xycoords=("axes fraction", "data"),

@@ -9,16 +9,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from clipcli.images.formats import has_image_suffix
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.records import round_score
 from clipcli.text import name_key
 
-__all__ = ["CHUNK", "page_data", "write_page"]
+__all__ = ["CHUNK", "PageContent", "PageEvaluation", "page_data", "write_page"]
 
 CHUNK = 256
 """Thumbnails per block of the page; a block is read when one of them is displayed."""
@@ -26,27 +31,92 @@ CHUNK = 256
 _FOLDER = Path(__file__).parent / "page"
 
 
-def page_data(records: Sequence[ReadRecord]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PageEvaluation:
+    """The accuracy that a page shows, ready to print.
+
+    Parameters
+    ----------
+    summary
+        The most important figure, in a few words.
+    figures
+        Names and values.
+    confusions
+        True class, predicted label and number of images, most frequent first.
+    charts
+        Names, and images as ``data:`` URLs.
+    """
+
+    summary: str
+    figures: tuple[tuple[str, str], ...]
+    confusions: tuple[tuple[str, str, str], ...] = ()
+    charts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class PageContent:
+    """What a page shows besides its records.
+
+    Parameters
+    ----------
+    root
+        Folder of relative paths. The page then links to the images.
+    truths
+        The true class of each record, as far as it is known; empty without any.
+    evaluation
+        Figures and charts of the accuracy.
+    hits
+        Whether the records are hits of a search, best first; their ``probability`` is then the similarity.
+    """
+
+    root: Path | None = None
+    truths: Sequence[str | None] = ()
+    evaluation: PageEvaluation | None = None
+    hits: bool = False
+
+
+def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent()) -> dict[str, Any]:
     """Return the data for the page's script: records refer to labels by number.
 
-    A record is ``[path, label, probability, [label, probability, similarity, …], group]``, or
-    ``[path, message]`` if the input failed.
+    A record is ``[path, label, probability, [label, probability, similarity or null, …], group, truth, linked]``, or
+    ``[path, message]`` if the input failed. A number of -1 stands for no group and no known truth; ``linked`` is 1 for
+    a path that the page may link to.
     """
     labels, groups = _Numbered(), _Numbered()
     rows: list[list[Any]] = []
-    for record in records:
+    for record, truth in zip(records, content.truths or [None] * len(records), strict=True):
         if record.label is None:
             rows.append([record.path, record.error])
             continue
-        ranking: list[float] = []
+        ranking: list[float | None] = []
         for score in record.top:
             place = labels.number(score.label)
-            ranking += [place, round_score(score.probability), round_score(score.similarity)]
+            similarity = None if math.isnan(score.similarity) else round_score(score.similarity)
+            ranking += [place, round_score(score.probability), similarity]
         group = groups.number(record.group) if record.group else -1
         label = labels.number(record.label)
-        rows.append([record.path, label, round_score(record.probability or 0.0), ranking, group])
+        known = -1 if truth is None else labels.number(truth)
+        linked = int(content.root is not None and has_image_suffix(record.path))  # no link to a web page among images
+        rows.append([record.path, label, round_score(record.probability or 0.0), ranking, group, known, linked])
     models = dict.fromkeys(record.model for record in records if record.model)
-    return {"labels": labels.names, "groups": groups.names, "models": list(models), "chunk": CHUNK, "records": rows}
+    return {
+        "labels": labels.names, "groups": groups.names, "models": list(models), "chunk": CHUNK, "records": rows,
+        "truth": any(truth is not None for truth in content.truths), "hits": content.hits,
+    }  # fmt: skip
+
+
+def _addresses(content: PageContent, file: Path) -> dict[str, str]:
+    """Return the addresses, relative to the page, of the folder of relative paths and of the file system's root."""
+    if content.root is None:
+        return {}
+    folder, root = file.resolve().parent, content.root.resolve()
+    try:
+        return {
+            "root": quote(Path(os.path.relpath(root, folder)).as_posix()),
+            "top": quote(Path(os.path.relpath(root.anchor, folder)).as_posix()),
+        }
+    except ValueError:  # another drive
+        return {"root": root.as_uri(), "top": Path(root.anchor).as_uri()}
 
 
 class _Numbered:
@@ -64,7 +134,15 @@ class _Numbered:
         return number
 
 
-def write_page(records: Sequence[ReadRecord], thumbnails: Iterable[str], file: Path, title: str) -> None:
+def write_page(
+    records: Sequence[ReadRecord],
+    thumbnails: Iterable[str],
+    file: Path,
+    title: str,
+    content: PageContent = PageContent(),
+    *,
+    target: Path | None = None,
+) -> None:
     """Write the page in pieces.
 
     Parameters
@@ -75,18 +153,26 @@ def write_page(records: Sequence[ReadRecord], thumbnails: Iterable[str], file: P
         One thumbnail per record, in order, as base64, or an empty text; consumed lazily.
     file
         The file to write; for atomic writing see :func:`clipcli.storage.atomic.replacing`.
+    title
+        The title of the page.
+    content
+        What the page shows besides.
+    target
+        Where the page will be, if not at ``file``: links to images are relative to it.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     style, script = ((_FOLDER / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    data = page_data(records, content) | _addresses(content, target or file)
     environment = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined)
     pieces = environment.get_template("page.html").stream(
         title=title,
         policy=_policy(style, script),
         style=Markup(style),  # noqa: S704 - our own
         script=Markup(script),  # noqa: S704 - our own
-        data=Markup(_harmless(json.dumps(page_data(records), ensure_ascii=False, separators=(",", ":")))),  # noqa: S704
+        data=Markup(_harmless(json.dumps(data, ensure_ascii=False, separators=(",", ":")))),  # noqa: S704
+        evaluation=content.evaluation,
         blocks=map(Markup, _blocks(thumbnails)),
     )
     with file.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as page:

@@ -27,6 +27,11 @@ class Thresholds:
     similarity: float | None = None
     margin: float | None = None
 
+    @property
+    def any(self) -> bool:
+        """Whether any of them is set, so that an answer can be ``unknown``."""
+        return any(least is not None for least in (self.probability, self.similarity, self.margin))
+
     def accept(self, probability: float, similarity: float, lead: float) -> bool:
         """Return whether the best label meets all thresholds.
 

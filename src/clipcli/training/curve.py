@@ -12,41 +12,49 @@ from clipcli.training.validation import MEASURES
 
 __all__ = ["draw_curve"]
 
-_BLUE, _ORANGE, _GREEN, _PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # Okabe and Ito 2008
+_BLUE, _ORANGE, _GREEN, _PINK, _GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"  # Okabe and Ito 2008
 _SMOOTHED = 50  # number of intervals in which the loss is averaged
 
 
 def draw_curve(rows: Iterable[Mapping[str, Any]], title: str) -> Any:
     """Draw the content of ``training/metrics.jsonl`` as a matplotlib figure."""
+    from matplotlib.ticker import MaxNLocator
+
     rows = list(rows)
     steps = [row for row in rows if "loss" in row]
     epochs = [row for row in rows if "validation" in row]
-    drawn = empty_figure(7.5, 6.0 if epochs else 3.5)
-    upper, *lower = drawn.subplots(1 + bool(epochs), 1, sharex=True, squeeze=False)[:, 0]
-    _draw_losses(upper, steps, epochs)
+    drawn = empty_figure(7.5, 8.5 if epochs else 3.5)
+    upper, *lower = drawn.subplots(1 + 2 * bool(epochs), 1, sharex=True, squeeze=False)[:, 0]
+    _draw_losses(upper, steps)
     upper.set_title(title, fontsize="medium")
-    for axes in lower:
-        _draw_shares(axes, epochs)
-    (lower[0] if lower else upper).set_xlabel("step")
+    if lower:
+        _draw_held_out(lower[0], epochs)
+        _draw_shares(lower[1], epochs)
+    last = lower[-1] if lower else upper
+    last.set_xlabel("step")
+    last.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no half step
     return drawn
 
 
-def _draw_losses(axes: Any, steps: list[Mapping[str, Any]], epochs: list[Mapping[str, Any]]) -> None:
+def _draw_losses(axes: Any, steps: list[Mapping[str, Any]]) -> None:
+    """Draw the loss of each batch as a dot, and their mean over intervals as a line."""
     places, losses = (np.array([row[name] for row in steps], dtype=float) for name in ("step", "loss"))
-    axes.plot(places, losses, color=_BLUE, linewidth=0.6, alpha=0.4)
-    parts = [part for part in np.array_split(np.arange(len(losses)), _SMOOTHED) if len(part)]
-    axes.plot(
-        [places[part].mean() for part in parts],
-        [losses[part].mean() for part in parts],
-        color=_BLUE,
-        label="training (per batch)",
-    )
-    if epochs:
-        held = [row["validation"]["loss"] for row in epochs]
-        axes.plot([row["step"] for row in epochs], held, color=_ORANGE, marker="o", markersize=3, label="held out")
-    axes.set_ylabel(MEASURES["loss"])
+    axes.plot(places, losses, color=_GREY, linestyle="none", marker=".", markersize=3, label="batch")
+    if len(losses) > _SMOOTHED:
+        parts = np.array_split(np.arange(len(losses)), _SMOOTHED)
+        means = [[values[part].mean() for part in parts] for values in (places, losses)]
+        axes.plot(*means, color=_BLUE, label="mean")
+    axes.set_ylabel("training loss")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
+
+
+def _draw_held_out(axes: Any, epochs: list[Mapping[str, Any]]) -> None:
+    """Draw the loss of the held-out pairs by itself: it depends on the batch size, which is another one there."""
+    held = [row["validation"]["loss"] for row in epochs]
+    axes.plot([row["step"] for row in epochs], held, color=_ORANGE, marker="o", markersize=3)
+    axes.set_ylabel("held-out loss")
+    axes.set_ylim(bottom=0)
 
 
 def _draw_shares(axes: Any, epochs: list[Mapping[str, Any]]) -> None:

@@ -17,13 +17,15 @@ from clipcli.models.encoders import TextEncoder
 from clipcli.outputs.run_settings import RunSettings, header
 from clipcli.training._open_clip import PreprocessCfg, image_transform
 from clipcli.training.base_model import Start
+from clipcli.training.captions import Captions, digest_of, settle
 from clipcli.training.data import Batches, PairDataset, TrainingData, make_data
+from clipcli.training.image_check import check_images
 from clipcli.training.job import Job
 from clipcli.training.pairs import Example, LeftOut, Pairs
-from clipcli.training.plan import Captions, check_images, digest_of, hold_out, settle, split
 from clipcli.training.request import Listener, Place
 from clipcli.training.run_folder import REMEDY, TrainingFolder
 from clipcli.training.settings import Facts, Settings, choose_settings
+from clipcli.training.split import hold_out, split
 from clipcli.training.validation import HeldOut
 
 __all__ = ["Plan", "make_training_data", "prepare"]

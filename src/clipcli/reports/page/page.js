@@ -4,18 +4,22 @@ const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const UNKNOWN = "unknown";
 const BARS = 20;
-const TILE_HEIGHT = 208, HEADING_HEIGHT = 44, LEAST_TILE = 132, USUAL_TILE = 168, AHEAD = 400;
+const HEADING_HEIGHT = 44, LEAST_TILE = 156, USUAL_TILE = 200, AHEAD = 400;
+const WORDS_HEIGHT = data.truth ? 88 : 70; // below the picture of a tile, with the gap to the next
 
 // --- records -------------------------------------------------------------------------------------------
 
-const records = data.records.map(([path, label, probability, ranking, group], index) => {
-  if (probability === undefined) return { index, path, failed: label, label: "", probability: 0, margin: 0, ranking: [], group: "" };
+const records = data.records.map(([path, label, probability, ranking, group, truth, linked], index) => {
+  if (probability === undefined) return { index, path, failed: label, label: "", probability: 0, margin: 0, ranking: [], group: "", truth: "" };
   const top = [];
   for (let at = 0; at < ranking.length; at += 3) {
     top.push({ label: data.labels[ranking[at]], probability: ranking[at + 1], similarity: ranking[at + 2] });
   }
   const margin = probability - (top.length > 1 ? top[1].probability : 0);
-  return { index, path, failed: null, label: data.labels[label], probability, margin, ranking: top, group: group < 0 ? "" : data.groups[group] };
+  return {
+    index, path, failed: null, label: data.labels[label], probability, margin, ranking: top,
+    group: group < 0 ? "" : data.groups[group], truth: truth < 0 ? "" : data.labels[truth], linked,
+  };
 });
 const checked = new Map(); // index of a record -> the label that somebody gave it
 
@@ -42,7 +46,18 @@ function thumbnail(index) {
 
 // --- choosing and sorting ------------------------------------------------------------------------------
 
+const isWrong = (record) => record.truth !== "" && record.label !== record.truth;
+// Images that may have the wrong label, the surest first: there the model contradicts the truth. Then what is least
+// certain: low in probability, or near to the second label. Failures come last.
+function first(a, b) {
+  if ((a.failed === null) !== (b.failed === null)) return a.failed === null ? -1 : 1;
+  if (isWrong(a) !== isWrong(b)) return isWrong(a) ? -1 : 1;
+  const difference = a.probability + a.margin - (b.probability + b.margin);
+  return isWrong(a) ? -difference : difference;
+}
+
 const orders = {
+  first,
   given: (a, b) => a.index - b.index,
   unsure: (a, b) => a.probability - b.probability,
   sure: (a, b) => b.probability - a.probability,
@@ -54,6 +69,7 @@ const kinds = {
   "": () => true,
   named: (record) => !record.failed && record.label !== UNKNOWN,
   unknown: (record) => record.label === UNKNOWN,
+  wrong: isWrong,
   failed: (record) => record.failed !== null,
   checked: (record) => checked.has(record.index),
 };
@@ -61,7 +77,8 @@ const kinds = {
 let visible = []; // the records that are chosen, in their order
 let rows = []; // what stands under each other: {top, heading} or {top, from, to}, places in `visible`
 let columns = 1;
-let current = 0; // place in `visible` of the tile that keys act on
+let current = -1; // place in `visible` of the tile that keys act on; none at the start
+let tileHeight = 0;
 
 function bounds() {
   const least = Number(byId("least").value), most = Number(byId("most").value);
@@ -84,8 +101,10 @@ function choose() {
   visible.sort(heading
     ? (a, b) => (headed(a) < headed(b) ? -1 : headed(a) > headed(b) ? 1 : order(a, b) || a.index - b.index)
     : (a, b) => order(a, b) || a.index - b.index);
-  current = Math.max(0, before ? visible.indexOf(before) : 0);
+  current = before ? visible.indexOf(before) : -1;
   byId("count").textContent = `${visible.length.toLocaleString()} of ${records.length.toLocaleString()}`;
+  byId("span").style.left = percent(least);
+  byId("span").style.right = percent(1 - most);
   byId("range").textContent = whole ? "" : `${Math.round(100 * least)} to ${Math.round(100 * most)} %`;
   byId("histogram").querySelectorAll("button").forEach((bar, place) => {
     const middle = (place + 0.5) / BARS;
@@ -103,6 +122,8 @@ function arrange(headed) {
   const tile = width < 520 ? LEAST_TILE : USUAL_TILE;
   columns = Math.max(1, Math.floor(width / tile));
   grid.style.setProperty("--tile", `${Math.floor(width / columns)}px`);
+  tileHeight = Math.round(0.8 * Math.floor(width / columns)) + WORDS_HEIGHT;
+  grid.style.setProperty("--high", `${tileHeight - 12}px`);
   rows = [];
   let top = 0;
   for (let from = 0; from < visible.length;) {
@@ -116,7 +137,7 @@ function arrange(headed) {
     }
     for (; from < end; from += columns) {
       rows.push({ top, from, to: Math.min(from + columns, end) });
-      top += TILE_HEIGHT;
+      top += tileHeight;
     }
     from = end;
   }
@@ -133,7 +154,7 @@ function firstRow(position) {
   let low = 0, high = rows.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (rows[middle].top + TILE_HEIGHT < position) low = middle + 1;
+    if (rows[middle].top + tileHeight < position) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -195,8 +216,12 @@ function tileOf(place) {
   const frame = element("div", "frame");
   fill(frame, record);
   const words = element("div", "words");
-  words.append(element("b", "", record.failed !== null && !mine ? "failed" : label));
-  words.append(element("small", "", record.failed ?? `${percent(record.probability)} · ${nameOf(record.path)}`));
+  const line = element("div", "line");
+  line.append(element("b", "", data.hits ? `${place + 1}.` : record.failed !== null && !mine ? "failed" : label));
+  if (record.failed === null) line.append(element("span", "", data.hits ? record.probability.toFixed(3) : percent(record.probability)));
+  words.append(line);
+  if (data.truth) words.append(element("small", "truth", isWrong(record) ? `true class: ${record.truth}` : ""));
+  words.append(record.failed === null ? shortName(nameOf(record.path)) : element("small", "", record.failed));
   const meter = element("span", "meter"), part = element("i");
   part.style.width = percent(record.probability);
   meter.append(part);
@@ -221,6 +246,14 @@ function fill(frame, record) {
   }
 }
 
+function shortName(name) {
+  // A long name loses its middle: numbers and the extension are at the end.
+  const letters = Array.from(name), made = element("small", "name"), tail = Math.min(10, letters.length >> 1);
+  made.append(element("span", "start", letters.slice(0, letters.length - tail).join("")));
+  made.append(element("span", "end", letters.slice(letters.length - tail).join("")));
+  return made;
+}
+
 const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
 
 // --- keys ----------------------------------------------------------------------------------------------
@@ -232,7 +265,7 @@ function moveTo(place) {
   const row = rows.find((each) => each.from <= current && current < each.to);
   const top = grid.getBoundingClientRect().top + row.top;
   if (top < 8) window.scrollBy(0, top - 60);
-  else if (top + TILE_HEIGHT > window.innerHeight - 8) window.scrollBy(0, top + TILE_HEIGHT - window.innerHeight + 20);
+  else if (top + tileHeight > window.innerHeight - 8) window.scrollBy(0, top + tileHeight - window.innerHeight + 20);
   draw();
   const tile = byId(`tile-${visible[current].index}`);
   tile?.classList.add("current");
@@ -244,7 +277,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && event.target === byId("search")) grid.focus();
   if (within || event.ctrlKey || event.metaKey || event.altKey) return;
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -visible.length, End: visible.length };
-  if (event.key in steps) moveTo(current + steps[event.key]);
+  if (event.key in steps) moveTo(current < 0 && event.key !== "End" ? 0 : current + steps[event.key]);
   else if (event.key === "Enter") open();
   else if (event.key === "/") byId("search").focus();
   else return;
@@ -256,7 +289,7 @@ document.addEventListener("keydown", (event) => {
 const detail = byId("detail");
 
 function open() {
-  if (!visible.length) return;
+  if (current < 0) return;
   show();
   if (!detail.open) detail.showModal();
   byId("correction").focus();
@@ -268,23 +301,31 @@ function show() {
   const source = thumbnail(record.index), picture = byId("picture");
   picture.hidden = !source;
   if (source) picture.src = source;
+  byId("original").hidden = !source || !record.linked;
+  if (record.linked) byId("original").href = addressOf(record.path);
   byId("ranking").replaceChildren(...record.ranking.map((score) => {
     const line = element("tr"), name = element("td"), take = element("button", "", score.label);
     take.type = "button";
     take.title = "It shows this";
     take.addEventListener("click", () => check(score.label));
     name.append(take);
-    line.append(name, element("td", "", percent(score.probability)), element("td", "", score.similarity.toFixed(3)));
+    line.append(name, element("td", "", percent(score.probability)), element("td", "", score.similarity?.toFixed(3) ?? ""));
     return line;
   }));
   byId("ranking").parentElement.hidden = !record.ranking.length;
-  byId("problem").textContent = record.failed ?? (record.label === UNKNOWN ? "Nothing fitted well enough: unknown." : "");
+  byId("problem").textContent = record.failed ?? [
+    record.label === UNKNOWN ? "Nothing fitted well enough: unknown." : "",
+    isWrong(record) ? `True class: ${record.truth}.` : "",
+  ].join(" ").trim();
   const given = checked.get(record.index);
   byId("correction").value = given ?? (record.label === UNKNOWN ? "" : record.label);
   byId("forget").hidden = given === undefined;
   byId("previous").disabled = current === 0;
   byId("next").disabled = current === visible.length - 1;
 }
+
+// An address relative to the page: it holds wherever the page and the images are moved together.
+const addressOf = (path) => (path.startsWith("/") ? data.top : `${data.root}/`) + path.split("/").map(encodeURIComponent).join("/");
 
 function check(label) {
   if (!label.trim()) return;
@@ -387,9 +428,25 @@ byId("known").append(...data.labels.filter((name) => name !== UNKNOWN).map((name
   return made;
 }));
 histogram();
+if (data.truth) {
+  document.querySelectorAll(".of-truth").forEach((each) => { each.hidden = false; });
+  byId("evaluation")?.addEventListener("toggle", draw); // what is below moves
+}
+if (data.hits) {
+  document.querySelectorAll(".of-labels").forEach((each) => { each.hidden = true; });
+  byId("order").value = "given";
+  byId("order").querySelector('[value="unsure"]').textContent = "least similar";
+  byId("order").querySelector('[value="sure"]').textContent = "most similar";
+}
+byId("least").addEventListener("input", () => { if (Number(byId("least").value) > Number(byId("most").value)) byId("least").value = byId("most").value; });
+byId("most").addEventListener("input", () => { if (Number(byId("most").value) < Number(byId("least").value)) byId("most").value = byId("least").value; });
 byId("filters").addEventListener("input", choose);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
-byId("reset").addEventListener("click", () => { byId("filters").reset(); choose(); });
+byId("reset").addEventListener("click", () => {
+  byId("filters").reset();
+  if (data.hits) byId("order").value = "given";
+  choose();
+});
 window.addEventListener("scroll", draw, { passive: true });
 window.addEventListener("resize", choose);
 choose();

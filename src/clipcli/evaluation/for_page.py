@@ -1,0 +1,83 @@
+"""The accuracy of a run for the page of ``clipcli report``."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from clipcli.evaluation.charts import draw_evaluations
+from clipcli.evaluation.evaluate import Evaluation, evaluate_records
+from clipcli.evaluation.ground_truth import LabelledImage, indices_of, match_records
+from clipcli.evaluation.metrics import Interval
+from clipcli.inputs.path_base import PathBase
+from clipcli.labels.files import labels_from
+from clipcli.labels.label import Label
+from clipcli.outputs.readers import ReadRecord
+from clipcli.outputs.recognition import labels_of_run
+from clipcli.reports.page import PageEvaluation
+
+__all__ = ["evaluation_for_page"]
+
+_CONFUSIONS = 10
+
+
+def evaluation_for_page(
+    records: Sequence[ReadRecord],
+    results: Path,
+    labelled: Sequence[LabelledImage],
+    labels: Iterable[str | Label] | Path | None = None,
+) -> tuple[list[str | None], PageEvaluation]:
+    """Return the true class of each record, ``None`` if it has none, and the accuracy of the records that have one.
+
+    Parameters
+    ----------
+    records
+        The records of the file ``results``.
+    labelled
+        The ground truth, from :func:`clipcli.evaluation.ground_truth.read_truth`.
+    labels
+        The labels of the run, if the ground truth uses their folders.
+
+    Raises
+    ------
+    InputError
+        If results and ground truth have no image in common, or all results are failures.
+    LabelError
+        If labels are given and a class has none.
+    """
+    matched = match_records(records, labelled, PathBase(str(results), own=True).locate)
+    said = [text for _, text in matched]
+    known = labels_from(labels) if labels is not None else None
+    names = said if known is None else [known[place].name for place in indices_of(said, known)]
+    truths = {id(record): name for (record, _), name in zip(matched, names, strict=True)}
+    evaluation = evaluate_records(str(results), matched, known, labels_of_run(results))
+    return [truths.get(id(record)) for record in records], _page_evaluation(evaluation)
+
+
+def _page_evaluation(evaluation: Evaluation) -> PageEvaluation:
+    figures = [("images", f"{len(evaluation.paths):,}"), ("top-1 accuracy", _interval(evaluation.top1))]
+    if evaluation.top5 is not None:
+        figures.append(("top-5 accuracy", _interval(evaluation.top5)))
+    figures += [
+        ("mean accuracy per class", _interval(evaluation.mean_per_class)),
+        ("calibration error", f"{evaluation.calibration.error:.3f}"),
+    ]
+    confusions = [(each.truth, each.predicted, f"{each.count:,}") for each in evaluation.confusions[:_CONFUSIONS]]
+    summary = f"{evaluation.top1.value:.1%} of {len(evaluation.paths):,} images have the right label"
+    return PageEvaluation(summary, tuple(figures), tuple(confusions), tuple(_charts(evaluation)))
+
+
+def _interval(value: Interval) -> str:
+    return f"{value.value:.1%} ({value.low:.1%} to {value.high:.1%})"
+
+
+def _charts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    """Yield the charts as ``data:`` URLs: SVG, or PNG where that is smaller, as for thousands of dots."""
+    with TemporaryDirectory() as folder:
+        sizes = [(file.stem, file.stat().st_size, file) for file in draw_evaluations([evaluation], Path(folder))]
+        for name in dict.fromkeys(stem for stem, _, _ in sizes):
+            _, smallest = min((size, file) for stem, size, file in sizes if stem == name)
+            kind = "svg+xml" if smallest.suffix == ".svg" else "png"
+            yield name, f"data:image/{kind};base64,{base64.b64encode(smallest.read_bytes()).decode('ascii')}"
