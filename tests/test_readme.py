@@ -70,7 +70,7 @@ def test_python_examples_run(page: Path, code: str, tmp_path: Path, cache: Path)
     assert done.returncode == 0, done.stderr
     if page.name == "README.md":
         assert done.stdout.splitlines()[0].startswith("cat.png cat ")
-        assert len(done.stdout.splitlines()) == 8
+        assert len(done.stdout.splitlines()) == 12
 
 
 def test_the_command_reference_is_that_of_the_commands() -> None:

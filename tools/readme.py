@@ -84,6 +84,7 @@ def prepare(folder: Path, cache: Path | None = None) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "CLIPCLI_CACHE_DIR": str(cache or folder / ".cache"),
         "CLIPCLI_MODEL": "pocket",
+        "CLIPCLI_PRECISION": "fp32",  # `auto` takes what the processor has, and outputs differ a little
         "HF_HOME": str(folder / ".huggingface"),
         "HF_ENDPOINT": "http://127.0.0.1:9",
         "COLUMNS": "100",

@@ -36,6 +36,9 @@ class Reporter(Protocol):
     def failed(self, path: str, reason: str) -> None:
         """Receive a failed input and the reason."""
 
+    def done(self, row: object) -> None:
+        """Receive each row of this run, a failed one too."""
+
     def following(self, count: Callable[[], int | None]) -> AbstractContextManager[Show]:
         """Follow the run during a block.
 
@@ -58,6 +61,9 @@ class SilentReporter:
         """Do nothing."""
 
     def failed(self, path: str, reason: str) -> None:
+        """Do nothing."""
+
+    def done(self, row: object) -> None:
         """Do nothing."""
 
     def following(self, count: Callable[[], int | None]) -> AbstractContextManager[Show]:  # noqa: ARG002
@@ -135,6 +141,7 @@ def _follow(rows: Iterator[Row], task: Task[Row], writing: Writing[Row], reporte
         for row in rows:
             done += 1
             failure = task.failure(row)
+            reporter.done(row)
             failed += failure is not None
             show(done + writing.earlier, failed + writing.earlier_failures)
             if failure is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run, RunTogether, clean_environment, lines_of
+from tests.conftest import Run, RunTogether, clean_environment, clipcli_command, lines_of
 
 POCKET = ("--model", "pocket")
 
@@ -283,3 +283,22 @@ def test_a_command_started_with_closed_streams_does_its_work(closed: str, tmp_pa
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert (">&-" in closed and closed != "2>&-") or "photo" in done.stdout
+
+
+@pytest.mark.parametrize("names", [("-",), ()])
+def test_an_image_on_standard_input_is_classified(
+    names: tuple[str, ...], tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    environment = clean_environment(tmp_path)
+    line = [*clipcli_command(environment), "classify", *names, "-l", "cat", "-l", "rocket", *POCKET, "-f", "tsv"]
+    with photos["cat"].open("rb") as photo:
+        done = subprocess.run(line, stdin=photo, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].startswith("-\tcat\t")
+
+
+def test_without_inputs_and_without_standard_input_the_inputs_are_asked_for(tmp_path: Path) -> None:
+    environment = clean_environment(tmp_path)
+    line = [*clipcli_command(environment), "classify", "-l", "cat", *POCKET]
+    done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, "INPUT" in done.stderr) == (2, True)

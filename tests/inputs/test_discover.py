@@ -569,3 +569,66 @@ def test_inputs_are_counted_as_they_will_be_found(tmp_path: Path, monkeypatch: p
 )
 def test_what_takes_reading_is_not_counted(source: Source) -> None:
     assert count_files(source) is None
+
+
+# --- common mistakes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
+def test_an_image_on_standard_input_is_read(form: str) -> None:
+    data = encoded(Image.new("RGB", (40, 40), "red"), form)
+    (item,) = found("-", stream=io.BytesIO(data))
+    assert isinstance(item, MemberInput)
+    assert (item.name, item.data) == ("-", data)
+
+
+def test_an_image_that_comes_byte_by_byte_is_read() -> None:
+    class Slow(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            return super().read1(1)
+
+    (item,) = found("-", stream=Slow(PHOTO))
+    assert isinstance(item, MemberInput)
+    assert item.data == PHOTO
+
+
+def test_an_image_over_the_limit_on_standard_input_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipcli.inputs.discover.MAX_BYTES", 1000)
+    (item,) = found("-", stream=io.BytesIO(PHOTO + b"0" * 100_000))
+    assert kind_of(item) == "too_large"
+
+
+RESULTS = "path,label,probability,similarity,model,pretrained,precision,error_type,error_message\na.png,cat,1,1,m,,,,\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("t.csv", "file,n\na.png,1\n", "a table, not an image (name its column of image paths: --path-column file)"),
+        ("t.csv", "photo;n\na.png;1\n", "a table, not an image (name its column of image paths: --path-column NAME)"),
+        ("t.tsv", "path\tn\na.png\t1\n", "--path-column path"),
+        ("t.jsonl", '{"url": "a.png"}\n', "--path-column url"),
+        (
+            "r.csv",
+            RESULTS,
+            "results of clipcli classify, not an image (use them with clipcli report, sort or evaluate)",
+        ),
+        (
+            "r.jsonl",
+            '{"path": "a.png", "label": "cat", "top": [], "precision": "fp32"}\n',
+            "results of clipcli classify",
+        ),
+        ("r.json", '[{"path": "a.png", "label": "cat", "top": []}]', "results of clipcli classify"),
+    ],
+)
+def test_a_table_given_as_an_image_is_answered_with_the_remedy(
+    name: str, content: str, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    assert f"cannot read {tmp_path / name}: " in refusal(tmp_path / name)
+    assert says in refusal(tmp_path / name)
+    touch(tmp_path, "b.png")
+    table_item, photo = found(tmp_path / name, tmp_path / "b.png")  # as photos/* in a shell
+    assert isinstance(table_item, BadInput)
+    assert says in str(table_item.problem)
+    assert photo.name.endswith("b.png")

@@ -80,7 +80,7 @@ def test_auto_says_on_stderr_that_the_hub_does_not_answer(run: Run, photos: dict
     (line,) = lines_of(done.stderr)
     assert line.startswith("warning: using the small built-in model 'pocket'")
     assert "the hub does not answer" in line
-    assert "is weak at people, actions" in line
+    assert "is weak at feelings, written text" in line
     assert f"'clipcli models download {AUTO_MODEL}'" in line
 
 

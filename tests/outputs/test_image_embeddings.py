@@ -371,4 +371,4 @@ def test_the_command_exports_and_records_failures(run: Run, photos: dict[str, Pa
     records = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text("utf-8").splitlines()]
     assert ["error" in record for record in records] == [False, True, False]
     assert np.linalg.norm(records[0]["embedding"]) == pytest.approx(1.0, abs=1e-5)
-    assert len(records[0]["embedding"]) == 512
+    assert len(records[0]["embedding"]) == 752

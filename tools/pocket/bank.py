@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-FREE = 504  # axes kept, one for each free unit of the head: they hold 87 % of the variance
+FREE = 360  # axes kept, one for each free unit of the head
 SOFTENED = 100, 0.3  # whitening adds to each variance this share of that axis's, so that small ones stay small
 CHANGE = 0.7  # deviation of the share of another picture's change between two views
 NOISE = 0.25  # of a coordinate's deviation

@@ -11,7 +11,7 @@ from tools.pocket.export import write_json
 
 FACTS: dict[str, Any] = {
     "name": "pocket",
-    "description": "Small built-in model: ImageNet image encoder with a text encoder tuned to it (LiT).",
+    "description": "Small built-in model: ImageNet image encoder, a head and a text encoder tuned to it (LiT).",
     "license": "Apache-2.0",
     "image_encoder": "tf_efficientnet_lite2, 260 px, ImageNet-1k",
     "text_encoder": "causal transformer, width 256, 4 layers, 49,408 tokens, 32 positions",
@@ -19,6 +19,13 @@ FACTS: dict[str, Any] = {
         {"name": "EfficientNet-Lite2 ImageNet-1k weights", "license": "Apache-2.0"},
         {"name": "all-MiniLM-L6-v2 sentence embeddings (teacher)", "license": "Apache-2.0"},
         {"name": "WordNet 3.0 (teacher)", "license": "WordNet 3.0 license"},
+        {"name": "Flickr8k photographs and captions (training)", "license": "research and education only"},
+        {"name": "MIT Places, IdenProf (training)", "license": "unclear"},
+        {"name": "AID aerial photographs (training)", "license": "academic use"},
+        {"name": "100 sports (training)", "license": "CC0, as its publisher says"},
+        {"name": "TrashNet (training)", "license": "MIT"},
+        {"name": "Open Clip Art (training)", "license": "public domain"},
+        {"name": "Noto Emoji (training)", "license": "Apache-2.0 / OFL"},
     ],
 }
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

@@ -26,7 +26,8 @@ GENERAL_WORDS = Path(__file__).parent / "general_words.txt"
 EVERYDAY_WEIGHT = 12.0  # how often a word of general_words.txt is drawn, against a rare word of WordNet
 NARROW_SHARE = 0.15  # of a list's words are names of single classes
 LIST_SIZES = (2, 2, 2, 3, 3, 4, 4, 5, 6, 8, 10, 12, 16, 20, 30)
-OVERLAP = 0.08  # share of lists in which words may cover the same class
+OVERLAP = 0.2  # share of lists in which words may cover the same class
+BELIEF = 0.6  # exponent of the probability that a list holds what the picture shows
 WIDE = 50  # classes from which on a word is wide: other words of a list mostly crowd wide ones out
 WIDE_CHANCE = 0.35  # of a list to begin with wide words
 
@@ -107,12 +108,18 @@ def list_distribution(posterior: Array, masks: BoolArray) -> Array:
     posterior : (N, C) float32
         The classifier's probabilities.
     masks : (L, C) bool
-        Which classes each word covers; a class covered by several words is shared between them.
+        Which classes each word covers. A class covered by several words belongs mostly to the narrowest: who writes
+        "vehicle" beside "object" means the other objects by it.
+
+    What the classifier sees beside the list counts as nothing, spread over all words, but less of it than it says:
+    a list is mostly written by someone who sees one of its words in the picture.
     """
-    shared = masks / np.maximum(masks.sum(axis=0, keepdims=True), 1)  # (L, C)
+    claims = masks / np.maximum(masks.sum(axis=1, keepdims=True), 1) ** 2.0  # (L, C)
+    shared = claims / np.maximum(claims.sum(axis=0, keepdims=True), 1e-12)
     found = posterior @ shared.T.astype(np.float32)  # (N, C) @ (C, L) -> (N, L)
-    missing = np.maximum(0.0, 1.0 - found.sum(axis=1, keepdims=True))
-    return np.asarray(found + missing / len(masks), dtype=np.float32)
+    sure = np.clip(found.sum(axis=1, keepdims=True), 1e-6, 1.0)
+    believed = sure**BELIEF
+    return np.asarray(found / sure * believed + (1.0 - believed) / len(masks), dtype=np.float32)
 
 
 def list_sizes(draw: random.Random, how_many: int) -> Sequence[int]:

@@ -18,6 +18,7 @@ import torch
 from tools.pocket import checkpoint
 from tools.pocket.adapter import Adapter
 from tools.pocket.bank import Axes, Pictures, Seen, together
+from tools.pocket.evidence import fit_evidence, names_map
 from tools.pocket.head import Head
 from tools.pocket.lists import Exercise, Teacher, labelled_exercise, tagged_exercise
 from tools.pocket.phrasebook import Phrasebook
@@ -34,6 +35,7 @@ GENERAL_LISTS = 12
 TUNED_MOVED, TUNED_REAL, TUNED_LISTS, TUNED_NAMES_SHARE = 128, 288, 20, 2.0  # with the text encoder's own vectors
 LABELLED_SHARES = {"miniplaces": 0.35, "sports100": 0.25, "aid": 0.2, "idenprof": 0.1, "trashnet": 0.1}
 NAMES_SHARE, GENERAL_SHARE, TAGGED_SHARE, QUESTIONS_SHARE = 1.5, 2.0, 0.5, 0.3  # in the loss, where captions count 1
+WEAK = 0.6  # length of the linear units' part at the start; the classes of a sure picture give about 2
 SMOOTHING = 0.05  # of the wanted distributions
 TEXT_NOISE = 0.03  # on MiniLM's unit vectors, for each coordinate
 OWN_DROPOUT, OWN_RATE = 0.3, 5.0  # of words' own vectors, and their learning rate in units of the others'
@@ -94,7 +96,10 @@ def start(material: Material) -> Joint:
     model = Joint(len(names), len(book.own))
     rows = book.bare(names)
     with torch.no_grad():
-        model.head.start_from(model.texts(book.vectors[rows], torch.full((len(rows),), -1)))
+        vectors = model.texts(book.vectors[rows], torch.full((len(rows),), -1))
+    model.head.start_from(vectors)
+    logits = material.teacher.base.logits[0]
+    model.head.set_evidence(fit_evidence(names_map(material.axes.rows, vectors, logits).scaled(WEAK, logits), logits))
     return model
 
 

@@ -85,14 +85,11 @@ class Teacher:
         seen = self.moved(classes, generator)
         if real:
             seen = together([seen, self.base.draw(real, generator)])
-        posterior = torch.softmax(seen.logits, dim=1).numpy()
-        wanted = torch.from_numpy(list_distribution(posterior, masks))
         if person:
             texts.append(book.word(draw.choice(PEOPLE), draw))
-            none = torch.from_numpy(1.0 - posterior @ masks.any(axis=0).astype(np.float32))[:, None]  # (B, 1)
-            fair = none / len(texts)
-            wanted = torch.cat([wanted + fair - none / len(chosen), fair], dim=1).clamp(min=0.0)
-        return Exercise(seen, texts, wanted)
+            masks = np.concatenate([masks, np.zeros((1, masks.shape[1]), dtype=np.bool_)])
+        posterior = torch.softmax(seen.logits, dim=1).numpy()
+        return Exercise(seen, texts, torch.from_numpy(list_distribution(posterior, masks)))
 
     def _asked(self, masks: BoolArray, person: bool, draw: random.Random) -> tuple[list[int], list[int]]:
         """Draw rows of real pictures, and classes to move others to; both show the words of a list."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-SURE = (0.25, 0.995)  # the classifier's probability of the class after the move, drawn evenly
+SURE = (0.03, 0.995)  # the classifier's probability of the class after the move, drawn evenly
 KEEP = (0.2, 0.9)  # how much of the picture's own deviation from the mean stays, drawn evenly
 LONGEST = 60.0  # of a step, in units of unit directions
 HALVINGS = 10

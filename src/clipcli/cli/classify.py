@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -134,10 +135,22 @@ def _run(
     from clipcli.cli.reporter import PlainReporter, TerminalReporter
     from clipcli.runner import run
 
-    kind = PlainReporter if target.is_for_people else TerminalReporter
-    reporter = kind(messages, lambda: _tell_text(classifier, messages))
     engine = on_cluster(classifier, cluster, lambda precision: classifier.ranker(precision).results)
-    return run(classifier.task(source, engine), target.output(classifier), reporter)
+    task, output = classifier.task(source, engine), target.output(classifier)
+
+    def begin() -> None:
+        _tell_text(classifier, messages)
+
+    if target.is_for_people:
+        return run(task, output, PlainReporter(messages, begin))
+    reporter = TerminalReporter(
+        messages, begin, model=classifier.source.title, work="classifying",
+        encoded=None if cluster else lambda: classifier.image_statistics.encoded,
+    )  # fmt: skip
+    with reporter.shown():
+        outcome = run(task, output, reporter)
+    reporter.sum_up(target.next_command)
+    return outcome
 
 
 @dataclass(frozen=True)
@@ -177,6 +190,15 @@ class _Target:
     def is_for_people(self) -> bool:
         """Whether tables go to a terminal, which show failures by themselves."""
         return self.destination is None and self.form == Format.table.value and sys.stdout.isatty()
+
+    @property
+    def next_command(self) -> str | None:
+        """The command that shows the results, if they are on disk."""
+        if self.destination is None or "://" in self.destination.output:
+            return None
+        results = self.destination.output
+        page = Path(results.rstrip("/")).with_suffix(".html")
+        return f"clipcli report {shlex.quote(results)} -o {shlex.quote(str(page))}"
 
     def output(self, classifier: Classifier) -> Output[Result]:
         if self.destination is not None:

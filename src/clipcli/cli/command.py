@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import select
+import stat
+import sys
 from typing import Any
+
+import typer
 
 from clipcli.cli.help import GroupedHelp
 from clipcli.cli.requirements import CheckedCommand
 from clipcli.errors import InputError
 
 __all__ = ["Command"]
+
+_PATIENCE = 5.0  # seconds that a pipe may be silent before it counts as none
 
 
 class Command(GroupedHelp, CheckedCommand):
@@ -26,7 +34,7 @@ class Command(GroupedHelp, CheckedCommand):
             If a value is empty; the message names the option or argument.
         """
         given = list(args)
-        rest = super().parse_args(ctx, args)
+        rest = self._parsed(ctx, args)
         is_suspect = "" in given or any(each.endswith("=") for each in given)
         if is_suspect and not ctx.resilient_parsing:  # as it is while the shell completes a line
             values, _, _ = self.make_parser(ctx).parse_args(given)
@@ -34,6 +42,26 @@ class Command(GroupedHelp, CheckedCommand):
                 if parameter.default != "" and _has_empty(values.get(str(parameter.name))):
                     raise InputError(f"cannot use {_shown(parameter)}: it is empty (give it a value or leave it out)")
         return rest
+
+    def _parsed(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line; where INPUTs are missing and stdin is a pipe or file, they are read from there."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as problem:
+            is_missing = type(problem).__name__ == "MissingParameter" and getattr(problem.param, "name", "") == "inputs"
+            if not is_missing or ctx.resilient_parsing or not _has_stdin():
+                raise
+        return super().parse_args(ctx, [*given, "-"])
+
+
+def _has_stdin() -> bool:
+    """Return whether stdin is a file, or a pipe in which something arrives: others may be inherited and silent."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+        return stat.S_ISREG(mode) or (stat.S_ISFIFO(mode) and bool(select.select([sys.stdin], [], [], _PATIENCE)[0]))
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _has_empty(value: object) -> bool:

@@ -152,6 +152,9 @@ def export_images(
     embedder = Embedder(**model.parameters, **running.parameters)
     source = reading.source(inputs)
     task = embedder.embedding_task(source, on_cluster(embedder, cluster, lambda _: image_rows))
-    outcome = run(task, embedder.embedding_output(destination, dtype.value), TerminalReporter(messages))
+    encoded = None if cluster else lambda: embedder.image_statistics.encoded
+    reporter = TerminalReporter(messages, model=embedder.source.title, encoded=encoded)
+    with reporter.shown():
+        outcome = run(task, embedder.embedding_output(destination, dtype.value), reporter)
     messages.detail(f"wrote {outcome.records - outcome.failures} image embeddings to {output}")
     end(outcome, messages)

@@ -20,7 +20,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT", show_default=False,
-        help="Image files, folders, glob patterns, tar archives, Parquet tables or URLs; '-' reads paths from stdin.",
+        help="Image files, folders, glob patterns, tar or zip archives, Parquet tables or URLs; '-' reads paths, or "
+        "one image, from stdin.",
     ),
 ]  # fmt: skip
 NullSeparated = Annotated[

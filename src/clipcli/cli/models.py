@@ -84,10 +84,10 @@ def show_model(
 
 
 def _as_lines(facts: dict[str, Any], indent: str = "") -> Iterator[str]:
-    """Yield ``key: value`` lines; a dict of plain values gets one line, any other dict is indented below its key."""
+    """Yield ``key: value`` lines; a dict of a few plain values gets one line, any other is indented below its key."""
     for key, value in facts.items():
         name = f"{indent}{key.replace('_', ' ')}:"
-        if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
+        if isinstance(value, dict) and (len(value) > 4 or any(isinstance(inner, dict) for inner in value.values())):
             yield name
             yield from _as_lines(value, indent + "  ")
         elif isinstance(value, list) and any(isinstance(item, dict) for item in value):

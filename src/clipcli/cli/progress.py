@@ -1,18 +1,132 @@
-"""The progress bar: on stderr, on a terminal only."""
+"""The progress of a run: on stderr, on a terminal only."""
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from clipcli.cli.messages import Messages
 
-__all__ = ["progress_bar", "with_progress"]
+__all__ = ["Bar", "RecentRate", "progress_bar", "shown_bar", "with_progress"]
 
 Item = TypeVar("Item")
+
+_WINDOW = 30.0  # seconds over which the rate is measured
+_SAMPLE = 0.5  # seconds between samples
+
+
+class RecentRate:
+    """The rate of a growing count over the last half minute; what was done before the first sample does not count.
+
+    Parameters
+    ----------
+    clock
+        Returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def add(self, count: int) -> None:
+        """Take note of the count."""
+        now = self._clock()
+        if len(self._samples) > 1 and now - self._samples[-2][0] < _SAMPLE:
+            self._samples.pop()
+        self._samples.append((now, count))
+        while len(self._samples) > 2 and now - self._samples[1][0] >= _WINDOW:
+            self._samples.popleft()
+
+    @property
+    def per_second(self) -> float | None:
+        """Items per second, ``None`` if there are none, or less than a second was measured."""
+        if not self._samples:
+            return None
+        (start, before), (end, after) = self._samples[0], self._samples[-1]
+        return (after - before) / (end - start) if end - start >= 1.0 and after > before else None
+
+
+class Bar(Protocol):
+    """A progress bar, or nothing where none is shown."""
+
+    def phase(self, text: str) -> None:
+        """Show what is done now."""
+
+    def count(self, total: Callable[[], int | None]) -> None:
+        """Count all items on a separate thread."""
+
+    def show(self, done: int, failed: int) -> None:
+        """Show how many items are done, and how many of them failed."""
+
+
+class _NoBar:
+    def phase(self, text: str) -> None:
+        pass
+
+    def count(self, total: Callable[[], int | None]) -> None:
+        pass
+
+    def show(self, done: int, failed: int) -> None:
+        pass
+
+
+class _TerminalBar:
+    def __init__(self, progress: Any, encoded: Callable[[], int] | None) -> None:
+        self._progress, self._encoded, self._rate = progress, encoded, RecentRate()
+        self._task = progress.add_task("", total=None, failures="", rate="")
+
+    def phase(self, text: str) -> None:
+        self._progress.update(self._task, description=text)
+
+    def count(self, total: Callable[[], int | None]) -> None:
+        threading.Thread(target=lambda: self._progress.update(self._task, total=total()), daemon=True).start()
+
+    def show(self, done: int, failed: int) -> None:
+        encoded = self._encoded() if self._encoded is not None else done
+        self._rate.add(encoded)
+        rate = self._rate.per_second
+        total = self._progress.tasks[0].total
+        left = f", {_duration((total - done) / rate)} left" if rate and total and total > done else ""
+        self._progress.update(
+            self._task, completed=done, failures=f"{failed:,} failed" if failed else "",
+            rate=f"{rate:.1f}/s{left}" if rate else "",
+        )  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def shown_bar(messages: Messages, encoded: Callable[[], int] | None = None) -> Iterator[Bar]:
+    """Show a bar during a block.
+
+    Parameters
+    ----------
+    encoded
+        Returns how many images were encoded in this run, for the rate: images from the cache or of an earlier run would
+        make it too high. By default, all items count.
+    """
+    if messages.quiet or not sys.stderr.isatty():
+        yield _NoBar()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from clipcli.terminal import console
+
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", style="dim"), TextColumn("{task.fields[failures]}", style="red"),
+    )  # fmt: skip
+    with Progress(*columns, console=console(sys.stderr), transient=True, redirect_stdout=False) as progress:
+        yield _TerminalBar(progress, encoded)
 
 
 @contextmanager
@@ -28,30 +142,9 @@ def progress_bar(count: Callable[[], int | None], messages: Messages) -> Iterato
     ------
     What is called after each item, with how many are done and how many of them failed.
     """
-    if messages.quiet or not sys.stderr.isatty():
-        yield lambda _done, _failed: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
-    from rich.text import Text
-
-    from clipcli.terminal import console
-
-    class RateColumn(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
-            too_early = (task.elapsed or 0.0) < 1.0  # the rate of cached items does not predict the others
-            return Text(f"{speed:.1f}/s" if speed and not too_early else "", style="dim")
-
-    class FailuresColumn(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            failures = task.fields["failures"]
-            return Text(f"{failures:,} failed" if failures else "", style="red")
-
-    columns = (BarColumn(), MofNCompleteColumn(), RateColumn(), FailuresColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(sys.stderr), transient=True, redirect_stdout=False) as progress:
-        task = progress.add_task("images", total=None, failures=0)
-        threading.Thread(target=lambda: progress.update(task, total=count()), daemon=True).start()
-        yield lambda done, failed: progress.update(task, completed=done, failures=failed)
+    with shown_bar(messages) as bar:
+        bar.count(count)
+        yield bar.show
 
 
 def with_progress(items: Iterable[Item], count: Callable[[], int | None], messages: Messages) -> Iterator[Item]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from clipcli.cli.messages import Messages
-from clipcli.cli.progress import progress_bar, with_progress
+from clipcli.cli.progress import Bar, progress_bar, shown_bar, with_progress
 from clipcli.errors import ImageError
 from clipcli.runner import Outcome, SilentReporter
-from clipcli.text import printable
+from clipcli.scoring.thresholds import UNKNOWN
+from clipcli.text import one_line, printable
 
 if TYPE_CHECKING:
     from clipcli.inputs.discover import Source
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["PlainReporter", "Readable", "TerminalReporter", "end"]
 
 Value = TypeVar("Value")
+
+_TOP = 5  # labels whose counts are printed at the end
 
 
 class PlainReporter(SilentReporter):
@@ -34,7 +40,67 @@ class PlainReporter(SilentReporter):
 
 
 class TerminalReporter(PlainReporter):
-    """Shows a progress bar, and says which inputs failed."""
+    """Shows what is done and a progress bar, says which inputs failed, and sums up at the end.
+
+    Parameters
+    ----------
+    begin
+        Says what is known before the model is opened; it may load the text encoder.
+    model
+        The title of the model.
+    work
+        What is done with the images.
+    encoded
+        Returns how many images were encoded in this run.
+    """
+
+    def __init__(
+        self, messages: Messages, begin: Callable[[], None] = lambda: None, *, model: str = "the model",
+        work: str = "encoding", encoded: Callable[[], int] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(messages, begin)
+        self._model, self._work, self._encoded = model, work, encoded
+        self._bar: Bar | None = None
+        self._labels: Counter[str] = Counter()
+        self._failures = 0
+        self._since = time.monotonic()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the whole run on a terminal, from loading the model, during a block."""
+        with shown_bar(self._messages, self._encoded) as self._bar:
+            self._bar.phase(f"loading {self._model}, encoding labels" if self._work == "classifying" else "loading")
+            yield
+
+    def begin(self) -> None:
+        """Say what is known before the model is opened."""
+        super().begin()
+        if self._bar is not None:
+            self._bar.phase(f"loading {self._model}")
+
+    def done(self, row: object) -> None:
+        """Count the answers."""
+        label = getattr(row, "label", None)
+        if isinstance(label, str):
+            self._labels[label] += 1
+        else:
+            self._failures += 1
+
+    def sum_up(self, following: str | None = None) -> None:
+        """Print the numbers of this run and the next command, on a terminal only."""
+        count = self._labels.total() + self._failures
+        if not count or not sys.stderr.isatty():
+            return
+        encoded = f", {count - self._failures - self._encoded():,} from the cache" if self._encoded is not None else ""
+        unknown = self._labels.pop(UNKNOWN, 0)
+        shown = ", ".join(f"{one_line(label)} {number:,}" for label, number in self._labels.most_common(_TOP))
+        more = f" and {len(self._labels) - _TOP} more labels" if len(self._labels) > _TOP else ""
+        self._messages.note(
+            f"{count:,} images in {time.monotonic() - self._since:.1f} s{encoded}: {self._failures:,} failed, "
+            f"{unknown:,} unknown" + (f"; {shown}{more}" if shown else "")
+        )
+        if following is not None:
+            self._messages.note(f"next: {following}")
 
     def failed(self, path: str, reason: str) -> None:
         """Say that an input failed."""
@@ -42,7 +108,11 @@ class TerminalReporter(PlainReporter):
 
     def following(self, count: Callable[[], int | None]) -> AbstractContextManager[Callable[[int, int], None]]:
         """Show the progress bar."""
-        return progress_bar(count, self._messages)
+        if self._bar is None:
+            return progress_bar(count, self._messages)
+        self._bar.phase(self._work)
+        self._bar.count(count)
+        return nullcontext(self._bar.show)
 
 
 class Readable:

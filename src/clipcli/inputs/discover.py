@@ -12,16 +12,18 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import BinaryIO, TypeVar
 
 from clipcli.errors import ImageError, InputError
-from clipcli.images.files import has_image_suffix, looks_like_image, read_signature
+from clipcli.images.files import MAX_BYTES, has_image_suffix, looks_like_image, read_signature, too_many_bytes
+from clipcli.inputs.archives import archive_of, is_archive
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, inputs_of, shown_name
-from clipcli.inputs.path_lists import read_paths
+from clipcli.inputs.mistakes import check_not_only_tables, table_problem
+from clipcli.inputs.path_lists import begin_stream, read_paths
 from clipcli.inputs.patterns import is_pattern, matches_of
 from clipcli.inputs.tables import Columns, DamagedTableError, is_parquet, rows_of
-from clipcli.inputs.tar import Archive, is_archive
 from clipcli.inputs.walk import walk
 from clipcli.log import LOG
 from clipcli.schemes import is_remote, path_part, schemes_in_words
@@ -42,7 +44,7 @@ class Source:
     Parameters
     ----------
     names
-        Files, folders, patterns, archives; ``-`` means the paths on ``stream``.
+        Files, folders, patterns, archives; ``-`` means the paths on ``stream``, or the image that it is.
     stream
         The binary stream that ``-`` reads from.
     null_separated
@@ -95,6 +97,8 @@ def discover_units(source: Source) -> Iterator[Unit]:
 def _all_matches(source: Source) -> dict[str, list[str]]:
     for name in source.names:
         _check_named(name)
+    if source.columns is None:
+        check_not_only_tables(source.names)
     matches = {name: matches_of(name, source.exclusion) for name in source.names if is_pattern(name)}
     for pattern, matching in matches.items():
         if not matching:
@@ -145,13 +149,25 @@ def _behind(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str
     columns, exclusion = source.columns, source.exclusion
     for name in source.names:
         if name == "-" and source.stream is not None:
-            paths = read_paths(source.stream, null_separated=source.null_separated)
-            yield "standard input", (unit for path in paths for unit in _of_path(path, exclusion))
+            yield "standard input", _on_stream(source.stream, exclusion, null_separated=source.null_separated)
         elif columns is not None:
             rows = (unit for table in matches.get(name, [name]) for unit in rows_of(table, columns))
             yield name, (row for row in rows if not exclusion.leaves_out_named(row.name))
         else:
             yield name, (unit for match in matches.get(name, [name]) for unit in _of_path(match, exclusion))
+
+
+def _on_stream(stream: BinaryIO, exclusion: Exclusion, *, null_separated: bool) -> Iterator[Unit]:
+    """Yield the inputs of the paths on a stream, or the image that the stream itself is."""
+    start, rest = begin_stream(stream, null_separated=null_separated)
+    if looks_like_image(start):
+        data = bytearray(start)
+        while len(data) <= MAX_BYTES and (piece := next(rest, b"")):
+            data += piece
+        yield BadInput("-", too_many_bytes(len(data))) if len(data) > MAX_BYTES else MemberInput("-", bytes(data))
+        return
+    for path in read_paths(chain((start,), rest), null_separated=null_separated):
+        yield from _of_path(path, exclusion)
 
 
 def _of_path(name: str, exclusion: Exclusion) -> Iterator[Unit]:
@@ -169,9 +185,11 @@ def _of_path(name: str, exclusion: Exclusion) -> Iterator[Unit]:
     elif exclusion.leaves_out_named(name):
         return
     elif stat.S_ISREG(mode) and is_archive(name):
-        yield Archive(name, name, exclusion)
+        yield archive_of(name, exclusion)
     elif stat.S_ISREG(mode) and is_parquet(name):
         yield from _table(name)
+    elif (problem := table_problem(name)) is not None:
+        yield BadInput(name, problem)
     else:
         yield FileInput(name, name)
 
@@ -189,7 +207,7 @@ def _of_url(url: str, exclusion: Exclusion) -> Iterator[Unit]:
     if is_single and exclusion.leaves_out_named(url):
         return
     if is_archive(url):
-        yield Archive(url, url, exclusion)
+        yield archive_of(url, exclusion)
     elif is_parquet(url):
         yield from _table(url)
     elif is_single:

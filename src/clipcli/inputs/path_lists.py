@@ -8,14 +8,31 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from clipcli.errors import InputError
+from clipcli.images.files import SIGNATURE_BYTES
 from clipcli.text import encoding_of
 
-__all__ = ["read_paths"]
+__all__ = ["begin_stream", "read_paths"]
 
 _CHUNK = 1 << 16
+_NOT_TEXT = (*range(9), *range(14, 32), 0x89, 0xFF)  # with which no path begins, but images do
 
 
-def read_paths(stream: BinaryIO, *, null_separated: bool) -> Iterator[str]:
+def begin_stream(stream: BinaryIO, *, null_separated: bool) -> tuple[bytes, Iterator[bytes]]:
+    """Read the start of a stream, enough to see whether it is an image, and return it and an iterator of the rest.
+
+    Of a list, no more is read than its first path needs, so that a slow list is processed as it comes.
+    """
+    separator = b"\0" if null_separated else b"\n"
+    pieces = _pieces(stream)
+    start = b""
+    while len(start) < SIGNATURE_BYTES and (separator not in start or start[0] in _NOT_TEXT):
+        if not (piece := next(pieces, b"")):
+            break
+        start += piece
+    return start, pieces
+
+
+def read_paths(pieces: Iterable[bytes], *, null_separated: bool) -> Iterator[str]:
     """Yield the paths of a list, without reading ahead; bytes that are not UTF-8 are left as in the file system.
 
     A byte-order mark is not part of the first path, and UTF-16 with one is decoded, because PowerShell writes
@@ -28,15 +45,14 @@ def read_paths(stream: BinaryIO, *, null_separated: bool) -> Iterator[str]:
     """
     separator = b"\0" if null_separated else b"\n"
     rest = b""
-    for chunk in _decoded(stream, null_separated=null_separated):
+    for chunk in _decoded(iter(pieces), null_separated=null_separated):
         *whole, rest = (rest + chunk).split(separator)
         yield from _paths(whole, separator)
     yield from _paths([rest], separator)
 
 
-def _decoded(stream: BinaryIO, *, null_separated: bool) -> Iterator[bytes]:
+def _decoded(pieces: Iterator[bytes], *, null_separated: bool) -> Iterator[bytes]:
     """Yield a stream in pieces of UTF-8, without its byte-order mark."""
-    pieces = _pieces(stream)
     start = b""
     while len(start) < 4 and (piece := next(pieces, b"")):
         start += piece

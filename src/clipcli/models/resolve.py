@@ -161,7 +161,7 @@ def _resolve_auto(offline: bool) -> ModelSource:
             reason = "it could not be downloaded"
     LOG.warning(
         f"using the small built-in model 'pocket': {AUTO_MODEL} is not on this machine and {reason}. pocket is weak at "
-        "people, actions, feelings, written text and fine differences, and reads English only; 'clipcli models "
+        "feelings, written text, counts, drawings and fine differences, and reads English only; 'clipcli models "
         f"download {AUTO_MODEL}' on a machine with a network gets a better model, --model pocket silences this"
     )
     return _from_folder(POCKET_FOLDER, "pocket")

@@ -1,0 +1,86 @@
+"""Zip archives of images, read member by member in the order of their directory."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from clipcli.errors import ImageError
+from clipcli.images.files import MAX_BYTES, SIGNATURE_BYTES, has_image_suffix, looks_like_image, too_many_bytes
+from clipcli.inputs.exclusion import Exclusion
+from clipcli.inputs.items import BadInput, Input, MemberInput, shown_name
+from clipcli.schemes import path_part
+from clipcli.storage.remote import open_location
+from clipcli.storage.zip_archive import DamagedZipError, check_members, member_errors, opened_zip
+
+__all__ = ["ZipArchive", "is_zip_name"]
+
+# LZMA is left out: a header of a few bytes makes its decoder allocate gigabytes.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+
+
+def is_zip_name(name: str) -> bool:
+    """Return whether a file is a zip archive, by its extension."""
+    return path_part(name).lower().endswith(".zip")
+
+
+@dataclass(frozen=True)
+class ZipArchive:
+    """A zip archive on disk or in an object store; its members are named ARCHIVE/MEMBER."""
+
+    name: str
+    path: str = field(repr=False)
+    exclusion: Exclusion = field(default=Exclusion(), repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", shown_name(self.name, self.path))
+
+    def inputs(self) -> Iterator[Input]:
+        """Yield its images; damage of the whole archive becomes a failure with its name."""
+        try:
+            with ExitStack() as stack:
+                file = stack.enter_context(open_location(self.path))
+                if not file.seekable():
+                    reason = "a zip archive cannot be read from this server (copy it to this machine, or use tar)"
+                    raise ImageError("unsupported", reason)
+                archive = stack.enter_context(opened_zip(file))
+                check_members(archive)
+                for member in archive.infolist():
+                    if (item := self._member(archive, member)) is not None:
+                        yield item
+        except ImageError as problem:
+            yield BadInput(self.name, problem)
+        except DamagedZipError as problem:
+            yield BadInput(self.name, ImageError("truncated", f"damaged archive ({problem})"))
+        except OSError as problem:
+            yield BadInput(self.name, ImageError("unreadable", problem.strerror or str(problem)))
+
+    def _member(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Input | None:
+        """Read a member; ``None`` if it is not an image."""
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if member.is_dir() or kind not in (0, stat.S_IFREG) or not self.exclusion.lets_in(member.filename):
+            return None
+        name, is_named = f"{self.name}/{member.filename}", has_image_suffix(member.filename)
+        if (problem := _refusal(member)) is not None:
+            return BadInput(name, problem) if is_named else None
+        try:
+            with member_errors(), archive.open(member) as file:
+                start = file.read(SIGNATURE_BYTES)
+                if not is_named and not looks_like_image(start):
+                    return None  # not read, whatever its size
+                data = start + file.read(member.file_size)
+        except DamagedZipError as problem:
+            reason = f"damaged in the archive ({problem})"
+            return BadInput(name, ImageError("truncated", reason)) if is_named else None
+        return MemberInput(name, data)
+
+
+def _refusal(member: zipfile.ZipInfo) -> ImageError | None:
+    if member.flag_bits & 1:
+        return ImageError("unsupported", "encrypted in the archive")
+    if member.compress_type not in _METHODS:
+        return ImageError("unsupported", "compressed in the archive by a method that is not read (use deflate)")
+    return too_many_bytes(member.file_size) if member.file_size > MAX_BYTES else None

@@ -1,0 +1,93 @@
+"""What a terminal shows while a run lasts, and at its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from clipcli.cli.progress import RecentRate
+from tests.conftest import clean_environment, clipcli_command
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def rate_after(samples: list[tuple[float, int]]) -> float | None:
+    clock = Clock()
+    rate = RecentRate(clock)
+    for now, count in samples:
+        clock.now = now
+        rate.add(count)
+    return rate.per_second
+
+
+def test_the_rate_is_that_of_the_last_half_minute() -> None:
+    fast = [(float(second), 100 * second) for second in range(60)]
+    slow = [(float(second), 5900 + 2 * (second - 59)) for second in range(60, 100)]
+    assert rate_after(fast) == pytest.approx(100)
+    assert rate_after(fast + slow) == pytest.approx(2)
+
+
+def test_what_was_done_before_the_first_sample_does_not_count() -> None:
+    assert rate_after([(0.0, 80_000), (10.0, 80_050)]) == pytest.approx(5)
+
+
+@pytest.mark.parametrize("samples", [[], [(0.0, 5)], [(0.0, 0), (0.2, 50)], [(0.0, 7), (30.0, 7)]])
+def test_there_is_no_rate_where_nothing_was_encoded_or_measured(samples: list[tuple[float, int]]) -> None:
+    assert rate_after(samples) is None
+
+
+def test_many_samples_do_not_fill_the_memory() -> None:
+    clock = Clock()
+    rate = RecentRate(clock)
+    for number in range(100_000):
+        clock.now = number / 1000
+        rate.add(number)
+    assert rate.per_second == pytest.approx(1000)
+    assert len(rate._samples) < 100
+
+
+@pytest.fixture
+def seen(tmp_path: Path, photos: dict[str, Path]) -> str:
+    """The stderr of a run, which is a terminal."""
+    pty = pytest.importorskip("pty")
+    (tmp_path / "album").mkdir()
+    for name in ("cat", "rocket"):
+        shutil.copy(photos[name], tmp_path / "album")
+    (tmp_path / "album" / "broken.jpg").write_bytes(b"no image")
+    master, slave = pty.openpty()
+    environment = clean_environment(tmp_path) | {"TERM": "xterm"}
+    line = ("classify", "album", "-l", "cat", "-l", "rocket", "-m", "pocket", "-o", "r.csv")
+    process = subprocess.Popen(
+        [*clipcli_command(environment), *line], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave,
+        cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    os.close(slave)
+    read = b""
+    try:
+        while piece := os.read(master, 1 << 16):
+            read += piece
+    except OSError:  # the other end was closed
+        pass
+    assert process.wait() == 1
+    os.close(master)
+    return read.decode()
+
+
+def test_a_terminal_shows_the_phases_and_a_summary_with_the_next_command(seen: str) -> None:
+    phases = ("loading pocket, encoding labels", "classifying")
+    places = [seen.find(phase) for phase in phases]
+    assert -1 not in places
+    assert places == sorted(places)
+    summary = r"3 images in [\d.]+ s, 0 from the cache: 1 failed, 0 unknown; (cat 1, rocket 1|rocket 1, cat 1)\s"
+    assert re.search(summary, seen)
+    assert "next: clipcli report r.csv -o r.html" in seen
