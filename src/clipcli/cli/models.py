@@ -35,7 +35,7 @@ def list_models(
     ] = False,
     on_disk: Annotated[bool, typer.Option("--on-disk", help="Only list models that are on this machine.")] = False,
 ) -> None:  # fmt: skip
-    """List models to choose from: what each is good for, speed, size, accuracy, licence, and where it is."""
+    """List models and what each is good for."""
     from clipcli.models import registry, resolve
     from clipcli.models.recommended import MODELS, recommendation
 
@@ -173,7 +173,10 @@ def delete_model(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Delete a downloaded model from the cache folder of the Hugging Face hub. Other programs may use it too."""
+    """Delete a downloaded model.
+
+    It is deleted from the cache folder of the Hugging Face hub, which other programs use too.
+    """
     from clipcli.models.hub import delete_repository
     from clipcli.models.resolve import repository_of
 
