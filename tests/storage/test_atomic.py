@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcli.errors import OutputError, TemplateError
+from clipcli.storage import atomic
 from clipcli.storage.atomic import check_writable, replacing
 from clipcli.text import near_matches, numbered_lines, read_text
 
@@ -46,6 +47,27 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(problem: type[B
         raise problem("stopped")
     assert path.read_text() == "old"
     assert files_in(tmp_path) == ["out.csv"]
+
+
+def test_a_signal_right_after_the_temporary_file_was_created_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path, fault_of: Path) -> None:
+        create(path, fault_of)
+        raise KeyboardInterrupt
+
+    create = atomic._create
+    monkeypatch.setattr(atomic, "_create", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "out.csv"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no files without a name")
+def test_whether_a_file_can_be_written_is_found_out_without_a_name_in_the_folder(tmp_path: Path) -> None:
+    before = tmp_path.stat().st_mtime_ns
+    check_writable(tmp_path / "out.csv", overwrite=False)
+    assert tmp_path.stat().st_mtime_ns == before
 
 
 def test_an_error_of_the_block_is_not_mistaken_for_one_of_the_output(tmp_path: Path) -> None:
@@ -120,6 +142,7 @@ def test_a_full_disk_is_an_output_error_and_leaves_the_old_file(tmp_path: Path) 
 import resource
 from pathlib import Path
 from clipcli.errors import OutputError
+from clipcli.storage import atomic
 from clipcli.storage.atomic import check_writable, replacing
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:

@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clipcli.errors import OutputError
@@ -45,8 +45,9 @@ def replacing(path: Path) -> Iterator[Path]:
         with _disk_faults_of(path):
             yield path
         return
-    target, temporary = _claimed(path)
+    target, temporary = _new_name(path)
     try:
+        _create(temporary, path)
         with _disk_faults_of(path):
             yield temporary
         try:
@@ -55,7 +56,7 @@ def replacing(path: Path) -> Iterator[Path]:
         except OSError as problem:
             raise _cannot_be_written(path, problem) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
 
 
 def _stream_of(path: Path) -> int | None:
@@ -117,7 +118,11 @@ def check_writable(
         raise OutputError(f"cannot write {path}: it is an image (name another file)")
     if path.exists() and not overwrite:
         raise already_exists(path)
-    _claimed(path)[1].unlink()
+    target, _ = _new_name(path)
+    try:
+        tempfile.TemporaryFile(dir=target.parent).close()  # where the system can, one without a name
+    except OSError as problem:
+        raise _cannot_be_written(path, problem) from None
 
 
 def already_exists(path: object, kind: str = "file", state: str = "it exists") -> OutputError:
@@ -132,23 +137,29 @@ def is_special(path: Path) -> bool:
     return path.exists() and (not path.is_file() or _stream_of(path) is not None)
 
 
-def _claimed(path: Path) -> tuple[Path, Path]:
-    """Return the target of a path that may be a link, and a new empty file next to the target.
+def _new_name(path: Path) -> tuple[Path, Path]:
+    """Return the target of a path that may be a link, and a random name for a new file next to the target.
 
-    The file is created exclusively under a random name; writers open it again, as some accept only a path.
+    The name is known before the file exists, so that a signal at any moment leaves no file behind.
     """
-    target = None
     try:
         target = path.resolve()
-        claimed = target.with_name(f".clipcli-{secrets.token_hex(8)}{path.suffix}")
-        claimed.touch(0o600, exist_ok=False)
-    except (OSError, RuntimeError) as problem:  # RuntimeError: a link that leads to itself, before Python 3.13
+        return target, target.with_name(f".clipcli-{secrets.token_hex(8)}{path.suffix}")
+    except (OSError, RuntimeError) as problem:  # RuntimeError: a link to itself, before Python 3.13
         raise _cannot_be_written(path, problem) from None
-    except KeyboardInterrupt:  # a signal may arrive after the file is created and before its name is returned
-        if target is not None:
-            claimed.unlink(missing_ok=True)
-        raise
-    return target, claimed
+
+
+def _create(temporary: Path, path: Path) -> None:
+    """Create an empty file that did not exist; writers open it again, as some accept only a path."""
+    try:
+        temporary.touch(0o600, exist_ok=False)
+    except OSError as problem:
+        raise _cannot_be_written(path, problem) from None
+
+
+def _remove(temporary: Path) -> None:
+    with suppress(OSError):  # where it could not be created either: a missing folder, too long a name
+        temporary.unlink()
 
 
 def _is_same(path: Path, other: str | Path) -> bool:
