@@ -26,6 +26,7 @@ __all__ = [
     "TableError",
     "csv_line",
     "delimiter_of",
+    "first_object",
     "guarded",
     "is_tsv",
     "long_cells",
@@ -232,6 +233,19 @@ def _cells(
 
 def _no_table(name: str, problem: Exception) -> InputError:
     return InputError(f"cannot read {name}: not a table ({problem})")
+
+
+def first_object(text: str) -> dict[str, Any]:
+    """Return the first object of a JSON array, which may be cut off after it; ``{}`` if it does not begin with one.
+
+    Raises
+    ------
+    ValueError
+        If the first value of the array is not JSON.
+    """
+    start = text.lstrip()
+    first: Any = json.JSONDecoder().raw_decode(start[1:].lstrip())[0] if start.startswith("[") else {}
+    return first if isinstance(first, dict) else {}
 
 
 def read_json_lines(file: TextIO, name: str) -> Table:

@@ -22,6 +22,11 @@ __all__ = ["app"]
 app = typer.Typer(help="List and download models.", no_args_is_help=True, rich_markup_mode=None)
 
 
+_HubModel = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Model: an open_clip name, or hf-hub:ORG/REPO.", show_default=False)
+]
+
+
 @app.command("list")
 def list_models(
     pattern: Annotated[
@@ -165,10 +170,7 @@ def _hub_facts(name: str) -> dict[str, Any]:
 
 @app.command("delete")
 def delete_model(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="MODEL", help="Model: an open_clip name, or hf-hub:ORG/REPO.", show_default=False),
-    ],
+    name: _HubModel,
     pretrained: options.Pretrained = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     quiet: options.Quiet = False,
@@ -196,10 +198,7 @@ def delete_model(
 
 @app.command("download")
 def download_model(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="MODEL", help="Model: an open_clip name, or hf-hub:ORG/REPO.", show_default=False),
-    ],
+    name: _HubModel,
     pretrained: options.Pretrained = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from clipcli.delimited import JSON_LINES, own_kind, read_delimited, read_json_lines
+from clipcli.delimited import JSON_LINES, first_object, own_kind, read_delimited, read_json_lines
 from clipcli.errors import ClipcliError, ImageError, InputError
 from clipcli.schemes import is_remote
 from clipcli.text import open_text
@@ -46,9 +45,7 @@ def _columns(path: str, suffix: str) -> set[str]:
     try:
         with Path(path).open("rb") as raw, open_text(raw) as text:
             if suffix == ".json":
-                head = text.read(_LONGEST).lstrip()
-                first = json.JSONDecoder().raw_decode(head[1:].lstrip())[0] if head.startswith("[") else {}
-                return set(first) if isinstance(first, dict) else set()
+                return set(first_object(text.read(_LONGEST)))
             read = read_json_lines if suffix in JSON_LINES else read_delimited
             return set(read(text, path).columns)
     except (ClipcliError, OSError, ValueError, RecursionError):

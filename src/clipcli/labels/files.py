@@ -49,8 +49,8 @@ def parse_text(text: str, where: str = "labels") -> list[Label]:
     Raises
     ------
     LabelError
-        If there are no labels, two are one label (the message names both lines), or the lines are a table, or a list
-        in another notation.
+        If there are no labels, if two labels differ only in spelling (the message names both lines), or if the lines
+        form a table or a list in another notation.
     """
     entries: list[_Entry] = []
     for number, line in numbered_lines(text):

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import JSON_LINES, own_kind, read_delimited, read_json_lines
+from clipcli.delimited import JSON_LINES, first_object, own_kind, read_delimited, read_json_lines
 from clipcli.errors import ClipcliError
 from clipcli.outputs.parts import MANIFEST, part_names
 from clipcli.outputs.run_settings import RunRecord
@@ -67,11 +67,8 @@ def _kind_of_folder(folder: Path) -> str | None:
 
 def _kind_of_array(text: str) -> str | None:
     """Return the kind of the first object in a JSON array; the array may be cut off."""
-    start = text.lstrip()
-    if not start.startswith("["):
-        return None
-    first: Any = json.JSONDecoder().raw_decode(start[1:].lstrip())[0]
-    return read_json_lines(io.StringIO(json.dumps(first) + "\n"), "").own if isinstance(first, dict) else None
+    first = first_object(text)
+    return read_json_lines(io.StringIO(json.dumps(first) + "\n"), "").own if first else None
 
 
 def _parquet_columns(path: Path) -> Collection[str]:
