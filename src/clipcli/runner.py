@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from clipcli.errors import ClusterError, InputError, Interrupted
 from clipcli.inputs.discover import Source, count_files, discover, discover_units
+from clipcli.inputs.missing import check_some_exist
 from clipcli.log import LOG
 from clipcli.outputs.output import Output, Writing
 from clipcli.pipeline.chunks import Engine
@@ -116,6 +117,7 @@ def run(task: Task[Row], output: Output[Row], reporter: Reporter = SILENT) -> Ou
         Any subclass: for invalid inputs, model and output. ``Interrupted`` if the user stopped the run; the message
         names what was saved.
     """
+    check_some_exist(task.source)
     found: Iterator[object] = (discover_units if output.in_parts else discover)(task.source)
     units = prefetch_first(found)
     reporter.begin()

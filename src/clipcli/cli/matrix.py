@@ -143,9 +143,11 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
 
     from clipcli.cli.reporter import Readable
     from clipcli.inputs.discover import discover
+    from clipcli.inputs.missing import check_some_exist
     from clipcli.runner import prefetch_first
     from clipcli.scoring.zeroshot import cosine_similarities
 
+    check_some_exist(source)
     readable = Readable(source, messages)
     items = (pair for block in classifier.embed(prefetch_first(discover(source))) for pair in block)
     read = list(readable.among(items))

@@ -116,8 +116,10 @@ def _scan(found: ImageSearch, source: Source, messages: Messages) -> Outcome:
     """Compare all images with the query."""
     from clipcli.cli.reporter import Readable
     from clipcli.inputs.discover import discover
+    from clipcli.inputs.missing import check_some_exist
     from clipcli.runner import prefetch_first
 
+    check_some_exist(source)
     readable = Readable(source, messages)
     for _ in readable.among(found.scan(prefetch_first(discover(source)))):
         pass

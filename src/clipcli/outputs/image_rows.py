@@ -14,7 +14,7 @@ from clipcli.inputs.items import name_of
 from clipcli.pipeline.stream import Block
 from clipcli.text import printable
 
-__all__ = ["DTYPES", "EmbeddingKind", "FloatArray", "ImageRow", "error_of", "failure_of", "image_rows"]
+__all__ = ["DTYPES", "EmbeddingKind", "FloatArray", "ImageRow", "error_of", "failure_of", "image_rows", "missing_image"]
 
 DTYPES = ("float32", "float16")
 _VERSION = 1
@@ -38,6 +38,11 @@ def image_rows(block: Block[Any]) -> list[ImageRow]:
 def failure_of(row: ImageRow) -> tuple[str, str] | None:
     """Return the input and the reason of a row without embedding; ``None`` for any other."""
     return (row.path, str(row.vector)) if isinstance(row.vector, ImageError) else None
+
+
+def missing_image(row: ImageRow) -> str | None:
+    """Return the name of an input that does not exist; ``None`` for any other row."""
+    return row.path if isinstance(row.vector, ImageError) and row.vector.kind == "not_found" else None
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from clipcli.outputs.destination import Destination
 from clipcli.outputs.image_embeddings import write_image_embeddings
-from clipcli.outputs.image_rows import EmbeddingKind, ImageRow
+from clipcli.outputs.image_rows import EmbeddingKind, ImageRow, missing_image
 from clipcli.outputs.part_forms import embedding_parts, result_parts
 from clipcli.outputs.parts import PartedOutput, PartForm
 from clipcli.outputs.resume import ResultFile
 from clipcli.outputs.run_settings import RunRecord, RunSettings
+from clipcli.outputs.some_found import some_found
 from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.chunks import EncoderFacts, Engine
-from clipcli.pipeline.predictions import Failure, Result
+from clipcli.pipeline.predictions import Failure, Result, missing_input
 from clipcli.storage.atomic import is_special, replacing
 from clipcli.storage.folders import folder_at
 from clipcli.storage.locks import locked
@@ -121,7 +122,7 @@ def result_output(
         given, file = all_settings(facts, form), destination.file
         if destination.is_resumable:
             return ResultFile(file, form, given, resume=destination.resume, overwrite=destination.overwrite)
-        return _AtOnce(str(file), lambda results: _whole_file(results, file, form, given))
+        return _AtOnce(str(file), lambda results: _whole_file(some_found(results, missing_input), file, form, given))
 
     def parts(facts: EncoderFacts | None) -> tuple[PartForm[Result], RunSettings, dict[str, Any]]:
         form = replace(layout(destination.form), compact=destination.compact)
@@ -150,7 +151,7 @@ def embedding_output(
 
     def begin_file(facts: EncoderFacts | None) -> Writing[ImageRow]:
         shared, file = kind(facts, dtype), destination.file
-        return _AtOnce(str(file), lambda rows: write_image_embeddings(rows, file, shared))
+        return _AtOnce(str(file), lambda rows: write_image_embeddings(some_found(rows, missing_image), file, shared))
 
     def parts(facts: EncoderFacts | None) -> tuple[PartForm[ImageRow], RunSettings, dict[str, Any]]:
         shared = kind(facts, dtype)

@@ -18,7 +18,9 @@ from typing import Any, Generic, TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.inputs.items import Unit
+from clipcli.inputs.missing import none_exists
 from clipcli.outputs.run_settings import RunSettings, check_version, header
+from clipcli.outputs.some_found import NOT_FOUND, NoneFoundError
 from clipcli.pipeline.chunks import Chunk, Engine, Gathered, Piece, in_chunks
 from clipcli.storage.atomic import already_exists
 from clipcli.storage.folders import Folder
@@ -26,9 +28,11 @@ from clipcli.storage.folders import Folder
 __all__ = ["MANIFEST", "PartForm", "PartedOutput", "check_folder", "is_complete_folder", "part_names"]
 
 MANIFEST = "manifest.json"
+_MOST_HELD = 64  # parts
 _PART = re.compile(r"part-(\d{8,})-([0-9a-f]{8})-n(\d+)-f(\d+)\.(\w+)")
 
 Row = TypeVar("Row")
+_Held = list[tuple[Chunk, Sequence[Row]]]
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ class PartedOutput(Generic[Row]):
         self.earlier = self.earlier_failures = 0
         self._records = self.parts = 0
         self._failures: dict[str, int] = {}
+        self._replaced: tuple[str, ...] = ()  # parts of an earlier run, which stay until there is a part of this one
         self._there = self._begin(resume=resume, overwrite=overwrite)
 
     def _begin(self, *, resume: bool, overwrite: bool) -> dict[int, re.Match[str]]:
@@ -133,13 +138,11 @@ class PartedOutput(Generic[Row]):
         folder = self._folder
         manifest, names = check_folder(folder, resume=resume, overwrite=overwrite)
         if overwrite:
-            for name in names:
-                folder.remove(name)
-            names = []
+            self._replaced, names = tuple(names), []
         elif manifest is not None:
             self._settings.check_same(_settings_in(manifest, folder), folder.name)
         self._is_new, self._is_told = not names, bool(names) and (manifest or {}).get("state") == "complete"
-        if not self._is_told:
+        if not self._is_told and not self._replaced:
             self._write_manifest("running")
         return {int(match[1]): match for name in names if (match := _PART.fullmatch(name))}
 
@@ -180,27 +183,52 @@ class PartedOutput(Generic[Row]):
         If the run ends early, for whatever reason, the parts so far are saved.
         """
         gathered: dict[int, Gathered[Row]] = {}
+        held: _Held[Row] | None = [] if self._is_new else None
         try:
             for piece in pieces:
                 chunk = gathered.setdefault(piece.chunk.number, Gathered())
                 chunk.add(piece)
                 if chunk.is_whole():
-                    self._write_part(piece.chunk, gathered.pop(piece.chunk.number).rows())
+                    held = self._write_or_hold(piece.chunk, gathered.pop(piece.chunk.number).rows(), held)
                 yield from piece.rows
             if gathered:
                 raise OutputError(
                     f"cannot complete {self._folder.name}: {len(gathered)} parts are incomplete; {self.resume_hint()}"
                 )
+            if held:
+                raise NoneFoundError(str(none_exists(held[0][0].units[0].name, sum(len(rows) for _, rows in held))))
+            self._remove_replaced()
             if not self._is_told:
                 self._write_manifest("complete")
         except BaseException:
-            if self._is_new and not self.parts:  # there is nothing to continue
+            if self._is_new and not self.parts and not self._replaced:  # there is nothing to continue
                 self._folder.remove(MANIFEST)
             raise
+
+    def _write_or_hold(self, chunk: Chunk, rows: Sequence[Row], held: _Held[Row] | None) -> _Held[Row] | None:
+        """Write a part, or hold it back as long as no input exists; return what is held, ``None`` if an input does."""
+        if held is None:
+            self._write_part(chunk, rows)
+            return None
+        held.append((chunk, rows))
+        if len(held) <= _MOST_HELD and all(self._form.failure(row) == NOT_FOUND for row in rows):
+            return held
+        for each in held:
+            self._write_part(*each)
+        return None
+
+    def _remove_replaced(self) -> None:
+        """Remove the parts of the earlier run before its manifest is replaced: they must not pass for new ones."""
+        if self._replaced:
+            for name in self._replaced:
+                self._folder.remove(name)
+            self._replaced = ()
+            self._write_manifest("running")
 
     def _write_part(self, chunk: Chunk, rows: Sequence[Row]) -> None:
         failures = [kind for row in rows if (kind := self._form.failure(row))]
         if rows:
+            self._remove_replaced()
             name = f"part-{chunk.number:08}-{chunk.digest}-n{len(rows)}-f{len(failures)}.{self._form.suffix}"
             try:
                 self._folder.put(name, self._form.encode(rows))
@@ -229,7 +257,7 @@ class PartedOutput(Generic[Row]):
     @property
     def kept(self) -> int:
         """The number of parts, from which an interrupted run is resumed."""
-        return len(part_names(self._folder.names()))
+        return 0 if self._replaced else len(part_names(self._folder.names()))
 
     def resume_hint(self) -> str:
         """Return what was saved of a run that ended early, and how to continue it."""

@@ -20,9 +20,10 @@ from clipcli.errors import OutputError
 from clipcli.inputs.discover import Input
 from clipcli.outputs.journal import Partial, PartialLines
 from clipcli.outputs.run_settings import RunRecord, RunSettings, check_version, header
+from clipcli.outputs.some_found import NoneFoundError, some_found
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import Engine
-from clipcli.pipeline.predictions import Failure, Result
+from clipcli.pipeline.predictions import Failure, Result, missing_input
 from clipcli.storage.atomic import already_exists, replacing
 from clipcli.text import printable
 
@@ -213,13 +214,23 @@ class ResultFile:
             first = next(results, None)  # before opening: this reads the records of the earlier run
         except BaseException:
             if self._is_new:  # there is nothing to continue
-                self._places.settings.unlink(missing_ok=True)
-                _remove(self._places.partial)
+                self._forget()
             raise
+        whole = chain(() if first is None else (first,), results)
+        try:
+            yield from self._saved(some_found(whole, missing_input) if self._is_new else whole)
+        except NoneFoundError:
+            self._forget()
+            raise
+        with self._faults_told():
+            self._partial.complete(self._places.target, self._sign)
+            self._forget()
+
+    def _saved(self, results: Iterable[Result]) -> Iterator[Result]:
         with self._faults_told():
             self._partial.open()
         try:
-            for result in chain(() if first is None else (first,), results):
+            for result in results:
                 with self._faults_told():
                     self._partial.write(result)
                 self._added += 1
@@ -228,10 +239,11 @@ class ResultFile:
         finally:
             with self._faults_told():
                 self._partial.close()
-        with self._faults_told():
-            self._partial.complete(self._places.target, self._sign)
-            self._places.settings.unlink(missing_ok=True)
-            _remove(self._places.partial)
+
+    def _forget(self) -> None:
+        """Remove the files of the incomplete run."""
+        self._places.settings.unlink(missing_ok=True)
+        _remove(self._places.partial)
 
     def _sign(self, content: Path) -> None:
         """Write the record of the run, before its results appear, so that these never lack it."""

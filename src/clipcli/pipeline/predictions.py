@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from clipcli.scoring.zeroshot import Score
 
-__all__ = ["Failure", "Prediction", "Result"]
+__all__ = ["Failure", "Prediction", "Result", "missing_input"]
 
 
 @dataclass(frozen=True)
@@ -70,3 +70,8 @@ class Failure:
 
 
 Result = Prediction | Failure
+
+
+def missing_input(result: Result) -> str | None:
+    """Return the name of an input that does not exist; ``None`` for any other result."""
+    return result.path if isinstance(result, Failure) and result.type == "not_found" else None

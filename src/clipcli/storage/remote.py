@@ -47,7 +47,7 @@ _NOT_NAMED = (
 
 _SENT_AS_WRITTEN = "".join(chr(code) for code in range(33, 127) if chr(code) not in '"<>\\^`{|}')
 
-_KINDS = {"no_bucket": "not_found", "denied": "unreadable", "failed": "unreadable"}  # of images; others are the same
+_KINDS = {"denied": "unreadable", "failed": "unreadable"}  # of images; others are the same
 
 Answer = TypeVar("Answer")
 
@@ -113,10 +113,10 @@ def read_url(url: str) -> bytes:
     ImageError
         If it does not exist, is empty, exceeds :data:`~clipcli.images.files.MAX_BYTES`, or retries fail.
     InputError
-        If the credentials are refused: nothing else in the store could be read either.
+        If the credentials are refused or there is no such bucket: nothing else could be read either.
     """
     found = filesystem(url)
-    with _as_image_error():
+    with _as_image_error(url):
         data: bytes = attempted(lambda: found.cat_file(path_in(url), start=0, end=MAX_BYTES + 1), url)
     if not data:
         raise ImageError("empty", "the file is empty (0 bytes)")
@@ -127,7 +127,7 @@ def read_url(url: str) -> bytes:
 
 def open_url(url: str) -> BinaryIO:
     """Open an object for sequential reading; the errors are those of :func:`read_url`."""
-    with _as_image_error():
+    with _as_image_error(url):
         opened: BinaryIO = attempted(lambda: filesystem(url).open(path_in(url), "rb"), url)
     return opened
 
@@ -146,11 +146,13 @@ def open_location(location: str) -> BinaryIO:
 
 
 @contextmanager
-def _as_image_error() -> Iterator[None]:
-    """Turn what a store cannot do into the error of one input."""
+def _as_image_error(url: str) -> Iterator[None]:
+    """Turn what a store cannot do into the error of one input, except a missing bucket, which all its inputs lack."""
     try:
         yield
     except StorageError as problem:
+        if problem.kind == "no_bucket":
+            raise InputError(f"cannot use {_place(url)}: {problem} (check the name)") from None
         raise ImageError(_KINDS.get(problem.kind, problem.kind), _reading(problem)) from None
 
 
@@ -251,7 +253,7 @@ def _may_pass(problem: BaseException) -> bool:
 
 
 def _told(problem: BaseException, url: str) -> ClipcliError:
-    place, code = re.sub(r"^([^/]+//[^/?#]*).*$", r"\1", redacted(url)), _code(problem)
+    place, code = _place(url), _code(problem)
     if code in _REFUSED:
         return InputError(
             f"cannot use {place}: the credentials were refused ({code}); set valid ones as for the store's own tools"
@@ -268,6 +270,11 @@ def _told(problem: BaseException, url: str) -> ClipcliError:
     if code == "InvalidRange" or status == 416:
         return StorageError("empty", "the file is empty (0 bytes)")
     return StorageError("failed", _one_line(problem))
+
+
+def _place(url: str) -> str:
+    """Return the scheme and the bucket or host of a URL."""
+    return re.sub(r"^([^/]+//[^/?#]*).*$", r"\1", redacted(url))
 
 
 def _code(problem: BaseException) -> str:
