@@ -220,7 +220,8 @@ class Classifier(Embedder):
 
     def classify_to(
         self, output: str | Path, inputs: Names, *, file_format: str | None = None, resume: bool = False,
-        overwrite: bool = False, part_size: int = 4096, compact: bool = False, reporter: Reporter = SILENT,
+        overwrite: bool = False, update: bool = False, part_size: int = 4096, compact: bool = False,
+        reporter: Reporter = SILENT,
     ) -> Outcome:  # fmt: skip
         """Classify images and write the results to a file, or to a folder of parts.
 
@@ -236,10 +237,9 @@ class Classifier(Embedder):
             :class:`~clipcli.inputs.discover.Source`.
         file_format
             The format, if not that of the extension; for a folder ``jsonl`` or ``parquet`` (default with pyarrow).
-        resume
-            Continue an interrupted run, if there is one; if the run is complete, only compare its settings and inputs.
-        overwrite
-            Replace an earlier run.
+        resume, overwrite, update
+            Continue an interrupted run, if there is one (if the run is complete, only compare its settings and inputs);
+            replace an earlier run; or add records of new inputs to it and compute failed ones again.
         part_size
             Inputs per part of a folder.
         compact
@@ -266,7 +266,7 @@ class Classifier(Embedder):
         source = source_of(inputs)
         destination = Destination.for_results(
             str(output), file_format, inputs=source.names,
-            resume=resume, overwrite=overwrite, part_size=part_size, compact=compact,
+            resume=resume, overwrite=overwrite, update=update, part_size=part_size, compact=compact,
         )  # fmt: skip
         return run(self.task(source), self.result_output(destination), reporter)
 

@@ -246,7 +246,8 @@ class Embedder:
 
     def embed_to(
         self, output: str | Path, inputs: Names, *, file_format: str | None = None, dtype: str = "float32",
-        resume: bool = False, overwrite: bool = False, part_size: int = 4096, reporter: Reporter = SILENT,
+        resume: bool = False, overwrite: bool = False, update: bool = False, part_size: int = 4096,
+        reporter: Reporter = SILENT,
     ) -> Outcome:  # fmt: skip
         """Write the embeddings of images to a file, or to a folder of parts.
 
@@ -257,13 +258,14 @@ class Embedder:
             ends with a slash or is the URL of an object store. Only a folder can be resumed.
         dtype
             ``float32`` or ``float16``.
-        inputs, file_format, resume, overwrite, part_size, reporter
+        inputs, file_format, resume, overwrite, update, part_size, reporter
             As for :meth:`clipcli.Classifier.classify_to`, which also has the errors.
         """
         source = source_of(inputs)
         destination = Destination.for_embeddings(
-            str(output), file_format, inputs=source.names, resume=resume, overwrite=overwrite, part_size=part_size
-        )
+            str(output), file_format, inputs=source.names, resume=resume, overwrite=overwrite, update=update,
+            part_size=part_size,
+        )  # fmt: skip
         return run(self.embedding_task(source), self.embedding_output(destination, dtype), reporter)
 
     def embedding_task(self, source: Source, open_engine: OpenEngine[ImageRow] | None = None) -> Task[ImageRow]:

@@ -7,13 +7,13 @@ A :class:`Task` has the inputs and the engine, an :class:`~clipcli.outputs.outpu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
 from clipcli.errors import ClusterError, InputError, Interrupted
-from clipcli.inputs.discover import Source, count_files, discover, discover_units
+from clipcli.inputs.discover import NoImagesError, Source, count_files, discover, discover_units
 from clipcli.inputs.missing import check_some_exist
 from clipcli.log import LOG
 from clipcli.outputs.output import Output, Writing
@@ -108,6 +108,12 @@ def prefetch_first(items: Iterator[Item]) -> Iterator[Item]:
     return chain(() if first is None else (first,), items)
 
 
+def _maybe_none(items: Iterator[Item]) -> Iterator[Item]:
+    """Pass items on, of which there may be none."""
+    with suppress(NoImagesError):
+        yield from items
+
+
 def run(task: Task[Row], output: Output[Row], reporter: Reporter = SILENT) -> Outcome:
     """Process all inputs and write the rows.
 
@@ -119,7 +125,7 @@ def run(task: Task[Row], output: Output[Row], reporter: Reporter = SILENT) -> Ou
     """
     check_some_exist(task.source)
     found: Iterator[object] = (discover_units if output.in_parts else discover)(task.source)
-    units = prefetch_first(found)
+    units = prefetch_first(_maybe_none(found) if output.may_be_empty and task.source.names == ("-",) else found)
     reporter.begin()
     with output.claimed(), task.open_engine() as engine:
         writing = output.begin(engine.facts)
@@ -148,6 +154,6 @@ def _follow(rows: Iterator[Row], task: Task[Row], writing: Writing[Row], reporte
             show(done + writing.earlier, failed + writing.earlier_failures)
             if failure is not None:
                 reporter.failed(*failure)
-    if writing.earlier and not done:
-        LOG.warning(f"{writing.name}: already complete, nothing to do")
+    if (reason := writing.idle()) is not None:
+        LOG.warning(f"{writing.name}: {reason}")
     return Outcome(done + writing.earlier, failed + writing.earlier_failures)

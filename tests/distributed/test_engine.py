@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from clipcli.outputs.parts import part_names
+from clipcli.outputs.manifest import part_names
 from tests.conftest import clean_environment
 
 COUNT = 5000

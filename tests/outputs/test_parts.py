@@ -13,8 +13,9 @@ import pytest
 
 from clipcli.errors import OutputError
 from clipcli.inputs.items import FileInput
+from clipcli.outputs.manifest import is_complete_folder, part_names
 from clipcli.outputs.part_forms import check_part_suffix, result_parts
-from clipcli.outputs.parts import PartedOutput, is_complete_folder, part_names
+from clipcli.outputs.parts import PartedOutput
 from clipcli.outputs.readers import read_results
 from clipcli.outputs.run_settings import RunSettings
 from clipcli.outputs.text_formats import Layout

@@ -78,6 +78,7 @@ def classify(
                      help="Leave out similarities and the model, to read csv, tsv or parquet in a spreadsheet."),
     ] = False,
     resume: options.Resume = False,
+    update: options.Update = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     show: Annotated[
@@ -101,7 +102,8 @@ def classify(
         raise InputError("an INPUT is empty; name an image file or a folder")
     target = _Target.choose(
         output, form.value if form else None, [*inputs, *labels.files, text_embeddings, model.pretrained],
-        resume=resume, overwrite=overwrite, part_size=part_size, compact=compact, show=show, messages=messages,
+        resume=resume, update=update, overwrite=overwrite, part_size=part_size, compact=compact, show=show,
+        messages=messages,
     )  # fmt: skip
     if text_embeddings is not None:
         _check_no_labels(context, labels)
@@ -164,12 +166,12 @@ class _Target:
 
     @classmethod
     def choose(
-        cls, output: str | None, form: str | None, inputs: list[Any], *, resume: bool, overwrite: bool,
+        cls, output: str | None, form: str | None, inputs: list[Any], *, resume: bool, update: bool, overwrite: bool,
         part_size: int, compact: bool, show: bool, messages: Messages,
     ) -> _Target:  # fmt: skip
         if output is not None:
             destination = Destination.for_results(
-                output, form, inputs=inputs, resume=resume, overwrite=overwrite, part_size=part_size,
+                output, form, inputs=inputs, resume=resume, update=update, overwrite=overwrite, part_size=part_size,
                 compact=compact,
             )  # fmt: skip
             return cls(destination, destination.form, compact, show and _can_show(destination.form, messages))

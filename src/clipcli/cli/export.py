@@ -125,6 +125,7 @@ def export_images(
                      help="Format of the parts of a folder. [default: parquet]"),
     ] = None,
     resume: _Resume = False,
+    update: options.Update = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     model: options.ModelOnCluster,
@@ -141,8 +142,8 @@ def export_images(
     messages = Messages(quiet=quiet, verbose=verbose)
     cluster = ray.chosen(model.engine, running.workers)
     destination = Destination.for_embeddings(
-        output, form.value if form else None, inputs=[*inputs, model.pretrained], resume=resume, overwrite=overwrite,
-        part_size=part_size,
+        output, form.value if form else None, inputs=[*inputs, model.pretrained], resume=resume, update=update,
+        overwrite=overwrite, part_size=part_size,
     )  # fmt: skip
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.embedder import Embedder

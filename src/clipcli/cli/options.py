@@ -37,6 +37,7 @@ __all__ = [
     "Resume",
     "Running",
     "Templates",
+    "Update",
     "Verbose",
     "Workers",
     "bytes_in",
@@ -54,6 +55,13 @@ Resume = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace existing output or an interrupted run.")
 ]
+Update = Annotated[
+    bool,
+    typer.Option(
+        "--update", rich_help_panel="Output",
+        help="Add records of new inputs to the results of an earlier run, and compute failed ones again.",
+    ),
+]  # fmt: skip
 PartSize = Annotated[
     int,
     typer.Option(

@@ -30,7 +30,17 @@ from clipcli.schemes import is_remote, path_part, schemes_in_words
 from clipcli.storage.network_policy import check_location
 from clipcli.storage.remote import is_folder_url, list_url
 
-__all__ = ["BadInput", "FileInput", "Input", "MemberInput", "Source", "count_files", "discover", "discover_units"]
+__all__ = [
+    "BadInput",
+    "FileInput",
+    "Input",
+    "MemberInput",
+    "NoImagesError",
+    "Source",
+    "count_files",
+    "discover",
+    "discover_units",
+]
 
 _UNKNOWN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -71,6 +81,10 @@ class Source:
         """The columns of the tables; ``None`` if the inputs are not tables."""
         given = self.path_column is not None or self.image_column is not None
         return Columns(self.path_column, self.image_column) if given else None
+
+
+class NoImagesError(InputError):
+    """There is nothing to work on: empty folders, or an empty list."""
 
 
 def discover(source: Source) -> Iterator[Input]:
@@ -121,7 +135,7 @@ def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], source: Source) ->
         if count == before:
             empty.append(f"{shown_name(name)}: no images found{left_out}")
     if empty and not count:
-        raise InputError(empty[0])
+        raise NoImagesError(empty[0])
     for problem in empty:
         LOG.warning(problem)
 

@@ -51,6 +51,8 @@ class Destination:
         Inputs per part of a folder.
     compact
         Leave out the columns of similarities and of the model; for results in a format with columns.
+    update
+        Whether records are added to an earlier run.
     """
 
     output: str
@@ -59,6 +61,7 @@ class Destination:
     overwrite: bool = False
     part_size: int = 4096
     compact: bool = False
+    update: bool = False
 
     @property
     def in_parts(self) -> bool:
@@ -81,7 +84,7 @@ class Destination:
     @classmethod
     def for_results(
         cls, output: str, form: str | None = None, *, inputs: Iterable[object] = (), resume: bool = False,
-        overwrite: bool = False, part_size: int = 4096, compact: bool = False,
+        overwrite: bool = False, part_size: int = 4096, compact: bool = False, update: bool = False,
     ) -> Destination:  # fmt: skip
         """Choose the format of results by ``form``, else by the extension, and check the output.
 
@@ -96,14 +99,14 @@ class Destination:
             If the format is unknown, or cannot be written or resumed there; or if there is an earlier run that may
             neither be continued nor replaced.
         """
-        _check_name(output, resume=resume, overwrite=overwrite)
+        _check_name(output, resume=resume, overwrite=overwrite, update=update)
         if is_folder(output):
             from clipcli.outputs.part_forms import check_part_suffix
 
             form = check_part_suffix(output, form)
         else:
             _check_not_input(Path(output), inputs, overwrite=True)  # whether there is an earlier run is checked below
-        chosen = cls(output, form or _format_of(output), resume, overwrite, part_size, compact)
+        chosen = cls(output, form or _format_of(output), resume, overwrite, part_size, compact, update)
         check_compact(chosen.form, compact=compact)
         chosen._check_results()
         return chosen
@@ -111,7 +114,7 @@ class Destination:
     @classmethod
     def for_embeddings(
         cls, output: str, form: str | None = None, *, inputs: Iterable[object] = (), resume: bool = False,
-        overwrite: bool = False, part_size: int = 4096,
+        overwrite: bool = False, part_size: int = 4096, update: bool = False,
     ) -> Destination:  # fmt: skip
         """Do the same for image embeddings; the extension of a file is its format.
 
@@ -124,9 +127,10 @@ class Destination:
         from clipcli.outputs.part_forms import check_part_suffix
         from clipcli.storage.atomic import is_special
 
-        _check_name(output, resume=resume, overwrite=overwrite)
+        _check_name(output, resume=resume, overwrite=overwrite, update=update)
         if is_folder(output):
-            chosen = cls(output, check_part_suffix(output, form), resume, overwrite, part_size)
+            form = check_part_suffix(output, form)
+            chosen = cls(output, form, resume, overwrite, part_size, update=update)
             chosen._check_earlier()
             return chosen
         check_suffix(Path(output))
@@ -146,37 +150,39 @@ class Destination:
             pyarrow_or_error()
             if not self.in_parts and is_special(self.file):
                 raise OutputError(f"cannot write {self.output}: Parquet needs a regular file, not a pipe or device")
-        if self.resume and not self.is_resumable:
-            raise OutputError(
-                f"cannot resume {self.output}: its format cannot be resumed (use jsonl, csv, tsv or parquet)"
-            )
+        if (self.resume or self.update) and not self.is_resumable:
+            doing = "resume" if self.resume else "update"
+            raise OutputError(f"cannot {doing} {self.output}: not in its format (use jsonl, csv, tsv or parquet)")
         self._check_earlier()
 
     def _check_earlier(self) -> None:
         """Raise :class:`OutputError` if there is an earlier run that this one may neither continue nor replace."""
         if self.in_parts:
-            from clipcli.outputs.parts import check_folder
+            from clipcli.outputs.manifest import check_folder
             from clipcli.storage.folders import folder_at
 
-            check_folder(folder_at(self.output), resume=self.resume, overwrite=self.overwrite)
+            check_folder(folder_at(self.output), resume=self.resume or self.update, overwrite=self.overwrite)
         elif self.is_resumable:
-            from clipcli.outputs.resume import check_file
+            from clipcli.outputs.run_files import check_file
 
-            check_file(self.file, resume=self.resume, overwrite=self.overwrite)
+            check_file(self.file, resume=self.resume or self.update, overwrite=self.overwrite)
         else:
             from clipcli.storage.atomic import check_writable
 
             check_writable(self.file, overwrite=self.overwrite)
 
 
-def _check_name(output: str, *, resume: bool, overwrite: bool) -> None:
+def _check_name(output: str, *, resume: bool, overwrite: bool, update: bool) -> None:
     """Raise :class:`OutputError` for a name that cannot be written to, or for options that contradict each other."""
     from clipcli.schemes import is_remote, schemes_in_words
     from clipcli.storage.network_policy import check_location
 
     check_location(output)
-    if resume and overwrite:
-        raise OutputError("cannot use --resume with --overwrite (leave one out)")
+    given = [
+        name for name, is_given in (("--resume", resume), ("--overwrite", overwrite), ("--update", update)) if is_given
+    ]
+    if len(given) > 1:
+        raise OutputError(f"cannot use {given[0]} with {given[1]} (leave one out)")
     if "://" in output and not is_remote(output):
         raise OutputError(
             f"cannot write to {output}: not a writable location (name a folder, or {schemes_in_words(writable=True)})"

@@ -26,6 +26,9 @@ class Partial(Protocol):
     def records_in(self, complete: Path) -> Iterator[tuple[str, bool]]:
         """Yield each input of a complete file, and whether it failed."""
 
+    def carry(self, base: Path, keep: Callable[[str, bool], bool]) -> None:
+        """Start with the records of a complete file, or of the partial one, that stay; atomically."""
+
     def open(self) -> None:
         """Open the file to add records."""
 
@@ -69,6 +72,15 @@ class PartialLines:
         for number, record in enumerate(self._whole_records(complete)):
             if number >= flat:
                 yield self._facts_in(record)
+
+    def carry(self, base: Path, keep: Callable[[str, bool], bool]) -> None:
+        """Start with the records of a complete file, or of the partial one, that stay; atomically."""
+        flat = self._layout.form != "jsonl"
+        with replacing(self._path) as temporary, temporary.open("wb") as file:
+            for number, record in enumerate(self._whole_records(base)):
+                if number < flat or keep(*self._facts_in(record)):
+                    file.write(record)
+                    self._records += 1
 
     def _whole_records(self, path: Path) -> Iterator[bytes]:
         record, in_quotes = b"", False

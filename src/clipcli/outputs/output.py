@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -12,11 +13,13 @@ from clipcli.outputs.destination import Destination
 from clipcli.outputs.image_embeddings import write_image_embeddings
 from clipcli.outputs.image_rows import EmbeddingKind, ImageRow, missing_image
 from clipcli.outputs.part_forms import embedding_parts, result_parts
+from clipcli.outputs.part_update import UpdatedParts
 from clipcli.outputs.parts import PartedOutput, PartForm
 from clipcli.outputs.resume import ResultFile
 from clipcli.outputs.run_settings import RunRecord, RunSettings
 from clipcli.outputs.some_found import some_found
 from clipcli.outputs.text_formats import Layout, write_results
+from clipcli.outputs.update import UpdatedFile
 from clipcli.pipeline.chunks import EncoderFacts, Engine
 from clipcli.pipeline.predictions import Failure, Result, missing_input
 from clipcli.storage.atomic import is_special, replacing
@@ -47,6 +50,9 @@ class Writing(Protocol[Row]):
     def rows(self, engine: Engine[Row], units: Iterable[Any]) -> Iterator[Row]:
         """Let an engine process the remaining inputs; write its rows and yield them."""
 
+    def idle(self) -> str | None:
+        """Return why nothing was written, ``None`` if something was."""
+
     @property
     def kept(self) -> int:
         """The number of records, or parts, on disk from which to resume."""
@@ -67,11 +73,14 @@ class Output(Generic[Row]):
         Prevents other runs from writing there during a block.
     in_parts
         Whether shards are processed as units, rather than input by input.
+    may_be_empty
+        Whether a list of paths on standard input may be empty.
     """
 
     begin: Callable[[EncoderFacts | None], Writing[Row]]
     claimed: Callable[[], AbstractContextManager[object]] = nullcontext
     in_parts: bool = False
+    may_be_empty: bool = False
 
 
 class _AtOnce(Generic[Row]):
@@ -84,6 +93,9 @@ class _AtOnce(Generic[Row]):
 
     def rows(self, engine: Engine[Row], units: Iterable[Any]) -> Iterator[Row]:
         return self._write(engine.rows(units))
+
+    def idle(self) -> None:
+        return None
 
     def resume_hint(self) -> None:
         return None
@@ -120,6 +132,8 @@ def result_output(
     def begin_file(facts: EncoderFacts | None) -> Writing[Result]:
         form = replace(layout(destination.form), compact=destination.compact)
         given, file = all_settings(facts, form), destination.file
+        if destination.update:
+            return UpdatedFile(file, form, given)
         if destination.is_resumable:
             return ResultFile(file, form, given, resume=destination.resume, overwrite=destination.overwrite)
         return _AtOnce(str(file), lambda results: _whole_file(some_found(results, missing_input), file, form, given))
@@ -162,7 +176,7 @@ def embedding_output(
 
 
 def _in_file(destination: Destination, begin: Callable[[EncoderFacts | None], Writing[Row]]) -> Output[Row]:
-    return Output(begin, lambda: locked(destination.file))
+    return Output(begin, lambda: locked(destination.file), may_be_empty=destination.update)
 
 
 def _in_parts(
@@ -172,21 +186,22 @@ def _in_parts(
     folder = folder_at(destination.output)
 
     def begin(facts: EncoderFacts | None) -> Writing[Row]:
-        return PartedOutput(
+        kind = UpdatedParts if destination.update else PartedOutput
+        return kind(
             folder, *parts(facts), size=destination.part_size, resume=destination.resume,
             overwrite=destination.overwrite,
         )  # fmt: skip
 
-    return Output(begin, lambda: folder, in_parts=True)
+    return Output(begin, lambda: folder, in_parts=True, may_be_empty=destination.update)
 
 
 def _whole_file(results: Iterator[Result], target: Path, layout: Layout, settings: RunSettings) -> Iterator[Result]:
     """Write a file atomically, with the record of the run."""
-    records = failures = 0
+    records, failures, started = 0, 0, time.time()
     with replacing(target) as temporary:
         with temporary.open("w", encoding="utf-8", newline="") as opened:
             for result in write_results(results, opened, layout):
                 records, failures = records + 1, failures + isinstance(result, Failure)
                 yield result
         if not is_special(target):
-            RunRecord.sign(temporary, settings, records, failures).write(target)
+            RunRecord.sign(temporary, settings, records, failures, started).write(target)

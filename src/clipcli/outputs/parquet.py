@@ -63,6 +63,23 @@ class PartialParquet:
             for batch in file.iter_batches(columns=["path", "error_type"]):
                 yield from ((row["path"], row["error_type"] is not None) for row in batch.to_pylist())
 
+    def carry(self, base: Path, keep: Callable[[str, bool], bool]) -> None:
+        """Start with the rows of a complete file, or of the parts, that stay; each part atomically."""
+        self._folder.mkdir(exist_ok=True)
+        for source in self._parts() if base == self._folder else [base]:
+            part = source if base == self._folder else self._folder / "part-00000000.parquet"
+            with replacing(part) as temporary:
+                self._copy(source, temporary, keep)
+
+    def _copy(self, source: Path, target: Path, keep: Callable[[str, bool], bool]) -> None:
+        arrow = self._arrow
+        with arrow.parquet.ParquetFile(source) as file, arrow.parquet.ParquetWriter(target, self._schema) as writer:
+            for batch in file.iter_batches(batch_size=_GROUP_ROWS):
+                table = arrow.Table.from_batches([batch])
+                facts = zip(*(table[name].to_pylist() for name in ("path", "error_type")), strict=True)
+                kept = arrow.array([keep(name, kind is not None) for name, kind in facts], arrow.bool_())
+                writer.write_table(table.filter(kept).cast(self._schema))
+
     def open(self) -> None:
         """Open the folder to add rows."""
         self._folder.mkdir(exist_ok=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any
 
 from clipcli.errors import ImageError, OutputError
@@ -48,6 +50,34 @@ def _parquet_bytes(table: Any) -> bytes:
     return file.getvalue()
 
 
+_Facts = Callable[[bytes], list[tuple[str, bool]]]
+_Choose = Callable[[bytes, Sequence[bool]], bytes]
+
+
+def _stored(suffix: str) -> tuple[_Facts, _Choose]:
+    """Return what reads the inputs of the rows of a part, and what chooses rows."""
+    return (_parquet_facts, _chosen_parquet) if suffix == "parquet" else (_jsonl_facts, _chosen_jsonl)
+
+
+def _parquet_facts(data: bytes) -> list[tuple[str, bool]]:
+    table = pyarrow_or_error().parquet.read_table(io.BytesIO(data), columns=["path", "error_type"])
+    return [(row["path"], row["error_type"] is not None) for row in table.to_pylist()]
+
+
+def _chosen_parquet(data: bytes, chosen: Sequence[bool]) -> bytes:
+    arrow = pyarrow_or_error()
+    return _parquet_bytes(arrow.parquet.read_table(io.BytesIO(data)).filter(arrow.array(chosen, arrow.bool_())))
+
+
+def _jsonl_facts(data: bytes) -> list[tuple[str, bool]]:
+    records = map(json.loads, data.splitlines())
+    return [(str(record["path"]), "error" in record) for record in records]
+
+
+def _chosen_jsonl(data: bytes, chosen: Sequence[bool]) -> bytes:
+    return b"".join(compress(data.splitlines(keepends=True), chosen))
+
+
 def result_parts(layout: Layout) -> PartForm[Result]:
     """Return the format of parts with results, chosen by ``layout.form``."""
 
@@ -60,7 +90,9 @@ def result_parts(layout: Layout) -> PartForm[Result]:
             writer.write(result)
         return text.getvalue().encode()
 
-    return PartForm(layout.form, encode, lambda result: result.type if isinstance(result, Failure) else None)
+    return PartForm(
+        layout.form, encode, lambda result: result.type if isinstance(result, Failure) else None, *_stored(layout.form)
+    )
 
 
 def embedding_parts(suffix: str, kind: EmbeddingKind) -> PartForm[ImageRow]:
@@ -71,4 +103,6 @@ def embedding_parts(suffix: str, kind: EmbeddingKind) -> PartForm[ImageRow]:
             return _parquet_bytes(parquet_table(rows, kind))
         return "".join(jsonl_line(row, kind) for row in rows).encode()
 
-    return PartForm(suffix, encode, lambda row: row.vector.kind if isinstance(row.vector, ImageError) else None)
+    return PartForm(
+        suffix, encode, lambda row: row.vector.kind if isinstance(row.vector, ImageError) else None, *_stored(suffix)
+    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -19,17 +20,15 @@ from typing import Any, Generic, TypeVar
 from clipcli.errors import OutputError
 from clipcli.inputs.items import Unit
 from clipcli.inputs.missing import none_exists
-from clipcli.outputs.run_settings import RunSettings, check_version, header
+from clipcli.outputs.manifest import MANIFEST, UPDATING, check_folder, match_part, part_names, settings_in, started_in
+from clipcli.outputs.run_settings import RunSettings, header
 from clipcli.outputs.some_found import NOT_FOUND, NoneFoundError
 from clipcli.pipeline.chunks import Chunk, Engine, Gathered, Piece, in_chunks
-from clipcli.storage.atomic import already_exists
 from clipcli.storage.folders import Folder
 
-__all__ = ["MANIFEST", "PartForm", "PartedOutput", "check_folder", "is_complete_folder", "part_names"]
+__all__ = ["PartForm", "PartedOutput"]
 
-MANIFEST = "manifest.json"
 _MOST_HELD = 64  # parts
-_PART = re.compile(r"part-(\d{8,})-([0-9a-f]{8})-n(\d+)-f(\d+)\.(\w+)")
 
 Row = TypeVar("Row")
 _Held = list[tuple[Chunk, Sequence[Row]]]
@@ -47,45 +46,17 @@ class PartForm(Generic[Row]):
         Turns rows into the bytes of a file.
     failure
         Returns the kind of failure of a row, or ``None`` if it is not a failure.
+    facts
+        Returns the input of each row in the bytes of a file, and whether it failed.
+    choose
+        Returns the bytes of a file with only the rows for which a flag is set.
     """
 
     suffix: str
     encode: Callable[[Sequence[Row]], bytes]
     failure: Callable[[Row], str | None]
-
-
-def part_names(names: Iterable[str]) -> list[str]:
-    """Return the file names that are parts, in the order of their inputs."""
-    found = [(int(match[1]), name) for name in names if (match := _PART.fullmatch(name))]
-    return [name for _, name in sorted(found)]
-
-
-def is_complete_folder(folder: Folder) -> bool:
-    """Return whether a run into a folder is complete, with all of its parts."""
-    manifest, parts = _read_manifest(folder), part_names(folder.names())
-    return manifest is not None and manifest.get("state") == "complete" and manifest.get("parts") == len(parts)
-
-
-def check_folder(folder: Folder, *, resume: bool, overwrite: bool) -> tuple[dict[str, Any] | None, list[str]]:
-    """Check that a run may start or continue in a folder, and return its manifest and the names of its parts.
-
-    Raises
-    ------
-    OutputError
-        If there is an earlier run and neither is set, or the parts belong to another program.
-    """
-    manifest, names = _read_manifest(folder), part_names(folder.names())
-    if (manifest is None and names) or (manifest is not None and "clipcli" not in manifest):
-        what = "parts without a" if manifest is None else "another program's"
-        raise OutputError(f"cannot write {folder.name}: it holds {what} {MANIFEST} (name another folder)")
-    if manifest is not None and not resume and not overwrite:
-        if manifest.get("state") == "complete":
-            raise already_exists(folder.name, "folder", "it holds a complete run")
-        raise OutputError(
-            f"cannot write {folder.name}: it holds an interrupted run "
-            "(continue with --resume, or start again with --overwrite)"
-        )
-    return manifest, names
+    facts: Callable[[bytes], list[tuple[str, bool]]]
+    choose: Callable[[bytes, Sequence[bool]], bytes]
 
 
 class PartedOutput(Generic[Row]):
@@ -120,6 +91,9 @@ class PartedOutput(Generic[Row]):
         If there is an earlier run and neither is set, if its settings differ, or if the folder cannot be written to.
     """
 
+    option = "--resume"
+    """The option that continues the run."""
+
     def __init__(
         self, folder: Folder, form: PartForm[Row], settings: RunSettings, about: dict[str, Any] | None = None,
         *, size: int, resume: bool = False, overwrite: bool = False,
@@ -128,7 +102,7 @@ class PartedOutput(Generic[Row]):
         self._size, self._about = size, about or {}
         self._settings = settings.having(part_size=size, format=form.suffix)
         self.earlier = self.earlier_failures = 0
-        self._records = self.parts = 0
+        self._records, self.parts, self._started = 0, 0, time.time()
         self._failures: dict[str, int] = {}
         self._replaced: tuple[str, ...] = ()  # parts of an earlier run, which stay until there is a part of this one
         self._there = self._begin(resume=resume, overwrite=overwrite)
@@ -140,11 +114,18 @@ class PartedOutput(Generic[Row]):
         if overwrite:
             self._replaced, names = tuple(names), []
         elif manifest is not None:
-            self._settings.check_same(_settings_in(manifest, folder), folder.name)
+            self._check_same(manifest)
+            self._started = started_in(manifest)
+            if manifest.get("state") == UPDATING:
+                raise OutputError(f"cannot resume {folder.name}: an update was interrupted (continue with --update)")
         self._is_new, self._is_told = not names, bool(names) and (manifest or {}).get("state") == "complete"
         if not self._is_told and not self._replaced:
             self._write_manifest("running")
-        return {int(match[1]): match for name in names if (match := _PART.fullmatch(name))}
+        return {int(match[1]): match for match in map(match_part, names)}
+
+    def _check_same(self, manifest: dict[str, Any], doing: str = "resume") -> None:
+        run = "the complete run" if manifest.get("state") == "complete" else "the interrupted run"
+        self._settings.check_same(settings_in(manifest, self._folder), self._folder.name, run, doing=doing)
 
     def rows(self, engine: Engine[Row], units: Iterable[Unit]) -> Iterator[Row]:
         """Let an engine process the remaining inputs; write its rows and yield them, in any order."""
@@ -173,8 +154,8 @@ class PartedOutput(Generic[Row]):
 
     def _changed(self, number: int) -> OutputError:
         return OutputError(
-            f"cannot resume {self._folder.name}: the inputs have changed since the interrupted run, part {number} has "
-            "other inputs (start again with --overwrite)"
+            f"cannot resume {self._folder.name}: the inputs have changed since its run, part {number} has "
+            "other inputs (continue with --update, or start again with --overwrite)"
         )
 
     def write(self, pieces: Iterable[Piece[Row]]) -> Iterator[Row]:
@@ -197,7 +178,7 @@ class PartedOutput(Generic[Row]):
                 )
             if held:
                 raise NoneFoundError(str(none_exists(held[0][0].units[0].name, sum(len(rows) for _, rows in held))))
-            self._remove_replaced()
+            self._after_last_part()
             if not self._is_told:
                 self._write_manifest("complete")
         except BaseException:
@@ -210,14 +191,15 @@ class PartedOutput(Generic[Row]):
         if held is None:
             self._write_part(chunk, rows)
             return None
-        held.append((chunk, rows))
+        if rows:
+            held.append((chunk, rows))
         if len(held) <= _MOST_HELD and all(self._form.failure(row) == NOT_FOUND for row in rows):
             return held
         for each in held:
             self._write_part(*each)
         return None
 
-    def _remove_replaced(self) -> None:
+    def _before_first_part(self) -> None:
         """Remove the parts of the earlier run before its manifest is replaced: they must not pass for new ones."""
         if self._replaced:
             for name in self._replaced:
@@ -225,10 +207,13 @@ class PartedOutput(Generic[Row]):
             self._replaced = ()
             self._write_manifest("running")
 
+    def _after_last_part(self) -> None:
+        self._before_first_part()
+
     def _write_part(self, chunk: Chunk, rows: Sequence[Row]) -> None:
         failures = [kind for row in rows if (kind := self._form.failure(row))]
         if rows:
-            self._remove_replaced()
+            self._before_first_part()
             name = f"part-{chunk.number:08}-{chunk.digest}-n{len(rows)}-f{len(failures)}.{self._form.suffix}"
             try:
                 self._folder.put(name, self._form.encode(rows))
@@ -245,6 +230,7 @@ class PartedOutput(Generic[Row]):
         manifest = {
             **header(),
             "state": state,
+            "started": self._started,
             "records": self.earlier + self._records,
             "failures": self.earlier_failures + failed,
             "failure_types_of_last_run": self._failures,
@@ -253,6 +239,10 @@ class PartedOutput(Generic[Row]):
             "settings": self._settings.as_json,
         }
         self._folder.put(MANIFEST, (json.dumps(manifest, ensure_ascii=False, indent=1) + "\n").encode())
+
+    def idle(self) -> str | None:
+        """Return why nothing was written."""
+        return "already complete, nothing to do" if self._is_told else None
 
     @property
     def kept(self) -> int:
@@ -264,26 +254,4 @@ class PartedOutput(Generic[Row]):
         count = self.kept
         if not count:
             return "no parts were written"
-        return f"{count:,} part{'' if count == 1 else 's'} saved in {self._folder.name}; continue with --resume"
-
-
-def _read_manifest(folder: Folder) -> dict[str, Any] | None:
-    data = folder.read(MANIFEST)
-    if data is None:
-        return None
-    try:
-        return dict(json.loads(data))
-    except (TypeError, ValueError):
-        raise _damaged(folder) from None
-
-
-def _settings_in(manifest: dict[str, Any], folder: Folder) -> RunSettings:
-    try:
-        check_version(manifest, folder.name, MANIFEST, "start again with --overwrite")
-        return RunSettings.from_json(manifest["settings"])
-    except (LookupError, TypeError, ValueError):
-        raise _damaged(folder) from None
-
-
-def _damaged(folder: Folder) -> OutputError:
-    return OutputError(f"cannot resume {folder.name.rstrip('/')}/{MANIFEST}: damaged (start again with --overwrite)")
+        return f"{count:,} part{'' if count == 1 else 's'} saved in {self._folder.name}; continue with {self.option}"

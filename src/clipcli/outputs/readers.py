@@ -14,7 +14,7 @@ from clipcli.delimited import rows_of, tsv_cell, unguarded
 from clipcli.errors import InputError
 from clipcli.inputs.items import shown_name
 from clipcli.log import LOG
-from clipcli.outputs.parts import is_complete_folder, part_names
+from clipcli.outputs.manifest import is_complete_folder, part_names
 from clipcli.redaction import redacted
 from clipcli.scoring.zeroshot import Score
 from clipcli.storage.folders import folder_at

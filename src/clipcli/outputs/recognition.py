@@ -10,7 +10,7 @@ from typing import Any
 
 from clipcli.delimited import JSON_LINES, first_object, own_kind, read_delimited, read_json_lines
 from clipcli.errors import ClipcliError
-from clipcli.outputs.parts import MANIFEST, part_names
+from clipcli.outputs.manifest import MANIFEST, part_names
 from clipcli.outputs.run_settings import RunRecord
 from clipcli.text import open_text
 

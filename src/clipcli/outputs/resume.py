@@ -9,71 +9,34 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 from clipcli.errors import OutputError
-from clipcli.inputs.discover import Input
+from clipcli.inputs.items import FileInput, Input
 from clipcli.outputs.journal import Partial, PartialLines
+from clipcli.outputs.kept_names import changed_since
+from clipcli.outputs.run_files import Places, check_file
 from clipcli.outputs.run_settings import RunRecord, RunSettings, check_version, header
 from clipcli.outputs.some_found import NoneFoundError, some_found
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import Engine
 from clipcli.pipeline.predictions import Failure, Result, missing_input
-from clipcli.storage.atomic import already_exists, replacing
+from clipcli.storage.atomic import replacing
 from clipcli.text import printable
 
-__all__ = ["RESUMABLE", "ResultFile", "check_file"]
+__all__ = ["DAMAGED", "RESUMABLE", "UPDATING", "Item", "ResultFile"]
 
 RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
 """The formats in which an interrupted run can be resumed."""
 
-_DAMAGED = "cannot resume {}: damaged (start again with --overwrite)"
+UPDATING = "updating"
+DAMAGED = "cannot resume {}: damaged (start again with --overwrite)"
 Item = TypeVar("Item", bound=Input)
-
-
-@dataclass(frozen=True)
-class _Places:
-    """The paths of the files that belong to one output file."""
-
-    target: Path
-
-    @property
-    def partial(self) -> Path:
-        return self.target.with_name(self.target.name + ".partial")
-
-    @property
-    def settings(self) -> Path:
-        return self.target.with_name(self.target.name + ".partial.json")
-
-
-def check_file(target: Path, *, resume: bool, overwrite: bool) -> RunRecord | None:
-    """Check that a run may start or continue in a file, and return the record of a complete run to resume.
-
-    Raises
-    ------
-    OutputError
-        If the file exists or there is an interrupted run and neither is set, or a complete run has no valid record.
-    """
-    places = _Places(target)
-    if overwrite:
-        return None
-    if not places.settings.exists():
-        if not target.exists():
-            return None
-        if not resume:
-            raise already_exists(target)
-        return RunRecord.read(target)
-    if not resume:
-        raise OutputError(
-            f"cannot write {target}: {places.partial.name} holds an interrupted run "
-            "(continue with --resume, or start again with --overwrite)"
-        )
-    return None
 
 
 class ResultFile:
@@ -108,14 +71,18 @@ class ResultFile:
         differ or are missing; if the target exists and is not a regular file; or if the folder cannot be written to.
     """
 
+    option = "--resume"
+    """The option that continues the run."""
+
     def __init__(
         self, target: Path, layout: Layout, settings: RunSettings, *, resume: bool = False, overwrite: bool = False
     ) -> None:
-        self._places, self.name = _Places(target), str(target)
+        self._places, self.name = Places(target), str(target)
         self._settings = settings
         self.earlier = self.earlier_failures = 0
         self._added = self._added_failures = 0
         self.is_complete = False
+        self._started, self._stopped = time.time(), 0.0
         if target.is_dir():
             raise OutputError(f"cannot write {target}: it is a folder (name a file in it)")
         if target.exists() and not target.is_file():
@@ -133,26 +100,36 @@ class ResultFile:
         places = self._places
         record = check_file(places.target, resume=resume, overwrite=overwrite)
         if places.settings.exists() and not overwrite:
-            self._compare(places.settings)
+            if self._continued() == UPDATING:
+                raise OutputError(f"cannot resume {places.target}: an update was interrupted (continue with --update)")
+            self._stopped = places.partial.stat().st_mtime if places.partial.exists() else 0.0
             return
         if record is not None:
             self._settings.check_same(record.settings, places.target, "the complete run")
-            self.is_complete = True
+            self.is_complete, self._stopped = True, places.target.stat().st_mtime
             return
-        self._is_new = True
         _remove(places.partial)
-        with replacing(places.settings) as temporary:
-            values = {**header(), "state": "running", "settings": self._settings.as_json}
+        self._start("running")
+
+    def _start(self, state: str) -> None:
+        """Write the settings of a new run."""
+        self._is_new = True
+        values = {**header(), "state": state, "started": self._started, "settings": self._settings.as_json}
+        with replacing(self._places.settings) as temporary:
             temporary.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
-    def _compare(self, kept_in: Path) -> None:
+    def _continued(self) -> str:
+        """Compare the settings with those of an interrupted run, and return its state."""
+        kept_in = self._places.settings
         try:
             values = dict(json.loads(kept_in.read_text("utf-8")))
             check_version(values, self._places.target, kept_in.name, "start again with --overwrite")
             before = RunSettings.from_json(values["settings"])
+            self._started = float(values.get("started", 0.0))
         except (LookupError, TypeError, ValueError):
-            raise OutputError(_DAMAGED.format(kept_in)) from None
+            raise OutputError(DAMAGED.format(kept_in)) from None
         self._settings.check_same(before, self._places.target)
+        return str(values.get("state"))
 
     def done(self) -> Iterator[str]:
         """Yield the names of the inputs that already have a record.
@@ -169,7 +146,7 @@ class ResultFile:
                 self.earlier_failures += failed
                 yield name
         except (LookupError, OSError, TypeError, ValueError):
-            raise OutputError(_DAMAGED.format(places.target if self.is_complete else places.partial)) from None
+            raise OutputError(DAMAGED.format(places.target if self.is_complete else places.partial)) from None
 
     def rest(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield the inputs that have no record yet; all inputs must come in the same order as before.
@@ -186,6 +163,8 @@ class ResultFile:
             found = printable(item.name) if item is not None else "nothing"
             if found != name:
                 raise self._changed(f"input {number} was {name} and is now {found}")
+            if self._stopped and isinstance(item, FileInput) and changed_since(item.path, self._stopped):
+                raise self._changed(f"{name} was modified after its record was written")
         for item in stream:
             if self.is_complete:
                 raise self._changed(f"{printable(item.name)} is new")
@@ -195,7 +174,7 @@ class ResultFile:
         run = "complete" if self.is_complete else "interrupted"
         return OutputError(
             f"cannot resume {self._places.target}: the inputs have changed since the {run} run, {difference} "
-            "(start again with --overwrite; cached embeddings are reused)"
+            "(continue with --update, or start again with --overwrite; cached embeddings are reused)"
         )
 
     def rows(self, engine: Engine[Result], items: Iterable[Input]) -> Iterator[Result]:
@@ -216,6 +195,9 @@ class ResultFile:
             if self._is_new:  # there is nothing to continue
                 self._forget()
             raise
+        if not self._has_news(is_any=first is not None):
+            self._forget()
+            return
         whole = chain(() if first is None else (first,), results)
         try:
             yield from self._saved(some_found(whole, missing_input) if self._is_new else whole)
@@ -228,6 +210,7 @@ class ResultFile:
 
     def _saved(self, results: Iterable[Result]) -> Iterator[Result]:
         with self._faults_told():
+            self._prepare()
             self._partial.open()
         try:
             for result in results:
@@ -240,15 +223,29 @@ class ResultFile:
             with self._faults_told():
                 self._partial.close()
 
+    def idle(self) -> str | None:
+        """Return why nothing was written."""
+        return "already complete, nothing to do" if self.is_complete else None
+
+    def _has_news(self, *, is_any: bool) -> bool:  # noqa: ARG002
+        """Return whether there is anything to write, given whether there is any result."""
+        return True
+
+    def _prepare(self) -> None:
+        """Prepare the partial file for the first record."""
+
     def _forget(self) -> None:
         """Remove the files of the incomplete run."""
         self._places.settings.unlink(missing_ok=True)
+        self._forget_partial()
+
+    def _forget_partial(self) -> None:
         _remove(self._places.partial)
 
     def _sign(self, content: Path) -> None:
         """Write the record of the run, before its results appear, so that these never lack it."""
         records, failures = self.earlier + self._added, self.earlier_failures + self._added_failures
-        RunRecord.sign(content, self._settings, records, failures).write(self._places.target)
+        RunRecord.sign(content, self._settings, records, failures, self._started).write(self._places.target)
 
     @contextmanager
     def _faults_told(self) -> Iterator[None]:
@@ -271,7 +268,7 @@ class ResultFile:
         if not count:
             return "no records were written"
         records = f"{count:,} record{'' if count == 1 else 's'}"
-        return f"{records} saved in {self._places.partial}; continue with --resume"
+        return f"{records} saved in {self._places.partial}; continue with {self.option}"
 
 
 def _remove(partial: Path) -> None:

@@ -78,7 +78,7 @@ class RunSettings:
 
     def check_same(
         self, earlier: RunSettings, target: object, run: str = "the interrupted run", remedy: str = _REMEDY,
-        *, given_only: bool = False,
+        *, given_only: bool = False, doing: str = "resume",
     ) -> None:  # fmt: skip
         """Raise :class:`OutputError` if an earlier run had other settings; it names the first that differs.
 
@@ -86,22 +86,26 @@ class RunSettings:
         ----------
         given_only
             Compare only the values that are given here: ``None`` stands for whatever the earlier run had.
+        doing
+            What cannot be done with other settings: ``resume`` or ``update``.
         """
         before, now = earlier.as_json, self.as_json
         for name in [name for name, value in now.items() if value is not None] if given_only else now | before:
             if before.get(name) != now.get(name):
                 difference = _difference(name, before.get(name), now.get(name))
-                raise OutputError(f"cannot resume {target}: {run} had {difference} ({remedy})")
+                raise OutputError(f"cannot {doing} {target}: {run} had {difference} ({remedy})")
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
     """Return the difference of a setting; for a list, the first item that differs."""
     title = _TITLES.get(name, name.replace("_", " "))
     if isinstance(before, list) and isinstance(now, list):
-        pairs = zip([*before, *["nothing"] * len(now)], [*now, *["nothing"] * len(before)], strict=False)
-        for index, (old, new) in enumerate(pairs, start=1):
+        for index, (old, new) in enumerate(zip(before, now, strict=False), start=1):
             if old != new:
                 return f"different {title}: item {index} was {old!r}, now {new!r}"
+        longer, what = (now, "is new") if len(now) > len(before) else (before, "is missing now")
+        index = min(len(before), len(now))
+        return f"different {title}: item {index + 1}, {longer[index]!r}, {what}"
     which = "different" if title.endswith("s") else "a different"
     return f"{which} {title}: {_short(before)}, now {_short(now)}"
 
@@ -152,23 +156,27 @@ class RunRecord:
         The number of records, and the number of failures among them.
     sha256
         Digest of the results file; it differs if the file was changed or replaced afterwards.
+    started
+        When the run began, in seconds since the epoch: inputs that were modified later may have other content.
     """
 
     settings: RunSettings
     records: int
     failures: int
     sha256: str
+    started: float = 0.0
 
     @classmethod
-    def sign(cls, content: Path, settings: RunSettings, records: int, failures: int) -> RunRecord:
+    def sign(cls, content: Path, settings: RunSettings, records: int, failures: int, started: float) -> RunRecord:
         """Return the record of the results in the file ``content``."""
-        return cls(settings, records, failures, _digest(content))
+        return cls(settings, records, failures, _digest(content), started)
 
     def write(self, results: Path) -> None:
         """Write the record next to a results file, atomically."""
         values = {
             **header(),
             "state": "complete",
+            "started": self.started,
             "records": self.records,
             "failures": self.failures,
             "sha256": self.sha256,
@@ -178,7 +186,7 @@ class RunRecord:
             temporary.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
     @classmethod
-    def read(cls, results: Path) -> RunRecord:
+    def read(cls, results: Path, doing: str = "resume") -> RunRecord:
         """Read the record of a results file.
 
         Raises
@@ -192,14 +200,15 @@ class RunRecord:
             values = dict(json.loads(path.read_text("utf-8")))
             check_version(values, results, path.name, remedy)
             settings = RunSettings.from_json(values["settings"])
-            record = cls(settings, int(values["records"]), int(values["failures"]), str(values["sha256"]))
+            counts = int(values["records"]), int(values["failures"])
+            record = cls(settings, *counts, str(values["sha256"]), float(values.get("started", 0.0)))
         except FileNotFoundError:
             reason = f"its record {path.name} is missing"
-            raise OutputError(f"cannot resume {results}: {reason} ({remedy})") from None
+            raise OutputError(f"cannot {doing} {results}: {reason} ({remedy})") from None
         except (LookupError, OSError, TypeError, ValueError):
-            raise OutputError(f"cannot resume {results}: {path.name} is damaged ({remedy})") from None
+            raise OutputError(f"cannot {doing} {results}: {path.name} is damaged ({remedy})") from None
         if record.sha256 != _digest(results):
-            raise OutputError(f"cannot resume {results}: it has changed since its run ended ({remedy})")
+            raise OutputError(f"cannot {doing} {results}: it has changed since its run ended ({remedy})")
         return record
 
 

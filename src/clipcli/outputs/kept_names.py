@@ -1,0 +1,94 @@
+"""Which inputs have a record already, for an output to which records are added (``--update``)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipcli.inputs.items import Input, Shard, Unit, is_input
+from clipcli.text import printable
+
+__all__ = ["KeptNames", "changed_since", "remaining"]
+
+_DIGEST_BYTES = 16
+_KIND = np.dtype(f"S{_DIGEST_BYTES}")
+_PORTION = 1 << 16
+
+
+class KeptNames:
+    """A set of names that needs 16 bytes for each: the digests of the names, sorted."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        """Take all names."""
+        buffer, blocks = bytearray(), []
+        for name in names:
+            buffer += _digest(name)
+            if len(buffer) >= _PORTION * _DIGEST_BYTES:
+                blocks.append(np.frombuffer(bytes(buffer), _KIND))
+                buffer.clear()
+        blocks.append(np.frombuffer(bytes(buffer), _KIND))
+        self._sorted: NDArray[Any] = np.unique(np.concatenate(blocks))
+
+    def __len__(self) -> int:
+        """Return the number of different names."""
+        return len(self._sorted)
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether a name is in the set."""
+        wanted = np.frombuffer(_digest(str(name)), _KIND)
+        place = int(np.searchsorted(self._sorted, wanted)[0])
+        return place < len(self._sorted) and bool(self._sorted[place] == wanted[0])
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
+
+
+def changed_since(path: str, since: float, *, status_too: bool = False) -> bool:
+    """Return whether a file was modified after a time, in seconds since the epoch.
+
+    Parameters
+    ----------
+    status_too
+        Whether to take a change of its name or permissions for a modification: then a file is also recognised that
+        was copied with the time of its original.
+
+    A time in the future says nothing. A path that is not a file on disk, such as a URL, was never modified.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116 - also for names that are not valid text
+    except (OSError, ValueError):
+        return False
+    times = (status.st_mtime, status.st_ctime) if status_too else (status.st_mtime,)
+    return any(since < each <= time.time() for each in times)
+
+
+@dataclass(frozen=True)
+class _RestOfShard:
+    """The inputs of a shard that have no record yet."""
+
+    name: str
+    path: str
+    shard: Any
+    kept: KeptNames
+
+    def inputs(self) -> Iterator[Input]:
+        shard: Shard = replace(self.shard, path=self.path)  # it is absolute in another process
+        return (item for item in shard.inputs() if printable(item.name) not in self.kept)
+
+
+def remaining(units: Iterable[Unit], kept: KeptNames) -> Iterator[Unit]:
+    """Yield the inputs that have no record yet, and the shards, reduced to such inputs."""
+    for unit in units:
+        if not is_input(unit):
+            shard: Any = unit
+            yield _RestOfShard(shard.name, shard.path, shard, kept)
+        elif printable(unit.name) not in kept:
+            yield unit
