@@ -65,7 +65,7 @@ def _drawing_problem() -> str | None:
 
 
 def _drawn(console: Any, renderable: Any, picture: Any) -> Any:
-    """Return a picture ready to print, after drawing it once into nothing."""
+    """Return an image ready to print, after drawing it once into nothing."""
     image = renderable(picture, width=min(_WIDTH, console.width), height="auto")
     for _ in console.render(image):
         pass
@@ -110,7 +110,7 @@ def show_results(results: Iterable[Result]) -> Iterator[Result]:
 
 
 def _image(result: Prediction, console: Any, renderable: Any) -> Any:
-    """Return the image to print; an empty text if it cannot be opened, or is too flat to have a line of its own."""
+    """Return the image to print; an empty text if it cannot be opened, or is too flat to fill a line."""
     picture = _picture(result)
     try:
         return "" if picture is None else _drawn(console, renderable, picture)
