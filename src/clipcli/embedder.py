@@ -58,7 +58,7 @@ class Embedder:
     precision
         ``auto``, ``fp32``, ``bf16`` or ``fp16``, for the image encoder.
     engine
-        ``torch``; ``openvino`` (an extra), for CPUs; or ``auto`` to choose for the machine and model.
+        ``torch``; ``openvino``, for CPUs; or ``auto`` to choose for the machine and model.
     batch_size
         Images per batch. The default depends on the precision.
     workers
@@ -89,7 +89,7 @@ class Embedder:
         pretrained: str | None = None,
         device: str = "auto",
         precision: str = "auto",
-        engine: str = "torch",
+        engine: str = "auto",
         batch_size: int | None = None,
         workers: int | None = None,
         cache: bool | str | Path = True,
@@ -130,12 +130,12 @@ class Embedder:
     def _engine(self) -> EngineEntry:
         """The engine; for ``auto``, whether the one that suits the machine can run the model is noted in the cache.
 
-        Without a cache, nothing that it makes of a model is cached, so the default engine is ready sooner.
+        Without a cache, nothing that it makes of a model is saved, so the default engine is ready sooner.
         """
         suited, default = self._suited, engine_named(DEFAULT_ENGINE)
         if not self._is_automatic or suited == default:
             return suited
-        if self._store.path is None:
+        if self._store.path is None and self.source.graphs is None:
             return default
         name = f"engine for {self.source.fingerprint(self._store.file_sha256)} beside {suited.name} {suited.version}"
         if (noted := self._store.note(name)) is None:

@@ -2,8 +2,10 @@
 
 ::
 
-    CACHE/engines/<model>/encoder.xml, encoder.bin     what OpenVINO wrote
+    CACHE/engines/<model>/encoder.xml, encoder.bin     what OpenVINO wrote, without the weights that stay in their file
     CACHE/engines/<model>/manifest.json                what else is needed, and the checksums of all three
+
+The built-in model has the same files, made in advance, in its own folder.
 """
 
 from __future__ import annotations
@@ -27,9 +29,11 @@ __all__ = [
     "clear_graphs",
     "graph_place",
     "list_graphs",
+    "mark_used",
     "read_manifest",
     "save_graph_files",
     "trim_graphs",
+    "write_graph_files",
 ]
 
 GRAPH, _WEIGHTS, _MANIFEST = "encoder.xml", "encoder.bin", "manifest.json"
@@ -62,11 +66,13 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     manifest = json.loads((folder / _MANIFEST).read_bytes())
     if not isinstance(manifest, dict) or not isinstance(manifest.get("about"), dict):
         return None
-    if manifest.get("checksum") != _checksum(manifest["about"], folder):
-        return None
+    return dict(manifest["about"]) if manifest.get("checksum") == _checksum(manifest["about"], folder) else None
+
+
+def mark_used(folder: Path) -> None:
+    """Note that a graph is used now: those that were not used for longest are deleted first."""
     with suppress(OSError):
-        os.utime(folder)  # the graphs that are not used any more are dropped first
-    return dict(manifest["about"])
+        os.utime(folder)
 
 
 def _checksum(about: dict[str, Any], folder: Path) -> str:
@@ -90,15 +96,20 @@ def save_graph_files(folder: Path, about: dict[str, Any], write: Callable[[Path]
             return
         new = Path(tempfile.mkdtemp(prefix="new-", dir=folder.parent))  # for this user alone
         try:
-            write(new / GRAPH)
-            manifest = {"about": about, "checksum": _checksum(about, new)}
-            (new / _MANIFEST).write_text(json.dumps(manifest), "utf-8")
+            write_graph_files(new, about, write)
             for name in _PARTS:
                 (new / name).chmod(0o600)
             shutil.rmtree(folder, ignore_errors=True)  # a damaged one
             new.rename(folder)
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+
+def write_graph_files(folder: Path, about: dict[str, Any], write: Callable[[Path], None]) -> None:
+    """Write a graph into an existing folder; parameters as for :func:`save_graph_files`."""
+    write(folder / GRAPH)
+    manifest = {"about": about, "checksum": _checksum(about, folder)}
+    (folder / _MANIFEST).write_text(json.dumps(manifest), "utf-8")
 
 
 def list_graphs(cache: Path) -> list[StoredGraph]:

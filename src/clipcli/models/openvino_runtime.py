@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from clipcli.errors import ModelError
 from clipcli.images.preprocess import Preprocessing
-from clipcli.models.openvino_graphs import GRAPH, read_manifest, save_graph_files
+from clipcli.models.mapped_weights import Tensors, attach_weights, detach_weights
+from clipcli.models.openvino_graphs import GRAPH, read_manifest
 from clipcli.models.tokenizer import Tokenizer
 from clipcli.scoring.zeroshot import normalise
 
@@ -33,6 +34,7 @@ _HINTS = {"fp32": "f32", "bf16": "bf16"}
 _TEXT_BATCH = 64
 
 Settings = TypeVar("Settings")
+SaveFiles = Callable[[Path, dict[str, Any], Callable[[Path], None]], None]
 
 
 @dataclass(frozen=True)
@@ -112,27 +114,63 @@ def openvino_precision(requested: str) -> str:
     return requested
 
 
-def read_graph(folder: Path, kind: type[Settings]) -> Graph[Settings] | None:
-    """Read a saved graph; ``None`` if there is none whose files match their checksum."""
+def read_graph(folder: Path, kind: type[Settings], tensors: Tensors, made_of: str) -> Graph[Settings] | None:
+    """Read a saved graph; ``None`` if there is none that is undamaged and was made of the same model.
+
+    Parameters
+    ----------
+    kind
+        The class of its settings.
+    tensors
+        The weights that are not saved with it, from :func:`~clipcli.models.mapped_weights.mapped_tensors`.
+    made_of
+        The fingerprint of the model.
+    """
     try:
         about = read_manifest(folder)
-        if about is None:
+        if about is None or about["made_of"] != made_of:
             return None
         settings = {name: tuple(each) if isinstance(each, list) else each for name, each in about["settings"].items()}
-        model = import_openvino().Core().read_model(folder / GRAPH)
+        openvino = import_openvino()
+        model = openvino.Core().read_model(folder / GRAPH)
+        attach_weights(openvino, model, tensors)
         return Graph(model, kind(**settings), about["logit_scale"], about["logit_bias"])
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         return None
 
 
-def keep_graph(graph: Graph[Any], folder: Path) -> None:
-    """Save a graph atomically. A full or write-protected disk is not an error."""
+def keep_graph(graph: Graph[Any], folder: Path, tensors: Tensors, made_of: str, save: SaveFiles) -> None:
+    """Save a graph without the weights that are among ``tensors``.
+
+    Parameters
+    ----------
+    save
+        :func:`~clipcli.models.openvino_graphs.save_graph_files` or
+        :func:`~clipcli.models.openvino_graphs.write_graph_files`.
+    """
+    openvino = import_openvino()
 
     def write(path: Path) -> None:
-        import_openvino().save_model(graph.model, path, compress_to_fp16=False)
+        detach_weights(openvino, graph.model, tensors)
+        try:
+            _fold_constants(graph.model)
+            openvino.save_model(graph.model, path, compress_to_fp16=False)
+        finally:
+            attach_weights(openvino, graph.model, tensors)
 
-    about = {"settings": asdict(graph.settings), "logit_scale": graph.logit_scale, "logit_bias": graph.logit_bias}
-    save_graph_files(folder, about, write)
+    save(folder, {
+        "made_of": made_of, "settings": asdict(graph.settings), "logit_scale": graph.logit_scale,
+        "logit_bias": graph.logit_bias,
+    }, write)  # fmt: skip
+
+
+def _fold_constants(model: Any) -> None:
+    """Compute what depends on known sizes alone: a graph with fewer nodes is opened sooner."""
+    from openvino.passes import ConstantFolding, Manager
+
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(model)
 
 
 def _compiled(graph: Graph[Any], precision: str) -> Any:
