@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from clipcli.models.model import choose_device, choose_precision
+from clipcli.models.devices import choose_device, choose_precision
 from clipcli.outputs.readers import read_results
 from tests.conftest import Run, RunHere, RunTogether, clean_environment, clipcli_command, lines_of
 
