@@ -74,13 +74,14 @@ def import_openvino() -> Any:
     Raises
     ------
     ModelError
-        If the extra is not installed.
+        If it cannot be imported.
     """
     try:
         with _without_telemetry():
             import openvino
-    except ImportError as problem:
-        raise ModelError(f"--engine openvino needs an extra: pip install 'clipcli[openvino]' ({problem})") from None
+    except (ImportError, OSError, RuntimeError, AttributeError) as problem:
+        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+        raise ModelError(f"cannot import openvino: {reason} (reinstall it, or use --engine torch)") from None
     return openvino
 
 
@@ -104,7 +105,7 @@ def openvino_precision(requested: str) -> str:
     Raises
     ------
     ModelError
-        If it is another; for ``auto``, if the extra is not installed.
+        If it is another; for ``auto``, if OpenVINO cannot be imported.
     """
     if requested == "auto":
         openvino = import_openvino()
