@@ -110,7 +110,7 @@ def test_torch_takes_over_where_openvino_cannot_be_imported(failure: str, tmp_pa
         "from clipcli import Classifier, ClipcliError\n"
         "for engine in ('auto', 'openvino'):\n"
         f"    classifier = Classifier({str(tiny_clip)!r}, ['cat'], engine=engine, device='cpu', cache='cache')\n"
-        "    try:\n        print(classifier.class_embeddings.embeddings.shape, classifier.precision)\n"
+        "    try:\n        print(classifier.class_embeddings.vectors.shape, classifier.precision)\n"
         "    except ClipcliError as error:\n        print(type(error).__name__, error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)

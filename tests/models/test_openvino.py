@@ -388,10 +388,13 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         Embedder("pocket", engine="openvino")
 
 
-def test_openvino_s_telemetry_is_usable_for_others_afterwards() -> None:
+def test_openvino_s_telemetry_and_converter_are_usable_for_others_afterwards() -> None:
     program = (
         "from clipcli.models.openvino_runtime import openvino_precision\n"
         "openvino_precision('auto')\n"
         "import sys\nassert sys.modules.get('openvino_telemetry', 0) is not None\n"
+        "import openvino\nassert 'openvino.tools.ovc' not in sys.modules\n"
+        "try:\n    openvino.convert_model('missing.onnx')\nexcept Exception as problem:\n"
+        "    assert 'missing.onnx' in str(problem), problem\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"CI": "1"})

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin
 
 __all__ = ["convert_plain_values"]
 
+_BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 
@@ -62,6 +63,8 @@ class _Plain:
 def _converted(value: Any, annotation: Any, info: Any) -> Any:
     if annotation is str and isinstance(value, str) and not _names_path(info):
         return value
+    if annotation is bool and isinstance(value, str) and value in _BOOLEANS:
+        return _BOOLEANS[value]
     if annotation in (int, float):
         return _number(value, annotation, info)
     if annotation is Path and isinstance(value, str | Path) and _is_unchecked(value, info):

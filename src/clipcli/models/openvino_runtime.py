@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -30,6 +31,7 @@ __all__ = [
     "read_graph",
 ]
 
+_CONVERTER = "openvino.tools.ovc"
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 _TEXT_BATCH = 64
 
@@ -71,32 +73,39 @@ class Graph(Generic[Settings]):
 def import_openvino() -> Any:
     """Import OpenVINO without its telemetry, which would otherwise send usage data to its makers.
 
+    Its converter, which takes long to import, is imported when somebody uses it.
+
     Raises
     ------
     ModelError
         If it cannot be imported.
     """
     try:
-        with _without_telemetry():
+        with _hidden("openvino_telemetry", _CONVERTER):
             import openvino
     except (ImportError, OSError, RuntimeError, AttributeError) as problem:
         reason = (str(problem).strip() or type(problem).__name__).splitlines()[0]
         raise ModelError(f"cannot import openvino: {reason} (reinstall it, or use --engine torch)") from None
+    if not hasattr(openvino, "convert_model"):
+        openvino.convert_model = _convert_model
     return openvino
 
 
 @contextmanager
-def _without_telemetry() -> Iterator[None]:
-    """Let OpenVINO take the path it has for people who did not install ``openvino-telemetry``."""
-    name = "openvino_telemetry"
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]
+def _hidden(*names: str) -> Iterator[None]:
+    """Let OpenVINO take the path it has for people who did not install these modules."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules[name]
+        for name in hidden:
+            del sys.modules[name]
+
+
+def _convert_model(*arguments: Any, **options: Any) -> Any:
+    """Do what ``openvino.convert_model`` does, for others in this process; clipcli does not use it."""
+    return import_module(_CONVERTER).convert_model(*arguments, **options)
 
 
 def openvino_precision(requested: str) -> str:
