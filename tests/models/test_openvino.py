@@ -10,12 +10,13 @@ import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import load_file, save_file
@@ -38,7 +39,7 @@ from clipcli.models.openvino_runtime import (
     read_graph,
 )
 from clipcli.models.resolve import POCKET_FOLDER, resolve_model
-from clipcli.models.tokenizer import cleaner_of
+from clipcli.models.saved_tokenizer import SavedTokenizer, saved_form
 from clipcli.storage.checksums import hash_file
 from tests.conftest import TINY_CLIP, Run, clean_environment, save_model_folder
 
@@ -107,10 +108,6 @@ def test_a_filled_batch_gives_an_image_the_same_bits_in_every_place(tiny_clip: P
 @pytest.mark.parametrize("folder", ["tiny_clip", "tiny_siglip"])
 def test_texts_are_embedded_as_torch_does(folder: str, request: pytest.FixtureRequest) -> None:
     model = open_model(resolve_model(str(request.getfixturevalue(folder))), "cpu", "fp32")
-    if cleaner_of(model.source) is None:
-        with pytest.raises(ModelError, match="its tokenizer needs torch's engine"):
-            convert_text_encoder(model)
-        return
     encoder = OpenVinoTextEncoder(convert_text_encoder(model))
     prompts = [
         "a photo of a cat",
@@ -125,16 +122,37 @@ def test_texts_are_embedded_as_torch_does(folder: str, request: pytest.FixtureRe
     assert encoder.encode(["dog"]).shape == (1, model.dim)
 
 
-def test_a_kept_text_graph_is_the_same(tiny_clip: Path, tmp_path: Path) -> None:
-    graph = convert_text_encoder(open_model(resolve_model(str(tiny_clip)), "cpu", "fp32"))
+@settings(deadline=None)
+@given(text=st.text(max_size=200))
+def test_a_saved_tokenizer_makes_the_tokens_of_the_library_that_it_comes_from(text: str, tiny_siglip: Path) -> None:
+    tokenizer, saved = _tokenizers(tiny_siglip)
+    np.testing.assert_array_equal(saved([text]), np.asarray(tokenizer([text])))
+
+
+@cache
+def _tokenizers(folder: Path) -> tuple[Any, SavedTokenizer]:
+    tokenizer = open_model(resolve_model(str(folder)), "cpu", "fp32").text_encoder.tokenizer
+    return tokenizer, SavedTokenizer(saved_form(tokenizer, "canonicalize"), "canonicalize")
+
+
+def test_a_tokenizer_that_does_more_is_left_to_torch(tiny_siglip: Path) -> None:
+    tokenizer, _ = _tokenizers(tiny_siglip)
+    with pytest.raises(ModelError, match="its tokenizer needs --engine torch"):
+        saved_form(lambda texts: np.asarray(tokenizer(texts)) + 1, "canonicalize")
+    with pytest.raises(ModelError, match="its tokenizer needs --engine torch"):
+        saved_form(tokenizer, "whitespace")
+    with pytest.raises(ModelError, match="cannot use the model's tokenizer"):
+        SavedTokenizer("{}", "whitespace")
+
+
+@pytest.mark.parametrize("folder", ["tiny_clip", "tiny_siglip"])
+def test_a_kept_text_graph_is_the_same(folder: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    graph = convert_text_encoder(open_model(resolve_model(str(request.getfixturevalue(folder))), "cpu", "fp32"))
     keep_graph(graph, tmp_path / "one", {}, "a", save_graph_files)
     again = read_graph(tmp_path / "one", TextSettings, {}, "a")
     assert again is not None
-    assert (again.settings, again.logit_scale, again.logit_bias) == (
-        graph.settings,
-        graph.logit_scale,
-        graph.logit_bias,
-    )
+    for name in ("settings", "logit_scale", "logit_bias", "tokenizer"):
+        assert getattr(again, name) == getattr(graph, name)
     assert read_graph(tmp_path / "one", Preprocessing, {}, "a") is None
     assert read_graph(tmp_path / "one", TextSettings, {}, "b") is None
     rows = [OpenVinoTextEncoder(each).encode(["a cat", "a dog"]) for each in (graph, again)]
@@ -329,29 +347,30 @@ def test_a_damaged_weights_file_is_an_error_of_few_kinds(content: bytes) -> None
 # --- the command -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["pocket", "SigLIP"])
 def test_a_second_picture_and_new_labels_need_neither_torch_nor_open_clip(
-    pocket_of_the_user: Path, tmp_path: Path, photos: dict[str, Path]
+    kind: str, pocket_of_the_user: Path, tiny_siglip: Path, tmp_path: Path, photos: dict[str, Path]
 ) -> None:
     environment = clean_environment(tmp_path / "cache") | {"HOME": str(tmp_path)}
     program = (
         "import json, sys\n"
         "from clipcli.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'torchvision', 'open_clip', 'timm', 'openvino_telemetry'} & set(sys.modules)\n"
+        "heavy = {'torch', 'torchvision', 'open_clip', 'timm', 'transformers'} & set(sys.modules)\n"
+        "assert 'openvino_telemetry' not in sys.modules\n"
         "print(json.dumps(sorted(heavy)), file=sys.stderr)\n"
     )
-    heavy = []
+    model, heavy = pocket_of_the_user if kind == "pocket" else tiny_siglip, []
     for name, label in (("cat", "tea"), ("rocket", "a label that is new")):
         labels = ["-l", "cat", "-l", "rocket", "-l", label]
-        arguments = ["classify", str(photos[name]), *labels, "-m", str(pocket_of_the_user), "--device", "cpu"]
+        arguments = ["classify", str(photos[name]), *labels, "-m", str(model), "--device", "cpu"]
         done = subprocess.run(
             [sys.executable, "-c", program, *arguments], env=environment, capture_output=True, text=True, check=True
         )
-        assert done.stdout.splitlines()[1].split("\t")[1] == name
+        assert kind == "SigLIP" or done.stdout.splitlines()[1].split("\t")[1] == name
         heavy.append(json.loads(done.stderr.splitlines()[-1]))
     assert "torch" in heavy[0]
     assert heavy[1] == []
-    assert "openvino_telemetry" not in heavy[0]
     assert not (tmp_path / "intel").exists()  # where the telemetry would keep its number
 
 

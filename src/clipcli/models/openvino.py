@@ -28,14 +28,13 @@ from clipcli.models.openvino_runtime import (
     openvino_precision,
     read_graph,
 )
-from clipcli.models.tokenizer import cleaner_of
 
 if TYPE_CHECKING:
     from clipcli.models.model import Model
 
 __all__ = ["Backend"]
 
-_FORM = 4  # to be raised when graphs are made in another way
+_FORM = 5  # to be raised when graphs are made in another way
 
 
 class Backend:
@@ -76,10 +75,8 @@ class Backend:
     def text_encoder(self) -> TextEncoder:
         """Open the text encoder; it needs no model where it was converted before.
 
-        A model with another tokenizer than open_clip's own keeps torch's, and one that OpenVINO cannot express.
+        A model keeps torch's if OpenVINO cannot express it, or its tokenizer is of a rare kind.
         """
-        if cleaner_of(self._opening.source) is None:
-            return self.model.text_encoder
         try:
             return OpenVinoTextEncoder(self._text_graph)
         except CheckpointError:

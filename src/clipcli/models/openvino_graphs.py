@@ -3,7 +3,8 @@
 ::
 
     CACHE/engines/<model>/encoder.xml, encoder.bin     what OpenVINO wrote, without the weights that stay in their file
-    CACHE/engines/<model>/manifest.json                what else is needed, and the checksums of all three
+    CACHE/engines/<model>/tokenizer.json               of a text encoder whose tokenizer comes from the hub
+    CACHE/engines/<model>/manifest.json                what else is needed, and the checksum of all files
 
 The built-in model has the same files, made in advance, in its own folder.
 """
@@ -24,6 +25,7 @@ from clipcli.storage.checksums import hash_file, seal
 
 __all__ = [
     "GRAPH",
+    "TOKENIZER",
     "StoredGraph",
     "check_graphs",
     "clear_graphs",
@@ -36,9 +38,9 @@ __all__ = [
     "write_graph_files",
 ]
 
-GRAPH, _WEIGHTS, _MANIFEST = "encoder.xml", "encoder.bin", "manifest.json"
+GRAPH, _WEIGHTS, TOKENIZER, _MANIFEST = "encoder.xml", "encoder.bin", "tokenizer.json", "manifest.json"
 _FOLDER = "engines"
-_PARTS = {GRAPH, _WEIGHTS, _MANIFEST}
+_PARTS = {GRAPH, _WEIGHTS, TOKENIZER, _MANIFEST}
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def mark_used(folder: Path) -> None:
 
 
 def _checksum(about: dict[str, Any], folder: Path) -> str:
-    parts = [hash_file(folder / name) for name in (GRAPH, _WEIGHTS)]
+    optional = (TOKENIZER,) if (folder / TOKENIZER).exists() else ()
+    parts = [hash_file(folder / name) for name in (GRAPH, _WEIGHTS, *optional)]
     return seal(json.dumps(about, sort_keys=True), *parts).hex()
 
 
@@ -88,7 +91,7 @@ def save_graph_files(folder: Path, about: dict[str, Any], write: Callable[[Path]
     about
         Plain values for JSON that are saved with the graph.
     write
-        Writes the graph to a path, and its weights into the same folder.
+        Writes the graph to a path, and its weights and tokenizer into the same folder.
     """
     with suppress(OSError, RuntimeError):
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -97,8 +100,8 @@ def save_graph_files(folder: Path, about: dict[str, Any], write: Callable[[Path]
         new = Path(tempfile.mkdtemp(prefix="new-", dir=folder.parent))  # for this user alone
         try:
             write_graph_files(new, about, write)
-            for name in _PARTS:
-                (new / name).chmod(0o600)
+            for part in new.iterdir():
+                part.chmod(0o600)
             shutil.rmtree(folder, ignore_errors=True)  # a damaged one
             new.rename(folder)
         finally:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from clipcli.errors import ModelError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.models.mapped_weights import Tensors, attach_weights, detach_weights
-from clipcli.models.openvino_graphs import GRAPH, read_manifest
+from clipcli.models.openvino_graphs import GRAPH, TOKENIZER, read_manifest
+from clipcli.models.saved_tokenizer import SavedTokenizer
 from clipcli.models.tokenizer import Tokenizer
 from clipcli.scoring.zeroshot import normalise
 
@@ -62,18 +63,23 @@ class TextSettings:
 
 @dataclass(frozen=True)
 class Graph(Generic[Settings]):
-    """An OpenVINO encoder with its settings and the model's scale and bias."""
+    """An OpenVINO encoder with its settings and the model's scale and bias.
+
+    A text encoder whose tokenizer comes from the hub has its form, see
+    :func:`~clipcli.models.saved_tokenizer.saved_form`.
+    """
 
     model: Any
     settings: Settings
     logit_scale: float
     logit_bias: float | None
+    tokenizer: str = ""
 
 
 def import_openvino() -> Any:
     """Import OpenVINO without its telemetry, which would otherwise send usage data to its makers.
 
-    Its converter, which takes long to import, is imported when somebody uses it.
+    Its converter, which takes long to import, is imported on its first use.
 
     Raises
     ------
@@ -144,7 +150,8 @@ def read_graph(folder: Path, kind: type[Settings], tensors: Tensors, made_of: st
         openvino = import_openvino()
         model = openvino.Core().read_model(folder / GRAPH)
         attach_weights(openvino, model, tensors)
-        return Graph(model, kind(**settings), about["logit_scale"], about["logit_bias"])
+        tokenizer = (folder / TOKENIZER).read_text("utf-8") if (folder / TOKENIZER).exists() else ""
+        return Graph(model, kind(**settings), about["logit_scale"], about["logit_bias"], tokenizer)
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         return None
 
@@ -167,6 +174,8 @@ def keep_graph(graph: Graph[Any], folder: Path, tensors: Tensors, made_of: str, 
             openvino.save_model(graph.model, path, compress_to_fp16=False)
         finally:
             attach_weights(openvino, graph.model, tensors)
+        if graph.tokenizer:
+            (path.parent / TOKENIZER).write_text(graph.tokenizer, "utf-8")
 
     save(folder, {
         "made_of": made_of, "settings": asdict(graph.settings), "logit_scale": graph.logit_scale,
@@ -236,12 +245,16 @@ class OpenVinoTextEncoder:
 
     def __init__(self, graph: Graph[TextSettings]) -> None:
         self._settings = graph.settings
-        self._tokenizer = Tokenizer(graph.settings.context_length, graph.settings.clean)
+        self._tokenizer: Tokenizer | SavedTokenizer = (
+            SavedTokenizer(graph.tokenizer, graph.settings.clean)
+            if graph.tokenizer
+            else Tokenizer(graph.settings.context_length, graph.settings.clean)
+        )
         self._compiled = _compiled(graph, "fp32")
 
     def cut(self, prompts: Sequence[str]) -> list[bool]:
         """Return which prompts are longer than the model's context, and truncated."""
-        return [len(self._tokenizer.encode(prompt)) > self._settings.context_length - 2 for prompt in prompts]
+        return self._tokenizer.cut(prompts)
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Encode P prompts into (P, D) float32, each row of length one.
