@@ -128,15 +128,10 @@ class Embedder:
 
     @cached_property
     def _engine(self) -> EngineEntry:
-        """The engine; for ``auto``, whether the one that suits the machine can run the model is noted in the cache.
-
-        Without a cache, nothing that it makes of a model is saved, so the default engine is ready sooner.
-        """
+        """The engine; for ``auto``, whether the one that suits the machine can run the model is noted in the cache."""
         suited, default = self._suited, engine_named(DEFAULT_ENGINE)
         if not self._is_automatic or suited == default:
             return suited
-        if self._store.path is None and self.source.graphs is None:
-            return default
         name = f"engine for {self.source.fingerprint(self._store.file_sha256)}"
         noted = self._store.note(name)
         if noted == suited.name:

@@ -25,6 +25,7 @@ from clipcli.models.openvino_runtime import (
     TextSettings,
     import_openvino,
     keep_graph,
+    link_weights,
     openvino_precision,
     read_graph,
 )
@@ -128,8 +129,12 @@ class Backend:
         opening, graph = self._opening, None
         if opening.source.graphs is not None:
             graph = read_graph(opening.source.graphs / encoder, kind, self._tensors, made_of)
-        if graph is not None or opening.cache is None:
-            return graph or convert()
+        if graph is not None:
+            return graph
+        if opening.cache is None:
+            graph = convert()
+            link_weights(graph, self._tensors)
+            return graph
         identity = f"{made_of} {encoder} {_FORM} {import_openvino().__version__}"
         folder = graph_place(opening.cache, hashlib.sha256(identity.encode()).hexdigest()[:32])
         graph = read_graph(folder, kind, self._tensors, made_of)

@@ -28,6 +28,7 @@ __all__ = [
     "TextSettings",
     "import_openvino",
     "keep_graph",
+    "link_weights",
     "openvino_precision",
     "read_graph",
 ]
@@ -156,6 +157,24 @@ def read_graph(folder: Path, kind: type[Settings], tensors: Tensors, made_of: st
         return None
 
 
+def link_weights(graph: Graph[Any], tensors: Tensors, save: Callable[[], None] | None = None) -> None:
+    """Let a new graph use the weights in their file, as it does once it is saved and read: with the same digits.
+
+    Parameters
+    ----------
+    save
+        Called while the graph is without these weights.
+    """
+    openvino = import_openvino()
+    detach_weights(openvino, graph.model, tensors)
+    try:
+        _fold_constants(graph.model)
+        if save is not None:
+            save()
+    finally:
+        attach_weights(openvino, graph.model, tensors)
+
+
 def keep_graph(graph: Graph[Any], folder: Path, tensors: Tensors, made_of: str, save: SaveFiles) -> None:
     """Save a graph without the weights that are among ``tensors``.
 
@@ -165,22 +184,17 @@ def keep_graph(graph: Graph[Any], folder: Path, tensors: Tensors, made_of: str, 
         :func:`~clipcli.models.openvino_graphs.save_graph_files` or
         :func:`~clipcli.models.openvino_graphs.write_graph_files`.
     """
-    openvino = import_openvino()
 
     def write(path: Path) -> None:
-        detach_weights(openvino, graph.model, tensors)
-        try:
-            _fold_constants(graph.model)
-            openvino.save_model(graph.model, path, compress_to_fp16=False)
-        finally:
-            attach_weights(openvino, graph.model, tensors)
+        import_openvino().save_model(graph.model, path, compress_to_fp16=False)
         if graph.tokenizer:
             (path.parent / TOKENIZER).write_text(graph.tokenizer, "utf-8")
 
-    save(folder, {
+    about = {
         "made_of": made_of, "settings": asdict(graph.settings), "logit_scale": graph.logit_scale,
         "logit_bias": graph.logit_bias,
-    }, write)  # fmt: skip
+    }  # fmt: skip
+    link_weights(graph, tensors, lambda: save(folder, about, write))
 
 
 def _fold_constants(model: Any) -> None:
