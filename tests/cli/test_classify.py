@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from clipcli import Embedder
 from clipcli.outputs.readers import read_results
 from tests.conftest import Run, RunHere, RunTogether, clean_environment, clipcli_command, lines_of
 
