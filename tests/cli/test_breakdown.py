@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from clipcli.cli.breakdown import breakdown
 from clipcli.models.allocator import is_out_of_memory
+from clipcli.models.resolve import POCKET_FOLDER
 from tests.conftest import clean_environment
 
 FAILURES = {
@@ -25,7 +27,7 @@ COMMANDS = {
     "classify": ("classify", "cat.png", "-l", "cat", "-l", "dog", *MODEL),
     "evaluate": ("evaluate", "truth.csv", "-l", "cat", "-l", "dog", *MODEL),
     "matrix": ("matrix", "cat.png", "-x", "a cat", *MODEL),
-    "export text": ("export", "text", "-l", "cat", "-o", "t.npz", *MODEL),
+    "export text": ("export", "text", "-l", "cat", "-o", "t.npz", "--model", "local-dir:copy"),  # needs conversion
     "export images": ("export", "images", "cat.png", "-o", "i.npz", *MODEL),
     "train": ("train", "pairs.csv", "-o", "model", "--model", "pocket"),
 }
@@ -63,6 +65,7 @@ def broken(
     (folder / "lib" / library).mkdir(parents=True)
     (folder / "lib" / library / "__init__.py").write_text(FAILURES[failure])
     (folder / "cat.png").symlink_to(photos["cat"])
+    copytree(POCKET_FOLDER, folder / "copy")
     (folder / "truth.csv").write_text("path,label\ncat.png,cat\n")
     (folder / "pairs.csv").write_text("path,caption\n" + "cat.png,a cat\n" * 20)
     lines = list(COMMANDS.values())
@@ -110,7 +113,7 @@ def test_torch_takes_over_where_openvino_cannot_be_imported(failure: str, tmp_pa
         "from clipcli import Classifier, ClipcliError\n"
         "for engine in ('auto', 'openvino'):\n"
         f"    classifier = Classifier({str(tiny_clip)!r}, ['cat'], engine=engine, device='cpu', cache='cache')\n"
-        "    try:\n        print(classifier.class_embeddings.vectors.shape, classifier.precision)\n"
+        "    try:\n        print(classifier.class_embeddings.shape, classifier.precision)\n"
         "    except ClipcliError as error:\n        print(type(error).__name__, error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
