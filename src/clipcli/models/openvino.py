@@ -71,7 +71,7 @@ class Backend:
 
     def image_encoder(self) -> OpenVinoImageEncoder:
         """Open the image encoder; it needs no model where it was converted before."""
-        return OpenVinoImageEncoder(self._image_graph, self.arithmetic())
+        return self._image_encoder
 
     def text_encoder(self) -> TextEncoder:
         """Open the text encoder; it needs no model where it was converted before.
@@ -85,6 +85,10 @@ class Backend:
         except ModelError as problem:
             LOG.info(f"texts are encoded with torch: {problem}")
             return self.model.text_encoder
+
+    @cached_property
+    def _image_encoder(self) -> OpenVinoImageEncoder:
+        return OpenVinoImageEncoder(self._image_graph, self.arithmetic())
 
     @cached_property
     def _image_graph(self) -> Graph[Preprocessing]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -115,6 +116,12 @@ def _convert_model(*arguments: Any, **options: Any) -> Any:
     return import_module(_CONVERTER).convert_model(*arguments, **options)
 
 
+@cache
+def _core() -> Any:
+    """Return OpenVINO's core, which loads the plugin for CPUs when it is first used."""
+    return import_openvino().Core()
+
+
 def openvino_precision(requested: str) -> str:
     """Turn ``--precision`` into ``fp32`` or ``bf16``; ``auto`` is bf16 where the processor multiplies it.
 
@@ -124,8 +131,7 @@ def openvino_precision(requested: str) -> str:
         If it is another; for ``auto``, if OpenVINO cannot be imported.
     """
     if requested == "auto":
-        openvino = import_openvino()
-        return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+        return "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
     if requested not in _HINTS:
         raise ModelError(f"--precision {requested}: --engine openvino computes in fp32 or bf16")
     return requested
@@ -148,9 +154,8 @@ def read_graph(folder: Path, kind: type[Settings], tensors: Tensors, made_of: st
         if about is None or about["made_of"] != made_of:
             return None
         settings = {name: tuple(each) if isinstance(each, list) else each for name, each in about["settings"].items()}
-        openvino = import_openvino()
-        model = openvino.Core().read_model(folder / GRAPH)
-        attach_weights(openvino, model, tensors)
+        model = _core().read_model(folder / GRAPH)
+        attach_weights(import_openvino(), model, tensors)
         tokenizer = (folder / TOKENIZER).read_text("utf-8") if (folder / TOKENIZER).exists() else ""
         return Graph(model, kind(**settings), about["logit_scale"], about["logit_bias"], tokenizer)
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
@@ -208,7 +213,7 @@ def _fold_constants(model: Any) -> None:
 
 def _compiled(graph: Graph[Any], precision: str) -> Any:
     hints = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
-    return import_openvino().Core().compile_model(graph.model, "CPU", hints)
+    return _core().compile_model(graph.model, "CPU", hints)
 
 
 def _unit_rows(features: Any) -> NDArray[np.float32]:
