@@ -590,3 +590,19 @@ def test_ctrl_c_between_a_record_and_whatever_follows_it_is_told_with_the_true_c
         list(kept.write(result_for(number, f"{number}.png") for number in range(5)))
     assert kept.resume_hint() == f"3 records saved in {partial_of(target)}; continue with --resume"
     assert list(open_file(target, resume=True).done()) == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.parametrize("form", RESUMABLE)
+def test_an_image_that_was_modified_after_its_record_is_noticed(form: str, tmp_path: Path) -> None:
+    target, names = tmp_path / f"r.{form}", [str(tmp_path / f"{number}.png") for number in range(3)]
+    for name in names:
+        Path(name).write_bytes(b"as it was")
+    interrupted(target, names, 2)
+    stopped = partial_of(target).stat().st_mtime
+    os.utime(names[1], (stopped + 0.001, stopped + 0.001))
+    assert refusal(target, names, resume=True) == (
+        f"cannot resume {target}: the inputs have changed since the interrupted run, {names[1]} was modified after its "
+        "record was written (continue with --update, or start again with --overwrite; cached embeddings are reused)"
+    )
+    os.utime(names[1], (stopped - 0.001, stopped - 0.001))
+    assert run(target, names, resume=True) == names[2:]

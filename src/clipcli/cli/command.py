@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from clipcli.cli.help import GroupedHelp
+from clipcli.cli.plain_values import convert_plain_values
 from clipcli.cli.requirements import CheckedCommand
 from clipcli.errors import InputError
 
@@ -33,6 +34,8 @@ class Command(GroupedHelp, CheckedCommand):
         InputError
             If a value is empty; the message names the option or argument.
         """
+        for parameter in self.get_params(ctx):
+            convert_plain_values(parameter)
         given = list(args)
         rest = self._parsed(ctx, args)
         is_suspect = "" in given or any(each.endswith("=") for each in given)

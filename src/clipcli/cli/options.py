@@ -18,6 +18,7 @@ __all__ = [
     "BatchSize",
     "CacheDir",
     "CacheSize",
+    "Checked",
     "Device",
     "Exclude",
     "IncludeHidden",
@@ -61,6 +62,11 @@ Update = Annotated[
         "--update", rich_help_panel="Output",
         help="Add records of new inputs to the results of an earlier run, and compute failed ones again.",
     ),
+]  # fmt: skip
+Checked = Annotated[
+    Path | None,
+    typer.Option("--checked", metavar="FILE", show_default=False,
+                 help="Labels checked in the page of 'clipcli report' (.csv or .tsv); they replace those in RESULTS."),
 ]  # fmt: skip
 PartSize = Annotated[
     int,
