@@ -71,7 +71,7 @@ def test_a_complete_run_without_failures_ends_with_0_when_resumed(
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("-l", "dog"), "labels: item 3 was 'nothing', now 'dog'"),
+        (("-l", "dog"), "labels: item 3, 'dog', is new"),
         (("-t", "art of {label}"), "prompts: item 1 was 'a photo of a cat', now 'art of cat'"),
         (("--min-margin", "0.5"), "min margin: None, now 0.5"),
         (("--top-k", "2"), "a different top k: 1, now 2"),

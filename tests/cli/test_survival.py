@@ -344,7 +344,7 @@ def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("-l", "cow"), "different labels: item 4 was 'nothing', now 'cow'"),
+        (("-l", "cow"), "different labels: item 4, 'cow', is new"),
         (("-t", "art of {}"), "different prompts: item 1 was 'a photo of a cat', now 'art of cat'"),
         (("--batch-size", "9"), "a different batch size: 8, now 9"),
         (("--min-margin", "0.1"), "a different min margin: None, now 0.1"),

@@ -429,8 +429,8 @@ def test_an_interrupted_run_is_forgotten_on_request(form: str, tmp_path: Path) -
     [
         ({"model": "ViT-B-32"}, "a different model: pocket, now ViT-B-32"),
         ({"labels": ["cat", "cow"]}, "different labels: item 2 was 'dog', now 'cow'"),
-        ({"labels": ["cat", "dog", "cow"]}, "different labels: item 3 was 'nothing', now 'cow'"),
-        ({"labels": ["cat"]}, "different labels: item 2 was 'dog', now 'nothing'"),
+        ({"labels": ["cat", "dog", "cow"]}, "different labels: item 3, 'cow', is new"),
+        ({"labels": ["cat"]}, "different labels: item 2, 'dog', is missing now"),
         ({"threshold": 0.5}, "a different threshold: None, now 0.5"),
         ({"new": "x"}, "a different new: None, now x"),
     ],

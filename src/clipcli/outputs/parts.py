@@ -104,6 +104,7 @@ class PartedOutput(Generic[Row]):
         self.earlier = self.earlier_failures = 0
         self._records, self.parts, self._started = 0, 0, time.time()
         self._failures: dict[str, int] = {}
+        self._earlier_run = "the interrupted run"
         self._replaced: tuple[str, ...] = ()  # parts of an earlier run, which stay until there is a part of this one
         self._there = self._begin(resume=resume, overwrite=overwrite)
 
@@ -124,8 +125,10 @@ class PartedOutput(Generic[Row]):
         return {int(match[1]): match for match in map(match_part, names)}
 
     def _check_same(self, manifest: dict[str, Any], doing: str = "resume") -> None:
-        run = "the complete run" if manifest.get("state") == "complete" else "the interrupted run"
-        self._settings.check_same(settings_in(manifest, self._folder), self._folder.name, run, doing=doing)
+        self._earlier_run = f"the {'complete' if manifest.get('state') == 'complete' else 'interrupted'} run"
+        self._settings.check_same(
+            settings_in(manifest, self._folder), self._folder.name, self._earlier_run, doing=doing
+        )
 
     def rows(self, engine: Engine[Row], units: Iterable[Unit]) -> Iterator[Row]:
         """Let an engine process the remaining inputs; write its rows and yield them, in any order."""
@@ -154,7 +157,7 @@ class PartedOutput(Generic[Row]):
 
     def _changed(self, number: int) -> OutputError:
         return OutputError(
-            f"cannot resume {self._folder.name}: the inputs have changed since its run, part {number} has "
+            f"cannot resume {self._folder.name}: the inputs have changed since {self._earlier_run}, part {number} has "
             "other inputs (continue with --update, or start again with --overwrite)"
         )
 
