@@ -171,7 +171,9 @@ def test_overwriting_removes_the_parts_of_before_and_nothing_else(tmp_path: Path
 def test_other_inputs_are_refused_on_resuming(change: Any, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "out", names(18), stop_after=4)
-    assert "the inputs have changed since the interrupted run" in refusal(tmp_path / "out", change(names(18)), resume=True)
+    assert "the inputs have changed since the interrupted run" in refusal(
+        tmp_path / "out", change(names(18)), resume=True
+    )
 
 
 def test_inputs_that_were_added_behind_whole_parts_are_worked_on(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def _needs_no(option: str, *options: str) -> Requirement:
 _LOUD = _needs_no("quiet", "verbose")
 _CACHE = _needs_no("no_cache", "cache_dir", "cache_size")
 _LISTED = Requirement(("null_separated",), "with '-' as an INPUT", lambda values: "-" in (values["inputs"] or ()))
-_OVERWRITE = Requirement(("overwrite", "update"), "with -o", lambda values: values["output"] is not None)
+_OVERWRITE = Requirement(("overwrite",), "with -o", lambda values: values["output"] is not None)
 _TABLES = Requirement(
     ("path_column", "image_column"),
     "with tables, not with '-': stdin holds plain paths",
@@ -78,6 +78,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _LOUD, _CACHE, _LISTED, _TABLES, _CLUSTER,
         Requirement(("part_size",), _IN_PARTS, _writes_parts),
         _OVERWRITE,
+        Requirement(("update",), "with -o", lambda values: values["output"] is not None),
     ),
     "sort": (_needs_no("undo", "copy", "link", "move", "by", "checked"),),
     "evaluate": (
