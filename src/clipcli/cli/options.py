@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from clipcli.cache.limit import DEFAULT_LIMIT
 from clipcli.cli.input_options import Exclude, IncludeHidden, Inputs, Reading
 from clipcli.cli.label_options import Labels, PromptSets, Templates
 from clipcli.cli.model_options import Device, Model, ModelName, ModelOnCluster, Offline, Pretrained
@@ -125,7 +126,7 @@ class Running:
     workers: Workers = None
     cache_dir: CacheDir = None
     no_cache: NoCache = False
-    cache_size: CacheSize = "4GB"
+    cache_size: CacheSize = f"{DEFAULT_LIMIT // 10**9}GB"
 
     @property
     def parameters(self) -> dict[str, Any]:
