@@ -24,6 +24,7 @@ WIDTH = 100
 
 _SHORT = 5  # parameters of a command that needs no groups
 _NAME_WIDTH = 30  # columns; a longer name gets a line to itself
+_MARGINS = 6  # columns: two before a name, two after, and a bracket before and after a text
 _HYPHEN = "\N{NON-BREAKING HYPHEN}"  # stands for "-" while text is wrapped: names of options are never split
 _SPACE = "\N{NO-BREAK SPACE}"  # the same for " " in quoted commands and in notes such as [default: 5]
 _TOGETHER = re.compile(r"(?<!\w)'[^' ]+ [^']*'(?!\w)|(?<=[\[ ])(?:env var|default|minimum|range): [^];]+")
@@ -61,11 +62,10 @@ class GroupedHelp:
         groups = option_groups(self, ctx)
         names = [name for rows in groups.values() for name, _ in rows if len(name) <= _NAME_WIDTH]
         width = max(map(len, names), default=0)
+        room = formatter.width - width - _MARGINS
         for title, rows in groups.items():
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name.ljust(width), _unsplit(text, formatter.width - width)) for name, text in rows], width
-                )
+                formatter.write_dl([(name.ljust(width), _unsplit(text, room)) for name, text in rows], width)
 
 
 class Group(GroupedHelp, TyperGroup):
@@ -121,10 +121,10 @@ def _note(text: str) -> str:
     return f"range: {float(found[1]):g} to {float(found[2]):g}"
 
 
-def _unsplit(text: str, width: int) -> str:
+def _unsplit(text: str, room: int) -> str:
     """Prevent line breaks in the names of options, and in what belongs together if it fits into a line."""
 
     def joined(found: re.Match[str]) -> str:
-        return found[0].replace(" ", _SPACE) if len(found[0]) < min(width, _LONGEST_TOGETHER) else found[0]
+        return found[0].replace(" ", _SPACE) if len(found[0]) <= min(room, _LONGEST_TOGETHER) else found[0]
 
     return _TOGETHER.sub(joined, text).replace("-", _HYPHEN)

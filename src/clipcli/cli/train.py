@@ -50,7 +50,12 @@ def train(
         typer.Option("--labels", "-L", metavar="FILE", rich_help_panel="Labels and prompts",
                      help="Label file for the classes in PAIRS. [default: the class names]"),
     ] = None,
-    template: options.Templates = None,
+    template: Annotated[
+        list[str] | None,
+        typer.Option("--template", "-t", metavar="TEXT", rich_help_panel="Labels and prompts",
+                     help="Prompt template with {label} in place of the class; repeat for several captions per class. "
+                          "[default: a photo of a/an {label}]"),
+    ] = None,
     prompts: options.PromptSets = None,
     model: Annotated[
         str | None,
@@ -127,7 +132,7 @@ def train(
     precision: Annotated[
         str | None,
         typer.Option("--precision", metavar="NAME", rich_help_panel=_STEPS,
-                     help="Precision: fp32, or bf16 or fp16 for mixed precision. [default: auto, which is fp32]"),
+                     help="Precision: fp32 (also auto), or bf16 or fp16 for mixed precision. [default: auto]"),
     ] = None,
     save_every: Annotated[
         float, typer.Option("--save-every", metavar="SECONDS", min=1.0, rich_help_panel=_STEPS,
