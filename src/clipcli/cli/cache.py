@@ -54,7 +54,7 @@ def show_info(cache_dir: options.CacheDir = None) -> None:
 
 @app.command("clear")
 def clear(cache_dir: options.CacheDir = None) -> None:
-    """Delete all cached embeddings and converted encoders. They are recomputed when needed."""
+    """Delete all cached embeddings and encoders converted for OpenVINO. They are recomputed when needed."""
     from clipcli.models.openvino_graphs import clear_graphs
 
     with _open(cache_dir) as store:
