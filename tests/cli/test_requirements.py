@@ -43,6 +43,12 @@ classify a.png -l a -l b --ray-actors 2 --engine openvino: --ray-actors only wor
 classify a.png -l a -l b --ray-gpus 1: --ray-gpus only works with --engine ray or ray+openvino
 classify a.png -l a --part-size 9 -o r.csv: --part-size only works with a folder as -o (end its name with /) or a URL
 classify a.png -l a -l b --overwrite: --overwrite only works with -o
+classify a.png --image-embeddings e.npz -l a: --image-embeddings only works without an INPUT
+classify --image-embeddings e.npz -l a --engine ray: --image-embeddings only works without --engine ray or ray+openvino
+classify --image-embeddings e.npz -l a --batch-size 2: --batch-size only works without --image-embeddings
+search a --image-embeddings e.npz --path-column p: --path-column only works without --image-embeddings
+evaluate d --image-embeddings e.npz --precision fp32: --precision only works without --image-embeddings
+evaluate r.csv --truth t --image-embeddings e.npz: --image-embeddings only works without --truth
 sort --undo d --copy: --copy only works without --undo
 sort --undo d --link: --link only works without --undo
 sort --undo d --move: --move only works without --undo
@@ -123,7 +129,8 @@ def test_variables_are_defaults_and_never_refused(run_here: RunHere) -> None:
 @pytest.mark.parametrize(
     ("command", "given", "values"),
     [
-        ("classify", ["null_separated"], {"inputs": ["a.png", "-"]}),
+        ("classify", ["null_separated"], {"inputs": ["a.png", "-"], "image_embeddings": None}),
+        ("classify", ["image_embeddings"], {"inputs": None, "engine": "torch"}),
         ("classify", ["part_size"], {"output": "parts/"}),
         ("classify", ["part_size"], {"output": "s3://bucket/parts"}),
         ("classify", ["ray_actors", "ray_gpus"], {"engine": "ray+openvino"}),

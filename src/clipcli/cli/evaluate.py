@@ -79,6 +79,7 @@ def evaluate(
     ] = None,
     overwrite: options.Overwrite = False,
     model: options.Model,
+    image_embeddings: options.ImageEmbeddingsFile = None,
     exclude: options.Exclude = None,
     include_hidden: options.IncludeHidden = False,
     running: options.Running,
@@ -100,7 +101,7 @@ def evaluate(
             "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
             "it evaluates an existing results file (leave them out)"
         )
-    given = [source, truth, *labels.files, model.pretrained]
+    given = [source, truth, image_embeddings, *labels.files, model.pretrained]
     context.with_resource(_outputs(json_file, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.compare import evaluate as compare
@@ -114,7 +115,8 @@ def evaluate(
     else:
         comparison = compare(
             source, [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
-            few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, exclusion=exclusion, reporter=reporter,
+            few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, image_embeddings=image_embeddings,
+            exclusion=exclusion, reporter=reporter,
             **labels.prompt_parameters, **model.running, **running.parameters,
         )  # fmt: skip
     _save(comparison, json_file, plots, messages)

@@ -107,7 +107,6 @@ class PartFormat(str, Enum):
 @with_groups
 def export_images(
     *,
-    inputs: options.Inputs,
     output: Annotated[
         str,
         typer.Option(
@@ -141,18 +140,18 @@ def export_images(
     messages = Messages(quiet=quiet, verbose=verbose)
     cluster = ray.chosen(model.engine, running.workers)
     destination = Destination.for_embeddings(
-        output, form.value if form else None, inputs=[*inputs, model.pretrained], resume=resume, overwrite=overwrite,
-        part_size=part_size,
+        output, form.value if form else None, inputs=[*reading.files, model.pretrained], resume=resume,
+        overwrite=overwrite, part_size=part_size,
     )  # fmt: skip
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.embedder import Embedder
     from clipcli.outputs.image_rows import image_rows
     from clipcli.runner import run
 
+    source = reading.source()
     embedder = Embedder(**model.parameters, **running.parameters)
-    source = reading.source(inputs)
     task = embedder.embedding_task(source, on_cluster(embedder, cluster, lambda _: image_rows))
-    encoded = None if cluster else lambda: embedder.image_statistics.encoded
+    encoded = None if cluster or source.embedded else lambda: embedder.image_statistics.encoded
     reporter = TerminalReporter(messages, model=embedder.source.title, encoded=encoded)
     with reporter.shown():
         outcome = run(task, embedder.embedding_output(destination, dtype.value), reporter)

@@ -31,7 +31,6 @@ _NAME = 28
 def matrix(
     *,
     context: typer.Context,
-    inputs: options.Inputs,
     texts_file: Annotated[
         Path | None,
         typer.Option("--texts", metavar="FILE", rich_help_panel=_TEXTS, help="File with one text per line."),
@@ -81,7 +80,7 @@ def matrix(
     printed too.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    _check_outputs(output, plot, [*inputs, texts_file, model.pretrained], overwrite=overwrite)
+    _check_outputs(output, plot, [*reading.files, texts_file, model.pretrained], overwrite=overwrite)
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
@@ -90,10 +89,10 @@ def matrix(
     from clipcli.reports.matrix import save_matrix, texts_as_labels, write_tsv
 
     texts = _texts(texts_file, text or ())
+    source = reading.source()
     classifier = Classifier(
         labels=texts_as_labels(texts), templates=template or ("{label}",), **model.parameters, **running.parameters
     )
-    source = reading.source(inputs)
     files, cosines, outcome = _similarities(classifier, source, messages)
     _tell_pairing(cosines, paired, classifier.classes, outcome.failures, messages)
     made = _made(files, texts, cosines, classifier.classes, logits=logits)
@@ -183,11 +182,13 @@ def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbedd
 
 
 def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
-    from clipcli.inputs.discover import FileInput
+    from clipcli.inputs.items import EmbeddedInput, FileInput
     from clipcli.reports.matplotlib_figures import save_as
     from clipcli.reports.matrix_plot import draw_matrix, open_pictures
 
-    paths = [Path(item.path) if isinstance(item, FileInput) else None for item in files]
+    names = (item.path if isinstance(item, FileInput) else item.name if isinstance(item, EmbeddedInput) else None
+             for item in files)  # fmt: skip
+    paths = [None if name is None else Path(name) for name in names]
     save_as(draw_matrix(made, open_pictures(paths), title), plot)
 
 

@@ -20,6 +20,7 @@ from clipcli.cache.embeddings import ModelFacts
 from clipcli.delimited import csv_line, guarded, long_cells, rows_of, unguarded
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.extras import pyarrow_or_error
+from clipcli.outputs.recognition import own_kind_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.storage.atomic import replacing
 
@@ -28,6 +29,7 @@ __all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "load_for_model"
 _VERSION = 1
 _SHARED = ("clipcli", "fingerprint", "model")
 _ROWS = ("label", "group", "prompts")
+_IMAGES = "it holds image embeddings: use them with --image-embeddings"
 
 
 def save_class_embeddings(classes: ClassEmbeddings, path: Path) -> None:
@@ -75,6 +77,8 @@ def load_class_embeddings(path: Path) -> ClassEmbeddings:
         raise EmbeddingFileError(str(problem)) from None
     except Exception as problem:
         reason = " ".join(str(problem).split())[:120] or type(problem).__name__
+        if own_kind_of(path) == "embeddings":
+            reason = _IMAGES
         raise EmbeddingFileError(f"cannot read {path}: not a file of class embeddings ({reason})") from problem
 
 
@@ -108,6 +112,8 @@ def _metadata(classes: ClassEmbeddings) -> dict[str, Any]:
 
 
 def _restored(metadata: dict[str, Any], vectors: NDArray[np.float32]) -> ClassEmbeddings:
+    if "dtype" in metadata:
+        raise ValueError(_IMAGES)
     classes = ClassEmbeddings(
         labels=tuple(metadata["label"]),
         groups=tuple(metadata["group"]),

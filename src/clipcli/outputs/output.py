@@ -134,7 +134,7 @@ def embedding_output(
     destination: Destination,
     dtype: str,
     kind: Callable[[EncoderFacts | None, str], EmbeddingKind],
-    batch_size: Callable[[], int],
+    encoder_settings: Callable[[], dict[str, Any]],
 ) -> Output[ImageRow]:
     """Return the output for the embeddings of images.
 
@@ -144,8 +144,8 @@ def embedding_output(
         One of :data:`~clipcli.outputs.image_rows.DTYPES`.
     kind
         Returns the properties that all rows share, given the facts of the image encoder and the data type in the file.
-    batch_size
-        Returns the images per batch: the last digits of an embedding depend on it.
+    encoder_settings
+        Returns what decides the embeddings that are computed in this process.
     """
 
     def begin_file(facts: EncoderFacts | None) -> Writing[ImageRow]:
@@ -154,7 +154,8 @@ def embedding_output(
 
     def parts(facts: EncoderFacts | None) -> tuple[PartForm[ImageRow], RunSettings, dict[str, Any]]:
         shared = kind(facts, dtype)
-        settings = RunSettings("export images", shared.settings).having(batch_size=batch_size())
+        encoder = facts.settings if facts else encoder_settings()
+        settings = RunSettings("export images", {**shared.settings, "image_embeddings": None, **encoder})
         return embedding_parts(destination.form, shared), settings, {}
 
     return _in_parts(destination, parts) if destination.in_parts else _in_file(destination, begin_file)
