@@ -163,3 +163,16 @@ def test_the_precisions_are_those_of_every_engine() -> None:
 def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EmbeddingFileError, match="a folder without parts of image embeddings"):
         ImageEmbeddings(tmp_path)
+
+
+@pytest.mark.parametrize("second", ["a.npy.jsonl", "t.npy.json"])
+def test_the_second_file_of_an_array_is_not_replaced_either(
+    second: str, run_here: RunHere, tiny_clip: Path, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / second).write_text("mine")
+    model = ("--model", f"local-dir:{tiny_clip}", "-q")
+    images = ("export", "images", "photos", "-o", "a.npy", *model)
+    texts = ("export", "text", "-l", "cat", "-o", "t.npy", *model)
+    (done,) = run_here(images if second.startswith("a") else texts)
+    assert (done.returncode, (tmp_path / second).read_text()) == (2, "mine")
+    assert done.stderr.startswith(f"error: cannot write {second}: it exists (replace it with --overwrite")

@@ -119,7 +119,7 @@ def evaluate(
             exclusion=exclusion, reporter=reporter,
             **labels.prompt_parameters, **model.running, **running.parameters,
         )  # fmt: skip
-    _save(comparison, json_file, plots, messages)
+    _save(comparison, json_file, plots, messages, overwrite=overwrite)
     _tell(comparison)  # last: the reader may close the pipe early
     end(comparison.outcome, messages)
 
@@ -141,19 +141,21 @@ def _outputs(json_file: Path | None, plots: Path | None, inputs: list[Any], *, o
         yield
 
 
-def _save(comparison: Comparison, json_file: Path | None, plots: Path | None, messages: Messages) -> None:
+def _save(
+    comparison: Comparison, json_file: Path | None, plots: Path | None, messages: Messages, *, overwrite: bool
+) -> None:
     if json_file is not None:
         import json
 
         from clipcli.storage.atomic import replacing
 
-        with replacing(json_file) as temporary:
+        with replacing(json_file, overwrite=overwrite) as temporary:
             text = json.dumps(comparison.as_json, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, "utf-8")
     if plots is not None:
         from clipcli.evaluation.charts import draw_evaluations
 
-        for file in draw_evaluations(comparison.evaluations, plots):
+        for file in draw_evaluations(comparison.evaluations, plots, overwrite=overwrite):
             messages.detail(f"drew {file}")
 
 

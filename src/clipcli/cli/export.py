@@ -70,19 +70,20 @@ def export_text(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier
-    from clipcli.outputs.class_embeddings import check_suffix, save_class_embeddings
+    from clipcli.outputs.class_embeddings import check_suffix, files_of, save_class_embeddings
     from clipcli.storage.atomic import check_writable
     from clipcli.storage.locks import locked
 
     check_suffix(output)
-    check_writable(output, [*labels.files, pretrained], overwrite=overwrite)
+    for file in files_of(output):
+        check_writable(file, [*labels.files, pretrained], overwrite=overwrite)
     classifier = Classifier(
         model, labels.load(), pretrained=pretrained, **labels.prompt_parameters, device=device,
         cache=options.cache_setting(cache_dir, no_cache), offline=offline,
     )  # fmt: skip
     with locked(output):
         classes = classifier.classes
-        save_class_embeddings(classes, output)
+        save_class_embeddings(classes, output, overwrite=overwrite)
     if classifier.text_statistics is not None:
         statistics = classifier.text_statistics
         messages.detail(f"text: {statistics.cached} prompts from the cache, {statistics.encoded} encoded")

@@ -84,6 +84,7 @@ def matrix(
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
+    was_chart = plot is not None and plot.exists()
     from clipcli.classifier import Classifier
     from clipcli.cli.reporter import end
     from clipcli.reports.matrix import save_matrix, texts_as_labels, write_tsv
@@ -97,9 +98,9 @@ def matrix(
     _tell_pairing(cosines, paired, classifier.classes, outcome.failures, messages)
     made = _made(files, texts, cosines, classifier.classes, logits=logits)
     if output is not None:
-        save_matrix(made, output)
+        save_matrix(made, output, overwrite=overwrite)
     if plot is not None:
-        _draw(made, files, plot, classifier.source.title)
+        _draw(made, files, plot, classifier.source.title, overwrite=overwrite or was_chart)
     if output is None:  # last: the reader may close the pipe early
         _print_table(made) if sys.stdout.isatty() else write_tsv(made, sys.stdout)
     end(outcome, messages)
@@ -181,7 +182,7 @@ def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbedd
     return Matrix(tuple(map(name_of, files)), tuple(texts), values, "logit" if logits else "cosine")
 
 
-def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
+def _draw(made: Matrix, files: list[Any], plot: Path, title: str, *, overwrite: bool) -> None:
     from clipcli.inputs.items import EmbeddedInput, FileInput
     from clipcli.reports.matplotlib_figures import save_as
     from clipcli.reports.matrix_plot import draw_matrix, open_pictures
@@ -189,7 +190,7 @@ def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
     names = (item.path if isinstance(item, FileInput) else item.name if isinstance(item, EmbeddedInput) else None
              for item in files)  # fmt: skip
     paths = [None if name is None else Path(name) for name in names]
-    save_as(draw_matrix(made, open_pictures(paths), title), plot)
+    save_as(draw_matrix(made, open_pictures(paths), title), plot, overwrite=overwrite)
 
 
 def _print_table(made: Matrix) -> None:

@@ -94,7 +94,7 @@ def report(
     content = _content(records, results, folder, truth, labels)
     wanted = (record.path if record.error is None else "" for record in records)
     pictures = counted(make_thumbnails(wanted, folder, side, workers))
-    with locked(output), replacing(output) as temporary:
+    with locked(output), replacing(output, overwrite=overwrite) as temporary:
         shown = with_progress(pictures, lambda: len(records), messages) if side else pictures
         write_page(records, shown, temporary, title or printable(str(results.name)), content, target=output)
     if missing and side:

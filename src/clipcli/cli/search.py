@@ -91,7 +91,7 @@ def search(
         **model.parameters, **running.parameters,
     )  # fmt: skip
     outcome = _scan(found, source, messages)
-    _write(found.hits, output, chosen, query)
+    _write(found.hits, output, chosen, query, overwrite=overwrite)
     statistics = found.embedder.image_statistics
     if source.embedded is None:
         messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
@@ -126,7 +126,7 @@ def _scan(found: ImageSearch, source: Source, messages: Messages) -> Outcome:
     return readable.outcome
 
 
-def _write(hits: list[Any], output: Path | None, form: str, title: str) -> None:
+def _write(hits: list[Any], output: Path | None, form: str, title: str, *, overwrite: bool) -> None:
     from clipcli.outputs.hits import write_hits
 
     if output is None:
@@ -135,7 +135,7 @@ def _write(hits: list[Any], output: Path | None, form: str, title: str) -> None:
     from clipcli.storage.atomic import replacing
     from clipcli.storage.locks import locked
 
-    with locked(output), replacing(output) as temporary:
+    with locked(output), replacing(output, overwrite=overwrite) as temporary:
         if form == _PAGE:
             from clipcli.reports.hits_page import write_hits_page
 

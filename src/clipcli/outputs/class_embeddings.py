@@ -24,7 +24,7 @@ from clipcli.outputs.recognition import own_kind_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.storage.atomic import replacing
 
-__all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "load_for_model", "save_class_embeddings"]
+__all__ = ["SUFFIXES", "check_suffix", "files_of", "load_class_embeddings", "load_for_model", "save_class_embeddings"]
 
 _VERSION = 1
 _SHARED = ("clipcli", "fingerprint", "model")
@@ -32,8 +32,10 @@ _ROWS = ("label", "group", "prompts")
 _IMAGES = "it holds image embeddings: use them with --image-embeddings"
 
 
-def save_class_embeddings(classes: ClassEmbeddings, path: Path) -> None:
+def save_class_embeddings(classes: ClassEmbeddings, path: Path, *, overwrite: bool = True) -> None:
     """Write class embeddings in the format of the extension, atomically.
+
+    Without ``overwrite``, a file that appeared meanwhile is not replaced.
 
     Raises
     ------
@@ -42,11 +44,16 @@ def save_class_embeddings(classes: ClassEmbeddings, path: Path) -> None:
     """
     check_suffix(path)
     writer, _ = _FORMATS[path.suffix.lower()]
-    with replacing(path) as temporary:
+    with replacing(path, overwrite=overwrite) as temporary:
         writer(classes, temporary)
         if path.suffix.lower() == ".npy":
-            with replacing(_sidecar(path)) as sidecar:
+            with replacing(_sidecar(path), overwrite=overwrite) as sidecar:
                 sidecar.write_text(json.dumps(_metadata(classes), ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files that are written for an output: ``.npy`` has a second one."""
+    return [path, _sidecar(path)] if path.suffix.lower() == ".npy" else [path]
 
 
 def check_suffix(path: Path) -> None:

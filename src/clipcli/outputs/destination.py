@@ -121,6 +121,7 @@ class Destination:
             As for results.
         """
         from clipcli.outputs.class_embeddings import check_suffix
+        from clipcli.outputs.embedding_arrays import path_lines_of
         from clipcli.outputs.part_forms import check_part_suffix
         from clipcli.storage.atomic import is_special
 
@@ -130,7 +131,8 @@ class Destination:
             chosen._check_earlier()
             return chosen
         check_suffix(Path(output))
-        _check_not_input(Path(output), inputs, overwrite=overwrite)
+        for file in filter(None, (Path(output), path_lines_of(Path(output)))):
+            _check_not_input(file, inputs, overwrite=overwrite)
         suffix = Path(output).suffix.lower()
         if is_special(Path(output)) and suffix not in (".csv", ".jsonl"):
             raise OutputError(

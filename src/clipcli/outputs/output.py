@@ -121,7 +121,9 @@ def result_output(
         given, file = all_settings(facts, form), destination.file
         if destination.is_resumable:
             return ResultFile(file, form, given, resume=destination.resume, overwrite=destination.overwrite)
-        return _AtOnce(str(file), lambda results: _whole_file(results, file, form, given))
+        return _AtOnce(
+            str(file), lambda results: _whole_file(results, file, form, given, overwrite=destination.overwrite)
+        )
 
     def parts(facts: EncoderFacts | None) -> tuple[PartForm[Result], RunSettings, dict[str, Any]]:
         form = replace(layout(destination.form), compact=destination.compact)
@@ -150,7 +152,8 @@ def embedding_output(
 
     def begin_file(facts: EncoderFacts | None) -> Writing[ImageRow]:
         shared, file = kind(facts, dtype), destination.file
-        return _AtOnce(str(file), lambda rows: write_image_embeddings(rows, file, shared))
+        may_replace = destination.overwrite
+        return _AtOnce(str(file), lambda rows: write_image_embeddings(rows, file, shared, overwrite=may_replace))
 
     def parts(facts: EncoderFacts | None) -> tuple[PartForm[ImageRow], RunSettings, dict[str, Any]]:
         shared = kind(facts, dtype)
@@ -180,13 +183,15 @@ def _in_parts(
     return Output(begin, lambda: folder, in_parts=True)
 
 
-def _whole_file(results: Iterator[Result], target: Path, layout: Layout, settings: RunSettings) -> Iterator[Result]:
+def _whole_file(
+    results: Iterator[Result], target: Path, layout: Layout, settings: RunSettings, *, overwrite: bool
+) -> Iterator[Result]:
     """Write a file atomically, with the record of the run."""
     records = failures = 0
-    with replacing(target) as temporary:
+    with replacing(target, overwrite=overwrite) as temporary:
         with temporary.open("w", encoding="utf-8", newline="") as opened:
             for result in write_results(results, opened, layout):
                 records, failures = records + 1, failures + isinstance(result, Failure)
                 yield result
-        if not is_special(target):
+        if not is_special(target) and (overwrite or not target.exists()):
             RunRecord.sign(temporary, settings, records, failures).write(target)
