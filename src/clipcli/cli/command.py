@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from clipcli.cli.help import GroupedHelp
+from clipcli.cli.plain_values import convert_plain_values
 from clipcli.cli.requirements import CheckedCommand, UsageError
 from clipcli.errors import InputError
 
@@ -33,6 +34,8 @@ class Command(GroupedHelp, CheckedCommand):
         UsageError
             If there is neither an INPUT nor a file of image embeddings.
         """
+        for parameter in self.get_params(ctx):
+            convert_plain_values(parameter)
         given = list(args)
         rest = self._parsed(ctx, args)
         is_suspect = "" in given or any(each.endswith("=") for each in given)

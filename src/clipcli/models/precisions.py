@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from clipcli.models.devices import PRECISIONS
 from clipcli.models.engines import engine_named
-from clipcli.models.model import PRECISIONS
 
 __all__ = ["precision_names"]
 
