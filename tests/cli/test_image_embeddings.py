@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clipcli import Classifier, Embedder, ImageEmbeddings, ImageSearch, Prediction
-from clipcli.errors import EmbeddingFileError, InputError
+from clipcli.errors import EmbeddingFileError, InputError, OutputError
 from clipcli.evaluation.compare import evaluate
 from clipcli.models import engines
 from clipcli.models.precisions import precision_names
@@ -176,3 +176,15 @@ def test_the_second_file_of_an_array_is_not_replaced_either(
     (done,) = run_here(images if second.startswith("a") else texts)
     assert (done.returncode, (tmp_path / second).read_text()) == (2, "mine")
     assert done.stderr.startswith(f"error: cannot write {second}: it exists (replace it with --overwrite")
+
+
+def test_export_and_classify_say_the_same_of_what_cannot_be_resumed(run_here: RunHere, tmp_path: Path) -> None:
+    exported, classified = run_here(
+        ("export", "images", "photos", "-o", "a.npz", "--resume"),
+        ("classify", "photos", *LABELS, "-o", "a.json", "--resume"),
+    )
+    for done, name in ((exported, "a.npz"), (classified, "a.json")):
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: cannot resume {name}: its format cannot be resumed (use ")
+    with pytest.raises(OutputError, match="use a folder"):
+        Embedder("pocket", cache=False).embed_to(tmp_path / "a.npz", "photos", resume=True)

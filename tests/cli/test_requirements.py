@@ -27,7 +27,7 @@ ALONE = {
         learning_rate weight_decay warmup seed precision save_every device workers offline exclude include_hidden quiet
         """,
     "export text": "output overwrite labels label template prompts model pretrained device offline no_cache quiet",
-    "export images": """inputs output overwrite dtype model pretrained device precision engine offline exclude
+    "export images": """inputs output overwrite resume dtype model pretrained device precision engine offline exclude
         include_hidden batch_size workers no_cache quiet""",
 }
 """Options that work by themselves, or are checked where their values are read (``--resume``, ``--show``)."""
@@ -71,7 +71,6 @@ train p -o m --from-scratch tiny --lock-image: --lock-image only works without -
 train p -o m --unlocked-layers 2: --unlocked-layers only works with --lock-image or --lock-text
 train p -o m --validation 0.0 --patience 2: --patience only works with pairs held out; see --validation
 export text -l a -o x.npy --no-cache --cache-dir d: --cache-dir only works without --no-cache
-export images a.png -o x.npy --resume: --resume only works with a folder as -o (end its name with /) or a URL
 matrix a.png -x a --overwrite: --overwrite only works with -o or --plot
 evaluate d --overwrite: --overwrite only works with --json or --plots
 search a a.png --overwrite: --overwrite only works with -o

@@ -28,15 +28,6 @@ OutputFile = Annotated[
 ]  # fmt: skip
 
 
-_Resume = Annotated[
-    bool,
-    typer.Option(
-        "--resume", rich_help_panel="Output",
-        help="Continue an interrupted run into a folder. Single files cannot be resumed.",
-    ),
-]  # fmt: skip
-
-
 @app.callback()
 def _group() -> None:
     pass
@@ -124,7 +115,7 @@ def export_images(
         typer.Option("--format", "-f", rich_help_panel="Output", show_default=False,
                      help="Format of the parts of a folder. [default: parquet]"),
     ] = None,
-    resume: _Resume = False,
+    resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     model: options.ModelOnCluster,

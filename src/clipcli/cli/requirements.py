@@ -121,7 +121,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "export text": (_LOUD, _needs_no("no_cache", "cache_dir")),
     "export images": (
         _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _HERE, _LISTED, _TABLES, _CLUSTER,
-        Requirement(("part_size", "form", "resume"), _IN_PARTS, _writes_parts),
+        Requirement(("part_size", "form"), _IN_PARTS, _writes_parts),
     ),
 }  # fmt: skip
 """By command. Other options have no requirements, or are checked when their values are read."""
