@@ -28,7 +28,7 @@ from clipcli.labels.templates import Template, resolve_templates
 from clipcli.log import LOG
 from clipcli.outputs.destination import Destination
 from clipcli.outputs.output import Output, result_output
-from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.run_settings import RunSettings, classify_settings
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
@@ -134,17 +134,8 @@ class Classifier(Embedder):
         facts
             Those of the image encoder, if it is not open here.
         """
-        classes = self.classes
-        values = {
-            "model": self.source.title,
-            "image_embeddings": None,
-            **(facts.settings if facts else self.encoder_settings),
-            "labels": list(classes.labels),
-            "groups": [group or "none" for group in classes.groups],
-            "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
-            **{f"min_{name}": value for name, value in vars(self.thresholds).items()},
-        }
-        return RunSettings("classify", values)
+        encoder = facts.settings if facts else self.encoder_settings
+        return classify_settings(self.source.title, self.classes, self.thresholds, encoder)
 
     def layout(self, form: str) -> Layout:
         """Return how results are laid out in a format."""

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipcli.cache.embeddings import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
+from clipcli.cache.embeddings import DEFAULT_LIMIT, EmbeddingStore, ModelFacts
+from clipcli.cache.folder import default_folder
 from clipcli.inputs.discover import Input, Source
 from clipcli.inputs.given import check_count, inputs_from, source_of
 from clipcli.log import LOG
@@ -24,6 +25,7 @@ from clipcli.outputs.destination import Destination
 from clipcli.outputs.image_rows import EmbeddingKind, ImageRow, failure_of, image_rows
 from clipcli.outputs.output import Output, embedding_output
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
+from clipcli.pipeline.decoding import default_workers
 from clipcli.pipeline.given import GivenEmbeddings, are_given
 from clipcli.pipeline.stream import Block, Cached, ImageStatistics, Plan, embed_images
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
@@ -95,12 +97,10 @@ class Embedder:
     ) -> None:
         check_precision(precision)
         self._suited, self._is_automatic = check_engine(engine, device, precision), engine == AUTOMATIC
-        check_count("batch_size", batch_size)
-        check_count("workers", workers)
-        check_count("cache_limit", cache_limit)
-        self._device, self._precision = device, precision
+        for name, count in (("batch_size", batch_size), ("workers", workers), ("cache_limit", cache_limit)):
+            check_count(name, count)
+        self._device, self._precision, self.image_statistics = device, precision, ImageStatistics()
         self._batch_size, self._workers, self._offline = batch_size, workers, offline
-        self.image_statistics = ImageStatistics()
         folder = None if cache is False else default_folder() if cache is True else Path(cache)
         self.source: ModelSource = resolve_model(model, pretrained, offline=offline)
         for note in self.source.notes:
@@ -234,7 +234,7 @@ class Embedder:
             self._store.remember_model(fingerprint, self.facts())
             return encoder
 
-        plan = Plan(self.batch_size, self._workers or min(4, os.cpu_count() or 1), even_batches)
+        plan = Plan(self.batch_size, self._workers or default_workers(), even_batches)
         blocks = embed_images(items, cached, open_encoder, plan)
         try:
             for number, block in enumerate(steps_without_network(blocks, forbidden=self._offline), start=1):

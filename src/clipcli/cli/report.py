@@ -70,11 +70,12 @@ def report(
     messages = Messages(quiet=quiet)
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
-    from clipcli.images.thumbnails import make_thumbnails, usual_side
+    from clipcli.images.thumbnails import usual_side
     from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
     from clipcli.outputs.recognition import labels_of_run
     from clipcli.reports.page import write_page
+    from clipcli.reports.thumbnails_of_results import thumbnails_of
     from clipcli.storage.atomic import check_writable, replacing
     from clipcli.storage.locks import locked
     from clipcli.text import printable
@@ -97,14 +98,15 @@ def report(
     side = usual_side(len(records)) if thumbnail is None else thumbnail
     content = _with_checked(_content(records, results, folder, truth, labels), records, checked, messages)
     content = replace(content, labels=labels_of_run(results))
-    wanted = (record.path if record.error is None else "" for record in records)
-    pictures = counted(make_thumbnails(wanted, folder, side, workers))
+    wanted = [record.path if record.error is None else "" for record in records]
+    pictures = counted(thumbnails_of(wanted, folder, side, workers))
     with locked(output), replacing(output, overwrite=overwrite) as temporary:
         shown = with_progress(pictures, lambda: len(records), messages) if side else pictures
         write_page(records, shown, temporary, title or printable(str(results.name)), content, target=output)
     if missing and side:
         messages.warn(
-            f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable"
+            f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable "
+            "(if clipcli sort moved them, make the report first: clipcli sort --undo DIR)"
         )
     if open_it:
         webbrowser.open(output.resolve().as_uri())

@@ -102,7 +102,7 @@ def _sort(
         nonlocal there
         for placement in placements if dry_run else carry_out(placements, action, into):
             if placement.target is None:
-                yield str(placement.source), str(placement.problem)
+                yield placement.name or str(placement.source), str(placement.problem)
             elif placement.is_there:
                 there += 1
             else:

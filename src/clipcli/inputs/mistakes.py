@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from clipcli.delimited import JSON_LINES, first_object, own_kind, read_delimited, read_json_lines
+from clipcli.delimited import JSON_LINES, first_object, read_delimited, read_json_lines
 from clipcli.errors import ClipcliError, ImageError, InputError
+from clipcli.inputs.own_tables import EMBEDDINGS_HINT, written_by_clipcli
+from clipcli.inputs.tables import PATH_COLUMNS
 from clipcli.schemes import is_remote
 from clipcli.text import open_text
 
-__all__ = ["check_not_only_tables", "table_problem", "written_by_clipcli"]
+__all__ = ["check_not_only_tables", "table_problem"]
 
 _TABLES = (".csv", ".tsv", *JSON_LINES)
 _ARRAYS = (".npy", ".npz", ".safetensors")
-_EMBEDDINGS = "use embeddings of clipcli export images with --image-embeddings"
-_PATHS = ("path", "filepath", "file_name", "filename", "file", "image", "url")
 _LONGEST = 1 << 20  # characters of the first row that are read
-
-
-def written_by_clipcli(columns: Collection[str]) -> str | None:
-    """Return what a table holds and how it is used, if clipcli wrote it; by its columns."""
-    names, kind = set(columns), own_kind(columns)
-    if kind == "results" or {"path", "top"} <= names or {"path", "error"} == names:
-        return "results of clipcli classify, not an image (use them with clipcli report, sort or evaluate)"
-    if kind == "embeddings" or {"path", "embedding"} <= names:
-        return f"a table of embeddings, not an image ({_EMBEDDINGS}; --path-column path reads the images again)"
-    return None
 
 
 def table_problem(path: str) -> ImageError | None:
@@ -36,7 +26,7 @@ def table_problem(path: str) -> ImageError | None:
     if suffix not in (*_TABLES, *_ARRAYS, ".json") or is_remote(path) or not os.path.isfile(path):  # noqa: PTH113
         return None
     if suffix in _ARRAYS:
-        return ImageError("not_an_image", f"not an image ({_EMBEDDINGS})")
+        return ImageError("not_an_image", f"not an image ({EMBEDDINGS_HINT})")
     columns = _columns(path, suffix)
     own = written_by_clipcli(columns)
     if own is not None:
@@ -44,7 +34,7 @@ def table_problem(path: str) -> ImageError | None:
     elif suffix == ".json":
         return None
     else:
-        named = next((name for name in _PATHS if name in columns), "NAME")
+        named = next((name for name in PATH_COLUMNS if name in columns), "NAME")
         reason = f"a table, not an image (name its column of image paths: --path-column {named})"
     return ImageError("not_an_image", reason)
 

@@ -13,13 +13,16 @@ from clipcli.delimited import JSON_LINES, own_kind, read_delimited, read_json_li
 from clipcli.errors import ImageError, InputError
 from clipcli.extras import pyarrow_or_error
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
-from clipcli.inputs.mistakes import written_by_clipcli
+from clipcli.inputs.own_tables import written_by_clipcli
 from clipcli.inputs.path_base import PathBase
 from clipcli.schemes import is_remote, path_part
 from clipcli.storage.remote import open_location
 from clipcli.text import one_line, open_text, printable
 
-__all__ = ["Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
+__all__ = ["PATH_COLUMNS", "Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
+
+PATH_COLUMNS = ("path", "filepath", "file_name", "filename", "file", "image", "url")
+"""Usual names of a column of image paths, the most usual first."""
 
 _BATCH_ROWS = 64  # images in memory at once
 

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from pathvalidate import sanitize_filename
 
+from clipcli.inputs.originals import reason_not_local
 from clipcli.outputs.readers import ReadRecord
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.sorting.actions import ACTIONS
@@ -37,6 +38,8 @@ class Placement:
         Whether an earlier run sorted the image, so that nothing is to be done.
     is_half
         Whether the target is the beginning of the image, which a run that was killed left; it is replaced.
+    name
+        Its name in messages if that is not ``source``: a path changes a URL.
     """
 
     label: str
@@ -45,6 +48,7 @@ class Placement:
     problem: str | None = None
     is_there: bool = False
     is_half: bool = False
+    name: str = ""
 
 
 class FolderNames:
@@ -124,7 +128,7 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
         folder = into / known.get(name, known.get(name_key(name), name))
         source = _found(root, record.path)
         if source is None:
-            yield _moved_or_missing(label, root / record.path, folder, earlier)
+            yield _moved_or_missing(label, root, record.path, folder, earlier)
             continue
         found = _Search(source, folder, taken, earlier)
         target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, found.is_taken)
@@ -132,8 +136,11 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
         yield Placement(label, source, target, is_there=found.is_there, is_half=found.is_half)
 
 
-def _moved_or_missing(label: str, source: Path, folder: Path, earlier: PlacedBefore) -> Placement:
+def _moved_or_missing(label: str, root: Path, path: str, folder: Path, earlier: PlacedBefore) -> Placement:
     """Return the placement of an image that is not in its place: an earlier run may have moved it."""
+    source = root / path
+    if (reason := reason_not_local(path, root)) is not None:
+        return Placement(label, source, None, reason, name=path)
     place = earlier.place_of(source)
     if place is None:
         return Placement(label, source, None, "no such file")
