@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipcli.cache.embeddings import DEFAULT_LIMIT, EmbeddingStore, ModelFacts
+from clipcli.cache.embeddings import EmbeddingStore, ModelFacts
 from clipcli.cache.folder import default_folder
+from clipcli.cache.limit import DEFAULT_LIMIT
 from clipcli.inputs.discover import Input, Source
 from clipcli.inputs.given import check_count, inputs_from, source_of
 from clipcli.log import LOG
@@ -221,8 +222,7 @@ class Embedder:
         """
         given, items = are_given(inputs_from(images))
         if given:
-            yield from self.given.blocks(items)
-            return
+            return (yield from self.given.blocks(items))
         cached = Cached(
             self._store, self.image_fingerprint(), half=self.arithmetic != "fp32", statistics=self.image_statistics
         )

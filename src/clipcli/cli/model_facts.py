@@ -113,10 +113,10 @@ def _tag_facts(name: str, tag: str) -> dict[str, str]:
 def _usual_tag(name: str) -> str:
     """Return the tag that is used without ``--pretrained``; empty if it has to be chosen."""
     from clipcli.errors import ModelError
-    from clipcli.models.registry import recommended_tag
+    from clipcli.models.registry import usual_tag
 
     try:
-        return recommended_tag(name)
+        return usual_tag(name)
     except ModelError:
         return ""
 

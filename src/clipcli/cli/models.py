@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List and download models.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, download and delete models.", no_args_is_help=True, rich_markup_mode=None)
 
 
 _HubModel = Annotated[
@@ -27,11 +27,18 @@ _HubModel = Annotated[
 ]
 
 
+_Tag = Annotated[
+    str | None,
+    typer.Option("--pretrained", metavar="TAG", envvar="CLIPCLI_PRETRAINED", show_default=False,
+                 help="Tag of the weights of an open_clip model. [default: the recommended tag]"),
+]  # fmt: skip
+
+
 @app.command("list")
 def list_models(
     pattern: Annotated[
         str,
-        typer.Argument(metavar="TEXT", help="Only list models whose name, tag or purpose contains this.",
+        typer.Argument(metavar="TEXT", help="Only list models whose name, tag or purpose contains this text.",
                        show_default=False),
     ] = "",
     everything: Annotated[
@@ -83,7 +90,7 @@ def show_model(
         ),
     ],
     pretrained: options.Pretrained = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the details as JSON.")] = False,
 ) -> None:
     """Show the details of a model: size, accuracy, licence, languages, where its weights are."""
     from clipcli.cli.model_facts import facts_as_lines, facts_of, without_details
@@ -99,13 +106,13 @@ def show_model(
 @app.command("delete")
 def delete_model(
     name: _HubModel,
-    pretrained: options.Pretrained = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    pretrained: _Tag = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Delete a downloaded model.
 
-    It is deleted from the cache folder of the Hugging Face hub, which other programs use too.
+    The model is deleted from the cache folder of the Hugging Face hub, which other programs use too.
     """
     from clipcli.models.hub import delete_repository
     from clipcli.models.resolve import repository_of
@@ -122,23 +129,6 @@ def delete_model(
     repository = repository_of(name, pretrained)
     if delete_repository(repository, confirm=confirm):
         messages.note(f"deleted {repository}")
-
-
-@app.command("download")
-def download_model(
-    name: _HubModel,
-    pretrained: options.Pretrained = None,
-    offline: options.Offline = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Download a model. Later runs load it from disk, without network."""
-    from clipcli.models.hub import quiet_hub
-    from clipcli.models.resolve import resolve_model
-
-    Messages(quiet=quiet)  # prints what the library logs
-    with quiet_hub(quiet=quiet):
-        source = resolve_model(name, pretrained, offline=offline)
-    typer.echo(str(source.checkpoint))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
