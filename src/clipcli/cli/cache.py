@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.messages import Messages
 from clipcli.cli.models import print_table
 from clipcli.errors import CacheError
@@ -75,5 +76,5 @@ def check(cache_dir: options.CacheDir = None) -> None:
         typer.echo(problem)
     if problems:
         Messages().warn("damaged entries are not used; they are recomputed when needed")
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)
     typer.echo("no damage found")

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from clipcli.cli.input_options import Exclude, IncludeHidden, Inputs, Reading
+from clipcli.cache.limit import DEFAULT_LIMIT
+from clipcli.cli.input_options import Exclude, ImageEmbeddingsFile, IncludeHidden, Inputs, Reading
 from clipcli.cli.label_options import Labels, PromptSets, Templates
 from clipcli.cli.model_options import Device, Model, ModelName, ModelOnCluster, Offline, Pretrained
 from clipcli.errors import CacheError
@@ -21,6 +22,7 @@ __all__ = [
     "Checked",
     "Device",
     "Exclude",
+    "ImageEmbeddingsFile",
     "IncludeHidden",
     "Inputs",
     "Labels",
@@ -142,7 +144,7 @@ class Running:
     workers: Workers = None
     cache_dir: CacheDir = None
     no_cache: NoCache = False
-    cache_size: CacheSize = "4GB"
+    cache_size: CacheSize = f"{DEFAULT_LIMIT // 10**9}GB"
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.messages import Messages
 from clipcli.errors import InputError
 
@@ -121,7 +122,7 @@ def _sort(
             typer.echo(tsv_line([label, str(count)]), nl=False)
     if left:
         messages.warn(f"{left} images were not sorted")
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _checked(results: Path, corrections: Corrections, *, by_group: bool) -> Path:
@@ -174,4 +175,4 @@ def _undo(folder: Path, root: Path | None, messages: Messages) -> None:
     left = messages.problems(problems(), "cannot undo {} more files")
     typer.echo(f"{back} undone")
     if left:
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)

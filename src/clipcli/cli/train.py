@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.messages import Messages
 from clipcli.cli.training_progress import TrainingProgress, measures_line
 from clipcli.errors import ClipcliError
@@ -191,7 +192,7 @@ def train(
         outcome, is_new = ended
         _print_outcome(outcome, output, messages, is_new=is_new)
         if outcome.left_out:
-            raise typer.Exit(1)
+            raise typer.Exit(SOME_FAILED)
 
 
 def _is_from_variable(context: typer.Context, option: str) -> bool:
