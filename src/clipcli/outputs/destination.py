@@ -124,6 +124,7 @@ class Destination:
             As for results.
         """
         from clipcli.outputs.class_embeddings import check_suffix
+        from clipcli.outputs.embedding_arrays import path_lines_of
         from clipcli.outputs.part_forms import check_part_suffix
         from clipcli.storage.atomic import is_special
 
@@ -134,7 +135,11 @@ class Destination:
             chosen._check_earlier()
             return chosen
         check_suffix(Path(output))
-        _check_not_input(Path(output), inputs, overwrite=overwrite)
+        if resume or update:
+            folder = "a folder, whose name ends with /; cached embeddings are reused"
+            raise _not_resumable(output, folder, "resume" if resume else "update")
+        for file in filter(None, (Path(output), path_lines_of(Path(output)))):
+            _check_not_input(file, inputs, overwrite=overwrite)
         suffix = Path(output).suffix.lower()
         if is_special(Path(output)) and suffix not in (".csv", ".jsonl"):
             raise OutputError(
@@ -151,8 +156,7 @@ class Destination:
             if not self.in_parts and is_special(self.file):
                 raise OutputError(f"cannot write {self.output}: Parquet needs a regular file, not a pipe or device")
         if (self.resume or self.update) and not self.is_resumable:
-            doing = "resume" if self.resume else "update"
-            raise OutputError(f"cannot {doing} {self.output}: not in its format (use jsonl, csv, tsv or parquet)")
+            raise _not_resumable(self.output, "jsonl, csv, tsv or parquet", "resume" if self.resume else "update")
         self._check_earlier()
 
     def _check_earlier(self) -> None:
@@ -170,6 +174,10 @@ class Destination:
             from clipcli.storage.atomic import check_writable
 
             check_writable(self.file, overwrite=self.overwrite)
+
+
+def _not_resumable(output: str, choices: str, doing: str = "resume") -> OutputError:
+    return OutputError(f"cannot {doing} {output}: its format cannot be {doing}d (use {choices})")
 
 
 def _check_name(output: str, *, resume: bool, overwrite: bool, update: bool) -> None:

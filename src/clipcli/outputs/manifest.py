@@ -19,6 +19,7 @@ __all__ = [
     "is_complete_folder",
     "match_part",
     "part_names",
+    "records_in",
     "settings_in",
     "started_in",
 ]
@@ -31,6 +32,11 @@ def part_names(names: Iterable[str]) -> list[str]:
     """Return the file names that are parts, in the order of their inputs."""
     found = [(int(match[1]), name) for name in names if (match := _PART.fullmatch(name))]
     return [name for _, name in sorted(found)]
+
+
+def records_in(parts: Iterable[str]) -> int:
+    """Return the number of records in some parts, by their names."""
+    return sum(int(match[3]) for name in parts if (match := _PART.fullmatch(name)))
 
 
 def is_complete_folder(folder: Folder) -> bool:

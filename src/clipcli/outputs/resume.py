@@ -26,7 +26,7 @@ from clipcli.outputs.some_found import NoneFoundError, some_found
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import Engine
 from clipcli.pipeline.predictions import Failure, Result, missing_input
-from clipcli.storage.atomic import replacing
+from clipcli.storage.atomic import check_not_created, replacing
 from clipcli.text import printable
 
 __all__ = ["DAMAGED", "RESUMABLE", "UPDATING", "Item", "ResultFile"]
@@ -36,6 +36,7 @@ RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
 
 UPDATING = "updating"
 DAMAGED = "cannot resume {}: damaged (start again with --overwrite)"
+_REPLACES = "overwrite"  # whether the run may replace an existing file
 Item = TypeVar("Item", bound=Input)
 
 
@@ -90,7 +91,7 @@ class ResultFile:
         if layout.form not in RESUMABLE:
             raise OutputError(f"cannot resume {target}: {layout.form} cannot be resumed (use {', '.join(RESUMABLE)})")
         self._partial = _partial_for(self._places.partial, layout)
-        self._is_new = False
+        self._is_new, self._may_replace = False, overwrite
         try:
             self._begin(resume=resume, overwrite=overwrite)
         except OSError as problem:
@@ -114,7 +115,10 @@ class ResultFile:
     def _start(self, state: str) -> None:
         """Write the settings of a new run."""
         self._is_new = True
-        values = {**header(), "state": state, "started": self._started, "settings": self._settings.as_json}
+        values = {
+            **header(), "state": state, "started": self._started, _REPLACES: self._may_replace,
+            "settings": self._settings.as_json,
+        }  # fmt: skip
         with replacing(self._places.settings) as temporary:
             temporary.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
@@ -124,12 +128,26 @@ class ResultFile:
         try:
             values = dict(json.loads(kept_in.read_text("utf-8")))
             check_version(values, self._places.target, kept_in.name, "start again with --overwrite")
-            before = RunSettings.from_json(values["settings"])
+            before, self._may_replace = RunSettings.from_json(values["settings"]), values.get(_REPLACES) is True
             self._started = float(values.get("started", 0.0))
         except (LookupError, TypeError, ValueError):
             raise OutputError(DAMAGED.format(kept_in)) from None
         self._settings.check_same(before, self._places.target)
+        self._check_not_created()
         return str(values.get("state"))
+
+    def _check_not_created(self) -> None:
+        """Check that the target is absent, may be replaced, or was put there by this run before it was cut off."""
+        places = self._places
+        self._may_replace = self._may_replace or (places.target.exists() and self._was_written())
+        kept = f"the records are in {places.partial.name}; move {places.target.name} away"
+        check_not_created(places.target, kept, overwrite=self._may_replace)
+
+    def _was_written(self) -> bool:
+        try:
+            return RunRecord.read(self._places.target).settings.as_json == self._settings.as_json
+        except OutputError:
+            return False
 
     def done(self) -> Iterator[str]:
         """Yield the names of the inputs that already have a record.
@@ -205,7 +223,8 @@ class ResultFile:
             self._forget()
             raise
         with self._faults_told():
-            self._partial.complete(self._places.target, self._sign)
+            self._check_not_created()
+            self._partial.complete(self._places.target, self._sign, overwrite=self._may_replace)
             self._forget()
 
     def _saved(self, results: Iterable[Result]) -> Iterator[Result]:

@@ -51,7 +51,7 @@ class UpdatedFile(ResultFile):
         if places.target.exists():
             record = RunRecord.read(places.target, "update")
             self._settings.check_same(record.settings, places.target, "the complete run", doing="update")
-            self._base, self._since = places.target, record.started
+            self._base, self._since, self._may_replace = places.target, record.started, True
         self._start(UPDATING)
 
     def rest(self, items: Iterable[Item]) -> Iterator[Item]:

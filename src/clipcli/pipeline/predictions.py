@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from clipcli.scoring.zeroshot import Score
 
-__all__ = ["Failure", "Prediction", "Result", "missing_input"]
+__all__ = ["Failure", "Prediction", "Result", "failure_of", "missing_input"]
 
 
 @dataclass(frozen=True)
@@ -75,3 +75,8 @@ Result = Prediction | Failure
 def missing_input(result: Result) -> str | None:
     """Return the name of an input that does not exist; ``None`` for any other result."""
     return result.path if isinstance(result, Failure) and result.type == "not_found" else None
+
+
+def failure_of(result: Result) -> tuple[str, str] | None:
+    """Return the input and the message of a failure; ``None`` for a prediction."""
+    return (result.path, result.message) if isinstance(result, Failure) else None
