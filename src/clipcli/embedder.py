@@ -262,10 +262,8 @@ class Embedder:
             As for :meth:`clipcli.Classifier.classify_to`, which also has the errors.
         """
         source = source_of(inputs)
-        destination = Destination.for_embeddings(
-            str(output), file_format, inputs=source.names, resume=resume, overwrite=overwrite, update=update,
-            part_size=part_size,
-        )  # fmt: skip
+        how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "update": update, "part_size": part_size}
+        destination = Destination.for_embeddings(str(output), file_format, inputs=source.names, **how)
         return run(self.embedding_task(source), self.embedding_output(destination, dtype), reporter)
 
     def embedding_task(self, source: Source, open_engine: OpenEngine[ImageRow] | None = None) -> Task[ImageRow]:

@@ -8,7 +8,6 @@ run continues where it stopped, and a complete file is only accepted if it was w
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from clipcli.errors import OutputError
 from clipcli.inputs.items import FileInput, Input
 from clipcli.outputs.journal import Partial, PartialLines
 from clipcli.outputs.kept_names import changed_since
-from clipcli.outputs.run_files import Places, check_file
+from clipcli.outputs.run_files import Places, check_file, remove_partial
 from clipcli.outputs.run_settings import RunRecord, RunSettings, check_version, header
 from clipcli.outputs.some_found import NoneFoundError, some_found
 from clipcli.outputs.text_formats import Layout
@@ -109,7 +108,7 @@ class ResultFile:
             self._settings.check_same(record.settings, places.target, "the complete run")
             self.is_complete, self._stopped = True, places.target.stat().st_mtime
             return
-        _remove(places.partial)
+        remove_partial(places.partial)
         self._start("running")
 
     def _start(self, state: str) -> None:
@@ -259,7 +258,7 @@ class ResultFile:
         self._forget_partial()
 
     def _forget_partial(self) -> None:
-        _remove(self._places.partial)
+        remove_partial(self._places.partial)
 
     def _sign(self, content: Path) -> None:
         """Write the record of the run, before its results appear, so that these never lack it."""
@@ -288,13 +287,6 @@ class ResultFile:
             return "no records were written"
         records = f"{count:,} record{'' if count == 1 else 's'}"
         return f"{records} saved in {self._places.partial}; continue with {self.option}"
-
-
-def _remove(partial: Path) -> None:
-    if partial.is_dir():
-        shutil.rmtree(partial)
-    else:
-        partial.unlink(missing_ok=True)
 
 
 def _partial_for(path: Path, layout: Layout) -> Partial:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from clipcli.errors import OutputError
 from clipcli.outputs.run_settings import RunRecord
 from clipcli.storage.atomic import already_exists
 
-__all__ = ["Places", "check_file"]
+__all__ = ["Places", "check_file", "remove_partial"]
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,11 @@ def check_file(target: Path, *, resume: bool, overwrite: bool) -> RunRecord | No
             "(continue with --resume, or start again with --overwrite)"
         )
     return None
+
+
+def remove_partial(partial: Path) -> None:
+    """Remove the records of an incomplete run, a file or a folder."""
+    if partial.is_dir():
+        shutil.rmtree(partial)
+    else:
+        partial.unlink(missing_ok=True)
