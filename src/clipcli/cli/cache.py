@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.listing import print_table
 from clipcli.cli.messages import Messages
-from clipcli.cli.models import print_table
 from clipcli.errors import CacheError
 
 if TYPE_CHECKING:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.listing import print_table
 from clipcli.cli.messages import Messages
 from clipcli.errors import InputError
 
@@ -59,9 +60,8 @@ def list_models(
             rows.append((name, tag, *_choice(known), place))
     if not rows:
         Messages().warn(f"no model name, tag or purpose contains {pattern!r}")
-    print_table(
-        ("model", "pretrained", "good for", "speed", "million parameters", "ImageNet %", "licence", "where"), rows
-    )
+    header = ("model", "pretrained", "good for", "speed", "million parameters", "ImageNet %", "licence", "where")
+    print_table(header, rows, names=2)
 
 
 def _choice(known: Recommendation | None) -> tuple[str, str, str, str, str]:
@@ -209,21 +209,3 @@ def download_model(
     with quiet_hub(quiet=quiet):
         source = resolve_model(name, pretrained, offline=offline)
     typer.echo(str(source.checkpoint))
-
-
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows as a table on a terminal, as TSV with a header in a pipe."""
-    if not sys.stdout.isatty():
-        for row in (header, *rows):
-            typer.echo("\t".join(row))
-        return
-    from rich.table import Table
-    from rich.text import Text
-
-    from clipcli.terminal import console
-    from clipcli.text import one_line
-
-    table = Table(*header, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    console().print(table)
