@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.cache.embeddings import DEFAULT_LIMIT, ModelFacts
+from clipcli.cache.embeddings import ModelFacts
+from clipcli.cache.limit import DEFAULT_LIMIT
 from clipcli.embedder import Embedder, check_count
 from clipcli.errors import LabelError
 from clipcli.inputs.discover import Input, Source

@@ -13,8 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipcli.cache.embeddings import DEFAULT_LIMIT, EmbeddingStore, ModelFacts
+from clipcli.cache.embeddings import EmbeddingStore, ModelFacts
 from clipcli.cache.folder import default_folder
+from clipcli.cache.limit import DEFAULT_LIMIT
 from clipcli.errors import InputError
 from clipcli.inputs.discover import Input, Source
 from clipcli.inputs.given import inputs_from, source_of

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.label_options import LabelsFile
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
 from clipcli.cli.sort import tell_unused
@@ -28,29 +27,36 @@ def report(
     results: Annotated[
         Path,
         typer.Argument(metavar="RESULTS", show_default=False,
-                       help="Results file of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
+                       help="Results of 'clipcli classify': a .jsonl, .json, .csv, .tsv or .parquet file, or a "
+                            "folder of parts."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The .html file to write.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", rich_help_panel="Output", show_default=False,
+                     help="The .html file to write."),
     ],
     overwrite: options.Overwrite = False,
     root: Annotated[
         Path | None, typer.Option("--root", metavar="DIR", show_default=False,
-                                  help="Folder that the paths in RESULTS are relative to. "
-                                       "[default: the current folder, else that of RESULTS]"),
+                                  help="Folder that the paths in RESULTS are relative to. [default: the current "
+                                       "folder, or the folder of RESULTS if the images are there]"),
     ] = None,
     thumbnail: Annotated[
         int | None,
         typer.Option("--thumbnail", metavar="PIXELS", min=0, max=1024, show_default=False,
-                     help="Longer side of the thumbnails in pixels; 0 for no thumbnails. "
-                          "[default: 256; 160 for more than 5,000 images]"),
+                     help="Length of the longer side of thumbnails; 0 for no thumbnails. [default: 256, or 160 for "
+                          "more than 5,000 images]"),
     ] = None,
     truth: Annotated[
         Path | None,
         typer.Option("--truth", metavar="DIR|FILE", show_default=False,
-                     help="Ground truth as for 'clipcli evaluate': shows the accuracy and likely mistakes."),
+                     help="Ground truth as for 'clipcli evaluate'; adds the accuracy and likely mistakes to the page."),
     ] = None,
-    labels: LabelsFile = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", show_default=False,
+                     help="Label file for the classes in --truth. [default: the class names]"),
+    ] = None,
     checked: options.Checked = None,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", show_default=False,
@@ -62,10 +68,10 @@ def report(
 ) -> None:  # fmt: skip
     """Write results as one HTML page with thumbnails.
 
-    The page has filters and a search, and needs neither network nor other files. You can correct labels in it
-    and save them as a table for 'clipcli sort' and 'clipcli evaluate', or to continue later (--checked).
-
     clipcli report results.csv -o page.html --open
+
+    The page needs no network and no other files. On it, you can filter and search the results, correct labels, and
+    save them as a table for 'clipcli sort' and 'clipcli evaluate', or to continue later (--checked).
     """
     messages = Messages(quiet=quiet)
     if output.suffix.lower() not in (".html", ".htm"):
