@@ -106,7 +106,7 @@ def report(
     content = replace(content, labels=labels_of_run(results))
     wanted = [record.path if record.error is None else "" for record in records]
     pictures = counted(thumbnails_of(wanted, folder, side, workers))
-    with locked(output), replacing(output) as temporary:
+    with locked(output), replacing(output, overwrite=overwrite) as temporary:
         shown = with_progress(pictures, lambda: len(records), messages) if side else pictures
         write_page(records, shown, temporary, title or printable(str(results.name)), content, target=output)
     if missing and side:
