@@ -91,7 +91,7 @@ def show_model(
     pretrained: options.Pretrained = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the details as JSON.")] = False,
 ) -> None:
-    """Show the details of a model: size, accuracy, licence, languages, where its weights are."""
+    """Show the details of a model, such as size, accuracy and licence."""
     from clipcli.cli.model_facts import facts_as_lines, facts_of, without_details
 
     facts = facts_of(name, pretrained)
