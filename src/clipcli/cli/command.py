@@ -20,20 +20,23 @@ _PATIENCE = 5.0  # seconds that a pipe may be silent before it counts as none
 
 
 class Command(GroupedHelp, CheckedCommand):
-    """A command that rejects empty values: an empty path would silently mean the current folder.
+    """A command that rejects values which would silently mean something else.
 
+    An empty path would mean the current folder, and of an option that is given twice only the last value would be used.
     An argument whose default is the empty text may be empty; so may an environment variable, which is then ignored.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line and reject empty values.
+        """Parse the command line and reject empty values, and repeated options that take one value.
 
         Raises
         ------
         InputError
-            If a value is empty; the message names the option or argument.
+            If a value is empty, or an option with one value is repeated; the message names the option or argument.
         """
         given = list(args)
+        if not ctx.resilient_parsing and not set(given) & set(ctx.help_option_names):
+            self._check_repeated(ctx, given)
         rest = self._parsed(ctx, args)
         is_suspect = "" in given or any(each.endswith("=") for each in given)
         if is_suspect and not ctx.resilient_parsing:  # as it is while the shell completes a line
@@ -42,6 +45,15 @@ class Command(GroupedHelp, CheckedCommand):
                 if parameter.default != "" and _has_empty(values.get(str(parameter.name))):
                     raise InputError(f"cannot use {_shown(parameter)}: it is empty (give it a value or leave it out)")
         return rest
+
+    def _check_repeated(self, ctx: Any, given: list[str]) -> None:
+        _, _, order = self.make_parser(ctx).parse_args(list(given))
+        for parameter in self.get_params(ctx):
+            is_single = parameter.param_type_name == "option" and not (parameter.multiple or parameter.count)
+            if is_single and _takes_value(parameter) and order.count(parameter) > 1:
+                raise InputError(
+                    f"cannot use {_shown(parameter)} more than once: it takes one value (run the command once per value)"
+                )
 
     def _parsed(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line; where INPUTs are missing and stdin is a pipe or file, they are read from there."""
@@ -53,6 +65,11 @@ class Command(GroupedHelp, CheckedCommand):
             if not is_missing or ctx.resilient_parsing or not _has_stdin():
                 raise
         return super().parse_args(ctx, [*given, "-"])
+
+
+def _takes_value(parameter: Any) -> bool:
+    """Return whether an option has a value, or contradicts itself like ``--paired --not-paired``."""
+    return not parameter.is_flag or bool(parameter.secondary_opts)
 
 
 def _has_stdin() -> bool:
