@@ -11,7 +11,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -19,21 +19,25 @@ from typing import Any, TextIO
 
 from clipcli.errors import InputError
 from clipcli.schemes import path_part
+from clipcli.text import name_key, one_line, printable
 
 __all__ = [
     "JSON_LINES",
     "Table",
     "TableError",
+    "column_of",
     "csv_line",
     "delimiter_of",
     "first_object",
     "guarded",
     "is_tsv",
     "long_cells",
+    "needed_column",
     "own_kind",
     "read_delimited",
     "read_json_lines",
     "rows_of",
+    "separator_of",
     "tsv_cell",
     "tsv_line",
     "unguarded",
@@ -48,6 +52,8 @@ _OWN = {
 
 Cells = dict[str, Any]
 
+_SEPARATOR_LINE = re.compile(r"\ufeff?\"?sep=([,;\t|])\"?\r?\n?", re.IGNORECASE)
+_NAMES = 300  # characters of column names in a message
 _QUOTED = re.compile('[",\r\n]')
 _TSV_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _TSV_CHARACTERS = {escape[1]: character for character, escape in _TSV_ESCAPES.items()}
@@ -154,12 +160,56 @@ def is_tsv(name: str) -> bool:
     return path_part(name).lower().endswith(".tsv")
 
 
-def delimiter_of(header: str) -> str:
-    """Return what separates the cells of a CSV table: a semicolon if its first row has one and no comma.
+def delimiter_of(header: str, usual: str = ",") -> str:
+    """Return what separates the cells of a table, by its first row: the usual character if the row has it.
 
-    Spreadsheets write semicolons where numbers have a decimal comma, as in most of Europe.
+    Otherwise a tab, a semicolon or a comma. Spreadsheets write semicolons where numbers have a decimal comma, as in
+    most of Europe, and some write tabs into a file with the extension of CSV.
     """
-    return ";" if ";" in header and "," not in header else ","
+    return next((each for each in (usual, "\t", ";", ",") if each in header), usual)
+
+
+def separator_of(line: str) -> str | None:
+    """Return the delimiter that a line such as ``sep=;`` names, which Excel writes before the header."""
+    found = _SEPARATOR_LINE.fullmatch(line)
+    return found[1] if found else None
+
+
+def column_of(columns: Collection[str], name: str) -> str | None:
+    """Return the column with a name; if there is none, the only one that differs only in case or outer spaces."""
+    if name in columns:
+        return name
+    similar = [column for column in columns if _column_key(column) == _column_key(name)]
+    return similar[0] if len(similar) == 1 else None
+
+
+def _column_key(column: str) -> str:
+    return name_key(column).strip().casefold()
+
+
+def needed_column(table: object, columns: Sequence[str], name: str, remedy: str = "") -> str:
+    """Return the column with a name, see :func:`column_of`.
+
+    Parameters
+    ----------
+    table
+        The table, for messages.
+    remedy
+        What to do if there is none, for the message.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or several.
+    """
+    found = column_of(columns, name)
+    if found is None:
+        names = one_line(printable(", ".join(columns) or "none"))
+        names = names if len(names) <= _NAMES else f"{names[:_NAMES]}..."
+        raise InputError(f"cannot read {table}: no column {name!r} (it has: {names}{remedy})")
+    if list(columns).count(found) > 1:
+        raise InputError(f"cannot read {table}: duplicate column {name!r} in the first row")
+    return found
 
 
 @contextmanager
@@ -202,14 +252,17 @@ def read_delimited(file: TextIO, name: str) -> Table:
     tabs = is_tsv(name)
     try:
         first = next(file, "")
-        text = chain((first,), file)
-        rows = rows_of(text, "\t" if tabs else delimiter_of(first))
+        named = separator_of(first)
+        skipped = int(named is not None)
+        text = file if named else chain((first,), file)
+        delimiter = named or delimiter_of(first, "\t" if tabs else ",")
+        rows = ((skipped + number, row) for number, row in rows_of(text, delimiter))
         lines, header = next(rows, (0, []))
     except (TableError, UnicodeError) as problem:
         raise _no_table(name, problem) from None
     own = own_kind(header)
-    read: Callable[[str], str] = (tsv_cell if tabs else unguarded) if own else str
-    if own and tabs:
+    read: Callable[[str], str] = (tsv_cell if tabs and delimiter == "\t" else unguarded) if own else str
+    if own and tabs and delimiter == "\t":
         rows = ((lines + number, row) for number, row in rows_of(text, "\t", quotes=False))
     return Table(tuple(header), own, _cells(rows, header, read, name))
 

@@ -22,7 +22,7 @@ def test_an_option_with_one_value_is_refused_if_it_is_repeated(
     name = max(parameter.opts, key=len)
     assert run([*line_with(path, command, parameter, "x"), name, "y"]) == 2
     assert capsys.readouterr().err == (
-        f"error: cannot use {name} more than once: it takes one value (run the command once per value)\n"
+        f"error: cannot use {name} more than once: it takes one value (run the command once for each)\n"
     )
 
 

@@ -49,10 +49,10 @@ class Command(GroupedHelp, CheckedCommand):
     def _check_repeated(self, ctx: Any, given: list[str]) -> None:
         _, _, order = self.make_parser(ctx).parse_args(list(given))
         for parameter in self.get_params(ctx):
-            is_single = parameter.param_type_name == "option" and not (parameter.multiple or parameter.count)
+            is_single = parameter.param_type_name == "option" and not getattr(parameter, "multiple", False)
             if is_single and _takes_value(parameter) and order.count(parameter) > 1:
                 raise InputError(
-                    f"cannot use {_shown(parameter)} more than once: it takes one value (run the command once per value)"
+                    f"cannot use {_shown(parameter)} more than once: it takes one value (run the command once for each)"
                 )
 
     def _parsed(self, ctx: Any, args: list[str]) -> list[str]:

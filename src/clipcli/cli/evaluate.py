@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,13 @@ __all__ = ["check_extra", "evaluate"]
 _WHAT, _OUT = "Comparison", "Output"
 
 
+class Level(str, Enum):
+    """What an answer is."""
+
+    label = "label"
+    group = "group"
+
+
 @dataclass(frozen=True)
 class _Labels(options.Labels):
     """Labels and prompts, of which several sets can be compared."""
@@ -39,15 +47,20 @@ def evaluate(
     *,
     context: typer.Context,
     source: Annotated[
-        Path,
+        list[Path],
         typer.Argument(metavar="SOURCE", show_default=False,
                        help="A folder with one folder per class; a CSV or TSV file with the columns path and label; "
-                            "or, with --truth, a results file of 'clipcli classify'."),
+                            "or, with --truth, results files of 'clipcli classify', which are compared."),
     ],
     truth: Annotated[
         Path | None,
         typer.Option("--truth", metavar="DIR|FILE", help="Ground truth of a results file: a folder or table as above."),
     ] = None,
+    by: Annotated[
+        Level, typer.Option("--by", help="Evaluate the labels, or their groups; the classes can be groups or labels.")
+    ] = Level.label,
+    path_column: options.TruthPath = None,
+    label_column: options.TruthLabel = None,
     labels: _Labels,
     compare_model: Annotated[
         list[str] | None,
@@ -100,21 +113,27 @@ def evaluate(
             "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
             "it evaluates an existing results file (leave them out)"
         )
-    given = [source, truth, *labels.files, model.pretrained]
+    if truth is None and len(source) > 1:
+        raise InputError("cannot evaluate several sources without --truth: only results files can be compared")
+    given = [*source, truth, *labels.files, model.pretrained]
     context.with_resource(_outputs(json_file, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.compare import evaluate as compare
     from clipcli.evaluation.compare import evaluate_results
+    from clipcli.evaluation.ground_truth import TruthColumns
     from clipcli.inputs.exclusion import Exclusion
 
     chosen = labels.load() if labels.labels or labels.label else None
-    exclusion, reporter = Exclusion(tuple(exclude or ()), include_hidden), TerminalReporter(messages)
+    reading: dict[str, Any] = {
+        "by_group": by is Level.group, "columns": TruthColumns(path_column, label_column),
+        "exclusion": Exclusion(tuple(exclude or ()), include_hidden), "reporter": TerminalReporter(messages),
+    }  # fmt: skip
     if truth is not None:
-        comparison = evaluate_results(source, truth, chosen, exclusion=exclusion, reporter=reporter)
+        comparison = evaluate_results(source, truth, chosen, **reading)
     else:
         comparison = compare(
-            source, [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
-            few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, exclusion=exclusion, reporter=reporter,
+            source[0], [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
+            few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, **reading,
             **labels.prompt_parameters, **model.running, **running.parameters,
         )  # fmt: skip
     _save(comparison, json_file, plots, messages)

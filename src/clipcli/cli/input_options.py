@@ -12,7 +12,17 @@ import typer
 if TYPE_CHECKING:
     from clipcli.inputs.discover import Source
 
-__all__ = ["Exclude", "ImageColumn", "IncludeHidden", "Inputs", "NullSeparated", "PathColumn", "Reading"]
+__all__ = [
+    "Exclude",
+    "ImageColumn",
+    "IncludeHidden",
+    "Inputs",
+    "NullSeparated",
+    "PathColumn",
+    "Reading",
+    "TruthLabel",
+    "TruthPath",
+]
 
 _INPUTS = "Inputs"
 
@@ -45,6 +55,20 @@ ImageColumn = Annotated[
     typer.Option(
         "--image-column", metavar="NAME", rich_help_panel=_INPUTS,
         help="The INPUTs are Parquet tables, and this column holds encoded images; --path-column then names them.",
+    ),
+]  # fmt: skip
+TruthPath = Annotated[
+    str | None,
+    typer.Option(
+        "--path-column", metavar="NAME", show_default=False, help="Column of image paths in a table of ground truth. "
+        "[default: path]",
+    ),
+]  # fmt: skip
+TruthLabel = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column", metavar="NAME", show_default=False, help="Column of classes in a table of ground truth. "
+        "[default: label]",
     ),
 ]  # fmt: skip
 Exclude = Annotated[

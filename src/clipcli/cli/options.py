@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clipcli.cli.input_options import Exclude, IncludeHidden, Inputs, Reading
+from clipcli.cli.input_options import Exclude, IncludeHidden, Inputs, Reading, TruthLabel, TruthPath
 from clipcli.cli.label_options import Labels, PromptSets, Templates
 from clipcli.cli.model_options import Device, Model, ModelName, ModelOnCluster, Offline, Pretrained
 from clipcli.errors import CacheError
@@ -37,6 +37,8 @@ __all__ = [
     "Resume",
     "Running",
     "Templates",
+    "TruthLabel",
+    "TruthPath",
     "Verbose",
     "Workers",
     "bytes_in",

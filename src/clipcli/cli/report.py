@@ -48,6 +48,8 @@ def report(
         typer.Option("--truth", metavar="DIR|FILE", show_default=False,
                      help="Ground truth as for 'clipcli evaluate': shows the accuracy and likely mistakes."),
     ] = None,
+    path_column: options.TruthPath = None,
+    label_column: options.TruthLabel = None,
     labels: LabelsFile = None,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", show_default=False,
@@ -91,7 +93,7 @@ def report(
             yield picture
 
     side = usual_side(len(records)) if thumbnail is None else thumbnail
-    content = _content(records, results, folder, truth, labels)
+    content = _content(records, results, folder, truth, (path_column, label_column), labels)
     wanted = (record.path if record.error is None else "" for record in records)
     pictures = counted(make_thumbnails(wanted, folder, side, workers))
     with locked(output), replacing(output) as temporary:
@@ -106,7 +108,12 @@ def report(
 
 
 def _content(
-    records: Sequence[ReadRecord], results: Path, folder: Path, truth: Path | None, labels: Path | None
+    records: Sequence[ReadRecord],
+    results: Path,
+    folder: Path,
+    truth: Path | None,
+    columns: tuple[str | None, str | None],
+    labels: Path | None,
 ) -> PageContent:
     from clipcli.reports.page import PageContent
 
@@ -114,10 +121,11 @@ def _content(
         return PageContent(folder)
     from clipcli.cli.evaluate import check_extra
     from clipcli.evaluation.for_page import evaluation_for_page
-    from clipcli.evaluation.ground_truth import read_truth
+    from clipcli.evaluation.ground_truth import TruthColumns, read_truth
     from clipcli.labels.files import load_labels
 
     check_extra()
     known = load_labels(labels) if labels is not None else None
-    truths, evaluation = evaluation_for_page(records, results, read_truth(truth), known)
+    labelled = read_truth(truth, columns=TruthColumns(*columns), results=results)
+    truths, evaluation = evaluation_for_page(records, results, labelled, known)
     return PageContent(folder, truths, evaluation)

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcli.delimited import Table, read_delimited
-from clipcli.errors import InputError, LabelError
-from clipcli.evaluation.vocabulary import shown_names
-from clipcli.inputs.discover import BadInput, FileInput, Input, Source, discover
+from clipcli.delimited import Table, needed_column, read_delimited
+from clipcli.errors import InputError
+from clipcli.evaluation.vocabulary import distinct_names
+from clipcli.inputs.discover import FileInput, Input, Source, discover
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
-from clipcli.labels.files import Label
+from clipcli.labels.several import label_key
 from clipcli.log import LOG
-from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.recognition import own_kind_of
+from clipcli.schemes import is_remote
 from clipcli.sorting.log import LOG_NAME
-from clipcli.text import name_key, near_matches, open_text
+from clipcli.text import is_unicode, open_text
 
 __all__ = [
     "LabelledImage",
+    "TruthColumns",
     "classes_of",
-    "distinct_names",
-    "indices_of",
-    "match_records",
     "read_truth",
     "warn_of_own_answers",
 ]
@@ -40,9 +38,19 @@ class LabelledImage:
     label: str
 
 
+@dataclass(frozen=True)
+class TruthColumns:
+    """The columns of paths and of classes in a table, if they have other names than ``path`` and ``label``."""
+
+    path: str | None = None
+    label: str | None = None
+
+
 def read_truth(
     source: Path,
     exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
+    columns: TruthColumns = TruthColumns(),
+    results: object = None,
 ) -> list[LabelledImage]:
     """Read the ground truth of images.
 
@@ -53,6 +61,10 @@ def read_truth(
         with columns ``path`` and ``label``. For its paths see :class:`~clipcli.delimited.PathBase`.
     exclusion
         The files and folders to exclude.
+    columns
+        The columns of a table. Names are compared without case and outer spaces.
+    results
+        The results that the ground truth is for, for messages.
 
     Raises
     ------
@@ -60,8 +72,10 @@ def read_truth(
         If the source does not exist, has no labelled images, or holds answers of clipcli.
     """
     if own_kind_of(source) == "results":
-        raise _own_answers(source)
+        raise _own_answers(source, results)
     if source.is_dir():
+        if columns != TruthColumns():
+            raise InputError(f"cannot use --path-column or --label-column with {source}: it is a folder, not a table")
         labelled = _from_folder(source, exclusion)
     elif re.match(r"\w{2,}:/", source.as_posix()):
         raise InputError(
@@ -70,7 +84,7 @@ def read_truth(
     elif not source.exists():
         raise InputError(f"cannot read {source}: no such file or folder")
     elif source.suffix.lower() in (".csv", ".tsv"):
-        labelled = [each for each in _from_table(source) if not exclusion.leaves_out_named(each.image.name)]
+        labelled = [each for each in _from_table(source, columns) if not exclusion.leaves_out_named(each.image.name)]
     else:
         raise InputError(
             f"cannot read {source}: the ground truth must be a folder with one folder per class, or a .csv or .tsv "
@@ -99,30 +113,38 @@ def _from_folder(root: Path, exclusion: Exclusion) -> list[LabelledImage]:
     return labelled
 
 
-def _from_table(table: Path) -> list[LabelledImage]:
-    said: dict[str, str] = {}
+def _from_table(table: Path, columns: TruthColumns) -> list[LabelledImage]:
+    found: dict[str, LabelledImage] = {}
     try:
         with table.open("rb") as raw, open_text(raw) as file:
             read = read_delimited(file, str(table))
-            _check_columns(table, read)
+            base = PathBase(str(table), own=read.own is not None)
+            path_column, label_column = _columns_of(table, read, columns)
             for number, row in read.rows:
-                name, label = row.get("path") or "", (row.get("label") or "").strip()
+                name, label = row.get(path_column) or "", (row.get(label_column) or "").strip()
                 if not name or not label:
                     raise InputError(f"cannot read {table}: line {number} has no {'label' if name else 'path'}")
-                if name_key(said.setdefault(name, label)) != name_key(label):
+                if not is_unicode(label) or not (is_unicode(name) or os.path.lexists(base.locate(name))):
+                    raise InputError(f"cannot read {table}: line {number} is not UTF-8 text (save the table as UTF-8)")
+                location = base.locate(name)
+                key = location if is_remote(location) else os.path.normpath(location)
+                known = found.setdefault(key, LabelledImage(FileInput(name, location), label))
+                if label_key(known.label) != label_key(label):
                     raise InputError(
-                        f"cannot read {table}: line {number}: {name} is {label!r} here but {said[name]!r} before"
+                        f"cannot read {table}: line {number}: {name} is {label!r} here but {known.label!r} before"
                     )
     except (OSError, UnicodeError) as problem:
         raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
-    base = PathBase(str(table), own=read.own is not None)
-    return [LabelledImage(FileInput(name, base.locate(name)), label) for name, label in said.items()]
+    return list(found.values())
 
 
-def _check_columns(table: Path, read: Table) -> None:
-    for column in ("path", "label"):
-        if column not in read.columns:
-            raise InputError(f"cannot read {table}: no column {column!r} (it has: {', '.join(read.columns) or 'none'})")
+def _columns_of(table: Path, read: Table, columns: TruthColumns) -> tuple[str, str]:
+    """Return the columns of paths and of classes."""
+    path, label = (
+        needed_column(table, read.columns, given or usual, f"; name one with --{usual}-column")
+        for given, usual in ((columns.path, "path"), (columns.label, "label"))
+    )
+    return path, label
 
 
 def warn_of_own_answers(source: Path, *, is_own: bool) -> None:
@@ -134,103 +156,13 @@ def warn_of_own_answers(source: Path, *, is_own: bool) -> None:
         )
 
 
-def _own_answers(source: Path) -> InputError:
+def _own_answers(source: Path, results: object) -> InputError:
     return InputError(
         f"cannot use {source} as the ground truth: its labels are answers of clipcli classify (give the true labels: "
-        f"clipcli evaluate {source} --truth FILE; the page of clipcli report saves corrected labels)"
+        f"clipcli evaluate {results or source} --truth FILE; the page of clipcli report saves corrected labels)"
     )
 
 
 def classes_of(labelled: Iterable[LabelledImage]) -> list[str]:
-    """Return the classes that occur, sorted by name."""
+    """Return the classes that occur, sorted by name; see :func:`clipcli.evaluation.vocabulary.distinct_names`."""
     return distinct_names(each.label for each in labelled)
-
-
-def distinct_names(names: Iterable[str]) -> list[str]:
-    """Return distinct names in order; names that differ only in Unicode composition are equal."""
-    return sorted({name_key(name): name for name in sorted(set(names), reverse=True)}.values())
-
-
-def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
-    """Return the index of the label of each class name; a label's ``folder`` takes precedence over its name.
-
-    Raises
-    ------
-    LabelError
-        If a class has no label, or two labels have the same folder.
-    """
-    folders: dict[str, int] = {}
-    for place, label in enumerate(labels):
-        other = folders.setdefault(name_key(label.folder), place) if label.folder else place
-        if other != place:
-            raise LabelError(
-                f"cannot match {label.folder!r}: labels {labels[other].name!r} and {label.name!r} have the same folder "
-                "(give each label a different folder)"
-            )
-    places = {name_key(label.name): place for place, label in enumerate(labels)} | folders
-    missing = sorted(name for name in set(names) if name_key(name) not in places)
-    if missing:
-        raise LabelError(
-            f"cannot match classes of the ground truth to labels: {shown_names(missing)} "
-            f"({near_matches(missing[0], places)}); add them to the label file, or to its 'folder' column"
-        )
-    return [places[name_key(name)] for name in names]
-
-
-def match_records(
-    records: Iterable[ReadRecord],
-    labelled: Sequence[LabelledImage],
-    locate: Callable[[str], str] = str,
-) -> list[tuple[ReadRecord, str]]:
-    """Match the results of a run to the ground truth, by the paths of the images.
-
-    Parameters
-    ----------
-    locate
-        Resolves the path of a record, see :meth:`clipcli.delimited.PathBase.locate`.
-
-    Raises
-    ------
-    InputError
-        If no path is in both.
-    """
-    known: dict[str, str] = {}
-    for each in labelled:
-        if not isinstance(each.image, BadInput):
-            known[each.image.name] = each.label
-            known[_absolute(each.image.path if isinstance(each.image, FileInput) else each.image.name)] = each.label
-    composed = _by_key(known)
-    matched, without = [], 0
-    for record in records:
-        label = (
-            known.get(record.path) or known.get(_absolute(locate(record.path))) or composed.get(name_key(record.path))
-        )
-        if label is None:
-            without += 1
-        else:
-            matched.append((record, label))
-    if not matched:
-        raise InputError(
-            "cannot match results to the ground truth: they have no paths in common "
-            "(run this in the folder of the classify run)"
-        )
-    if without:
-        count = without + len(matched)
-        LOG.warning(f"{without} of {count} results have no ground truth, and are left out")
-    return matched
-
-
-def _by_key(known: dict[str, str]) -> dict[str, str | None]:
-    """Return labels by normalised path; ``None`` if that is ambiguous."""
-    found: dict[str, str | None] = {}
-    for path, label in known.items():
-        key = name_key(path)
-        found[key] = label if key not in found or name_key(found[key] or "") == name_key(label) else None
-    return found
-
-
-def _absolute(path: str) -> str:
-    try:
-        return os.path.realpath(path)
-    except ValueError:  # a file name cannot contain NUL
-        return path
