@@ -149,6 +149,11 @@ def test_groups_of_labels_are_evaluated_and_classes_are_groups_or_labels(ran: di
     assert "taken as the same: 'Made' is 'made', 'nature' is 'Nature'" in ran["groups"].stderr
 
 
+def test_results_without_groups_are_refused(ran: dict[str, Done]) -> None:
+    assert (ran["groups of results"].returncode, ran["groups of results"].stdout) == (2, "")
+    assert "has no group (classify with a label file" in ran["groups of results"].stderr.splitlines()[-1]
+
+
 def test_several_results_are_compared_on_the_same_images(ran: dict[str, Done], classes: Path) -> None:
     assert ran["several"].returncode == 0
     rows = [line.split("\t") for line in ran["several"].stdout.splitlines() if "top1_more_than_first" in line]
@@ -160,7 +165,6 @@ def test_several_results_are_compared_on_the_same_images(ran: dict[str, Done], c
     ("name", "says"),
     [
         ("sources", "cannot evaluate several sources without --truth"),
-        ("groups of results", "has no group (classify with a label file"),
         ("missing", "cannot match classes of the ground truth to labels: 'coffee', 'flower', 'rocket'"),
         ("both", "cannot use --truth with --template, --prompts, --compare-model or --few-shot"),
         ("nothing", "none: no such file or folder"),
