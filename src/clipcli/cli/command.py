@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from clipcli.cli.help import GroupedHelp
+from clipcli.cli.plain_values import convert_plain_values
 from clipcli.cli.requirements import CheckedCommand
 from clipcli.errors import InputError
 
@@ -34,6 +35,8 @@ class Command(GroupedHelp, CheckedCommand):
         InputError
             If a value is empty, or an option with one value is repeated; the message names the option or argument.
         """
+        for parameter in self.get_params(ctx):
+            convert_plain_values(parameter)
         given = list(args)
         if not ctx.resilient_parsing and not set(given) & set(ctx.help_option_names):
             self._check_repeated(ctx, given)
