@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipcli.delimited import column_of, csv_line, own_kind, read_delimited, rows_of, tsv_cell, tsv_line
+from clipcli.delimited import csv_line, own_kind, read_delimited, rows_of, tsv_cell, tsv_line
 from clipcli.errors import ImageError, InputError, LabelError
 from clipcli.evaluation.ground_truth import TruthColumns, read_truth
+from clipcli.headers import column_of
 from clipcli.inputs.discover import BadInput, FileInput, Source, discover
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import load_labels

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcli.delimited import Table, needed_column, read_delimited
+from clipcli.delimited import Table, read_delimited
 from clipcli.errors import InputError
 from clipcli.evaluation.vocabulary import distinct_names
+from clipcli.headers import needed_column
 from clipcli.inputs.discover import FileInput, Input, Source, discover
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import JSON_LINES, needed_column, own_kind, read_delimited, read_json_lines
+from clipcli.delimited import JSON_LINES, own_kind, read_delimited, read_json_lines
 from clipcli.errors import ImageError, InputError
 from clipcli.extras import pyarrow_or_error
+from clipcli.headers import needed_column
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
 from clipcli.inputs.path_base import PathBase
 from clipcli.schemes import is_remote, path_part

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import TableError, delimiter_of, own_kind, rows_of, separator_of
+from clipcli.delimited import TableError, own_kind, rows_of
 from clipcli.errors import LabelError
+from clipcli.headers import delimiter_of, separator_of
 from clipcli.labels import several
 from clipcli.labels.kinds import check_kind
 from clipcli.labels.label import ONLY_SPELLING, Label, both_places, check_label, check_labels, prompts_for
@@ -68,7 +69,7 @@ def parse_text(text: str, where: str = "labels") -> list[Label]:
 def parse_csv(text: str, where: str = "labels", usual: str = ",") -> list[Label]:
     """Parse a table with a header: ``label``, optionally ``prompt``, ``group`` and ``folder``.
 
-    Cells are separated by the character ``usual``, or another; see :func:`clipcli.delimited.delimiter_of`.
+    Cells are separated by the character ``usual``, or another; see :func:`clipcli.headers.delimiter_of`.
 
     Several rows of one label with different prompts make an ensemble; an empty prompt means that the
     templates are used.

@@ -11,8 +11,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import delimiter_of, rows_of, tsv_cell, unguarded
+from clipcli.delimited import rows_of, tsv_cell, unguarded
 from clipcli.errors import InputError
+from clipcli.headers import delimiter_of
 from clipcli.inputs.items import shown_name
 from clipcli.log import LOG
 from clipcli.outputs.parts import is_complete_folder, part_names
