@@ -184,7 +184,7 @@ class Table:
 
 
 def read_delimited(file: TextIO, name: str) -> Table:
-    """Read a CSV or TSV table; ``file`` is open without newline translation. For the separator see :func:`delimiter_of`.
+    """Read a CSV or TSV table; ``file`` is open without newline translation. See also :func:`delimiter_of`.
 
     Raises
     ------

@@ -215,3 +215,17 @@ def test_what_makes_no_page_is_told_in_one_line(
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert says in done.stderr
     assert not (tmp_path / "page.html").exists()
+
+
+def test_labels_that_were_checked_and_labels_of_the_run_are_in_the_page() -> None:
+    content = PageContent(checked=[None, "fox"], labels=["cat", "dog", "wolf"])
+    data = page_data([record("a.jpg", "cat"), record("b.jpg", "dog")], content)
+    assert (data["labels"], data["checked"]) == (["cat", "dog", "fox", "wolf"], [[1, 2]])
+
+
+def test_a_page_of_the_same_results_has_the_same_identity_whatever_else_it_shows() -> None:
+    records = [record("a.jpg", "cat"), FAILED]
+    known = page_data(records)["id"]
+    assert page_data(records, PageContent(labels=["wolf"]))["id"] == known
+    assert page_data(records[:1])["id"] != known
+    assert page_data(records, PageContent(checked=["dog", None]))["id"] != known

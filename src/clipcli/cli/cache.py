@@ -25,7 +25,8 @@ app = typer.Typer(help="Manage the embedding cache.", no_args_is_help=True, rich
 
 def _open(cache_dir: Path | None) -> EmbeddingStore:
     """Open an existing cache; nothing is created, and the wait for a locked one is short."""
-    from clipcli.cache.embeddings import EmbeddingStore, default_folder
+    from clipcli.cache.embeddings import EmbeddingStore
+    from clipcli.cache.folder import default_folder
 
     folder = cache_dir or default_folder()
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -12,7 +12,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.messages import Messages
-from clipcli.errors import InputError, ModelNotFoundError
+from clipcli.errors import InputError
 
 if TYPE_CHECKING:
     from clipcli.models.recommended import Recommendation
@@ -119,13 +119,11 @@ def _pocket_facts() -> dict[str, Any]:
 
 def _catalogue_facts(name: str) -> dict[str, Any]:
     from clipcli.models import registry, resolve
-    from clipcli.models.recommended import hub_hint, recommendation
+    from clipcli.models.recommended import recommendation
 
     name = name.replace("/", "-") if name.replace("/", "-") in registry.architecture_names() else name
     if name.startswith("hf-hub:"):
         return _hub_facts(name)
-    if (hint := hub_hint(name)) is not None:
-        raise ModelNotFoundError(f"no model {name!r}; this is the name of a hub repository (use {hint})")
     config = registry.architecture(name)
     tags = registry.pretrained_tags(name)
     vision, text = config["vision_cfg"], config["text_cfg"]

@@ -18,6 +18,7 @@ __all__ = [
     "BatchSize",
     "CacheDir",
     "CacheSize",
+    "Checked",
     "Device",
     "Exclude",
     "IncludeHidden",
@@ -56,6 +57,11 @@ Resume = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace existing output or an interrupted run.")
 ]
+Checked = Annotated[
+    Path | None,
+    typer.Option("--checked", metavar="FILE", show_default=False,
+                 help="Labels checked in the page of 'clipcli report' (.csv or .tsv); they replace those in RESULTS."),
+]  # fmt: skip
 PartSize = Annotated[
     int,
     typer.Option(

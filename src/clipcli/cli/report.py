@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from clipcli.cli import options
 from clipcli.cli.label_options import LabelsFile
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
+from clipcli.cli.sort import tell_unused
 from clipcli.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def report(
     path_column: options.TruthPath = None,
     label_column: options.TruthLabel = None,
     labels: LabelsFile = None,
+    checked: options.Checked = None,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", show_default=False,
                                  help="Title of the page. [default: name of the results file]"),
@@ -62,7 +65,7 @@ def report(
     """Write results as one HTML page with thumbnails.
 
     The page has filters and a search, and needs neither network nor other files. You can correct labels in it
-    and save them as a table for 'clipcli evaluate'.
+    and save them as a table for 'clipcli sort' and 'clipcli evaluate', or to continue later (--checked).
 
     clipcli report results.csv -o page.html --open
     """
@@ -72,12 +75,13 @@ def report(
     from clipcli.images.thumbnails import make_thumbnails, usual_side
     from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
+    from clipcli.outputs.recognition import labels_of_run
     from clipcli.reports.page import write_page
     from clipcli.storage.atomic import check_writable, replacing
     from clipcli.storage.locks import locked
     from clipcli.text import printable
 
-    check_writable(output, [results], overwrite=overwrite)
+    check_writable(output, [results, checked], overwrite=overwrite)
     records = list(read_results(results))
     if not records:
         raise InputError(f"cannot make a report of {results}: it holds no results")
@@ -94,6 +98,7 @@ def report(
 
     side = usual_side(len(records)) if thumbnail is None else thumbnail
     content = _content(records, results, folder, truth, (path_column, label_column), labels)
+    content = replace(_with_checked(content, records, checked, messages), labels=labels_of_run(results))
     wanted = (record.path if record.error is None else "" for record in records)
     pictures = counted(make_thumbnails(wanted, folder, side, workers))
     with locked(output), replacing(output) as temporary:
@@ -105,6 +110,17 @@ def report(
         )
     if open_it:
         webbrowser.open(output.resolve().as_uri())
+
+
+def _with_checked(
+    content: PageContent, records: Sequence[ReadRecord], checked: Path | None, messages: Messages
+) -> PageContent:
+    from clipcli.outputs.corrections import read_corrections
+
+    corrections = read_corrections(checked)
+    labels = [corrections.of(record.path) for record in records]
+    tell_unused(corrections, checked, messages)
+    return replace(content, checked=labels)
 
 
 def _content(

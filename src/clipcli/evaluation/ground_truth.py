@@ -8,19 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcli.delimited import Table, read_delimited
 from clipcli.errors import InputError
 from clipcli.evaluation.vocabulary import distinct_names
-from clipcli.headers import needed_column
 from clipcli.inputs.discover import FileInput, Input, Source, discover
 from clipcli.inputs.exclusion import Exclusion
-from clipcli.inputs.path_base import PathBase
-from clipcli.labels.several import label_key
 from clipcli.log import LOG
+from clipcli.outputs.corrections import TruthColumns, read_label_table
 from clipcli.outputs.recognition import own_kind_of
-from clipcli.schemes import is_remote
 from clipcli.sorting.log import LOG_NAME
-from clipcli.text import is_unicode, open_text
 
 __all__ = [
     "LabelledImage",
@@ -39,18 +34,10 @@ class LabelledImage:
     label: str
 
 
-@dataclass(frozen=True)
-class TruthColumns:
-    """The columns of paths and of classes in a table, if they have other names than ``path`` and ``label``."""
-
-    path: str | None = None
-    label: str | None = None
-
-
 def read_truth(
     source: Path,
     exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
-    columns: TruthColumns = TruthColumns(),
+    columns: TruthColumns = TruthColumns(),  # noqa: B008 - a value
     results: object = None,
 ) -> list[LabelledImage]:
     """Read the ground truth of images.
@@ -115,37 +102,8 @@ def _from_folder(root: Path, exclusion: Exclusion) -> list[LabelledImage]:
 
 
 def _from_table(table: Path, columns: TruthColumns) -> list[LabelledImage]:
-    found: dict[str, LabelledImage] = {}
-    try:
-        with table.open("rb") as raw, open_text(raw) as file:
-            read = read_delimited(file, str(table))
-            base = PathBase(str(table), own=read.own is not None)
-            path_column, label_column = _columns_of(table, read, columns)
-            for number, row in read.rows:
-                name, label = row.get(path_column) or "", (row.get(label_column) or "").strip()
-                if not name or not label:
-                    raise InputError(f"cannot read {table}: line {number} has no {'label' if name else 'path'}")
-                if not is_unicode(label) or not (is_unicode(name) or os.path.lexists(base.locate(name))):
-                    raise InputError(f"cannot read {table}: line {number} is not UTF-8 text (save the table as UTF-8)")
-                location = base.locate(name)
-                key = location if is_remote(location) else os.path.normpath(location)
-                known = found.setdefault(key, LabelledImage(FileInput(name, location), label))
-                if label_key(known.label) != label_key(label):
-                    raise InputError(
-                        f"cannot read {table}: line {number}: {name} is {label!r} here but {known.label!r} before"
-                    )
-    except (OSError, UnicodeError) as problem:
-        raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
-    return list(found.values())
-
-
-def _columns_of(table: Path, read: Table, columns: TruthColumns) -> tuple[str, str]:
-    """Return the columns of paths and of classes."""
-    path, label = (
-        needed_column(table, read.columns, given or usual, f"; name one with --{usual}-column")
-        for given, usual in ((columns.path, "path"), (columns.label, "label"))
-    )
-    return path, label
+    read = read_label_table(table, columns)
+    return [LabelledImage(FileInput(name, read.locations[name]), label) for name, label in read.labels.items()]
 
 
 def warn_of_own_answers(source: Path, *, is_own: bool) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from clipcli.errors import ModelError, ModelNotFoundError
-from clipcli.text import near_matches
+from clipcli.errors import ModelError
+from clipcli.models.unknown_names import unknown_model
 
 __all__ = [
     "RECOMMENDED",
@@ -70,7 +70,7 @@ def architecture(name: str) -> dict[str, Any]:
         If there is none of that name; the message names near matches.
     """
     if name not in architecture_names():
-        raise ModelNotFoundError(f"no model {name!r}; {near_matches(name, ['pocket', *architecture_names()])}")
+        raise unknown_model(name, architecture_names())
     config: dict[str, Any] = json.loads((package_folder() / "model_configs" / f"{name}.json").read_bytes())
     return config
 

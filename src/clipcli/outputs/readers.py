@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import rows_of, tsv_cell, unguarded
+from clipcli.delimited import own_kind, rows_of, tsv_cell, unguarded
 from clipcli.errors import InputError
 from clipcli.headers import delimiter_of
 from clipcli.inputs.items import shown_name
@@ -197,7 +197,7 @@ def _csv(file: Path) -> Iterator[Any]:
         first = next(lines, "")
         rows = rows_of(chain((first,), lines), delimiter_of(first))
         _, header = next(rows, (1, []))
-        _check_header(header)
+        _check_header(header, file)
         for _, row in rows:
             if len(row) > len(header):
                 raise ValueError("it has more cells than columns")
@@ -205,7 +205,12 @@ def _csv(file: Path) -> Iterator[Any]:
                 yield dict(zip(header, map(unguarded, row), strict=False))
 
 
-def _check_header(columns: Sequence[str]) -> None:
+def _check_header(columns: Sequence[str], file: Path) -> None:
+    if own_kind(columns) == "corrections":
+        raise InputError(
+            f"cannot read {file} as results: it holds labels that were checked in the page of clipcli report "
+            f"(give the results of the run, and add --checked {file})"
+        )
     if any(columns) and "path" not in columns:
         raise KeyError("path")
 
@@ -214,7 +219,7 @@ def _tsv(file: Path) -> Iterator[Any]:
     with file.open("rb") as raw, open_text(raw, "strict") as lines:
         lines.reconfigure(newline="\n")
         header = next(lines, "").rstrip("\r\n").split("\t")
-        _check_header(header)
+        _check_header(header, file)
         for line in lines:
             if line.strip("\r\n"):
                 yield dict(zip(header, map(tsv_cell, line.rstrip("\r\n").split("\t")), strict=True))

@@ -59,7 +59,9 @@ def groups_of_run(results: Path) -> dict[str, str]:
     if not isinstance(labels, list) or not isinstance(groups, list) or len(labels) != len(groups):
         return {}
     pairs = zip(labels, groups, strict=True)
-    return {label: group for label, group in pairs if isinstance(label, str) and isinstance(group, str)}
+    return {  # "none" is how the record writes that a label has no group
+        label: group for label, group in pairs if isinstance(label, str) and isinstance(group, str) and group != "none"
+    }
 
 
 def _settings_of_run(results: Path) -> Mapping[str, Any]:
