@@ -65,7 +65,7 @@ def made(index: int) -> ReadRecord:
 def pages(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> dict[int, Path]:
     """Pages of 20 and of 20,000 results, with a few real pictures over and over."""
     folder = tmp_path_factory.mktemp("pages")
-    pictures = list(make_thumbnails(map(str, photos.values()), Path(), 64))
+    pictures = list(make_thumbnails(photos.values(), 64))
     for count in (20, 20_000):
         thumbnails = (pictures[number % len(pictures)] for number in range(count))
         write_page([made(number) for number in range(count)], thumbnails, folder / f"{count}.html", "Results")

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from clipcli.cache import rows as cache_rows
 from clipcli.cache.eviction import evict_images
+from clipcli.cache.limit import DEFAULT_LIMIT
 from clipcli.cache.rows import ModelFacts
 from clipcli.cache.sqlite import Database, chunked
 from clipcli.cache.stamps import FileStamp, stamp_of
@@ -29,9 +30,8 @@ from clipcli.cache.vectors import LONGEST_VECTOR, packed, unpacked
 from clipcli.models.openvino_graphs import check_graphs, list_graphs, trim_graphs
 from clipcli.storage.checksums import Seal, hash_file
 
-__all__ = ["DEFAULT_LIMIT", "CacheInfo", "EmbeddingStore", "ModelFacts", "content_key"]
+__all__ = ["CacheInfo", "EmbeddingStore", "ModelFacts", "content_key"]
 
-DEFAULT_LIMIT = 4_000_000_000
 """Maximum size of the cache in bytes; above it, the oldest image embeddings are removed."""
 
 _FILE_NAME = "embeddings-v1.sqlite"

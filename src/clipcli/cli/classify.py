@@ -35,57 +35,59 @@ _OUT, _SCORES = "Output", "Scores"
 def classify(
     *,
     context: typer.Context,
-    inputs: options.Inputs,
     labels: options.Labels,
     text_embeddings: Annotated[
         Path | None,
         typer.Option("--text-embeddings", metavar="FILE", rich_help_panel="Labels and prompts",
-                     help="Class embeddings written by 'clipcli export text', instead of labels."),
+                     help="File written by 'clipcli export text', to be used instead of labels and templates."),
     ] = None,
     model: options.ModelOnCluster,
     top_k: Annotated[
         int,
-        typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES, help="Number of labels to list."),
+        typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES,
+                     help="Number of labels to list per image."),
     ] = 5,
     min_probability: Annotated[
         float | None,
         typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the best probability is below P."),
+                     help="Answer 'unknown' if the highest probability is below P."),
     ] = None,
     min_similarity: Annotated[
         float | None,
         typer.Option(metavar="COSINE", min=-1.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the best cosine similarity is below COSINE."),
+                     help="Answer 'unknown' if the highest cosine similarity is below COSINE."),
     ] = None,
     min_margin: Annotated[
         float | None,
         typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the two best probabilities differ by less than P."),
+                     help="Answer 'unknown' if the two highest probabilities differ by less than P."),
     ] = None,
     form: Annotated[
         Format | None,
         typer.Option("--format", "-f", rich_help_panel=_OUT, show_default=False,
-                     help="Output format. [default: by the extension of -o, else table on a terminal, tsv in a pipe]"),
+                     help="Output format. [default: by the extension of -o; without -o, table on a terminal, else "
+                          "tsv]"),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE|FOLDER/|URL", rich_help_panel=_OUT,
-                     help="Output file instead of stdout, or a folder (name ends with /) that is written in parts."),
+        typer.Option("--output", "-o", metavar="FILE|DIR/|URL", rich_help_panel=_OUT,
+                     help="Output file instead of stdout; or a folder (ends with /) or URL, written in parts."),
     ] = None,
     compact: Annotated[
         bool,
         typer.Option("--compact", rich_help_panel=_OUT,
-                     help="Leave out similarities and the model, to read csv, tsv or parquet in a spreadsheet."),
+                     help="Omit the similarity and model columns (csv, tsv and parquet only)."),
     ] = False,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     show: Annotated[
-        bool, typer.Option("--show", rich_help_panel=_OUT, help="Display each image next to its scores, on a terminal.")
+        bool,
+        typer.Option("--show", rich_help_panel=_OUT, help="Display each image next to its scores in the terminal."),
     ] = False,
     reading: options.Reading,
     ray: cluster_options.Cluster,
-    running: options.Running,
+    running: options.RunningOnCluster,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
@@ -97,10 +99,10 @@ def classify(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     cluster = ray.chosen(model.engine, running.workers)
-    if not all(inputs):
+    if not all(reading.inputs or ()):
         raise InputError("an INPUT is empty; name an image file or a folder")
     target = _Target.choose(
-        output, form.value if form else None, [*inputs, *labels.files, text_embeddings, model.pretrained],
+        output, form.value if form else None, [*reading.files, *labels.files, text_embeddings, model.pretrained],
         resume=resume, overwrite=overwrite, part_size=part_size, compact=compact, show=show, messages=messages,
     )  # fmt: skip
     if text_embeddings is not None:
@@ -109,14 +111,15 @@ def classify(
     from clipcli.cli.reporter import end
     from clipcli.scoring.thresholds import Thresholds
 
+    source = reading.source()
     classifier = Classifier(
         labels=None if text_embeddings is not None else labels.load(), text_embeddings=text_embeddings,
         top_k=top_k,
         thresholds=Thresholds(min_probability, min_similarity, min_margin),
         **labels.prompt_parameters, **model.parameters, **running.parameters,
     )  # fmt: skip
-    outcome = _run(classifier, reading.source(inputs), cluster, target, messages)
-    if not cluster:
+    outcome = _run(classifier, source, cluster, target, messages)
+    if not cluster and source.embedded is None:
         _tell_images(classifier, messages)
     end(outcome, messages)
 
@@ -137,15 +140,16 @@ def _run(
 
     engine = on_cluster(classifier, cluster, lambda precision: classifier.ranker(precision).results)
     task, output = classifier.task(source, engine), target.output(classifier)
+    given = classifier.given.facts(source)
 
     def begin() -> None:
-        _tell_text(classifier, messages)
+        _tell_text(classifier, messages, given.precision if given else None)
 
     if target.is_for_people:
         return run(task, output, PlainReporter(messages, begin))
     reporter = TerminalReporter(
         messages, begin, model=classifier.source.title, work="classifying",
-        encoded=None if cluster else lambda: classifier.image_statistics.encoded,
+        encoded=None if cluster or given else lambda: classifier.image_statistics.encoded,
     )  # fmt: skip
     with reporter.shown():
         outcome = run(task, output, reporter)
@@ -223,7 +227,7 @@ def _can_show(form: str, messages: Messages) -> bool:
     return can_show(form, messages)
 
 
-def _tell_text(classifier: Classifier, messages: Messages) -> None:
+def _tell_text(classifier: Classifier, messages: Messages, given: str | None) -> None:
     """With ``-v``, print statistics of the labels."""
     count, statistics = len(classifier.classes.labels), classifier.text_statistics
     if statistics is not None:
@@ -231,7 +235,7 @@ def _tell_text(classifier: Classifier, messages: Messages) -> None:
     facts = classifier.classes.facts
     messages.detail(
         f"model: {classifier.source.title}, {count} label{'s' if count != 1 else ''}, "
-        f"logit scale {facts.logit_scale:.4g}, images in {classifier.precision}"
+        f"logit scale {facts.logit_scale:.4g}, images in {given or classifier.precision}"
     )
 
 

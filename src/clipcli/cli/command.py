@@ -8,11 +8,9 @@ import stat
 import sys
 from typing import Any
 
-import typer
-
 from clipcli.cli.help import GroupedHelp
 from clipcli.cli.plain_values import convert_plain_values
-from clipcli.cli.requirements import CheckedCommand
+from clipcli.cli.requirements import CheckedCommand, UsageError
 from clipcli.errors import InputError
 
 __all__ = ["Command"]
@@ -28,12 +26,14 @@ class Command(GroupedHelp, CheckedCommand):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line and reject empty values, and repeated options that take one value.
+        """Parse the command line; reject empty values, repeated options with one value, and a line without INPUTs.
 
         Raises
         ------
         InputError
             If a value is empty, or an option with one value is repeated; the message names the option or argument.
+        UsageError
+            If there is neither an INPUT nor a file of image embeddings.
         """
         for parameter in self.get_params(ctx):
             convert_plain_values(parameter)
@@ -47,6 +47,8 @@ class Command(GroupedHelp, CheckedCommand):
             for parameter in self.get_params(ctx):
                 if parameter.default != "" and _has_empty(values.get(str(parameter.name))):
                     raise InputError(f"cannot use {_shown(parameter)}: it is empty (give it a value or leave it out)")
+        if not ctx.resilient_parsing and _lacks_inputs(ctx.params):
+            raise UsageError("Missing argument 'INPUT...': name images, or give --image-embeddings.", ctx=ctx)
         return rest
 
     def _check_repeated(self, ctx: Any, given: list[str]) -> None:
@@ -61,18 +63,19 @@ class Command(GroupedHelp, CheckedCommand):
     def _parsed(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line; where INPUTs are missing and stdin is a pipe or file, they are read from there."""
         given = list(args)
-        try:
-            return super().parse_args(ctx, args)
-        except typer.BadParameter as problem:
-            is_missing = type(problem).__name__ == "MissingParameter" and getattr(problem.param, "name", "") == "inputs"
-            if not is_missing or ctx.resilient_parsing or not _has_stdin():
-                raise
+        rest = super().parse_args(ctx, args)
+        if ctx.resilient_parsing or not _lacks_inputs(ctx.params) or not _has_stdin():
+            return rest
         return super().parse_args(ctx, [*given, "-"])
 
 
 def _takes_value(parameter: Any) -> bool:
     """Return whether an option has a value, or contradicts itself like ``--paired --not-paired``."""
     return not parameter.is_flag or bool(parameter.secondary_opts)
+
+
+def _lacks_inputs(values: Any) -> bool:
+    return "inputs" in values and not values["inputs"] and values["image_embeddings"] is None
 
 
 def _has_stdin() -> bool:

@@ -35,10 +35,16 @@ class Level(str, Enum):
 class _Labels(options.Labels):
     """Labels and prompts, of which several sets can be compared."""
 
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", rich_help_panel="Labels and prompts",
+                     help="Label file: text (one label per line), .csv, .tsv or .json. [default: the class names]"),
+    ] = None  # fmt: skip
     prompts: Annotated[
         list[str] | None,
         typer.Option("--prompts", "-p", metavar="NAME|FILE", rich_help_panel="Labels and prompts",
-                     help="Template set; repeat to compare several."),
+                     help="Built-in set of prompt templates (see 'clipcli prompts list'), or a file with one "
+                          "template per line; repeat to compare several sets."),
     ] = None  # fmt: skip
 
 
@@ -49,12 +55,14 @@ def evaluate(
     source: Annotated[
         list[Path],
         typer.Argument(metavar="SOURCE", show_default=False,
-                       help="A folder with one folder per class; a CSV or TSV file with the columns path and label; "
-                            "or, with --truth, results files of 'clipcli classify', which are compared."),
+                       help="A folder with one folder per class, or a .csv or .tsv file with the columns 'path' and "
+                            "'label'. With --truth: results files of 'clipcli classify', which are compared."),
     ],
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="DIR|FILE", help="Ground truth of a results file: a folder or table as above."),
+        typer.Option("--truth", metavar="DIR|FILE",
+                     help="Ground truth for a results file: a folder with one folder per class, or a .csv or .tsv "
+                          "file."),
     ] = None,
     by: Annotated[
         Level, typer.Option("--by", help="Evaluate the labels, or their groups; the classes can be groups or labels.")
@@ -71,7 +79,8 @@ def evaluate(
     few_shot: Annotated[
         list[int] | None,
         typer.Option("--few-shot", metavar="K", min=1, rich_help_panel=_WHAT,
-                     help="Fit a linear probe on K images per class, test it on the others; repeat for more values."),
+                     help="Fit a linear probe on K images per class, and test it on the remaining images; repeat for "
+                          "more values of K."),
     ] = None,
     probe_strength: Annotated[
         float,
@@ -87,11 +96,12 @@ def evaluate(
     plots: Annotated[
         Path | None,
         typer.Option("--plots", metavar="DIR", rich_help_panel=_OUT,
-                     help="Draw confusion matrix, reliability diagram and per-class metrics into this folder, "
-                          "as PNG and SVG."),
+                     help="Folder for plots of the confusion matrix, reliability diagram and per-class metrics, as "
+                          "PNG and SVG."),
     ] = None,
     overwrite: options.Overwrite = False,
     model: options.Model,
+    image_embeddings: options.ImageEmbeddingsFile = None,
     exclude: options.Exclude = None,
     include_hidden: options.IncludeHidden = False,
     running: options.Running,
@@ -115,7 +125,7 @@ def evaluate(
         )
     if truth is None and len(source) > 1:
         raise InputError("cannot evaluate several sources without --truth: only results files can be compared")
-    given = [*source, truth, *labels.files, model.pretrained]
+    given = [*source, truth, image_embeddings, *labels.files, model.pretrained]
     context.with_resource(_outputs(json_file, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.compare import evaluate as compare
@@ -133,10 +143,11 @@ def evaluate(
     else:
         comparison = compare(
             source[0], [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
-            few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, **reading,
+            few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, image_embeddings=image_embeddings,
+            **reading,
             **labels.prompt_parameters, **model.running, **running.parameters,
         )  # fmt: skip
-    _save(comparison, json_file, plots, messages)
+    _save(comparison, json_file, plots, messages, overwrite=overwrite)
     _tell(comparison)  # last: the reader may close the pipe early
     end(comparison.outcome, messages)
 
@@ -158,19 +169,21 @@ def _outputs(json_file: Path | None, plots: Path | None, inputs: list[Any], *, o
         yield
 
 
-def _save(comparison: Comparison, json_file: Path | None, plots: Path | None, messages: Messages) -> None:
+def _save(
+    comparison: Comparison, json_file: Path | None, plots: Path | None, messages: Messages, *, overwrite: bool
+) -> None:
     if json_file is not None:
         import json
 
         from clipcli.storage.atomic import replacing
 
-        with replacing(json_file) as temporary:
+        with replacing(json_file, overwrite=overwrite) as temporary:
             text = json.dumps(comparison.as_json, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, "utf-8")
     if plots is not None:
         from clipcli.evaluation.charts import draw_evaluations
 
-        for file in draw_evaluations(comparison.evaluations, plots):
+        for file in draw_evaluations(comparison.evaluations, plots, overwrite=overwrite):
             messages.detail(f"drew {file}")
 
 

@@ -28,15 +28,6 @@ OutputFile = Annotated[
 ]  # fmt: skip
 
 
-_Resume = Annotated[
-    bool,
-    typer.Option(
-        "--resume", rich_help_panel="Output",
-        help="Continue an interrupted run into a folder. Single files cannot be resumed.",
-    ),
-]  # fmt: skip
-
-
 @app.callback()
 def _group() -> None:
     pass
@@ -58,7 +49,7 @@ def export_text(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Write the class embeddings of labels to a file.
+    """Write the embeddings of labels to a file.
 
     The file also holds the labels, the prompts, the model and its logit scale.
 
@@ -70,19 +61,20 @@ def export_text(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier
-    from clipcli.outputs.class_embeddings import check_suffix, save_class_embeddings
+    from clipcli.outputs.class_embeddings import check_suffix, files_of, save_class_embeddings
     from clipcli.storage.atomic import check_writable
     from clipcli.storage.locks import locked
 
     check_suffix(output)
-    check_writable(output, [*labels.files, pretrained], overwrite=overwrite)
+    for file in files_of(output):
+        check_writable(file, [*labels.files, pretrained], overwrite=overwrite)
     classifier = Classifier(
         model, labels.load(), pretrained=pretrained, **labels.prompt_parameters, device=device,
         cache=options.cache_setting(cache_dir, no_cache), offline=offline,
     )  # fmt: skip
     with locked(output):
         classes = classifier.classes
-        save_class_embeddings(classes, output)
+        save_class_embeddings(classes, output, overwrite=overwrite)
     if classifier.text_statistics is not None:
         statistics = classifier.text_statistics
         messages.detail(f"text: {statistics.cached} prompts from the cache, {statistics.encoded} encoded")
@@ -107,13 +99,12 @@ class PartFormat(str, Enum):
 @with_groups
 def export_images(
     *,
-    inputs: options.Inputs,
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", metavar="FILE|FOLDER/|URL", rich_help_panel="Output", show_default=False,
-            help="Output file: .npy, .npz, .safetensors, .parquet, .csv or .jsonl; "
-            "or a folder (name ends with /) that is written in parts.",
+            "--output", "-o", metavar="FILE|DIR/|URL", rich_help_panel="Output", show_default=False,
+            help="Output file: .npy, .npz, .safetensors, .parquet, .csv or .jsonl; or a folder (ends with /) or URL, "
+                 "written in parts.",
         ),
     ],
     dtype: Annotated[
@@ -122,15 +113,15 @@ def export_images(
     form: Annotated[
         PartFormat | None,
         typer.Option("--format", "-f", rich_help_panel="Output", show_default=False,
-                     help="Format of the parts of a folder. [default: parquet]"),
+                     help="Format of the parts, for output that is written in parts. [default: parquet]"),
     ] = None,
-    resume: _Resume = False,
+    resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     model: options.ModelOnCluster,
     reading: options.Reading,
     ray: cluster_options.Cluster,
-    running: options.Running,
+    running: options.RunningOnCluster,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
@@ -141,18 +132,18 @@ def export_images(
     messages = Messages(quiet=quiet, verbose=verbose)
     cluster = ray.chosen(model.engine, running.workers)
     destination = Destination.for_embeddings(
-        output, form.value if form else None, inputs=[*inputs, model.pretrained], resume=resume, overwrite=overwrite,
-        part_size=part_size,
+        output, form.value if form else None, inputs=[*reading.files, model.pretrained], resume=resume,
+        overwrite=overwrite, part_size=part_size,
     )  # fmt: skip
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.embedder import Embedder
     from clipcli.outputs.image_rows import image_rows
     from clipcli.runner import run
 
+    source = reading.source()
     embedder = Embedder(**model.parameters, **running.parameters)
-    source = reading.source(inputs)
     task = embedder.embedding_task(source, on_cluster(embedder, cluster, lambda _: image_rows))
-    encoded = None if cluster else lambda: embedder.image_statistics.encoded
+    encoded = None if cluster or source.embedded else lambda: embedder.image_statistics.encoded
     reporter = TerminalReporter(messages, model=embedder.source.title, encoded=encoded)
     with reporter.shown():
         outcome = run(task, embedder.embedding_output(destination, dtype.value), reporter)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Exclude",
     "ImageColumn",
+    "ImageEmbeddingsFile",
     "IncludeHidden",
     "Inputs",
     "NullSeparated",
@@ -27,7 +28,7 @@ __all__ = [
 _INPUTS = "Inputs"
 
 Inputs = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="INPUT", show_default=False,
         help="Image files, folders, glob patterns, tar or zip archives, Parquet tables or URLs; '-' reads paths, or "
@@ -40,21 +41,22 @@ NullSeparated = Annotated[
         "--null",
         "-0",
         rich_help_panel=_INPUTS,
-        help="Paths on stdin are separated by NUL bytes, as 'find -print0' writes them.",
+        help="Paths on stdin are separated by NUL bytes, as in the output of 'find -print0'.",
     ),
 ]
 PathColumn = Annotated[
     str | None,
     typer.Option(
         "--path-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="The INPUTs are CSV, TSV, JSON Lines or Parquet tables, and this column holds image paths.",
+        help="Read the INPUTs as CSV, TSV, JSON Lines or Parquet tables with image paths in this column.",
     ),
 ]  # fmt: skip
 ImageColumn = Annotated[
     str | None,
     typer.Option(
         "--image-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="The INPUTs are Parquet tables, and this column holds encoded images; --path-column then names them.",
+        help="Read the INPUTs as Parquet tables with encoded images in this column; --path-column is then the column "
+             "of their names.",
     ),
 ]  # fmt: skip
 TruthPath = Annotated[
@@ -75,8 +77,8 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude", metavar="GLOB", rich_help_panel=_INPUTS,
-        help="Exclude files that match a .gitignore pattern; repeat for more patterns. "
-        "Patterns in a folder's .clipcliignore file are applied too.",
+        help="Exclude files and folders that match GLOB (in the syntax of .gitignore); repeat for more patterns. "
+             "Patterns in a folder's .clipcliignore file are applied too.",
     ),
 ]  # fmt: skip
 IncludeHidden = Annotated[
@@ -87,21 +89,41 @@ IncludeHidden = Annotated[
 ]
 
 
+ImageEmbeddingsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--image-embeddings", metavar="FILE|FOLDER/|URL", rich_help_panel=_INPUTS,
+        help="Image embeddings written by 'clipcli export images', instead of INPUTs. The images are not read.",
+    ),
+]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Reading:
-    """The options that say how INPUTs are read, and what is skipped; see :mod:`clipcli.cli.groups`."""
+    """INPUTs, how they are read, and what is skipped; or a file of their embeddings. See :mod:`clipcli.cli.groups`."""
 
+    inputs: Inputs = None
+    image_embeddings: ImageEmbeddingsFile = None
     null_separated: NullSeparated = False
     path_column: PathColumn = None
     image_column: ImageColumn = None
     exclude: Exclude = None
     include_hidden: IncludeHidden = False
 
-    def source(self, inputs: Sequence[str]) -> Source:
-        """Return what is read: the INPUTs, and what to pass over in them."""
+    @property
+    def files(self) -> Sequence[str | None]:
+        """What is read, and so must not be overwritten."""
+        return [*(self.inputs or ()), self.image_embeddings]
+
+    def source(self) -> Source:
+        """Return what is read: the INPUTs or their embeddings, and what to pass over in them."""
         from clipcli.inputs.discover import Source
         from clipcli.inputs.exclusion import Exclusion
 
         exclusion = Exclusion(tuple(self.exclude or ()), self.include_hidden)
+        if self.image_embeddings is not None:
+            from clipcli.outputs.embedding_files import ImageEmbeddings
+
+            return Source((), exclusion=exclusion, embedded=ImageEmbeddings(self.image_embeddings))
         columns = (self.path_column, self.image_column)
-        return Source(tuple(inputs), sys.stdin.buffer, self.null_separated, *columns, exclusion)
+        return Source(tuple(self.inputs or ()), sys.stdin.buffer, self.null_separated, *columns, exclusion)

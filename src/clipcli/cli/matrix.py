@@ -31,7 +31,6 @@ _NAME = 28
 def matrix(
     *,
     context: typer.Context,
-    inputs: options.Inputs,
     texts_file: Annotated[
         Path | None,
         typer.Option("--texts", metavar="FILE", rich_help_panel=_TEXTS,
@@ -45,19 +44,19 @@ def matrix(
     template: Annotated[
         list[str] | None,
         typer.Option("--template", "-t", metavar="TEXT", rich_help_panel=_TEXTS,
-                     help="Prompt template whose {label} is replaced by the text; repeat for an ensemble. "
+                     help="Prompt template with {label} in place of the text; repeat to average over several. "
                           "[default: the text itself]"),
     ] = None,
     logits: Annotated[
         bool,
         typer.Option("--logits", rich_help_panel=_OUT,
-                     help="Write logits (cosine similarities times the model's logit scale)."),
+                     help="Output logits (similarity times the model's logit scale) instead of cosine similarities."),
     ] = False,
     paired: Annotated[
         bool | None,
         typer.Option("--paired/--not-paired", rich_help_panel=_OUT, show_default=False,
-                     help="Whether the first image belongs to the first text, and so on. "
-                          "[default: paired if there are as many images as texts]"),
+                     help="Whether the images and texts are pairs, in the order given. [default: paired if there are "
+                          "as many images as texts]"),
     ] = None,
     output: Annotated[
         Path | None,
@@ -79,32 +78,33 @@ def matrix(
 
     clipcli matrix photos/ -x "a cat" -x "a rocket at night" --plot matrix.png
 
-    If there are as many texts as images, they are taken as pairs: retrieval accuracy and the contrastive loss are
-    printed too.
+    If there are as many texts as images, they are treated as pairs, in the order given: retrieval accuracy and
+    contrastive loss are printed too.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    _check_outputs(output, plot, [*inputs, texts_file, model.pretrained], overwrite=overwrite)
+    _check_outputs(output, plot, [*reading.files, texts_file, model.pretrained], overwrite=overwrite)
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
+    was_chart = plot is not None and plot.exists()
     from clipcli.classifier import Classifier
     from clipcli.cli.reporter import end
     from clipcli.reports.matrix import save_matrix, texts_as_labels, write_tsv
 
     texts = _texts(texts_file, text or ())
+    source = reading.source()
     classifier = Classifier(
         labels=texts_as_labels(texts), templates=template or ("{label}",), **model.parameters, **running.parameters
     )
-    source = reading.source(inputs)
     files, cosines, outcome = _similarities(classifier, source, messages)
     _tell_pairing(cosines, paired, classifier.classes, outcome.failures, messages)
     if paired is None and cosines.shape[0] == cosines.shape[1] > 1 and not outcome.failures:
         _explain_pairing(files[0], texts[0], messages)
     made = _made(files, texts, cosines, classifier.classes, logits=logits)
     if output is not None:
-        save_matrix(made, output)
+        save_matrix(made, output, overwrite=overwrite)
     if plot is not None:
-        _draw(made, files, plot, classifier.source.title)
+        _draw(made, files, plot, classifier.source.title, overwrite=overwrite or was_chart)
     if output is None:  # last: the reader may close the pipe early
         _print_table(made) if sys.stdout.isatty() else write_tsv(made, sys.stdout)
     end(outcome, messages)
@@ -197,13 +197,15 @@ def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbedd
     return Matrix(tuple(map(name_of, files)), tuple(texts), values, "logit" if logits else "cosine")
 
 
-def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
-    from clipcli.inputs.discover import FileInput
+def _draw(made: Matrix, files: list[Any], plot: Path, title: str, *, overwrite: bool) -> None:
+    from clipcli.inputs.items import EmbeddedInput, FileInput
     from clipcli.reports.matplotlib_figures import save_as
     from clipcli.reports.matrix_plot import draw_matrix, open_pictures
 
-    paths = [Path(item.path) if isinstance(item, FileInput) else None for item in files]
-    save_as(draw_matrix(made, open_pictures(paths), title), plot)
+    names = (item.path if isinstance(item, FileInput) else item.name if isinstance(item, EmbeddedInput) else None
+             for item in files)  # fmt: skip
+    paths = [None if name is None else Path(name) for name in names]
+    save_as(draw_matrix(made, open_pictures(paths), title), plot, overwrite=overwrite)
 
 
 def _print_table(made: Matrix) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.label_options import LabelsFile
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
 from clipcli.cli.sort import tell_unused
@@ -28,31 +27,38 @@ def report(
     results: Annotated[
         Path,
         typer.Argument(metavar="RESULTS", show_default=False,
-                       help="Results file of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
+                       help="Results of 'clipcli classify': a .jsonl, .json, .csv, .tsv or .parquet file, or a "
+                            "folder of parts."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The .html file to write.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", rich_help_panel="Output", show_default=False,
+                     help="The .html file to write."),
     ],
     overwrite: options.Overwrite = False,
     root: Annotated[
         Path | None, typer.Option("--root", metavar="DIR", show_default=False,
-                                  help="Folder that the paths in RESULTS are relative to. "
-                                       "[default: the current folder, else that of RESULTS]"),
+                                  help="Folder that the paths in RESULTS are relative to. [default: the current "
+                                       "folder, or the folder of RESULTS if the images are there]"),
     ] = None,
     thumbnail: Annotated[
         int | None,
         typer.Option("--thumbnail", metavar="PIXELS", min=0, max=1024, show_default=False,
-                     help="Longer side of the thumbnails in pixels; 0 for no thumbnails. "
-                          "[default: 256; 160 for more than 5,000 images]"),
+                     help="Length of the longer side of thumbnails; 0 for no thumbnails. [default: 256, or 160 for "
+                          "more than 5,000 images]"),
     ] = None,
     truth: Annotated[
         Path | None,
         typer.Option("--truth", metavar="DIR|FILE", show_default=False,
-                     help="Ground truth as for 'clipcli evaluate': shows the accuracy and likely mistakes."),
+                     help="Ground truth as for 'clipcli evaluate'; adds the accuracy and likely mistakes to the page."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", show_default=False,
+                     help="Label file for the classes in --truth. [default: the class names]"),
     ] = None,
     path_column: options.TruthPath = None,
     label_column: options.TruthLabel = None,
-    labels: LabelsFile = None,
     checked: options.Checked = None,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", show_default=False,
@@ -64,19 +70,20 @@ def report(
 ) -> None:  # fmt: skip
     """Write results as one HTML page with thumbnails.
 
-    The page has filters and a search, and needs neither network nor other files. You can correct labels in it
-    and save them as a table for 'clipcli sort' and 'clipcli evaluate', or to continue later (--checked).
-
     clipcli report results.csv -o page.html --open
+
+    The page needs no network and no other files. On it, you can filter and search the results, correct labels, and
+    save them as a table for 'clipcli sort' and 'clipcli evaluate', or to continue later (--checked).
     """
     messages = Messages(quiet=quiet)
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
-    from clipcli.images.thumbnails import make_thumbnails, usual_side
+    from clipcli.images.thumbnails import usual_side
     from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
     from clipcli.outputs.recognition import labels_of_run
     from clipcli.reports.page import write_page
+    from clipcli.reports.thumbnails_of_results import thumbnails_of
     from clipcli.storage.atomic import check_writable, replacing
     from clipcli.storage.locks import locked
     from clipcli.text import printable
@@ -99,14 +106,15 @@ def report(
     side = usual_side(len(records)) if thumbnail is None else thumbnail
     content = _content(records, results, folder, truth, (path_column, label_column), labels)
     content = replace(_with_checked(content, records, checked, messages), labels=labels_of_run(results))
-    wanted = (record.path if record.error is None else "" for record in records)
-    pictures = counted(make_thumbnails(wanted, folder, side, workers))
-    with locked(output), replacing(output) as temporary:
+    wanted = [record.path if record.error is None else "" for record in records]
+    pictures = counted(thumbnails_of(wanted, folder, side, workers))
+    with locked(output), replacing(output, overwrite=overwrite) as temporary:
         shown = with_progress(pictures, lambda: len(records), messages) if side else pictures
         write_page(records, shown, temporary, title or printable(str(results.name)), content, target=output)
     if missing and side:
         messages.warn(
-            f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable"
+            f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable "
+            "(if clipcli sort moved them, make the report first: clipcli sort --undo DIR)"
         )
     if open_it:
         webbrowser.open(output.resolve().as_uri())

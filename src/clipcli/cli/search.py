@@ -41,18 +41,18 @@ def search(
     query: Annotated[
         str,
         typer.Argument(metavar="QUERY", show_default=False,
-                       help="A text that says what the images show, or the path of an example image."),
+                       help="A text that describes the images to find, or the path of an example image."),
     ],
-    inputs: options.Inputs,
     like: Annotated[
         list[Path] | None,
         typer.Option("--like", metavar="IMAGE", rich_help_panel=_QUERY,
-                     help="A further example image, averaged with QUERY; repeatable."),
+                     help="Example image whose embedding is averaged with that of QUERY; repeat for more images."),
     ] = None,
     template: Annotated[
         list[str] | None,
         typer.Option("--template", "-t", metavar="TEXT", rich_help_panel=_QUERY,
-                     help="Prompt template with {label} to fill with QUERY; repeatable. [default: QUERY as it is]"),
+                     help="Prompt template with {label} in place of QUERY; repeat to average over several. [default: "
+                          "QUERY itself]"),
     ] = None,
     top_k: Annotated[
         int, typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_OUT, help="Number of images to list.")
@@ -60,12 +60,13 @@ def search(
     form: Annotated[
         HitFormat | None,
         typer.Option("--format", "-f", rich_help_panel=_OUT, show_default=False,
-                     help="Output format. [default: table on a terminal, else tsv; with -o, by its extension]"),
+                     help="Output format. [default: by the extension of -o; without -o, table on a terminal, else "
+                          "tsv]"),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT,
-                     help="Write to FILE, not to stdout; a .html file is a page with thumbnails."),
+                     help="Output file instead of stdout; .html for a page with thumbnails."),
     ] = None,
     overwrite: options.Overwrite = False,
     model: options.Model,
@@ -81,20 +82,21 @@ def search(
     Image embeddings are cached: a second search of the same images encodes only the query.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    chosen = _check_output(form, output, overwrite, [*inputs, *(like or ()), model.pretrained])
+    chosen = _check_output(form, output, overwrite, [*reading.files, *(like or ()), model.pretrained])
     from clipcli.cli.reporter import end
     from clipcli.search import ImageSearch, split_query
 
     text, examples = split_query(query)
+    source = reading.source()
     found = ImageSearch(
         text, like=[*examples, *(like or ())], count=top_k, templates=template or (),
         **model.parameters, **running.parameters,
     )  # fmt: skip
-    source = reading.source(inputs)
     outcome = _scan(found, source, messages)
-    _write(found.hits, output, chosen, query)
+    _write(found.hits, output, chosen, query, overwrite=overwrite)
     statistics = found.embedder.image_statistics
-    messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
+    if source.embedded is None:
+        messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
     end(outcome, messages)
 
 
@@ -126,7 +128,7 @@ def _scan(found: ImageSearch, source: Source, messages: Messages) -> Outcome:
     return readable.outcome
 
 
-def _write(hits: list[Any], output: Path | None, form: str, title: str) -> None:
+def _write(hits: list[Any], output: Path | None, form: str, title: str, *, overwrite: bool) -> None:
     from clipcli.outputs.hits import write_hits
 
     if output is None:
@@ -135,7 +137,7 @@ def _write(hits: list[Any], output: Path | None, form: str, title: str) -> None:
     from clipcli.storage.atomic import replacing
     from clipcli.storage.locks import locked
 
-    with locked(output), replacing(output) as temporary:
+    with locked(output), replacing(output, overwrite=overwrite) as temporary:
         if form == _PAGE:
             from clipcli.reports.hits_page import write_hits_page
 

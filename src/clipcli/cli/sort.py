@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.messages import Messages
 from clipcli.errors import InputError
 
@@ -31,12 +32,13 @@ def sort(
     results: Annotated[
         Path | None,
         typer.Argument(metavar="RESULTS", show_default=False,
-                       help="Results file of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
+                       help="Results of 'clipcli classify': a .jsonl, .json, .csv, .tsv or .parquet file, or a "
+                            "folder of parts. Leave out with --undo."),
     ] = None,
     into: Annotated[
         Path | None,
         typer.Option("--into", metavar="DIR", show_default=False,
-                     help="Folder in which to create one folder per label."),
+                     help="Folder to sort into; one folder per label is created in it."),
     ] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy the files (the default).")] = False,
     link: Annotated[bool, typer.Option("--link", help="Create symbolic links to the files.")] = False,
@@ -48,17 +50,19 @@ def sort(
     root: Annotated[
         Path | None,
         typer.Option("--root", metavar="DIR", show_default=False,
-                     help="Folder that the paths in RESULTS are relative to; with --undo, the only folder that "
-                          "moved files may be restored to. [default: the current folder, else that of RESULTS]"),
+                     help="Folder that the paths in RESULTS are relative to. With --undo: restore moved files only "
+                          "into this folder. [default: the current folder, or the folder of RESULTS if the images "
+                          "are there]"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only list the planned actions.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n",
+                                          help="List the planned actions without carrying them out.")] = False,
     undo: Annotated[
         Path | None,
-        typer.Option("--undo", metavar="DIR", help="Undo the sorting into DIR.", show_default=False),
+        typer.Option("--undo", metavar="DIR", help="Undo an earlier sort into DIR.", show_default=False),
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Sort images into one folder per label. No file is ever overwritten, and sorting again changes nothing.
+    """Sort images into one folder per label. Files are never overwritten; images that are already there are skipped.
 
     clipcli sort results.jsonl --into sorted --link
 
@@ -102,7 +106,7 @@ def _sort(
         nonlocal there
         for placement in placements if dry_run else carry_out(placements, action, into):
             if placement.target is None:
-                yield str(placement.source), str(placement.problem)
+                yield placement.name or str(placement.source), str(placement.problem)
             elif placement.is_there:
                 there += 1
             else:
@@ -118,7 +122,7 @@ def _sort(
             typer.echo(tsv_line([label, str(count)]), nl=False)
     if left:
         messages.warn(f"{left} images were not sorted")
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _checked(results: Path, corrections: Corrections, *, by_group: bool) -> Path:
@@ -171,4 +175,4 @@ def _undo(folder: Path, root: Path | None, messages: Messages) -> None:
     left = messages.problems(problems(), "cannot undo {} more files")
     typer.echo(f"{back} undone")
     if left:
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)

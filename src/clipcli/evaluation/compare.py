@@ -22,7 +22,7 @@ from clipcli.evaluation.evaluate import (
 from clipcli.evaluation.ground_truth import LabelledImage, TruthColumns, classes_of, read_truth
 from clipcli.evaluation.grouping import classes_as_groups, group_names
 from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
-from clipcli.evaluation.matching import in_all, match_records
+from clipcli.evaluation.matching import in_all, match_records, with_embeddings
 from clipcli.evaluation.records import evaluate_records
 from clipcli.evaluation.vocabulary import indices_of, warn_of_spellings
 from clipcli.inputs.exclusion import Exclusion
@@ -31,6 +31,7 @@ from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
 from clipcli.log import LOG
+from clipcli.outputs.embedding_files import ImageEmbeddings
 from clipcli.outputs.readers import read_results
 from clipcli.outputs.recognition import groups_of_run, labels_of_run
 from clipcli.runner import SILENT, Outcome, Reporter
@@ -77,6 +78,7 @@ def evaluate(
     labels: Iterable[str | Label] | Path | None = None, *, by_group: bool = False,
     templates: Sequence[str] = (), prompts: Sequence[str] = (),
     few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0,
+    image_embeddings: ImageEmbeddings | str | Path | None = None,
     columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008 - values
     reporter: Reporter = SILENT, **options: Any,
 ) -> Comparison:  # fmt: skip
@@ -102,6 +104,8 @@ def evaluate(
         scikit-learn's ``C`` of the probes.
     seed
         The random seed for choosing the images of the probes.
+    image_embeddings
+        Embeddings of the images, written by ``clipcli export images``. The images are then not read.
     columns
         The columns of a table, if they are not ``path`` and ``label``.
     exclusion
@@ -115,10 +119,16 @@ def evaluate(
     ------
     InputError, LabelError
         If there is no ground truth, a class has no label, or no image can be read.
+    EmbeddingFileError
+        If the embeddings cannot be read, or another model made them.
     ClipcliError
         As for :class:`clipcli.Classifier`.
     """
     labelled = read_truth(Path(truth), exclusion, columns)
+    if image_embeddings is not None:
+        if not isinstance(image_embeddings, ImageEmbeddings):
+            image_embeddings = ImageEmbeddings(image_embeddings)
+        labelled = with_embeddings(labelled, image_embeddings)
     chosen = labels_from(labels) if labels is not None else [Label(name) for name in classes_of(labelled)]
     _check_classes(truth, labelled, chosen, by_group=by_group)
     variants = _variants(templates, prompts)
@@ -239,7 +249,8 @@ def _embedded(
             rows.append(row)
             show(len(rows) + len(failed), len(failed))
     statistics = classifier.image_statistics
-    LOG.info(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
+    if statistics.cached or statistics.encoded:  # neither if the embeddings are those of a file
+        LOG.info(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
     if not rows:
         raise InputError("cannot evaluate: none of the images can be read")
     paths, labels, vectors = zip(*rows, strict=True)

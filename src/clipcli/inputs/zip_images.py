@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from clipcli.errors import ImageError
-from clipcli.images.files import MAX_BYTES, SIGNATURE_BYTES, has_image_suffix, looks_like_image, too_many_bytes
+from clipcli.images.files import SIGNATURE_BYTES, has_image_suffix, looks_like_image
+from clipcli.images.limits import MAX_BYTES, too_many_bytes
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import BadInput, Input, MemberInput, shown_name
 from clipcli.schemes import path_part

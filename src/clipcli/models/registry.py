@@ -16,17 +16,17 @@ from clipcli.errors import ModelError
 from clipcli.models.unknown_names import unknown_model
 
 __all__ = [
-    "RECOMMENDED",
+    "USUAL_TAGS",
     "architecture",
     "architecture_names",
     "package_folder",
     "preprocess_of",
     "pretrained_tags",
-    "recommended_tag",
     "usual_preprocess",
+    "usual_tag",
 ]
 
-RECOMMENDED = {
+USUAL_TAGS = {
     "ViT-B-32-256": "datacomp_s34b_b86k",
     "ViT-B-32": "laion2b_s34b_b79k",
     "ViT-B-16": "datacomp_xl_s13b_b90k",
@@ -104,7 +104,7 @@ def pretrained_tags(name: str) -> dict[str, dict[str, Any]]:
     return {tag: tables.get_pretrained_cfg(name, tag) for tag in tables.list_pretrained_tags_by_model(name)}
 
 
-def recommended_tag(name: str) -> str:
+def usual_tag(name: str) -> str:
     """Choose the tag for an architecture named without one.
 
     Raises
@@ -113,8 +113,8 @@ def recommended_tag(name: str) -> str:
         If the choice is not obvious; the message names the tags.
     """
     tags = list(pretrained_tags(name))
-    if name in RECOMMENDED and RECOMMENDED[name] in tags:
-        return RECOMMENDED[name]
+    if name in USUAL_TAGS and USUAL_TAGS[name] in tags:
+        return USUAL_TAGS[name]
     if len(tags) == 1:
         return tags[0]
     choices = ", ".join(tags) if tags else "none on the hub: give a checkpoint file"

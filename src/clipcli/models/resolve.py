@@ -140,7 +140,7 @@ def repository_of(name: str, pretrained: str | None = None) -> str:
     if name in ("auto", "pocket") or _folder_named(name) is not None:
         raise ModelError(f"cannot delete {name}: it is not in the cache folder of the hub (name a downloaded model)")
     tags = registry.pretrained_tags(name) if registry.architecture(name) else {}
-    tag = pretrained or registry.recommended_tag(name)
+    tag = pretrained or registry.usual_tag(name)
     if tag not in tags:
         raise unknown_tag(name, tag, tags)
     repository, _ = weight_candidates(tags[tag].get("hf_hub", ""))
@@ -229,7 +229,7 @@ def _from_catalogue(name: str, pretrained: str | None, offline: bool) -> ModelSo
     config = registry.architecture(name)
     tags = registry.pretrained_tags(name)
     if pretrained is None:
-        pretrained = registry.recommended_tag(name)
+        pretrained = registry.usual_tag(name)
     if pretrained in tags or pretrained.lower().replace("-", "_") in tags:
         tag = pretrained if pretrained in tags else pretrained.lower().replace("-", "_")
         return _from_tag(name, config, tag, tags[tag], offline)

@@ -25,6 +25,7 @@ from clipcli.text import decode_text, is_unicode, open_text
 __all__ = ["ReadRecord", "read_results"]
 
 _LONGEST_NUMBER = 40  # characters
+_DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+(?:[eE][-+]?\d+)?\s*")
 _ROUNDING = 1e-3  # tolerance for scores beyond their bounds
 
 
@@ -99,7 +100,7 @@ def read_results(file: Path) -> Iterator[ReadRecord]:
     except OSError as problem:
         raise InputError(f"cannot read {file}: {problem.strerror or ' '.join(str(problem).split())}") from None
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
-        reason = f"no {problem}" if isinstance(problem, KeyError) else " ".join(str(problem).split())[:120]
+        reason = f"no {problem}" if isinstance(problem, KeyError) else " ".join(str(problem).split())[:160]
         raise InputError(
             f"cannot read {file}: record {number + 1} is not a result of clipcli classify: {reason}"
         ) from None
@@ -144,10 +145,22 @@ def _text(values: dict[str, Any], name: str) -> str | None:
 
 def _number(value: Any, name: str, least: float) -> float:
     """Return a probability or similarity, with tolerance for rounding."""
-    number = float("nan") if isinstance(value, bool) or len(str(value)) > _LONGEST_NUMBER else float(value)
+    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value):  # as spreadsheets save it in most of Europe
+        value = value.replace(",", ".")
+    number = float("nan") if isinstance(value, bool) or len(str(value)) > _LONGEST_NUMBER else _float(value)
     if not least - _ROUNDING <= number <= 1.0 + _ROUNDING:
-        raise ValueError(f"its {name} {str(value)[:20]!r} is not a number from {least:g} to 1")
+        raise ValueError(
+            f"its {name} {str(value)[:20]!r} is not a number from {least:g} to 1; if a spreadsheet saved the file, "
+            "it may have changed the numbers"
+        )
     return number
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
 
 
 def _ranking(values: dict[str, Any]) -> tuple[Score, ...]:
