@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcli.delimited import csv_line, own_kind, read_delimited, rows_of, tsv_cell, tsv_line
-from clipcli.errors import ImageError, InputError
-from clipcli.evaluation.ground_truth import read_truth
-from clipcli.inputs.discover import FileInput, Source, discover
+from clipcli.errors import ImageError, InputError, LabelError
+from clipcli.evaluation.ground_truth import TruthColumns, read_truth
+from clipcli.headers import column_of
+from clipcli.inputs.discover import BadInput, FileInput, Source, discover
 from clipcli.inputs.path_base import PathBase
+from clipcli.labels.files import load_labels
 from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES
 from clipcli.outputs.records import Layout, flat_columns
 from clipcli.outputs.text_formats import write_results
@@ -147,6 +150,91 @@ def test_the_number_of_a_row_is_that_of_its_line() -> None:
     assert list(table.rows) == [(4, {"path": "a\nb"}), (5, {"path": "c"})]
 
 
+# --- the tables of spreadsheets -----------------------------------------------------------------------------
+
+SHEETS = {
+    "capitals": b"Path,Label\na.png,cat\n",
+    "spaces": b" path , label\na.png,cat\n",
+    "a separator line": b"sep=;\r\npath;label\r\na.png;cat\r\n",
+    "a separator line with a mark": b"\xef\xbb\xbfSEP=|\npath|label\na.png|cat\n",
+    "tabs": b"path\tlabel\na.png\tcat\n",
+    "tabs in UTF-16": "path\tlabel\na.png\tcat\n".encode("utf-16"),
+    "semicolons": b"path;label\na.png;cat\n",
+    "commas": b"path,label\na.png,cat\n",
+}
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+@pytest.mark.parametrize("kind", SHEETS)
+def test_every_reader_understands_what_spreadsheets_write(kind: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(SHEETS[kind])
+    assert paths_in(tmp_path / name) == ["a.png"]
+    assert [(each.image.name, each.label) for each in read_truth(tmp_path / name)] == [("a.png", "cat")]
+    assert [(each.name, each.label) for each in read_pairs([str(tmp_path / name)]).examples] == [("a.png", "cat")]
+    (tmp_path / f"labels-{name}").write_bytes(SHEETS[kind].replace(b"path", b"#path").replace(b"Path", b"#Path"))
+    if "UTF" not in kind:
+        assert [label.name for label in load_labels(tmp_path / f"labels-{name}")] == ["cat"]
+
+
+def test_a_tab_in_a_cell_is_no_separator_if_the_header_has_commas(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,label\na.png,a\tcat; or dog\n")
+    assert [each.label for each in read_truth(tmp_path / "t.csv")] == ["a\tcat; or dog"]
+
+
+def test_lines_are_numbered_as_in_the_file_after_a_separator_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("sep=;\npath;label\na.png;cat\nb.png;\n")
+    with pytest.raises(InputError, match="line 4 has no label"):
+        read_truth(tmp_path / "t.csv")
+    (tmp_path / "l.csv").write_text("sep=;\nlabel;group\ncat;a\n;b\n")
+    with pytest.raises(LabelError, match="line 4: the label is empty"):
+        load_labels(tmp_path / "l.csv")
+
+
+def test_columns_are_found_by_their_exact_name_first() -> None:
+    assert column_of(["Path", "path"], "path") == "path"
+    assert column_of(["Path", " PATH"], "path") is None
+    assert column_of([" Path ", "label"], "path") == " Path "
+    assert column_of(["Straße"], "STRASSE") == "Straße"
+
+
+def test_a_column_that_stands_twice_is_refused_by_every_reader_of_paths(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,path,label\na.png,b.png,cat\n")
+    for read in (paths_in, read_truth):
+        with pytest.raises(InputError, match="duplicate column 'path'"):
+            read(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("column", ["Art", "art", "ART "])
+def test_the_columns_of_a_ground_truth_can_be_named(column: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("Datei;Art;Gruppe\na.png;Goldfisch;Fisch\n")
+    (found,) = read_truth(tmp_path / "t.csv", columns=TruthColumns("datei", column))
+    assert (found.image.name, found.label) == ("a.png", "Goldfisch")
+    with pytest.raises(InputError) as caught:
+        read_truth(tmp_path / "t.csv")
+    says = "no column 'path' (it has: Datei, Art, Gruppe; name one with --path-column)"
+    assert str(caught.value) == f"cannot read {tmp_path / 't.csv'}: {says}"
+    with pytest.raises(InputError, match="it is a folder, not a table"):
+        read_truth(tmp_path, columns=TruthColumns("path"))
+
+
+@pytest.mark.parametrize("row", ["K\xe4fer.png,cat", "a.png,K\xe4fer"])
+def test_a_table_that_is_not_utf_8_is_refused_with_the_remedy(row: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"path,label\n" + row.encode("latin-1") + b"\n")
+    with pytest.raises(InputError, match=r"line 2 is not UTF-8 text \(save the table as UTF-8\)"):
+        read_truth(tmp_path / "t.csv")
+
+
+def test_a_path_that_is_not_utf_8_is_one_if_the_file_exists(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("path,label\nK\xe4fer.png,cat\n".encode("latin-1"))
+    (bad,) = discover(Source((str(tmp_path / "t.csv"),), path_column="path"))
+    assert isinstance(bad, BadInput)
+    assert "save it as UTF-8" in str(bad.problem)
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/K\xe4fer.png")).write_bytes(b"")
+    assert len(read_truth(tmp_path / "t.csv")) == 1
+    (good,) = discover(Source((str(tmp_path / "t.csv"),), path_column="path"))
+    assert isinstance(good, FileInput)
+
+
 # --- encodings ----------------------------------------------------------------------------------------------
 
 
@@ -222,6 +310,16 @@ def test_own_results_name_files_as_the_run_did_wherever_they_are(place: Path) ->
     own = PathBase("out/r.csv", own=True)
     assert [own.locate(name) for name in ("photos/a.png", "photos/-b.png")] == ["photos/a.png", "photos/-b.png"]
     assert PathBase("out/t.csv", own=False).locate("photos/a.png") == "out/photos/a.png"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_path_of_windows_or_in_other_composed_letters_is_the_file_that_exists(own: bool, place: Path) -> None:
+    shutil.copy("photos/a.png", "photos/caf\u00e9.png")
+    base = PathBase("t.csv", own=own)
+    assert base.locate("photos\\a.png") == "photos/a.png"
+    assert base.locate("photos/cafe\u0301.png") == base.locate("photos\\cafe\u0301.png") == "photos/caf\u00e9.png"
+    shutil.copy("photos/a.png", "photos\\a.png")
+    assert base.locate("photos\\a.png") == "photos\\a.png"
 
 
 def test_own_tables_name_bytes_that_are_no_text_as_they_show_them(place: Path) -> None:

@@ -18,6 +18,7 @@ from itertools import chain
 from typing import Any, TextIO
 
 from clipcli.errors import InputError
+from clipcli.headers import delimiter_of, separator_of
 from clipcli.schemes import path_part
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "Table",
     "TableError",
     "csv_line",
-    "delimiter_of",
     "first_object",
     "guarded",
     "is_tsv",
@@ -155,14 +155,6 @@ def is_tsv(name: str) -> bool:
     return path_part(name).lower().endswith(".tsv")
 
 
-def delimiter_of(header: str) -> str:
-    """Return what separates the cells of a CSV table: a semicolon if its first row has one and no comma.
-
-    Spreadsheets write semicolons where numbers have a decimal comma, as in most of Europe.
-    """
-    return ";" if ";" in header and "," not in header else ","
-
-
 @contextmanager
 def long_cells() -> Iterator[None]:
     """Let cells be longer than the 128 KiB that Python's reader takes, and leave its limit as it was."""
@@ -193,7 +185,7 @@ class Table:
 
 
 def read_delimited(file: TextIO, name: str) -> Table:
-    """Read a CSV or TSV table; ``file`` is open without newline translation. For CSV see :func:`delimiter_of`.
+    """Read a CSV or TSV table; ``file`` is open without newline translation. See also :func:`delimiter_of`.
 
     Raises
     ------
@@ -203,14 +195,17 @@ def read_delimited(file: TextIO, name: str) -> Table:
     tabs = is_tsv(name)
     try:
         first = next(file, "")
-        text = chain((first,), file)
-        rows = rows_of(text, "\t" if tabs else delimiter_of(first))
+        named = separator_of(first)
+        skipped = int(named is not None)
+        text = file if named else chain((first,), file)
+        delimiter = named or delimiter_of(first, "\t" if tabs else ",")
+        rows = ((skipped + number, row) for number, row in rows_of(text, delimiter))
         lines, header = next(rows, (0, []))
     except (TableError, UnicodeError) as problem:
         raise _no_table(name, problem) from None
     own = own_kind(header)
-    read: Callable[[str], str] = (tsv_cell if tabs else unguarded) if own else str
-    if own and tabs:
+    read: Callable[[str], str] = (tsv_cell if tabs and delimiter == "\t" else unguarded) if own else str
+    if own and tabs and delimiter == "\t":
         rows = ((lines + number, row) for number, row in rows_of(text, "\t", quotes=False))
     return Table(tuple(header), own, _cells(rows, header, read, name))
 

@@ -42,7 +42,17 @@ def ran(run_together: RunTogether, classes: Path) -> dict[str, Done]:
         csv.writer(file).writerows([["path", "label"], *rows])
     names = folder / "names.csv"
     names.write_text("label,folder\nkitten,cat\ncup of coffee,coffee\nrocket,\nflower,\n")
+    kinds = folder / "kinds.csv"
+    kinds.write_text("label;group\ncat;Nature\ncoffee;made\nrocket;made\nflower;Nature\n")
+    by_kind = folder / "by_kind.csv"
+    sides = {"cat": "nature", "coffee": "Made", "rocket": "rocket", "flower": "nature"}
+    with by_kind.open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label"], *([path, sides[kind]] for path, kind in rows)])
     commands: dict[str, list[object]] = {
+        "groups": [by_kind, "--labels", kinds, "--by", "group"],
+        "groups of results": [results, "--truth", by_kind, "--labels", kinds, "--by", "group"],
+        "several": [results, results, "--truth", truth],
+        "sources": [truth, results],
         "folder": [classes, "--json", folder / "figures.json", "--plots", folder / "plots"],
         "table": [truth, "-p", "photo", "-p", "sketch", "-t", "a {label}", "--few-shot", "1", "-v"],
         "named": [truth, "--labels", names],
@@ -131,9 +141,30 @@ def test_written_results_are_evaluated_without_a_model(ran: dict[str, Done], cla
     assert "1 of 17 results have no ground truth" in ran["results"].stderr
 
 
+def test_groups_of_labels_are_evaluated_and_classes_are_groups_or_labels(ran: dict[str, Done]) -> None:
+    assert ran["groups"].returncode == 0
+    found = figures(ran["groups"])
+    assert found["pocket, default prompt", "images"] == ["16", "", ""]
+    assert found["pocket, default prompt", "top1"] == ["1", "1", "1"]
+    assert "taken as the same: 'Made' is 'made', 'nature' is 'Nature'" in ran["groups"].stderr
+
+
+def test_results_without_groups_are_refused(ran: dict[str, Done]) -> None:
+    assert (ran["groups of results"].returncode, ran["groups of results"].stdout) == (2, "")
+    assert "has no group (classify with a label file" in ran["groups of results"].stderr.splitlines()[-1]
+
+
+def test_several_results_are_compared_on_the_same_images(ran: dict[str, Done], classes: Path) -> None:
+    assert ran["several"].returncode == 0
+    rows = [line.split("\t") for line in ran["several"].stdout.splitlines() if "top1_more_than_first" in line]
+    assert [row[2:] for row in rows] == [["0", "0", "0"]]
+    assert [row[0] for row in rows] == [f"{classes.parent / 'results.jsonl'} (2)"]
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
+        ("sources", "cannot evaluate several sources without --truth"),
         ("missing", "cannot match classes of the ground truth to labels: 'coffee', 'flower', 'rocket'"),
         ("both", "cannot use --truth with --template, --prompts, --compare-model or --few-shot"),
         ("nothing", "none: no such file or folder"),

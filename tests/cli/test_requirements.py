@@ -18,8 +18,8 @@ ALONE = {
         top_k min_probability min_similarity min_margin form output compact resume show exclude include_hidden
         batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
-    "evaluate": """source truth labels label template prompts compare_model few_shot json_file plots offline exclude
-        include_hidden quiet""",
+    "evaluate": """source truth by path_column label_column labels label template prompts compare_model few_shot
+        json_file plots offline exclude include_hidden quiet""",
     "matrix": """inputs texts_file text template logits paired output plot model pretrained device precision engine
         offline exclude include_hidden batch_size workers no_cache quiet""",
     "report": "results output overwrite thumbnail title truth checked open_it quiet",

@@ -146,7 +146,8 @@ def test_nothing_is_replaced_without_overwrite_and_then_only_what_a_run_writes(p
         sum(line.split("  ")[0].strip() == name or f"{name} " in line[:14] for line in said)
         for name in ("start", "epoch 1/1")
     ] == [1, 1]  # the table is printed once
-    assert re.fullmatch(r"epoch 1 is saved: accuracy [\d.]+%, before training [\d.]+%", said[-2])
+    assert re.fullmatch(r"epoch 1 is saved: accuracy [\d.]+%, before training [\d.]+%, on 12 held-out images", said[-3])
+    assert "evaluate with other images" in said[-2]
     assert said[-1] == "next: clipcli classify IMAGES --labels FILE --model local-dir:again"
     assert (place / "again" / "notes.txt").read_text() == "mine"
     assert len(losses(place / "again")) == 6

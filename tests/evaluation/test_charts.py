@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from clipcli.evaluation.charts import _classes, _confusion
-from clipcli.evaluation.evaluate import Evaluation, evaluate_records
+from clipcli.evaluation.evaluate import Evaluation
+from clipcli.evaluation.records import evaluate_records
 from clipcli.outputs.readers import ReadRecord
 
 

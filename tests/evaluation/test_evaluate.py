@@ -17,9 +17,9 @@ from clipcli.evaluation.evaluate import (
     compare,
     confusion_table,
     evaluate_embeddings,
-    evaluate_records,
 )
 from clipcli.evaluation.linear_probe import STRENGTH, few_shot_split, linear_probe, probe
+from clipcli.evaluation.records import evaluate_records
 from clipcli.labels.files import Label
 from clipcli.outputs.readers import ReadRecord
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
@@ -104,6 +104,20 @@ def test_knowing_is_more_than_guessing_and_says_so(images: Embedded, evaluation:
     assert gain.value == pytest.approx(evaluation.top1.value - guessed.top1.value)
     assert gain.is_beyond_noise
     assert [entry["top1_more_than_first"] is None for entry in as_json([guessed, evaluation])] == [True, False]
+
+
+def test_the_answer_by_group_is_the_group_with_the_highest_sum(images: Embedded) -> None:
+    labels = [Label(digit, group="odd" if int(digit) % 2 else "even") for digit in DIGITS]
+    said = tuple(digit if int(digit) > 4 else ("odd" if int(digit) % 2 else "even") for digit in images.labels)
+    classes = nearest_mean(images)
+    found = evaluate_embeddings("digits", Embedded(images.paths, said, images.vectors), labels, classes, by_group=True)
+    logits = 20.0 * images.vectors.astype(float) @ classes.vectors.T.astype(float)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    odd = shares[:, 1::2].sum(axis=1)
+    assert found.labels == ("even", "odd")
+    assert found.top1.value == np.mean((odd > 0.5) == (np.array(images.labels).astype(int) % 2 == 1))
+    assert found.probability == pytest.approx(np.maximum(odd, 1 - odd))
+    assert (found.top5, found.calibration.temperature) == (None, None)
 
 
 # --- results ----------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from clipcli.errors import ClipcliError, InputError, LabelError
-from clipcli.evaluation.evaluate import evaluate_records
-from clipcli.evaluation.ground_truth import LabelledImage, classes_of, indices_of, read_truth
+from clipcli.evaluation.ground_truth import LabelledImage, classes_of, read_truth
 from clipcli.evaluation.matching import match_records
+from clipcli.evaluation.records import evaluate_records
+from clipcli.evaluation.vocabulary import indices_of
 from clipcli.inputs.discover import FileInput
 from clipcli.labels.files import Label, load_labels, parse_csv, parse_json, parse_text
 from clipcli.labels.templates import resolve_templates
@@ -80,8 +81,8 @@ def test_a_path_that_stands_twice_is_one_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("t.csv", "path,class\na,b\n", "no column 'label' (it has: path, class)"),
-        ("t.csv", "", "no column 'path' (it has: none)"),
+        ("t.csv", "path,class\na,b\n", "no column 'label' (it has: path, class; name one with --label-column)"),
+        ("t.csv", "", "no column 'path' (it has: none; name one with --path-column)"),
         ("t.csv", "path,label\n", "no labelled images"),
         ("t.csv", "path,label\na.png,\n", "line 2 has no label"),
         ("t.csv", "path,label\n,cat\n", "line 2 has no path"),
@@ -332,6 +333,40 @@ def test_results_without_truth_are_left_out_with_a_warning(logged: list[str]) ->
     assert logged == ["1 of 2 results have no ground truth, and are left out"]
 
 
+def test_an_image_counts_once_however_its_path_is_written(logged: list[str]) -> None:
+    records = [ReadRecord(path, "cat", 0.9, None) for path in ("a/b.png", "./a//b.png", "c.png")]
+    truth = [LabelledImage(FileInput(name, name), "cat") for name in ("a/b.png", "c.png")]
+    assert [record.path for record, _ in match_records(records, truth)] == ["a/b.png", "c.png"]
+    assert logged == ["1 of 3 results are of an image that occurs before, and are left out"]
+
+
+def test_two_spellings_of_a_path_in_a_table_are_one_image(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,label\na/b.png,cat\n./a//b.png,cat\n")
+    assert [each.image.name for each in read_truth(tmp_path / "t.csv")] == ["a/b.png"]
+    (tmp_path / "t.csv").write_text("path,label\na/b.png,cat\n./a//b.png,dog\n")
+    assert "line 3: ./a//b.png is 'dog' here but 'cat' before" in refusal(tmp_path / "t.csv")
+
+
+def test_two_links_are_two_images(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    names = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    Path(names[1]).symlink_to("a.png")
+    truth = [LabelledImage(FileInput(name, name), "cat") for name in names]
+    assert len(match_records([ReadRecord(name, "cat", 0.9, None) for name in names], truth)) == 2
+
+
+def test_images_of_the_truth_without_a_result_give_a_warning(logged: list[str]) -> None:
+    truth = [LabelledImage(FileInput(name, name), "cat") for name in ("a.png", "b.png", "./c.png")]
+    match_records([ReadRecord("a.png", "cat", 0.9, None)], truth)
+    assert logged == ["2 images of the ground truth have no result, and are left out"]
+
+
+def test_results_as_the_truth_of_results_are_refused_with_the_results_that_were_meant(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"clipcli evaluate other.csv --truth FILE"):
+        read_truth(answers(tmp_path / "r.csv"), results="other.csv")
+
+
 def test_results_of_other_images_are_refused() -> None:
-    with pytest.raises(InputError, match="they have no paths in common"):
+    says = "the first result is 'a.png', the first image of the ground truth is 'b.png'"
+    with pytest.raises(InputError, match=says):
         match_records([ReadRecord("a.png", "cat", 0.9, None)], [LabelledImage(FileInput("b.png", "b.png"), "cat")])

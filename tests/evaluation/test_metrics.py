@@ -98,18 +98,31 @@ def test_a_differences_interval_is_the_paired_bootstraps() -> None:
     assert ours.high == pytest.approx(theirs.high, abs=0.003)
 
 
-def test_the_mean_per_classes_interval_is_the_bootstraps() -> None:
+def test_the_mean_per_classes_interval_is_the_stratified_bootstraps_if_classes_are_large() -> None:
     random = np.random.default_rng(5)
-    truth = random.choice(8, 300, p=[0.4, 0.3, 0.1, 0.1, 0.04, 0.03, 0.02, 0.01])
-    hits = random.random(300) < 0.5 + truth / 20
+    truth = np.repeat(np.arange(8), [400, 300, 100, 100, 60, 60, 60, 60])
+    hits = random.random(len(truth)) < 0.5 + truth / 20
     ours = mean_per_class_interval(hits, truth)
+    classes = [hits[truth == each] for each in range(8)]
+    draws = [np.mean([random.choice(each, len(each)).mean() for each in classes]) for _ in range(2000)]
+    assert ours.low == pytest.approx(np.quantile(draws, 0.025), abs=0.005)
+    assert ours.high == pytest.approx(np.quantile(draws, 0.975), abs=0.005)
 
-    def mean_recall(places: NDArray[np.intp]) -> float:
-        return float(np.mean([hits[places][truth[places] == each].mean() for each in np.unique(truth[places])]))
 
-    draws = [mean_recall(random.integers(0, 300, 300)) for _ in range(2000)]
-    assert ours.low == pytest.approx(np.quantile(draws, 0.025), abs=0.01)
-    assert ours.high == pytest.approx(np.quantile(draws, 0.975), abs=0.01)
+@pytest.mark.parametrize("images", [1, 2, 3])
+def test_the_mean_per_classes_interval_covers_the_value_with_few_images_per_class(images: int) -> None:
+    random = np.random.default_rng(7)
+    truth = np.repeat(np.arange(30), images)
+    chances = random.uniform(0.3, 1.0, 30)
+    found = [mean_per_class_interval(random.random(len(truth)) < chances[truth], truth) for _ in range(400)]
+    covered = np.mean([each.low <= chances.mean() <= each.high for each in found])
+    assert 0.92 < covered <= 0.99
+
+
+def test_the_order_of_the_classes_does_not_change_the_interval_of_their_mean() -> None:
+    truth, scores = scored(1)
+    hits = best_first(scores)[:, 0] == truth
+    assert mean_per_class_interval(hits, truth) == mean_per_class_interval(hits, 11 - truth)
 
 
 def test_one_image_of_each_class_leaves_the_mean_as_unsure_as_the_accuracy() -> None:

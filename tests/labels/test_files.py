@@ -76,7 +76,7 @@ def test_a_label_that_stands_twice_is_refused_with_both_lines() -> None:
 
 SPELLINGS = (
     ("cat", "Cat"), ("a cup", "a  cup"), ("a cup", "a\u00a0cup"), ("caf\u00e9", "CAFE\u0301"), ("fish", "\ufb01sh"),
-    ("cat", "\uff23\uff21\uff34"), ("cat", "cat\u200b"),
+    ("cat", "\uff23\uff21\uff34"), ("cat", "cat\u200b"), ("sea lion", "Sea_lion"),
 )  # fmt: skip
 """One label in two spellings: case, spaces, composed letters, ligatures, full width, a character without width."""
 
@@ -85,7 +85,7 @@ SPELLINGS = (
 def test_labels_that_differ_only_in_their_spelling_are_refused_with_both(one: str, other: str) -> None:
     with pytest.raises(LabelError) as caught:
         parse_text(f"{one}\ndog\n{other}\n", "pets.txt")
-    only = "differ only in case, spaces or Unicode form"
+    only = "differ only in case, spaces, underscores or Unicode form"
     assert str(caught.value) == f"pets.txt: labels {one!r} and {other!r} {only} (lines 1 and 3)"
     with pytest.raises(LabelError, match=f"they {only}"):
         load_labels(None, [one, "dog", other])

@@ -45,6 +45,35 @@ def test_texts_can_be_filled_into_templates() -> None:
     assert prompts_for(label, templates) == ["a cat.", "the cat."]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", "\ufefflabel;group\ncat;animal\n\ndog;animal\ncat;\n"),
+        ("t.csv", "Text,label\ncat,x\ndog,y\ncat,z\n"),
+        ("t.tsv", "path\tcaption\na\tcat\nb\tdog\nc\tcat\n"),
+    ],
+)
+def test_texts_are_read_from_the_column_of_a_table(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, "utf-8")
+    assert read_texts(tmp_path / name) == ["cat", "dog", "cat"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("t.csv", "name\ncat\n", "no column 'text' or 'caption' or 'title' or 'label'"),
+        ("t.csv", "text\n\n", "it has no texts"),
+        ("t.csv", 'text\n"cat\n', "not a table"),
+        ("t.json", "[]", "write one per line into a .txt file"),
+        ("t.xlsx", "", "save the spreadsheet as .csv"),
+    ],
+)
+def test_other_files_of_texts_are_refused_with_the_remedy(name: str, content: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(LabelError, match=says):
+        read_texts(tmp_path / name)
+
+
 def test_a_file_without_texts_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("# nothing\n")
     with pytest.raises(LabelError, match="it has no texts"):
@@ -149,6 +178,8 @@ def test_pairs_are_told_how_they_find_each_other(ran: dict[str, Done]) -> None:
     assert said.startswith(
         "pairs: 3 of 3 images match their text best, 3 of 3 texts match their image best; contrastive loss 0."
     )
+    assert said.splitlines()[1].startswith("they are taken as pairs in their order because there are as many texts as")
+    assert "(use --not-paired if that is wrong)" in said.splitlines()[1]
 
 
 def test_logits_are_the_cosines_times_the_models_scale(ran: dict[str, Done]) -> None:

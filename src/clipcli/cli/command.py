@@ -19,24 +19,27 @@ _PATIENCE = 5.0  # seconds that a pipe may be silent before it counts as none
 
 
 class Command(GroupedHelp, CheckedCommand):
-    """A command that rejects empty values: an empty path would silently mean the current folder.
+    """A command that rejects values which would silently mean something else.
 
+    An empty path would mean the current folder, and of an option that is given twice only the last value would be used.
     An argument whose default is the empty text may be empty; so may an environment variable, which is then ignored.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line; reject empty values, and a line without INPUTs.
+        """Parse the command line; reject empty values, repeated options with one value, and a line without INPUTs.
 
         Raises
         ------
         InputError
-            If a value is empty; the message names the option or argument.
+            If a value is empty, or an option with one value is repeated; the message names the option or argument.
         UsageError
             If there is neither an INPUT nor a file of image embeddings.
         """
         for parameter in self.get_params(ctx):
             convert_plain_values(parameter)
         given = list(args)
+        if not ctx.resilient_parsing and not set(given) & set(ctx.help_option_names):
+            self._check_repeated(ctx, given)
         rest = self._parsed(ctx, args)
         is_suspect = "" in given or any(each.endswith("=") for each in given)
         if is_suspect and not ctx.resilient_parsing:  # as it is while the shell completes a line
@@ -48,6 +51,15 @@ class Command(GroupedHelp, CheckedCommand):
             raise UsageError("Missing argument 'INPUT...': name images, or give --image-embeddings.", ctx=ctx)
         return rest
 
+    def _check_repeated(self, ctx: Any, given: list[str]) -> None:
+        _, _, order = self.make_parser(ctx).parse_args(list(given))
+        for parameter in self.get_params(ctx):
+            is_single = parameter.param_type_name == "option" and not getattr(parameter, "multiple", False)
+            if is_single and _takes_value(parameter) and order.count(parameter) > 1:
+                raise InputError(
+                    f"cannot use {_shown(parameter)} more than once: it takes one value (run the command once for each)"
+                )
+
     def _parsed(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line; where INPUTs are missing and stdin is a pipe or file, they are read from there."""
         given = list(args)
@@ -55,6 +67,11 @@ class Command(GroupedHelp, CheckedCommand):
         if ctx.resilient_parsing or not _lacks_inputs(ctx.params) or not _has_stdin():
             return rest
         return super().parse_args(ctx, [*given, "-"])
+
+
+def _takes_value(parameter: Any) -> bool:
+    """Return whether an option has a value, or contradicts itself like ``--paired --not-paired``."""
+    return not parameter.is_flag or bool(parameter.secondary_opts)
 
 
 def _lacks_inputs(values: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["check_extra", "evaluate"]
 
 _WHAT, _OUT = "Comparison", "Output"
+
+
+class Level(str, Enum):
+    """What an answer is."""
+
+    label = "label"
+    group = "group"
 
 
 @dataclass(frozen=True)
@@ -45,10 +53,10 @@ def evaluate(
     *,
     context: typer.Context,
     source: Annotated[
-        Path,
+        list[Path],
         typer.Argument(metavar="SOURCE", show_default=False,
                        help="A folder with one folder per class, or a .csv or .tsv file with the columns 'path' and "
-                            "'label'. With --truth: a results file of 'clipcli classify'."),
+                            "'label'. With --truth: results files of 'clipcli classify', which are compared."),
     ],
     truth: Annotated[
         Path | None,
@@ -56,6 +64,11 @@ def evaluate(
                      help="Ground truth for a results file: a folder with one folder per class, or a .csv or .tsv "
                           "file."),
     ] = None,
+    by: Annotated[
+        Level, typer.Option("--by", help="Evaluate the labels, or their groups; the classes can be groups or labels.")
+    ] = Level.label,
+    path_column: options.TruthPath = None,
+    label_column: options.TruthLabel = None,
     labels: _Labels,
     compare_model: Annotated[
         list[str] | None,
@@ -110,22 +123,28 @@ def evaluate(
             "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
             "it evaluates an existing results file (leave them out)"
         )
-    given = [source, truth, image_embeddings, *labels.files, model.pretrained]
+    if truth is None and len(source) > 1:
+        raise InputError("cannot evaluate several sources without --truth: only results files can be compared")
+    given = [*source, truth, image_embeddings, *labels.files, model.pretrained]
     context.with_resource(_outputs(json_file, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.compare import evaluate as compare
     from clipcli.evaluation.compare import evaluate_results
+    from clipcli.evaluation.ground_truth import TruthColumns
     from clipcli.inputs.exclusion import Exclusion
 
     chosen = labels.load() if labels.labels or labels.label else None
-    exclusion, reporter = Exclusion(tuple(exclude or ()), include_hidden), TerminalReporter(messages)
+    reading: dict[str, Any] = {
+        "by_group": by is Level.group, "columns": TruthColumns(path_column, label_column),
+        "exclusion": Exclusion(tuple(exclude or ()), include_hidden), "reporter": TerminalReporter(messages),
+    }  # fmt: skip
     if truth is not None:
-        comparison = evaluate_results(source, truth, chosen, exclusion=exclusion, reporter=reporter)
+        comparison = evaluate_results(source, truth, chosen, **reading)
     else:
         comparison = compare(
-            source, [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
+            source[0], [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
             few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, image_embeddings=image_embeddings,
-            exclusion=exclusion, reporter=reporter,
+            **reading,
             **labels.prompt_parameters, **model.running, **running.parameters,
         )  # fmt: skip
     _save(comparison, json_file, plots, messages, overwrite=overwrite)

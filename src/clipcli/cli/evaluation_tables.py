@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from clipcli.evaluation.evaluate import Evaluation, compare
 from clipcli.evaluation.linear_probe import ProbeResult
 from clipcli.evaluation.metrics import Interval
+from clipcli.evaluation.vocabulary import shown_names
 from clipcli.outputs.records import round_score
 from clipcli.text import one_line, printable
 
@@ -40,6 +41,12 @@ def _figures(
         if each.top5 is not None:
             yield each.name, "top5", each.top5
         yield each.name, "mean_per_class", each.mean_per_class
+        if each.top1_of_answers is not None:
+            yield each.name, "answered", float(each.answered.mean())
+            yield each.name, "top1_of_answers", each.top1_of_answers
+        if each.top1_of_labels is not None:
+            yield each.name, "with_label", float(each.has_label.mean())
+            yield each.name, "top1_of_labels", each.top1_of_labels
         yield each.name, "calibration_error", each.calibration.error
         if each.calibration.temperature is not None:
             yield each.name, "temperature", each.calibration.temperature
@@ -64,8 +71,10 @@ def print_tables(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult
     first = evaluations[0]
     supported = sum(report.support > 0 for report in first.classes)
     failed = f", {failures} failed" if failures else ""
-    console.print(f"{len(first.paths)} images of {supported} classes, among {len(first.labels)} labels{failed}\n")
+    console.print(f"{len(first.paths)} images of {supported} classes, among {first.label_count} labels{failed}\n")
     console.print(_accuracies(evaluations))
+    for each in evaluations:
+        _print_shares(console, each, named=len(evaluations) > 1)
     for each in evaluations[1:]:
         gain = compare(first, each)
         if gain is not None:
@@ -91,6 +100,21 @@ def _accuracies(evaluations: Sequence[Evaluation]) -> Table:
             f"{temperature:.2f}" if temperature is not None else "",
         )
     return table
+
+
+def _print_shares(console: Console, each: Evaluation, *, named: bool) -> None:
+    """Print the shares of images without an answer, and of images that no label is right for."""
+    of = f"{one_line(each.name)}: " if named else ""
+    if each.top1_of_answers is not None:
+        share, accuracy = 1 - each.answered.mean(), each.top1_of_answers.value
+        console.print(f"{of}{share:.1%} of the images are unknown; top-1 of the others is {accuracy:.1%}", markup=False)
+    if each.not_labels:
+        count, names = int((~each.has_label).sum()), one_line(shown_names(each.not_labels))
+        rest = f"; top-1 of the others is {each.top1_of_labels.value:.1%}" if each.top1_of_labels is not None else ""
+        console.print(
+            f"{of}{count} images ({count / len(each.paths):.1%}) count as wrong because their class is not a label "
+            f"({names}){rest}", markup=False,
+        )  # fmt: skip
 
 
 def _probes(probes: Sequence[ProbeResult]) -> Table:

@@ -21,6 +21,8 @@ __all__ = [
     "NullSeparated",
     "PathColumn",
     "Reading",
+    "TruthLabel",
+    "TruthPath",
 ]
 
 _INPUTS = "Inputs"
@@ -55,6 +57,20 @@ ImageColumn = Annotated[
         "--image-column", metavar="NAME", rich_help_panel=_INPUTS,
         help="Read the INPUTs as Parquet tables with encoded images in this column; --path-column is then the column "
              "of their names.",
+    ),
+]  # fmt: skip
+TruthPath = Annotated[
+    str | None,
+    typer.Option(
+        "--path-column", metavar="NAME", show_default=False, help="Column of image paths in a table of ground truth. "
+        "[default: path]",
+    ),
+]  # fmt: skip
+TruthLabel = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column", metavar="NAME", show_default=False, help="Column of classes in a table of ground truth. "
+        "[default: label]",
     ),
 ]  # fmt: skip
 Exclude = Annotated[

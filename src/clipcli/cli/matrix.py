@@ -33,7 +33,9 @@ def matrix(
     context: typer.Context,
     texts_file: Annotated[
         Path | None,
-        typer.Option("--texts", metavar="FILE", rich_help_panel=_TEXTS, help="File with one text per line."),
+        typer.Option("--texts", metavar="FILE", rich_help_panel=_TEXTS,
+                     help="File with one text per line, or a .csv or .tsv table with a column text, caption, title "
+                          "or label."),
     ] = None,
     text: Annotated[
         list[str] | None,
@@ -96,6 +98,8 @@ def matrix(
     )
     files, cosines, outcome = _similarities(classifier, source, messages)
     _tell_pairing(cosines, paired, classifier.classes, outcome.failures, messages)
+    if paired is None and cosines.shape[0] == cosines.shape[1] > 1 and not outcome.failures:
+        _explain_pairing(files[0], texts[0], messages)
     made = _made(files, texts, cosines, classifier.classes, logits=logits)
     if output is not None:
         save_matrix(made, output, overwrite=overwrite)
@@ -155,6 +159,17 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
         raise InputError("cannot compute the matrix: none of the images can be read")
     files, vectors = zip(*read, strict=True)
     return list(files), cosine_similarities(np.stack(vectors), classifier.classes.vectors), readable.outcome
+
+
+def _explain_pairing(first: Any, text: str, messages: Messages) -> None:
+    """Print that images and texts are taken as pairs because of their numbers, which may be an accident."""
+    from clipcli.inputs.items import name_of
+    from clipcli.text import one_line, printable
+
+    messages.note(
+        "they are taken as pairs in their order because there are as many texts as images: the first is "
+        f"{one_line(printable(name_of(first)))} with {one_line(text)!r} (use --not-paired if that is wrong)"
+    )
 
 
 def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, failed: int, messages: Messages) -> None:

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from clipcli.cache.limit import DEFAULT_LIMIT
-from clipcli.cli.input_options import Exclude, ImageEmbeddingsFile, IncludeHidden, Inputs, Reading
+from clipcli.cli.input_options import (
+    Exclude,
+    ImageEmbeddingsFile,
+    IncludeHidden,
+    Inputs,
+    Reading,
+    TruthLabel,
+    TruthPath,
+)
 from clipcli.cli.label_options import Labels, PromptSets, Templates
 from clipcli.cli.model_options import Device, Model, ModelName, ModelOnCluster, Offline, Pretrained
 from clipcli.errors import CacheError
@@ -41,6 +49,8 @@ __all__ = [
     "Running",
     "RunningOnCluster",
     "Templates",
+    "TruthLabel",
+    "TruthPath",
     "Update",
     "Verbose",
     "Workers",

@@ -57,6 +57,8 @@ def report(
         typer.Option("--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", show_default=False,
                      help="Label file for the classes in --truth. [default: the class names]"),
     ] = None,
+    path_column: options.TruthPath = None,
+    label_column: options.TruthLabel = None,
     checked: options.Checked = None,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", show_default=False,
@@ -102,8 +104,8 @@ def report(
             yield picture
 
     side = usual_side(len(records)) if thumbnail is None else thumbnail
-    content = _with_checked(_content(records, results, folder, truth, labels), records, checked, messages)
-    content = replace(content, labels=labels_of_run(results))
+    content = _content(records, results, folder, truth, (path_column, label_column), labels)
+    content = replace(_with_checked(content, records, checked, messages), labels=labels_of_run(results))
     wanted = [record.path if record.error is None else "" for record in records]
     pictures = counted(thumbnails_of(wanted, folder, side, workers))
     with locked(output), replacing(output, overwrite=overwrite) as temporary:
@@ -130,7 +132,12 @@ def _with_checked(
 
 
 def _content(
-    records: Sequence[ReadRecord], results: Path, folder: Path, truth: Path | None, labels: Path | None
+    records: Sequence[ReadRecord],
+    results: Path,
+    folder: Path,
+    truth: Path | None,
+    columns: tuple[str | None, str | None],
+    labels: Path | None,
 ) -> PageContent:
     from clipcli.reports.page import PageContent
 
@@ -138,10 +145,11 @@ def _content(
         return PageContent(folder)
     from clipcli.cli.evaluate import check_extra
     from clipcli.evaluation.for_page import evaluation_for_page
-    from clipcli.evaluation.ground_truth import read_truth
+    from clipcli.evaluation.ground_truth import TruthColumns, read_truth
     from clipcli.labels.files import load_labels
 
     check_extra()
     known = load_labels(labels) if labels is not None else None
-    truths, evaluation = evaluation_for_page(records, results, read_truth(truth), known)
+    labelled = read_truth(truth, columns=TruthColumns(*columns), results=results)
+    truths, evaluation = evaluation_for_page(records, results, labelled, known)
     return PageContent(folder, truths, evaluation)

@@ -84,6 +84,10 @@ def _draws_thumbnails(values: Values) -> bool:
     return bool(values["thumbnail"] != 0)
 
 
+def _has_truth(values: Values) -> bool:
+    return values["truth"] is not None
+
+
 REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "classify": (
         _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _HERE, _LISTED, _TABLES, _CLUSTER,
@@ -108,7 +112,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "search": (_LOUD, _CACHE, *_EMBEDDED, _LISTED, _TABLES, _OVERWRITE),
     "report": (
         Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),
-        Requirement(("labels",), "with --truth", lambda values: values["truth"] is not None),
+        Requirement(("labels", "path_column", "label_column"), "with --truth", _has_truth),
     ),
     "train": (
         _needs_no("resume", "overwrite"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+_FEW = 200  # held-out images; at 80 % accuracy, their 95 % interval is 11 points wide
 _START, _STEPS, _DATA, _OUT = "Initial model", "Training", "Pairs", "Output"
 
 
@@ -263,7 +264,15 @@ def _print_outcome(outcome: Outcome, output: Path, messages: Messages, *, is_new
     elif len(outcome.measures) > 1:
         (_, before), (name, after) = outcome.measures[0], outcome.measures[-1]
         measure, form = ("accuracy", ".1%") if "accuracy" in before else ("loss", ".3f")
-        messages.note(f"{name} is saved: {measure} {after[measure]:{form}}, before training {before[measure]:{form}}")
+        messages.note(
+            f"{name} is saved: {measure} {after[measure]:{form}}, before training {before[measure]:{form}}, "
+            f"on {outcome.held_out} held-out images"
+        )
+        if outcome.best_epoch and outcome.held_out < _FEW:
+            messages.note(
+                "so few images give a rough figure, and the epoch was chosen on them; for a reliable one, use clipcli "
+                "evaluate with other images"
+            )
     model = f"local-dir:{output}"
     messages.note(f"next: clipcli classify IMAGES --labels FILE --model {shlex.quote(model)}")
     if not sys.stdout.isatty():  # for programs; people have read it in the line before

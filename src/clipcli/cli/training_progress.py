@@ -21,6 +21,7 @@ class TrainingProgress:
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
         self._progress: Any = None
+        self._is_shortened = False
         if not messages.quiet and sys.stderr.isatty():
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -41,7 +42,8 @@ class TrainingProgress:
         for row in rows[:SHOWN]:
             (self._messages.warn if row.used else self._messages.error)(str(row))
         if len(rows) > SHOWN:
-            self._messages.warn(f"{len(rows) - SHOWN} more such pairs; training/left_out.jsonl lists all of them")
+            self._messages.warn(f"{len(rows) - SHOWN} more such pairs")
+            self._is_shortened = True
 
     def checking(self, items: Iterable[Any], count: int) -> Iterator[Any]:
         """Show the progress of checking the images."""
@@ -52,6 +54,8 @@ class TrainingProgress:
     def begin(self, record: Mapping[str, Any], done: int) -> None:
         """Print the settings of the run."""
         settings = record["settings"]
+        if self._is_shortened:  # not earlier: a run that cannot start writes no list
+            self._say("training/left_out.jsonl in the model folder lists all pairs that cannot be used as they are")
         how = "from scratch" if record["from_scratch"] else "from pretrained weights"
         self._say(f"{record['model']}, {how}: {record['train']} images to train on, {record['validation']} held out")
         self._say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if value))

@@ -126,7 +126,7 @@ def _reliability(evaluation: Evaluation) -> Any:
     """Draw accuracy against probability; the area of a dot is proportional to its number of images."""
     from matplotlib.ticker import MaxNLocator
 
-    rows = [row for row in reliability(evaluation.probability, evaluation.hits) if row[0]]
+    rows = [row for row in reliability(evaluation.probability, evaluation.best == evaluation.truth) if row[0]]
     drawn = empty_figure(5.5, 6.5)
     upper, lower = drawn.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="perfectly calibrated")

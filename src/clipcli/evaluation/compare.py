@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from clipcli.evaluation.evaluate import (
     as_json,
     embed_labelled,
     evaluate_embeddings,
-    evaluate_records,
 )
-from clipcli.evaluation.ground_truth import LabelledImage, classes_of, indices_of, read_truth
+from clipcli.evaluation.ground_truth import LabelledImage, TruthColumns, classes_of, read_truth
+from clipcli.evaluation.grouping import classes_as_groups, group_names
 from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
-from clipcli.evaluation.matching import match_records, with_embeddings
+from clipcli.evaluation.matching import in_all, match_records, with_embeddings
+from clipcli.evaluation.records import evaluate_records
+from clipcli.evaluation.vocabulary import indices_of, warn_of_spellings
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import labels_from
@@ -30,7 +33,7 @@ from clipcli.labels.templates import Template, resolve_templates
 from clipcli.log import LOG
 from clipcli.outputs.embedding_files import ImageEmbeddings
 from clipcli.outputs.readers import read_results
-from clipcli.outputs.recognition import labels_of_run
+from clipcli.outputs.recognition import groups_of_run, labels_of_run
 from clipcli.runner import SILENT, Outcome, Reporter
 from clipcli.text import printable
 
@@ -44,7 +47,7 @@ class Comparison:
     Parameters
     ----------
     evaluations
-        One per model and set of templates; the others are compared with the first.
+        One per model and set of templates, or per results file; the others are compared with the first.
     probes
         The linear probes of each model.
     failed
@@ -71,11 +74,12 @@ class Comparison:
 
 
 def evaluate(
-    truth: str | Path, models: Sequence[str | tuple[str, str | None]] = ("auto",),
-    labels: Iterable[str | Label] | Path | None = None, *, templates: Sequence[str] = (), prompts: Sequence[str] = (),
+    truth: str | Path, models: str | Sequence[str | tuple[str, str | None]] = ("auto",),
+    labels: Iterable[str | Label] | Path | None = None, *, by_group: bool = False,
+    templates: Sequence[str] = (), prompts: Sequence[str] = (),
     few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0,
     image_embeddings: ImageEmbeddings | str | Path | None = None,
-    exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
+    columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008 - values
     reporter: Reporter = SILENT, **options: Any,
 ) -> Comparison:  # fmt: skip
     """Evaluate models and sets of templates on images whose classes are known.
@@ -85,9 +89,11 @@ def evaluate(
     truth
         A folder with one folder per class, or a CSV or TSV table with columns ``path`` and ``label``.
     models
-        Names of models, or pairs of a name and a pretrained tag or checkpoint.
+        The name of a model, or a list of names, or of pairs of a name and a pretrained tag or checkpoint.
     labels
         As for :class:`clipcli.Classifier`; by default the classes that occur.
+    by_group
+        Whether to evaluate the groups of the labels instead of the labels; the classes can be groups or labels.
     templates
         Prompt templates, evaluated as one ensemble.
     prompts
@@ -100,6 +106,8 @@ def evaluate(
         The random seed for choosing the images of the probes.
     image_embeddings
         Embeddings of the images, written by ``clipcli export images``. The images are then not read.
+    columns
+        The columns of a table, if they are not ``path`` and ``label``.
     exclusion
         The files and folders to exclude.
     reporter
@@ -116,14 +124,15 @@ def evaluate(
     ClipcliError
         As for :class:`clipcli.Classifier`.
     """
-    labelled = read_truth(Path(truth), exclusion)
+    labelled = read_truth(Path(truth), exclusion, columns)
     if image_embeddings is not None:
         if not isinstance(image_embeddings, ImageEmbeddings):
             image_embeddings = ImageEmbeddings(image_embeddings)
         labelled = with_embeddings(labelled, image_embeddings)
     chosen = labels_from(labels) if labels is not None else [Label(name) for name in classes_of(labelled)]
-    indices_of(classes_of(labelled), chosen)  # checked before embedding
+    _check_classes(truth, labelled, chosen, by_group=by_group)
     variants = _variants(templates, prompts)
+    models = [models] if isinstance(models, str) else models
     named = [(each, None) if isinstance(each, str) else each for each in models]
     classifiers = [Classifier(name, chosen, pretrained=pretrained, **options) for name, pretrained in named]
     evaluations: list[Evaluation] = []
@@ -136,40 +145,82 @@ def evaluate(
         title, first = classifier.source.title, len(evaluations)
         for variant, resolved in variants:
             classes = classifier.embed_labels(resolved)
-            evaluations.append(evaluate_embeddings(f"{title}, {variant}", images, chosen, classes))
+            name = f"{title}, {variant}"
+            evaluations.append(evaluate_embeddings(name, images, chosen, classes, by_group=by_group))
         probes += [probe(title, images.vectors, evaluations[first], shots, probe_strength, seed) for shots in few_shot]
-    return Comparison(tuple(evaluations), tuple(probes), tuple(failed))
+    return Comparison(_distinct(evaluations), tuple(probes), tuple(failed))
 
 
 def evaluate_results(
-    results: str | Path, truth: str | Path, labels: Iterable[str | Label] | Path | None = None, *,
-    exclusion: Exclusion = Exclusion(), reporter: Reporter = SILENT,  # noqa: B008 - a value
+    results: str | Path | Sequence[str | Path], truth: str | Path,
+    labels: Iterable[str | Label] | Path | None = None, *, by_group: bool = False,
+    columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008 - values
+    reporter: Reporter = SILENT,
 ) -> Comparison:  # fmt: skip
     """Compare results of ``classify`` with the ground truth.
 
     Parameters
     ----------
     results
-        A results file, or a folder of parts.
+        A results file, or a folder of parts; or several, which are compared on the images that all of them have.
     truth
         As for :func:`evaluate`.
     labels
-        The labels of the run, if the ground truth uses their folders.
+        The labels of the runs, if the ground truth uses their folders.
+    by_group
+        Whether to evaluate the groups of the labels instead of the labels; the classes can be groups or labels.
 
     Raises
     ------
     InputError
         If there is no ground truth, the results cannot be read, or both have no image or no label in common.
     """
-    labelled = read_truth(Path(truth), exclusion)
-    locate = PathBase(str(results), own=True).locate
-    matched = match_records(read_results(Path(results)), labelled, locate)
-    failures = [(record.path, record.error) for record, _ in matched if record.error is not None]
-    for path, reason in failures:
+    files = [results] if isinstance(results, str | Path) else list(results)
+    labelled = read_truth(Path(truth), exclusion, columns, results=files[0] if files else None)
+    matched = [
+        match_records(read_results(Path(file)), labelled, PathBase(str(file), own=True).locate) for file in files
+    ]
+    failures = {record.path: record.error for some in matched for record, _ in some if record.error is not None}
+    for path, reason in failures.items():
         reporter.failed(path, reason)
     chosen = labels_from(labels) if labels is not None else None
-    evaluation = evaluate_records(str(results), matched, chosen, labels_of_run(Path(results)))
-    return Comparison((evaluation,), failed=tuple(path for path, _ in failures))
+    evaluations = [
+        evaluate_records(str(file), some, chosen, labels_of_run(Path(file)), _groups(Path(file), chosen, by_group))
+        for file, some in zip(files, in_all(matched), strict=True)
+    ]
+    return Comparison(_distinct(evaluations), failed=tuple(failures))
+
+
+def _distinct(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
+    """Return evaluations with distinct names: the second of a name gets a number."""
+    counts: Counter[str] = Counter()
+    named = []
+    for each in evaluations:
+        counts[each.name] += 1
+        named.append(replace(each, name=f"{each.name} ({counts[each.name]})") if counts[each.name] > 1 else each)
+    return tuple(named)
+
+
+def _groups(results: Path, labels: Sequence[Label] | None, by_group: bool) -> dict[str, str] | None:
+    """Return the group of each label, if the groups are evaluated."""
+    if not by_group:
+        return None
+    return groups_of_run(results) if labels is None else {each.name: each.group for each in labels if each.group}
+
+
+def _check_classes(
+    truth: str | Path, labelled: Sequence[LabelledImage], labels: Sequence[Label], *, by_group: bool
+) -> None:
+    """Check before anything is embedded that each class has a label."""
+    classes = sorted({each.label for each in labelled})
+    if by_group:
+        known = group_names(labels)
+        classes_as_groups(classes, labels)
+    else:
+        known = []
+        indices_of(classes, labels)
+    names = [text for label in labels for text in (label.name, label.folder) if text]
+    warn_of_spellings(truth, classes, [*known, *names])
 
 
 def _variants(templates: Sequence[str], prompts: Sequence[str]) -> list[tuple[str, list[Template]]]:

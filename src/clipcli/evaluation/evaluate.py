@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.errors import ImageError, InputError
-from clipcli.evaluation.ground_truth import LabelledImage, indices_of
+from clipcli.errors import ImageError
+from clipcli.evaluation.ground_truth import LabelledImage
+from clipcli.evaluation.grouping import classes_as_groups, group_members, group_names
 from clipcli.evaluation.metrics import (
     Calibration,
     ClassReport,
@@ -31,18 +32,17 @@ from clipcli.evaluation.metrics import (
     hits_within,
     mean_per_class_interval,
 )
-from clipcli.evaluation.vocabulary import check_vocabulary
+from clipcli.evaluation.vocabulary import indices_of
 from clipcli.labels.files import Label
-from clipcli.outputs.readers import ReadRecord
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import cosine_similarities, probabilities
-from clipcli.text import name_key
 
 if TYPE_CHECKING:
     from clipcli.embedder import Embedder
 
 __all__ = [
+    "Answers",
     "Embedded",
     "Evaluation",
     "as_json",
@@ -50,7 +50,7 @@ __all__ = [
     "confusion_table",
     "embed_labelled",
     "evaluate_embeddings",
-    "evaluate_records",
+    "make_evaluation",
 ]
 
 _WITHIN = 5
@@ -76,15 +76,21 @@ class Evaluation:
     name
         The model and the prompts, for people.
     labels
-        The C classes, including ``unknown`` if it is the answer for some images.
+        The C classes, including ``unknown`` if it is the answer for some images, and classes that are not labels.
     paths
         The N images.
     truth, predicted
         (N,) indices of classes.
+    best
+        (N,) indices of the best labels, which are the predicted ones except where the answer is ``unknown``.
     probability
-        (N,) probability of the predicted class.
+        (N,) probability of the best label.
     top1, top5, mean_per_class
-        Accuracies with 95 % intervals; ``top5`` is ``None`` if it is unknown, or there are at most five classes.
+        Accuracies with 95 % intervals; ``top5`` is ``None`` if it is unknown, or there are at most five labels.
+    label_count
+        The number of labels that could have been the answer, as far as it is known.
+    not_labels
+        The classes of images that are not among these labels, so that no answer can be right.
     """
 
     name: str
@@ -92,6 +98,7 @@ class Evaluation:
     paths: tuple[str, ...]
     truth: Indices
     predicted: Indices
+    best: Indices
     probability: Scores
     top1: Interval
     top5: Interval | None
@@ -99,6 +106,31 @@ class Evaluation:
     calibration: Calibration
     classes: tuple[ClassReport, ...]
     confusions: tuple[Confusion, ...]
+    label_count: int
+    not_labels: tuple[str, ...] = ()
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """(N,) whether the answer is a label, not ``unknown``."""
+        return np.asarray(np.array(self.labels)[self.predicted] != UNKNOWN)
+
+    @property
+    def has_label(self) -> NDArray[np.bool_]:
+        """(N,) whether the true class is among the labels."""
+        return ~np.isin(np.array(self.labels)[self.truth], self.not_labels)
+
+    @property
+    def top1_of_answers(self) -> Interval | None:
+        """The accuracy among the images with an answer; ``None`` if all images have one, or none has."""
+        return self._accuracy_of(self.answered)
+
+    @property
+    def top1_of_labels(self) -> Interval | None:
+        """The accuracy among the images whose class is a label; ``None`` if that is true of all images, or of none."""
+        return self._accuracy_of(self.has_label)
+
+    def _accuracy_of(self, some: NDArray[np.bool_]) -> Interval | None:
+        return accuracy_interval(self.hits[some]) if some.any() and not some.all() else None
 
     @property
     def hits(self) -> NDArray[np.bool_]:
@@ -125,97 +157,87 @@ def embed_labelled(
                 yield name_of(item), label, vector
 
 
-def evaluate_embeddings(name: str, images: Embedded, labels: Sequence[Label], classes: ClassEmbeddings) -> Evaluation:
+def evaluate_embeddings(
+    name: str, images: Embedded, labels: Sequence[Label], classes: ClassEmbeddings, *, by_group: bool = False
+) -> Evaluation:
     """Classify images by their embeddings, and compare with the ground truth.
+
+    Parameters
+    ----------
+    by_group
+        Whether the answer is the group with the highest sum of probabilities; a class can then be a group or a label.
 
     Raises
     ------
     LabelError
-        If the class of an image has no label.
+        If the class of an image has no label, or ``by_group`` is set and it has no group.
     """
-    truth = np.asarray(indices_of(images.labels, labels), dtype=np.intp)
+    names = group_names(labels) if by_group else list(classes.labels)
+    said = classes_as_groups(images.labels, labels) if by_group else images.labels
+    truth = np.asarray(indices_of(said, list(map(Label, names)) if by_group else labels), dtype=np.intp)
+    members = group_members(labels, names) if by_group else None  # (C, G)
     count, scale, bias = len(truth), classes.facts.logit_scale, classes.facts.logit_bias
-    within = np.empty((count, min(_WITHIN, len(labels))), np.intp)
+    within = np.empty((count, min(_WITHIN, len(names))), np.intp)
     probability = np.empty(count)
     for start in range(0, count, _ROWS):
         rows = slice(start, start + _ROWS)
         similarity = cosine_similarities(images.vectors[rows], classes.vectors)  # (n, D) x (C, D) -> (n, C)
-        within[rows] = best_first(similarity)[:, : within.shape[1]]
-        probability[rows] = probabilities(similarity, scale, bias).max(axis=1)
-    hits5 = hits_within(within, truth, _WITHIN) if len(labels) > _WITHIN else None
-    if bias is None:
+        scores = probabilities(similarity, scale, bias)
+        ranked = similarity  # the same order, without the rounding of small probabilities
+        if members is not None:
+            scores = ranked = np.minimum(scores @ members, 1.0)  # (n, C) x (C, G) -> (n, G)
+        within[rows] = best_first(ranked)[:, : within.shape[1]]
+        probability[rows] = scores.max(axis=1)
+    hits5 = hits_within(within, truth, _WITHIN) if len(names) > _WITHIN else None
+    if bias is None and members is None:
         some = np.random.default_rng(0).permutation(count)[:_CALIBRATED]
         fitted = calibrate(scale * cosine_similarities(images.vectors[some], classes.vectors), truth[some])
-    else:  # the probabilities of a sigmoid model do not sum to 1
+    else:  # the probabilities of a sigmoid model do not sum to 1, and those of groups have no logits
         fitted = Calibration(0.0)
     error = expected_calibration_error(probability, within[:, 0] == truth)
     calibration = Calibration(error, fitted.temperature, fitted.error_after)
-    return _evaluation(name, classes.labels, images.paths, truth, within[:, 0], probability, hits5, calibration)
+    answers = Answers(images.paths, within[:, 0], within[:, 0], probability, hits5)
+    return make_evaluation(name, names, truth, answers, calibration, label_count=len(names))
 
 
-def evaluate_records(
-    name: str, matched: Sequence[tuple[ReadRecord, str]], labels: Sequence[Label] | None = None,
-    vocabulary: Sequence[str] = (),
-) -> Evaluation:  # fmt: skip
-    """Compare the results of a run with the ground truth.
+@dataclass(frozen=True)
+class Answers:
+    """The answers of a run for N images.
 
     Parameters
     ----------
-    matched
-        Records with their true classes, from :func:`clipcli.evaluation.matching.match_records`.
-        ``unknown`` counts as wrong.
-    labels
-        The labels of the run, if the ground truth uses their folders.
-    vocabulary
-        All labels of the run, if they are known; otherwise those that occur in the records are used.
-
-    Raises
-    ------
-    InputError
-        If all records are failures, or no class of the ground truth is a label.
+    paths
+        The images.
+    predicted
+        (N,) indices of the answers, which can be ``unknown``.
+    best
+        (N,) indices of the best labels, whatever the thresholds.
+    probability
+        (N,) probability of the best label.
+    hits5
+        (N,) whether the true class is among the best five labels; ``None`` if that is not known.
     """
-    good = [(record, said) for record, said in matched if record.label is not None]
-    if not good:
-        raise InputError("cannot evaluate: all results are failures")
-    said = [text for _, text in good]
-    if labels is not None:
-        said = [labels[place].name for place in indices_of(said, labels)]
-    predictions = [str(record.label) for record, _ in good]
-    ranked = [*predictions, *(score.label for record, _ in good for score in record.top)]
-    asked = vocabulary or [text for text in ranked if text != UNKNOWN]
-    check_vocabulary(name, said, asked, is_complete=bool(vocabulary))
-    every = [*ranked, *said]
-    spelt = {name_key(text): text for text in reversed(every)}  # the spelling in the results takes precedence
-    names = sorted(set(spelt.values()) - {UNKNOWN}) + [UNKNOWN] * (UNKNOWN in spelt)
-    places = {name_key(text): place for place, text in enumerate(names)}
-    truth = np.asarray([places[name_key(text)] for text in said], dtype=np.intp)
-    predicted = np.asarray([places[name_key(text)] for text in predictions], dtype=np.intp)
-    probability = np.asarray([record.probability for record, _ in good], dtype=np.float64)
-    hits5 = None
-    if all(len(record.top) >= _WITHIN for record, _ in good) and len(names) > _WITHIN:
-        firsts = [[places[name_key(score.label)] for score in record.top[:_WITHIN]] for record, _ in good]
-        hits5 = np.asarray([place in first for place, first in zip(truth, firsts, strict=True)])
-    calibration = Calibration(expected_calibration_error(probability, predicted == truth))
-    paths = tuple(record.path for record, _ in good)
-    return _evaluation(name, names, paths, truth, predicted, probability, hits5, calibration)
+
+    paths: tuple[str, ...]
+    predicted: Indices
+    best: Indices
+    probability: Scores
+    hits5: NDArray[np.bool_] | None = None
 
 
-def _evaluation(
-    name: str,
-    labels: Sequence[str],
-    paths: tuple[str, ...],
-    truth: Indices,
-    predicted: Indices,
-    probability: Scores,
-    hits5: NDArray[np.bool_] | None,
-    calibration: Calibration,
-) -> Evaluation:
-    hits = predicted == truth
+def make_evaluation(
+    name: str, labels: Sequence[str], truth: Indices, answers: Answers, calibration: Calibration, *,
+    label_count: int, not_labels: Sequence[str] = (),
+) -> Evaluation:  # fmt: skip
+    """Compute the figures of answers; for the parameters see :class:`Evaluation`."""
+    hits, predicted = answers.predicted == truth, answers.predicted
     return Evaluation(
-        name, tuple(labels), paths, truth, predicted, probability,
-        accuracy_interval(hits), accuracy_interval(hits5) if hits5 is not None else None,
+        name, tuple(labels), answers.paths, truth, predicted, answers.best, answers.probability,
+        accuracy_interval(hits), accuracy_interval(answers.hits5) if answers.hits5 is not None else None,
         mean_per_class_interval(hits, truth), calibration,
-        tuple(class_reports(labels, truth, predicted)), tuple(confusions(labels, truth, predicted, probability)),
+        tuple(class_reports(labels, truth, predicted)),
+        tuple(confusions(labels, truth, predicted, answers.probability)),
+        label_count, tuple(not_labels),
     )  # fmt: skip
 
 
@@ -249,6 +271,12 @@ def _as_json(each: Evaluation, gain: Interval | None) -> dict[str, Any]:
         "top1": asdict(each.top1),
         "top5": asdict(each.top5) if each.top5 else None,
         "mean_per_class": asdict(each.mean_per_class),
+        "answered": float(each.answered.mean()),
+        "top1_of_answers": asdict(each.top1_of_answers) if each.top1_of_answers else None,
+        "label_count": each.label_count,
+        "classes_without_label": list(each.not_labels),
+        "with_label": float(each.has_label.mean()),
+        "top1_of_labels": asdict(each.top1_of_labels) if each.top1_of_labels else None,
         "top1_more_than_first": {**asdict(gain), "beyond_noise": gain.is_beyond_noise} if gain else None,
         "calibration": asdict(each.calibration),
         "classes": [asdict(report) for report in each.classes],

@@ -8,10 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from clipcli.evaluation.charts import draw_evaluations
-from clipcli.evaluation.evaluate import Evaluation, evaluate_records
-from clipcli.evaluation.ground_truth import LabelledImage, indices_of
+from clipcli.evaluation.evaluate import Evaluation
+from clipcli.evaluation.ground_truth import LabelledImage
 from clipcli.evaluation.matching import match_records
 from clipcli.evaluation.metrics import Interval
+from clipcli.evaluation.records import evaluate_records
+from clipcli.evaluation.vocabulary import shown_names
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
@@ -49,11 +51,11 @@ def evaluation_for_page(
         If labels are given and a class has none.
     """
     matched = match_records(records, labelled, PathBase(str(results), own=True).locate)
-    said = [text for _, text in matched]
     known = labels_from(labels) if labels is not None else None
-    names = said if known is None else [known[place].name for place in indices_of(said, known)]
-    truths = {id(record): name for (record, _), name in zip(matched, names, strict=True)}
     evaluation = evaluate_records(str(results), matched, known, labels_of_run(results))
+    names = [evaluation.labels[place] for place in evaluation.truth]
+    good = [record for record, _ in matched if record.label is not None]
+    truths = {id(record): name for record, name in zip(good, names, strict=True)}
     return [truths.get(id(record)) for record in records], _page_evaluation(evaluation)
 
 
@@ -65,9 +67,26 @@ def _page_evaluation(evaluation: Evaluation) -> PageEvaluation:
         ("mean accuracy per class", _interval(evaluation.mean_per_class)),
         ("calibration error", f"{evaluation.calibration.error:.3f}"),
     ]
+    if evaluation.top1_of_answers is not None:
+        figures.append(("answered, not unknown", f"{evaluation.answered.mean():.1%}"))
+        figures.append(("top-1 accuracy of the answers", _interval(evaluation.top1_of_answers)))
+    if evaluation.not_labels:
+        share = f"{1 - evaluation.has_label.mean():.1%}: {shown_names(evaluation.not_labels)}"
+        figures.append(("images whose class is not a label, counted as wrong", share))
+    if evaluation.top1_of_labels is not None:
+        figures.append(("top-1 accuracy of the other images", _interval(evaluation.top1_of_labels)))
     confusions = [(each.truth, each.predicted, f"{each.count:,}") for each in evaluation.confusions[:_CONFUSIONS]]
-    summary = f"{evaluation.top1.value:.1%} of {len(evaluation.paths):,} images have the right label"
-    return PageEvaluation(summary, tuple(figures), tuple(confusions), tuple(_charts(evaluation)))
+    return PageEvaluation(_summary(evaluation), tuple(figures), tuple(confusions), tuple(_charts(evaluation)))
+
+
+def _summary(evaluation: Evaluation) -> str:
+    """Return the accuracy in words, with the share of images that have no chance of being right."""
+    parts = [f"{evaluation.top1.value:.1%} of {len(evaluation.paths):,} images have the right label"]
+    if evaluation.top1_of_answers is not None:
+        parts.append(f"{1 - evaluation.answered.mean():.1%} are unknown")
+    if evaluation.not_labels:
+        parts.append(f"{1 - evaluation.has_label.mean():.1%} have a class that is not a label")
+    return "; ".join(parts)
 
 
 def _interval(value: Interval) -> str:

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcli.errors import InputError, LabelError
-from clipcli.evaluation.vocabulary import shown_names
+from clipcli.errors import InputError
+from clipcli.evaluation.vocabulary import distinct_names
 from clipcli.inputs.discover import FileInput, Input, Source, discover
 from clipcli.inputs.exclusion import Exclusion
-from clipcli.inputs.path_base import PathBase
-from clipcli.labels.files import Label
 from clipcli.log import LOG
-from clipcli.outputs.corrections import read_label_table
+from clipcli.outputs.corrections import TruthColumns, read_label_table
 from clipcli.outputs.recognition import own_kind_of
 from clipcli.sorting.log import LOG_NAME
-from clipcli.text import name_key, near_matches
 
 __all__ = [
     "LabelledImage",
+    "TruthColumns",
     "classes_of",
-    "distinct_names",
-    "indices_of",
     "read_truth",
     "warn_of_own_answers",
 ]
@@ -41,6 +37,8 @@ class LabelledImage:
 def read_truth(
     source: Path,
     exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
+    columns: TruthColumns = TruthColumns(),  # noqa: B008 - a value
+    results: object = None,
 ) -> list[LabelledImage]:
     """Read the ground truth of images.
 
@@ -51,6 +49,10 @@ def read_truth(
         with columns ``path`` and ``label``. For its paths see :class:`~clipcli.delimited.PathBase`.
     exclusion
         The files and folders to exclude.
+    columns
+        The columns of a table. Names are compared without case and outer spaces.
+    results
+        The results that the ground truth is for, for messages.
 
     Raises
     ------
@@ -58,8 +60,10 @@ def read_truth(
         If the source does not exist, has no labelled images, or holds answers of clipcli.
     """
     if own_kind_of(source) == "results":
-        raise _own_answers(source)
+        raise _own_answers(source, results)
     if source.is_dir():
+        if columns != TruthColumns():
+            raise InputError(f"cannot use --path-column or --label-column with {source}: it is a folder, not a table")
         labelled = _from_folder(source, exclusion)
     elif re.match(r"\w{2,}:/", source.as_posix()):
         raise InputError(
@@ -68,7 +72,7 @@ def read_truth(
     elif not source.exists():
         raise InputError(f"cannot read {source}: no such file or folder")
     elif source.suffix.lower() in (".csv", ".tsv"):
-        labelled = [each for each in _from_table(source) if not exclusion.leaves_out_named(each.image.name)]
+        labelled = [each for each in _from_table(source, columns) if not exclusion.leaves_out_named(each.image.name)]
     else:
         raise InputError(
             f"cannot read {source}: the ground truth must be a folder with one folder per class, or a .csv or .tsv "
@@ -97,10 +101,9 @@ def _from_folder(root: Path, exclusion: Exclusion) -> list[LabelledImage]:
     return labelled
 
 
-def _from_table(table: Path) -> list[LabelledImage]:
-    read = read_label_table(table)
-    base = PathBase(str(table), own=read.own is not None)
-    return [LabelledImage(FileInput(name, base.locate(name)), label) for name, label in read.labels.items()]
+def _from_table(table: Path, columns: TruthColumns) -> list[LabelledImage]:
+    read = read_label_table(table, columns)
+    return [LabelledImage(FileInput(name, read.locations[name]), label) for name, label in read.labels.items()]
 
 
 def warn_of_own_answers(source: Path, *, is_own: bool) -> None:
@@ -112,44 +115,13 @@ def warn_of_own_answers(source: Path, *, is_own: bool) -> None:
         )
 
 
-def _own_answers(source: Path) -> InputError:
+def _own_answers(source: Path, results: object) -> InputError:
     return InputError(
         f"cannot use {source} as the ground truth: its labels are answers of clipcli classify (give the true labels: "
-        f"clipcli evaluate {source} --truth FILE; the page of clipcli report saves corrected labels)"
+        f"clipcli evaluate {results or source} --truth FILE; the page of clipcli report saves corrected labels)"
     )
 
 
 def classes_of(labelled: Iterable[LabelledImage]) -> list[str]:
-    """Return the classes that occur, sorted by name."""
+    """Return the classes that occur, sorted by name; see :func:`clipcli.evaluation.vocabulary.distinct_names`."""
     return distinct_names(each.label for each in labelled)
-
-
-def distinct_names(names: Iterable[str]) -> list[str]:
-    """Return distinct names in order; names that differ only in Unicode composition are equal."""
-    return sorted({name_key(name): name for name in sorted(set(names), reverse=True)}.values())
-
-
-def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
-    """Return the index of the label of each class name; a label's ``folder`` takes precedence over its name.
-
-    Raises
-    ------
-    LabelError
-        If a class has no label, or two labels have the same folder.
-    """
-    folders: dict[str, int] = {}
-    for place, label in enumerate(labels):
-        other = folders.setdefault(name_key(label.folder), place) if label.folder else place
-        if other != place:
-            raise LabelError(
-                f"cannot match {label.folder!r}: labels {labels[other].name!r} and {label.name!r} have the same folder "
-                "(give each label a different folder)"
-            )
-    places = {name_key(label.name): place for place, label in enumerate(labels)} | folders
-    missing = sorted(name for name in set(names) if name_key(name) not in places)
-    if missing:
-        raise LabelError(
-            f"cannot match classes of the ground truth to labels: {shown_names(missing)} "
-            f"({near_matches(missing[0], places)}); add them to the label file, or to its 'folder' column"
-        )
-    return [places[name_key(name)] for name in names]

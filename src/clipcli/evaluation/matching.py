@@ -11,12 +11,16 @@ from clipcli.evaluation.ground_truth import LabelledImage
 from clipcli.inputs.discover import BadInput, FileInput
 from clipcli.inputs.items import EmbeddedInput
 from clipcli.inputs.path_base import PathBase
+from clipcli.labels.several import label_key
 from clipcli.log import LOG
 from clipcli.outputs.embedding_files import ImageEmbeddings
 from clipcli.outputs.readers import ReadRecord
+from clipcli.schemes import is_remote
 from clipcli.text import name_key
 
-__all__ = ["match_records", "with_embeddings"]
+__all__ = ["in_all", "match_records", "with_embeddings"]
+
+Matched = tuple[ReadRecord, str]
 
 
 class _Named(Protocol):
@@ -45,21 +49,63 @@ def match_records(
     InputError
         If no path is in both.
     """
-    matched, without = [], 0
-    for record, place in _places(records, labelled, locate):
+    matched, without, repeated = [], 0, 0
+    known, seen = list(records), set()
+    for record, place in _places(known, labelled, locate):
         if place is None:
             without += 1
+        elif (where := _normal(locate(record.path))) in seen:
+            repeated += 1
         else:
+            seen.add(where)
             matched.append((record, labelled[place].label))
     if not matched:
-        raise InputError(
-            "cannot match results to the ground truth: they have no paths in common "
-            "(run this in the folder of the classify run)"
-        )
+        raise InputError(_no_match(known, labelled))
+    count = without + repeated + len(matched)
     if without:
-        count = without + len(matched)
         LOG.warning(f"{without} of {count} results have no ground truth, and are left out")
+    if repeated:
+        LOG.warning(f"{repeated} of {count} results are of an image that occurs before, and are left out")
+    if (missing := len({_normal(_path(each)) for each in labelled}) - len(matched)) > 0:
+        LOG.warning(f"{missing} images of the ground truth have no result, and are left out")
     return matched
+
+
+def in_all(runs: Sequence[Sequence[Matched]]) -> list[list[Matched]]:
+    """Return the records of several runs whose images have an answer in all of them, in the order of the first run.
+
+    Raises
+    ------
+    InputError
+        If no image has.
+    """
+    if len(runs) == 1:
+        return [list(runs[0])]
+    by_path = [{name_key(each[0].path): each for each in run if each[0].label is not None} for run in runs]
+    common = [path for path in by_path[0] if all(path in others for others in by_path)]
+    if not common:
+        raise InputError("cannot compare results: no image has an answer in all of them (use runs on the same images)")
+    if left_out := len({path for run in by_path for path in run}) - len(common):
+        LOG.warning(f"{left_out} images do not have an answer in all results, and are left out")
+    return [[run[path] for path in common] for run in by_path]
+
+
+def _no_match(records: Sequence[ReadRecord], labelled: Sequence[LabelledImage]) -> str:
+    """Return the message for results and a ground truth of different images, with an example of each."""
+    examples = f"the first result is {records[0].path!r}, " if records else "there are no results, "
+    return (
+        f"cannot match results to the ground truth: they have no paths in common ({examples}the first image of the "
+        f"ground truth is {labelled[0].image.name!r}; use the same paths, or the folder of the classify run)"
+    )
+
+
+def _path(each: LabelledImage) -> str:
+    return each.image.path if isinstance(each.image, FileInput) else each.image.name
+
+
+def _normal(path: str) -> str:
+    """Return an absolute path in which links are not followed: two links are two images."""
+    return path if is_remote(path) else os.path.abspath(path)  # noqa: PTH100 - also for names that are not valid text
 
 
 def with_embeddings(labelled: Sequence[LabelledImage], embeddings: ImageEmbeddings) -> list[LabelledImage]:
@@ -96,7 +142,7 @@ def _places(
     for place, each in enumerate(labelled):
         if not isinstance(each.image, BadInput):
             known[each.image.name] = place
-            known[_absolute(each.image.path if isinstance(each.image, FileInput) else each.image.name)] = place
+            known[_absolute(_path(each))] = place
     composed = _by_key(known, labelled)
     for record in records:
         found = known.get(record.path)
@@ -110,7 +156,7 @@ def _by_key(known: dict[str, int], labelled: Sequence[LabelledImage]) -> dict[st
     for path, place in known.items():
         key = name_key(path)
         other = found.get(key, place)
-        same = other is not None and name_key(labelled[other].label) == name_key(labelled[place].label)
+        same = other is not None and label_key(labelled[other].label) == label_key(labelled[place].label)
         found[key] = place if same else None
     return found
 

@@ -35,6 +35,7 @@ __all__ = [
 BINS = 15
 _RESAMPLES = 10_000
 _CLASS_RESAMPLES = 2_000
+_PRIOR_IMAGES = 2  # with one, intervals are too narrow for classes of one to three images
 _LEAST_SCALE, _GREATEST_SCALE = 1e-3, 1e3  # of a temperature
 
 Indices = NDArray[np.intp]
@@ -79,15 +80,17 @@ def accuracy_interval(hits: NDArray[np.bool_], seed: int = 0) -> Interval:
 def mean_per_class_interval(hits: NDArray[np.bool_], truth: Indices, seed: int = 0) -> Interval:
     """Return the mean over the classes of their share of hits, scikit-learn's ``balanced_accuracy_score``.
 
-    A resample of N images holds a multinomial number of each class, and a binomial number of hits among
-    these; classes that it lacks are left out of its mean.
+    The bootstrap is stratified: a resample has as many images of each class as there are. The share of a class that
+    it is drawn with includes two more images with the mean share of all classes, because that of a few images is often
+    0 or 1, which would leave no uncertainty. The order of the classes makes no difference.
     """
     _, places, sizes = np.unique(truth, return_inverse=True, return_counts=True)
     shares = np.bincount(places, weights=hits) / sizes  # (classes that occur,)
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(len(truth), sizes / len(truth), _CLASS_RESAMPLES)  # (resamples, classes that occur)
-    won = random.binomial(drawn, shares) / np.maximum(drawn, 1)
-    return _percentiles(float(np.mean(shares)), won.sum(axis=1) / (drawn > 0).sum(axis=1))
+    order = np.lexsort((shares, sizes))
+    shares, sizes, mean = shares[order], sizes[order], float(np.mean(shares))
+    chances = (shares * sizes + mean * _PRIOR_IMAGES) / (sizes + _PRIOR_IMAGES)
+    drawn = np.random.default_rng(seed).binomial(sizes, chances, (_CLASS_RESAMPLES, len(sizes))) / sizes - chances
+    return _percentiles(mean, np.clip(mean + drawn.mean(axis=1), 0.0, 1.0))  # the mean of (resamples, classes)
 
 
 def difference_interval(first: NDArray[np.bool_], second: NDArray[np.bool_], seed: int = 0) -> Interval:

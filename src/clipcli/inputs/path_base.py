@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 from clipcli.schemes import is_remote, join_url
@@ -65,10 +66,18 @@ class PathBase:
             self.locate(name)
 
     def _existing(self, folder: str, name: str) -> str | None:
-        r"""Return a file's path if it exists; tables of clipcli write bytes that are not UTF-8 as ``\xff``."""
+        r"""Return a file's path if it exists, as it is named or else in another form of the name.
+
+        Systems compose letters differently; tables of Windows have backslashes in place of slashes; and tables of
+        clipcli write bytes that are not UTF-8 as ``\xff``.
+        """
         names = [name]
         if self._own and "\\x" in name:
             names.append(os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", _byte, os.fsencode(name))))
+        if "\\" in name and os.sep == "/":
+            names.append(name.replace("\\", "/"))
+        if not name.isascii():
+            names += [unicodedata.normalize(form, each) for each in names for form in ("NFC", "NFD")]
         paths = (os.path.join(folder, each) for each in names)  # noqa: PTH118
         return next((path for path in paths if os.path.lexists(path)), None)
 

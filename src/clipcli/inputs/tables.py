@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ from typing import Any
 from clipcli.delimited import JSON_LINES, own_kind, read_delimited, read_json_lines
 from clipcli.errors import ImageError, InputError
 from clipcli.extras import pyarrow_or_error
+from clipcli.headers import needed_column
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
 from clipcli.inputs.own_tables import written_by_clipcli
 from clipcli.inputs.path_base import PathBase
 from clipcli.schemes import is_remote, path_part
 from clipcli.storage.remote import open_location
-from clipcli.text import one_line, open_text, printable
+from clipcli.text import is_unicode, open_text
 
 __all__ = ["PATH_COLUMNS", "Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
 
@@ -87,7 +89,10 @@ def _row(base: PathBase, where: str, column: str, name: object) -> Input:
         return BadInput(where, ImageError("not_found", f"the column {column!r} is empty in this row"))
     if "\0" in name:
         return BadInput(name, ImageError("not_found", "a file name cannot contain NUL"))
-    return FileInput(name, base.locate(name))
+    location = base.locate(name)
+    if not is_unicode(name) and not is_remote(location) and not os.path.lexists(location):
+        return BadInput(name, ImageError("not_found", "no such file (the table is not UTF-8: save it as UTF-8)"))
+    return FileInput(name, location)
 
 
 def _delimited(table: str, column: str) -> Iterator[Input]:
@@ -96,10 +101,10 @@ def _delimited(table: str, column: str) -> Iterator[Input]:
     try:
         with _text(table) as file:
             read = read_json_lines(file, shown) if is_lines else read_delimited(file, shown)
-            _check_column(shown, column, read.columns)
+            found = needed_column(shown, read.columns, column)
             base = PathBase(table, own=read.own is not None)
             for number, cells in read.rows:
-                yield _row(base, f"{shown}:{number}", column, cells.get(column))
+                yield _row(base, f"{shown}:{number}", column, cells.get(found))
     except (ImageError, OSError, UnicodeError) as problem:
         raise InputError(f"cannot read {shown}: {getattr(problem, 'strerror', None) or problem}") from None
 
@@ -108,16 +113,6 @@ def _delimited(table: str, column: str) -> Iterator[Input]:
 def _text(table: str) -> Iterator[io.TextIOWrapper]:
     with open_location(table) as raw, open_text(raw) as file:
         yield file
-
-
-def _check_column(table: str, column: str, known: Any) -> None:
-    if column not in known:
-        names = one_line(printable(", ".join(known) or "none"))
-        raise InputError(
-            f"cannot read {table}: no column {column!r} (it has: {names if len(names) <= 300 else names[:300] + '...'})"
-        )
-    if list(known).count(column) > 1:
-        raise InputError(f"cannot read {table}: duplicate column {column!r} in the first row")
 
 
 # --- Parquet ------------------------------------------------------------------------------------------------
@@ -136,7 +131,7 @@ def _parquet(table: str) -> Iterator[Any]:
 
 
 def _paths(table: str, file: Any, column: str) -> Iterator[Input]:
-    _check_column(table, column, file.schema_arrow.names)
+    column = needed_column(table, file.schema_arrow.names, column)
     if _is_binary(file.schema_arrow.field(column).type):
         raise InputError(f"cannot use {table}: column {column!r} holds images, not paths (name it with --image-column)")
     number, base = 0, PathBase(table, own=own_kind(file.schema_arrow.names) is not None)
@@ -148,14 +143,14 @@ def _paths(table: str, file: Any, column: str) -> Iterator[Input]:
 
 def _groups(table: str, file: Any, columns: Columns) -> Iterator[RowGroup]:
     schema = file.schema_arrow
-    image = columns.image or _only_image_column(table, schema)
-    for column in filter(None, (image, columns.path)):
-        _check_column(table, column, schema.names)
+    wanted = columns.image or _only_image_column(table, schema)
+    image = needed_column(table, schema.names, wanted)
+    path = needed_column(table, schema.names, columns.path) if columns.path else None
     if not _is_binary(schema.field(image).type):
         raise InputError(f"cannot use {table}: column {image!r} holds {schema.field(image).type}, not encoded images")
     first = 0
     for number in range(file.num_row_groups):
-        yield RowGroup(table, table, number, first, Columns(columns.path, image))
+        yield RowGroup(table, table, number, first, Columns(path, image))
         first += file.metadata.row_group(number).num_rows
 
 

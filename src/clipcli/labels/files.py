@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import TableError, delimiter_of, own_kind, rows_of
+from clipcli.delimited import TableError, own_kind, rows_of
 from clipcli.errors import LabelError
+from clipcli.headers import delimiter_of, separator_of
 from clipcli.labels import several
 from clipcli.labels.kinds import check_kind
 from clipcli.labels.label import ONLY_SPELLING, Label, both_places, check_label, check_labels, prompts_for
@@ -65,10 +66,10 @@ def parse_text(text: str, where: str = "labels") -> list[Label]:
     return labels
 
 
-def parse_csv(text: str, where: str = "labels", delimiter: str | None = None) -> list[Label]:
+def parse_csv(text: str, where: str = "labels", usual: str = ",") -> list[Label]:
     """Parse a table with a header: ``label``, optionally ``prompt``, ``group`` and ``folder``.
 
-    Without a delimiter, it is a comma or a semicolon; see :func:`clipcli.delimited.delimiter_of`.
+    Cells are separated by the character ``usual``, or another; see :func:`clipcli.headers.delimiter_of`.
 
     Several rows of one label with different prompts make an ensemble; an empty prompt means that the
     templates are used.
@@ -81,8 +82,12 @@ def parse_csv(text: str, where: str = "labels", delimiter: str | None = None) ->
         closed; or if a label is in two groups.
     """
     text = text.lstrip("\ufeff")
-    delimiter = delimiter or delimiter_of(text.partition("\n")[0])
-    rows = rows_of(io.StringIO(text, newline=""), delimiter, skip_spaces=True)
+    first, _, rest = text.partition("\n")
+    named = separator_of(first)
+    text = rest if named else text
+    delimiter = named or delimiter_of(first, usual)
+    numbered = rows_of(io.StringIO(text, newline=""), delimiter, skip_spaces=True)
+    rows = ((number + (named is not None), row) for number, row in numbered)
     try:
         header = [cell.strip().lower() for cell in next(rows, (1, []))[1]]
         _check_header(header, where)
@@ -244,7 +249,7 @@ def read_labels(path: Path) -> list[Label]:
     if suffix == ".json":
         return parse_json(text, str(path))
     if suffix in (".csv", ".tsv"):
-        return parse_csv(text, str(path), "\t" if suffix == ".tsv" else None)
+        return parse_csv(text, str(path), "\t" if suffix == ".tsv" else ",")
     return parse_text(text, str(path))
 
 

@@ -16,7 +16,7 @@ from clipcli.text import is_unicode, name_key
 
 __all__ = ["ONLY_SPELLING", "Label", "both_places", "check_label", "check_labels", "prompts_for"]
 
-ONLY_SPELLING = "differ only in case, spaces or Unicode form"
+ONLY_SPELLING = "differ only in case, spaces, underscores or Unicode form"
 """Why two labels would share one probability."""
 
 

@@ -30,8 +30,11 @@ _NUMBER_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine"
 
 
 def label_key(name: str) -> str:
-    """Return the normalised form of a label: case, spaces, invisible characters and Unicode form are ignored."""
-    return " ".join(unicodedata.normalize("NFKC", name).translate(_INVISIBLE).lower().split())
+    """Return the normalised form of a label.
+
+    Case, spaces, underscores in their place, invisible characters and Unicode form are ignored.
+    """
+    return " ".join(unicodedata.normalize("NFKC", name).translate(_INVISIBLE).lower().replace("_", " ").split())
 
 
 def _parts(text: str) -> list[str]:

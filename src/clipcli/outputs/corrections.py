@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -9,11 +10,15 @@ from pathlib import Path
 
 from clipcli.delimited import Table, read_delimited
 from clipcli.errors import InputError
+from clipcli.headers import needed_column
+from clipcli.inputs.path_base import PathBase
+from clipcli.labels.several import label_key
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.recognition import own_kind_of
-from clipcli.text import name_key, open_text
+from clipcli.schemes import is_remote
+from clipcli.text import is_unicode, name_key, open_text
 
-__all__ = ["Corrections", "LabelTable", "corrected", "read_corrections", "read_label_table"]
+__all__ = ["Corrections", "LabelTable", "TruthColumns", "corrected", "read_corrections", "read_label_table"]
 
 
 @dataclass(frozen=True)
@@ -23,45 +28,72 @@ class LabelTable:
     Parameters
     ----------
     labels
-        In the order of the table; each path once.
-    own
-        The kind of table if clipcli wrote it, see :func:`clipcli.delimited.own_kind`.
+        In the order of the table; each image once.
+    locations
+        Where these images are, see :class:`clipcli.inputs.path_base.PathBase`.
     """
 
     labels: dict[str, str]
-    own: str | None
+    locations: dict[str, str]
 
 
-def read_label_table(table: Path) -> LabelTable:
-    """Read a CSV or TSV table with the columns ``path`` and ``label``.
+@dataclass(frozen=True)
+class TruthColumns:
+    """The columns of paths and of classes in a table, if they have other names than ``path`` and ``label``."""
+
+    path: str | None = None
+    label: str | None = None
+
+
+def read_label_table(table: Path, columns: TruthColumns | None = None) -> LabelTable:
+    """Read a CSV or TSV table with a column of paths and one of labels.
+
+    Parameters
+    ----------
+    columns
+        Their names, which are compared without case and outer spaces; ``None`` if they cannot be chosen.
 
     Raises
     ------
     InputError
-        If it cannot be read, a row lacks one of the two, or a path has two labels.
+        If it cannot be read, a row lacks one of the two, or an image has two labels.
     """
+    names: dict[str, str] = {}  # by location: a path can be written in several ways
     labels: dict[str, str] = {}
+    locations: dict[str, str] = {}
     try:
         with table.open("rb") as raw, open_text(raw) as file:
             read = read_delimited(file, str(table))
-            _check_columns(table, read)
+            base = PathBase(str(table), own=read.own is not None)
+            path_column, label_column = _columns_of(table, read, columns)
             for number, row in read.rows:
-                name, label = row.get("path") or "", (row.get("label") or "").strip()
+                name, label = row.get(path_column) or "", (row.get(label_column) or "").strip()
                 if not name or not label:
                     raise InputError(f"cannot read {table}: line {number} has no {'label' if name else 'path'}")
-                if name_key(labels.setdefault(name, label)) != name_key(label):
+                location = base.locate(name)
+                if not is_unicode(label) or not (is_unicode(name) or os.path.lexists(location)):
+                    raise InputError(f"cannot read {table}: line {number} is not UTF-8 text (save the table as UTF-8)")
+                first = names.setdefault(location if is_remote(location) else os.path.normpath(location), name)
+                if label_key(labels.setdefault(first, label)) != label_key(label):
                     raise InputError(
-                        f"cannot read {table}: line {number}: {name} is {label!r} here but {labels[name]!r} before"
+                        f"cannot read {table}: line {number}: {name} is {label!r} here but {labels[first]!r} before"
                     )
+                locations.setdefault(first, location)
     except (OSError, UnicodeError) as problem:
         raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
-    return LabelTable(labels, read.own)
+    return LabelTable(labels, locations)
 
 
-def _check_columns(table: Path, read: Table) -> None:
-    for column in ("path", "label"):
-        if column not in read.columns:
-            raise InputError(f"cannot read {table}: no column {column!r} (it has: {', '.join(read.columns) or 'none'})")
+def _columns_of(table: Path, read: Table, columns: TruthColumns | None) -> tuple[str, str]:
+    """Return the columns of paths and of classes."""
+    chosen = columns or TruthColumns()
+    path, label = (
+        needed_column(
+            table, read.columns, given or usual, f"; name one with --{usual}-column" if columns is not None else ""
+        )
+        for given, usual in ((chosen.path, "path"), (chosen.label, "label"))
+    )
+    return path, label
 
 
 class Corrections:

@@ -11,8 +11,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import delimiter_of, own_kind, rows_of, tsv_cell, unguarded
+from clipcli.delimited import own_kind, rows_of, tsv_cell, unguarded
 from clipcli.errors import InputError
+from clipcli.headers import delimiter_of
 from clipcli.inputs.items import shown_name
 from clipcli.log import LOG
 from clipcli.outputs.manifest import is_complete_folder, part_names
@@ -45,6 +46,8 @@ class ReadRecord:
         have is NaN.
     group
         The best group, if the labels have groups.
+    groups
+        The groups that the file has with their probabilities, best first.
     model
         The model's name, pretrained tag and precision, as far as the file has them.
     """
@@ -56,6 +59,7 @@ class ReadRecord:
     top: tuple[Score, ...] = field(default=(), compare=False)
     group: str | None = field(default=None, compare=False)
     model: str = field(default="", compare=False)
+    groups: tuple[tuple[str, float], ...] = field(default=(), compare=False)
 
 
 def read_results(file: Path) -> Iterator[ReadRecord]:
@@ -116,7 +120,20 @@ def _record(values: Any) -> ReadRecord:
         raise TypeError("it has neither a label nor an error")
     _, group, *model = (_text(values, name) for name in ("label", "group", "model", "pretrained", "precision"))
     probability = _number(values["probability"], "probability", 0.0)
-    return ReadRecord(path, label, probability, None, _ranking(values), group, " ".join(filter(None, model)))
+    title = " ".join(filter(None, model))
+    return ReadRecord(path, label, probability, None, _ranking(values), group, title, _groups(values, group))
+
+
+def _groups(values: dict[str, Any], best: str | None) -> tuple[tuple[str, float], ...]:
+    """Return the groups of a nested record, or the best one of a flat record."""
+    if isinstance(values.get("groups"), list):
+        found = [(each["group"], each["probability"]) for each in values["groups"]]
+    else:
+        found = [(best, values.get("group_probability"))]
+    groups = [(group, value) for group, value in found if group and value not in (None, "")]
+    if not all(isinstance(group, str) and is_unicode(group) for group, _ in groups):
+        raise TypeError("a group is not text")
+    return tuple((str(group), _number(value, "group_probability", 0.0)) for group, value in groups)
 
 
 def _text(values: dict[str, Any], name: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from clipcli.outputs.manifest import MANIFEST, part_names
 from clipcli.outputs.run_settings import RunRecord
 from clipcli.text import open_text
 
-__all__ = ["RESULT_SUFFIXES", "labels_of_run", "own_kind_of"]
+__all__ = ["RESULT_SUFFIXES", "groups_of_run", "labels_of_run", "own_kind_of"]
 
 RESULT_SUFFIXES = (".csv", ".tsv", ".json", ".parquet", *JSON_LINES)
 """The extensions of files that may hold results or embeddings."""
@@ -48,14 +48,32 @@ def own_kind_of(path: Path) -> str | None:
 
 def labels_of_run(results: Path) -> tuple[str, ...]:
     """Return all labels of the run that wrote a results file or folder, as far as its record next to it is known."""
+    labels = _settings_of_run(results).get("labels")
+    return tuple(each for each in labels if isinstance(each, str)) if isinstance(labels, list) else ()
+
+
+def groups_of_run(results: Path) -> dict[str, str]:
+    """Return the group of each label of the run that wrote a results file or folder, as far as it is known."""
+    settings = _settings_of_run(results)
+    labels, groups = settings.get("labels"), settings.get("groups")
+    if not isinstance(labels, list) or not isinstance(groups, list) or len(labels) != len(groups):
+        return {}
+    pairs = zip(labels, groups, strict=True)
+    return {  # "none" is how the record writes that a label has no group
+        label: group for label, group in pairs if isinstance(label, str) and isinstance(group, str) and group != "none"
+    }
+
+
+def _settings_of_run(results: Path) -> Mapping[str, Any]:
+    """Return the settings of the run, from its record; empty if there is none, or the file has changed since."""
     try:
         if results.is_dir():
-            labels: Any = json.loads((results / MANIFEST).read_text("utf-8"))["settings"]["labels"]
+            settings: Any = json.loads((results / MANIFEST).read_text("utf-8"))["settings"]
         else:
-            labels = RunRecord.read(results).settings.values["labels"]  # it fails if the file has changed since
+            settings = RunRecord.read(results).settings.values
     except (ClipcliError, LookupError, OSError, TypeError, ValueError, RecursionError):
-        return ()
-    return tuple(each for each in labels if isinstance(each, str)) if isinstance(labels, list) else ()
+        return {}
+    return settings if isinstance(settings, Mapping) else {}
 
 
 def _kind_of_folder(folder: Path) -> str | None:

@@ -5,6 +5,7 @@ N images, M texts. Rows are images and columns are texts, as in figure 1 of the 
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +15,18 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.delimited import csv_line, guarded, tsv_line
-from clipcli.errors import LabelError, OutputError
+from clipcli.delimited import csv_line, guarded, read_delimited, tsv_line
+from clipcli.errors import InputError, LabelError, OutputError
+from clipcli.headers import column_of
 from clipcli.labels.files import Label
+from clipcli.labels.kinds import check_kind
 from clipcli.outputs.records import round_score
 from clipcli.storage.atomic import replacing
 from clipcli.text import numbered_lines, printable, read_text
 
 __all__ = ["SUFFIXES", "Matrix", "check_suffix", "read_texts", "save_matrix", "texts_as_labels", "write_tsv"]
 
+_COLUMNS = ("text", "caption", "title", "label")
 SUFFIXES = (".csv", ".tsv", ".npz", ".json")
 
 
@@ -39,17 +43,38 @@ class Matrix:
 def read_texts(file: Path) -> list[str]:
     r"""Read one text per line, skipping ``#`` comments and blank lines; ``\#`` starts a text with ``#``.
 
+    Of a ``.csv`` or ``.tsv`` table, the first of the columns ``text``, ``caption``, ``title`` and ``label`` is read.
     Unlike labels, texts may be duplicates.
 
     Raises
     ------
     LabelError
-        If the file cannot be read, or has no texts.
+        If the file cannot be read, has no texts, or is of another kind.
     """
+    check_kind(file)
+    if file.suffix.lower() in (".csv", ".tsv"):
+        return _texts_of_table(file)
+    if file.suffix.lower() == ".json":
+        raise LabelError(f"cannot read {file}: not a file of texts (write one per line into a .txt file)")
     lines = [line for _, line in numbered_lines(read_text(file, LabelError)) if not line.startswith("#")]
     if not lines:
         raise LabelError(f"cannot read {file}: it has no texts (write one per line)")
     return [line[1:] if line.startswith("\\#") else line for line in lines]
+
+
+def _texts_of_table(file: Path) -> list[str]:
+    try:
+        table = read_delimited(io.StringIO(read_text(file, LabelError), newline=""), str(file))
+        found = next((name for each in _COLUMNS if (name := column_of(table.columns, each)) is not None), None)
+        if found is None:
+            names = ", ".join(table.columns) or "none"
+            raise LabelError(f"cannot read {file}: no column {' or '.join(map(repr, _COLUMNS))} (it has: {names})")
+        texts = [text for _, row in table.rows if (text := str(row.get(found) or "").strip())]
+    except InputError as problem:
+        raise LabelError(str(problem)) from None
+    if not texts:
+        raise LabelError(f"cannot read {file}: it has no texts (column {found!r} is empty)")
+    return texts
 
 
 def texts_as_labels(texts: Sequence[str]) -> list[Label]:

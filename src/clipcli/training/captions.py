@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipcli.errors import InputError
-from clipcli.evaluation.ground_truth import distinct_names, indices_of
+from clipcli.evaluation.vocabulary import distinct_names, indices_of
 from clipcli.labels.files import Label, prompts_for
 from clipcli.labels.templates import Template
 from clipcli.training.data import group_of
@@ -46,8 +46,9 @@ class Captions:
         LabelError
             If the label of an example is not among the given ones.
         """
-        names = sorted({example.label for example in examples if example.label is not None})
-        labels = tuple(labels) if labels and names else tuple(Label(name) for name in distinct_names(names))
+        said = [example.label for example in examples if example.label is not None]
+        names = sorted(set(said))
+        labels = tuple(labels) if labels and names else tuple(Label(name) for name in distinct_names(said))
         places = dict(zip(names, indices_of(names, labels), strict=True))
         prompts = {name: tuple(prompts_for(labels[place], templates)) for name, place in places.items()}
         return cls(prompts, labels, places)

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from clipcli.errors import ImageError, InputError
 from clipcli.images.files import open_image
 from clipcli.images.preprocess import Preprocessing
-from clipcli.text import name_key
+from clipcli.labels.several import label_key
 from clipcli.training.pairs import Example
 
 __all__ = ["Batches", "PairDataset", "TrainingData", "group_of", "make_data", "open_example"]
@@ -84,7 +84,7 @@ def open_example(example: Example, preprocessing: Preprocessing) -> Image.Image:
 def group_of(example: Example, caption: str) -> int:
     """Return a number that is equal for pairs that share a class or caption."""
     label = example.label if not example.captions else None
-    text = f"label {name_key(label)}" if label is not None else f"caption {' '.join(caption.lower().split())}"
+    text = f"label {label_key(label)}" if label is not None else f"caption {' '.join(caption.lower().split())}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 

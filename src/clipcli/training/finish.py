@@ -38,7 +38,7 @@ def finish(
     summary = {"measures": measures, "best_epoch": best_epoch, "epochs": epochs, "left_out": plan.left_out}
     folder.write_json("summary.json", summary)
     folder.drop_state()
-    return Outcome(measures, plan.left_out, best_epoch)
+    return Outcome(measures, plan.left_out, best_epoch, plan.record["validation"])
 
 
 def _measured(training: Training, best_epoch: int) -> list[tuple[str, Measures]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError, LabelError, ModelError
-from clipcli.evaluation.ground_truth import indices_of
+from clipcli.evaluation.vocabulary import indices_of
 from clipcli.labels.files import load_labels
 from clipcli.labels.templates import resolve_templates
 from clipcli.models.resolve import resolve_model, untrained_model

@@ -21,9 +21,10 @@ from clipcli.inputs.items import shown_name
 from clipcli.inputs.path_base import PathBase
 from clipcli.inputs.tables import PATH_COLUMNS
 from clipcli.inputs.walk import walk
+from clipcli.labels.several import label_key
 from clipcli.schemes import is_remote
 from clipcli.sorting.log import LOG_NAME
-from clipcli.text import decode_text, is_unicode, name_key, numbered_lines, open_text
+from clipcli.text import decode_text, is_unicode, numbered_lines, open_text
 from clipcli.training.examples import CAPTIONS, LONGEST_TEXT, Example, ImageFile, LeftOut, captions_of
 from clipcli.training.shards import read_shard, shards_of
 
@@ -78,7 +79,7 @@ def read_pairs(sources: Iterable[str], exclusion: Exclusion = Exclusion()) -> Pa
 def _merge(found: Pairs, place: int, other: Example) -> None:
     """Add the caption of another row to its image; contradictory rows are left out."""
     known = found.examples[place]
-    if name_key(known.label or "") != name_key(other.label or ""):
+    if label_key(known.label or "") != label_key(other.label or ""):
         reason = f"labelled {other.label!r} here but {known.label!r} in {known.where}"
         found.left_out.append(LeftOut(other.where, other.name, reason))
         return
@@ -137,11 +138,11 @@ def _rows_of(table: Path) -> Iterator[Example | LeftOut]:
     try:
         with table.open("rb") as raw, open_text(raw) as file:
             read = read_json_lines(file, str(table)) if lines else read_delimited(file, str(table))
-            known = [name.strip().lower() for name in read.columns]
-            if not lines and (not set(known) & set(PATH_COLUMNS) or not set(known) & {*CAPTIONS, *_LABELS}):
+            known = {name.strip().lower() for name in read.columns}
+            if not lines and (not known & set(PATH_COLUMNS) or not known & {*CAPTIONS, *_LABELS}):
                 raise InputError(
                     f"cannot read {table}: it needs the columns 'path', and 'caption' or 'label' "
-                    f"(it has: {', '.join(known) or 'none'})"
+                    f"(it has: {', '.join(read.columns) or 'none'})"
                 )
             warn_of_own_answers(table, is_own=read.own == "results")
             base = PathBase(str(table), own=read.own is not None)

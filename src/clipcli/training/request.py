@@ -82,11 +82,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a run: names of weights with their measures, the pairs left out, and the saved epoch."""
+    """The outcome of a run: weights with their measures, the pairs left out, the saved epoch, the pairs held out."""
 
     measures: list[tuple[str, Measures]]
     left_out: int
     best_epoch: int
+    held_out: int
 
 
 @dataclass(frozen=True)

@@ -128,13 +128,14 @@ class TrainingFolder:
             raise InputError(f"cannot read {self.file(name)}: {problem}") from None
         return {"settings.json": check_settings, "summary.json": check_summary}[name](value, self.file(name))
 
-    def outcome(self) -> tuple[list[tuple[str, dict[str, float]]], int, int] | None:
+    def outcome(self) -> tuple[list[tuple[str, dict[str, float]]], int, int, int] | None:
         """Return the outcome of a complete run; ``None`` for any other."""
         if not self.file("summary.json").is_file():
             return None
         summary = self.read_json("summary.json")
         measures = [(name, values) for name, values in summary["measures"]]
-        return measures, int(summary.get("left_out", 0)), int(summary["best_epoch"])
+        held_out = int(self.read_json("settings.json")["validation"])
+        return measures, int(summary.get("left_out", 0)), int(summary["best_epoch"]), held_out
 
     def write_left_out(self, rows: Sequence[LeftOut]) -> None:
         """Record the pairs that cannot be used."""

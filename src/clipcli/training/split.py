@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from clipcli.labels.files import prompts_for
+from clipcli.labels.several import label_key
 from clipcli.labels.templates import Template
-from clipcli.text import name_key
 from clipcli.training.captions import Captions
 from clipcli.training.data import group_of
 from clipcli.training.pairs import Example
@@ -29,7 +29,7 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
         return list(examples), []
     by_class: dict[str | None, list[int]] = defaultdict(list)
     for place, example in enumerate(examples):
-        by_class[None if example.label is None else name_key(example.label)].append(place)
+        by_class[None if example.label is None else label_key(example.label)].append(place)
     share = min(share, MOST_HELD_OUT / len(examples))
     held: set[int] = set()
     for label, places in by_class.items():
