@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["check_extra", "evaluate"]
 
 _WHAT, _OUT = "Comparison", "Output"
+_NO_MODEL = (
+    "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
+    "it evaluates an existing results file (leave them out)"
+)
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,7 @@ def evaluate(
     messages = Messages(quiet=quiet, verbose=verbose)
     check_extra()
     if truth is not None and (labels.template or labels.prompts or compare_model or few_shot):
-        raise InputError(
-            "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
-            "it evaluates an existing results file (leave them out)"
-        )
+        raise InputError(_NO_MODEL)
     given = [source, truth, *labels.files, model.pretrained]
     context.with_resource(_outputs(json_file, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end

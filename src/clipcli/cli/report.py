@@ -65,44 +65,47 @@ def report(
     clipcli report results.csv -o page.html --open
     """
     messages = Messages(quiet=quiet)
-    if output.suffix.lower() not in (".html", ".htm"):
-        raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
-    from clipcli.images.thumbnails import make_thumbnails, usual_side
-    from clipcli.inputs.path_base import PathBase
-    from clipcli.outputs.readers import read_results
-    from clipcli.reports.page import write_page
-    from clipcli.storage.atomic import check_writable, replacing
+    _check_output(output, results, overwrite=overwrite)
     from clipcli.storage.locks import locked
-    from clipcli.text import printable
 
-    check_writable(output, [results], overwrite=overwrite)
-    records = list(read_results(results))
-    if not records:
-        raise InputError(f"cannot make a report of {results}: it holds no results")
-    base = PathBase(str(results), own=True)
-    for record in records:
-        base.look_for(record.path)
-    folder, missing = base.folder if root is None else root, 0
-
-    def counted(pictures: Iterator[str]) -> Iterator[str]:
-        nonlocal missing
-        for record, picture in zip(records, pictures, strict=True):
-            missing += not picture and record.error is None
-            yield picture
-
-    side = usual_side(len(records)) if thumbnail is None else thumbnail
+    records = _read(results)
+    folder = _folder_of(records, results) if root is None else root
     content = _content(records, results, folder, truth, labels)
-    wanted = (record.path if record.error is None else "" for record in records)
-    pictures = counted(make_thumbnails(wanted, folder, side, workers))
-    with locked(output), replacing(output) as temporary:
-        shown = with_progress(pictures, lambda: len(records), messages) if side else pictures
-        write_page(records, shown, temporary, title or printable(str(results.name)), content, target=output)
-    if missing and side:
+    with locked(output):
+        missing = _write(output, records, content, title or results.name, thumbnail, workers, messages)
+    if missing:
         messages.warn(
             f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable"
         )
     if open_it:
         webbrowser.open(output.resolve().as_uri())
+
+
+def _check_output(output: Path, results: Path, *, overwrite: bool) -> None:
+    from clipcli.storage.atomic import check_writable
+
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
+    check_writable(output, [results], overwrite=overwrite)
+
+
+def _read(results: Path) -> list[ReadRecord]:
+    from clipcli.outputs.readers import read_results
+
+    records = list(read_results(results))
+    if not records:
+        raise InputError(f"cannot make a report of {results}: it holds no results")
+    return records
+
+
+def _folder_of(records: Sequence[ReadRecord], results: Path) -> Path:
+    """Return the folder that relative paths of records refer to."""
+    from clipcli.inputs.path_base import PathBase
+
+    base = PathBase(str(results), own=True)
+    for record in records:
+        base.look_for(record.path)
+    return Path(base.folder)
 
 
 def _content(
@@ -121,3 +124,31 @@ def _content(
     known = load_labels(labels) if labels is not None else None
     truths, evaluation = evaluation_for_page(records, results, read_truth(truth), known)
     return PageContent(folder, truths, evaluation)
+
+
+def _write(
+    output: Path, records: Sequence[ReadRecord], content: PageContent, title: str, thumbnail: int | None,
+    workers: int | None, messages: Messages,
+) -> int:  # fmt: skip
+    """Write the page, and return the number of images whose thumbnails are missing."""
+    from clipcli.images.thumbnails import make_thumbnails, usual_side
+    from clipcli.reports.page import write_page
+    from clipcli.storage.atomic import replacing
+    from clipcli.text import printable
+
+    missing = 0
+
+    def counted(thumbnails: Iterator[str]) -> Iterator[str]:
+        nonlocal missing
+        for record, thumbnail in zip(records, thumbnails, strict=True):
+            missing += not thumbnail and record.error is None
+            yield thumbnail
+
+    side = usual_side(len(records)) if thumbnail is None else thumbnail
+    wanted = (record.path if record.error is None else "" for record in records)
+    thumbnails = make_thumbnails(wanted, content.root or Path(), side, workers)
+    if side:
+        thumbnails = with_progress(counted(thumbnails), lambda: len(records), messages)
+    with replacing(output) as temporary:
+        write_page(records, thumbnails, temporary, printable(title), content, target=output)
+    return missing

@@ -5,14 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
+from clipcli.cli.parameter_source import is_from_variable
+from clipcli.cli.training_options import Data, Running, Start, Steps
 from clipcli.cli.training_progress import TrainingProgress, measures_line
 from clipcli.errors import ClipcliError
 
@@ -22,119 +24,19 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_START, _STEPS, _DATA, _OUT = "Initial model", "Training", "Pairs", "Output"
 
-
+@with_groups
 def train(
+    *,
     context: typer.Context,
-    pairs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="PAIRS", show_default=False,
-                       help="Image-text pairs: .csv, .tsv or .jsonl tables, a folder of images and captions, "
-                            "a folder with one folder per class, or .tar shards."),
-    ] = None,
+    data: Data,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", rich_help_panel=_OUT, help="The model folder to write."),
+        typer.Option("--output", "-o", metavar="DIR", rich_help_panel="Output", help="The model folder to write."),
     ] = None,
-    resume: options.Resume = False,
-    overwrite: options.Overwrite = False,
-    validation: Annotated[
-        str | None,
-        typer.Option("--validation", metavar="SHARE|PAIRS", rich_help_panel=_DATA,
-                     help="Share of the pairs to hold out for validation, or separate validation pairs; 0 for none. "
-                          "[default: 0.1]"),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option("--labels", "-L", metavar="FILE", rich_help_panel=_DATA,
-                     help="Label file with the names of the classes in PAIRS."),
-    ] = None,
-    template: options.Templates = None,
-    prompts: options.PromptSets = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", metavar="NAME", rich_help_panel=_START, envvar="CLIPCLI_MODEL",
-                     help="Model to start from: auto, pocket, an open_clip name, hf-hub:ORG/REPO or local-dir:PATH. "
-                          "[default: auto]"),
-    ] = None,
-    pretrained: Annotated[
-        str | None,
-        typer.Option("--pretrained", metavar="TAG|FILE", rich_help_panel=_START, envvar="CLIPCLI_PRETRAINED",
-                     help="Its weights: a tag, or a checkpoint file."),
-    ] = None,
-    from_scratch: Annotated[
-        str | None,
-        typer.Option("--from-scratch", metavar="NAME|DIR", rich_help_panel=_START,
-                     help="Start with random weights: tiny, an open_clip architecture, or a folder with a config."),
-    ] = None,
-    lock_image: Annotated[
-        bool, typer.Option("--lock-image", rich_help_panel=_START, help="Freeze the image encoder.")
-    ] = False,
-    lock_text: Annotated[
-        bool, typer.Option("--lock-text", rich_help_panel=_START, help="Freeze the text encoder.")
-    ] = False,
-    unlocked_layers: Annotated[
-        int | None,
-        typer.Option("--unlocked-layers", metavar="N", min=0, rich_help_panel=_START,
-                     help="Do not freeze the last N layers of a frozen encoder."),
-    ] = None,
-    interpolate: Annotated[
-        float | None,
-        typer.Option("--interpolate", metavar="SHARE", min=0.0, max=1.0, rich_help_panel=_START,
-                     help="Interpolate between the initial (0) and fine-tuned (1) weights (WiSE-FT)."),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option("--epochs", metavar="N", min=1, rich_help_panel=_STEPS, help="Number of epochs."),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option("--batch-size", metavar="N", min=2, rich_help_panel=_STEPS,
-                     help="Pairs per step; each is contrasted with all others."),
-    ] = None,
-    accumulate: Annotated[
-        int | None,
-        typer.Option("--accumulate", metavar="N", min=1, rich_help_panel=_STEPS,
-                     help="Process each batch in N parts, to save memory."),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option("--learning-rate", "--lr", metavar="RATE", min=0.0, rich_help_panel=_STEPS,
-                     help="Peak learning rate."),
-    ] = None,
-    weight_decay: Annotated[
-        float | None,
-        typer.Option("--weight-decay", metavar="RATE", min=0.0, rich_help_panel=_STEPS, help="Weight decay of AdamW."),
-    ] = None,
-    warmup: Annotated[
-        int | None, typer.Option("--warmup", metavar="N", min=0, rich_help_panel=_STEPS, help="Warm-up steps.")
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option("--patience", metavar="N", min=0, rich_help_panel=_STEPS,
-                     help="Stop after N epochs without improvement; 0 for never. [default: 5]"),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", min=0, rich_help_panel=_STEPS, help="Random seed.")
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option("--precision", metavar="NAME", rich_help_panel=_STEPS,
-                     help="Precision: auto, fp32, bf16 or fp16 (mixed)."),
-    ] = None,
-    save_every: Annotated[
-        float, typer.Option("--save-every", metavar="SECONDS", min=1.0, rich_help_panel=_STEPS,
-                            help="Interval between checkpoints within an epoch.")
-    ] = 300.0,
-    device: options.Device = "auto",
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", metavar="N", min=0, rich_help_panel=_STEPS, help="Number of decoding processes."),
-    ] = None,
-    offline: options.Offline = False,
-    exclude: options.Exclude = None,
-    include_hidden: options.IncludeHidden = False,
+    start: Start,
+    steps: Steps,
+    running: Running,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
     """Train a model on your own image-text pairs.
@@ -142,38 +44,25 @@ def train(
     clipcli train pairs.csv -o my-model --model pocket
 
     The result is a model folder that the other commands load with --model local-dir:my-model. Stop a run with Ctrl-C,
-    and continue it by the same command with --resume.
+    and continue it later; pairs and settings need not be repeated:
+
+    clipcli train -o my-model --resume
     """
     messages = Messages(quiet=quiet)
     if output is None:
         raise typer.BadParameter("cannot train: no model folder to write (name it with -o DIR)")
     from clipcli.models.model import check_precision
 
-    check_precision(precision or "auto")
+    check_precision(steps.precision or "auto")
     from clipcli.training.request import Request
     from clipcli.training.settings import TrainConfig
 
-    config = TrainConfig(
-        epochs=epochs, batch_size=batch_size, accumulate=accumulate, learning_rate=learning_rate,
-        weight_decay=weight_decay, warmup=warmup, precision=None if precision == "auto" else precision, seed=seed,
-        patience=patience, interpolate=interpolate, lock_image=lock_image or None, lock_text=lock_text or None,
-        unlocked_layers=unlocked_layers,
-    )  # fmt: skip
-    if resume or from_scratch is not None:  # a default for new runs must not contradict these
-        model, pretrained = (
-            None if _is_from_variable(context, name) else value
-            for name, value in (("model", model), ("pretrained", pretrained))
-        )
-    request = Request(
-        pairs=tuple(pairs) if pairs else None, model=model, pretrained=pretrained, from_scratch=from_scratch,
-        validation=validation, labels=labels, templates=tuple(template) if template else None,
-        prompts=tuple(prompts) if prompts else None, exclude=tuple(exclude) if exclude else None,
-        include_hidden=include_hidden or None,
-    )  # fmt: skip
-    how = _How(
-        output, device, resume=resume, overwrite=overwrite, offline=offline, workers=workers, save_every=save_every
-    )
-    ended = _run(request, config, how, messages)
+    model, pretrained = start.model, start.pretrained
+    if running.resume or start.from_scratch is not None:  # a default for new runs must not contradict these
+        model = None if is_from_variable(context, "model") else model
+        pretrained = None if is_from_variable(context, "pretrained") else pretrained
+    request = Request(model=model, pretrained=pretrained, from_scratch=start.from_scratch, **data.parameters)
+    ended = _run(request, TrainConfig(**start.settings, **steps.settings), output, running, messages)
     if ended is not None:
         outcome, is_new = ended
         _print_outcome(outcome, output, messages, is_new=is_new)
@@ -181,25 +70,9 @@ def train(
             raise typer.Exit(1)
 
 
-def _is_from_variable(context: typer.Context, option: str) -> bool:
-    source = context.get_parameter_source(option)
-    return source is not None and source.name == "ENVIRONMENT"
-
-
-@dataclass(frozen=True)
-class _How:
-    """Settings of a run that do not change the trained weights."""
-
-    output: Path
-    device: str
-    resume: bool
-    overwrite: bool
-    offline: bool
-    workers: int | None
-    save_every: float
-
-
-def _run(request: Request, config: TrainConfig, how: _How, messages: Messages) -> tuple[Outcome, bool] | None:
+def _run(
+    request: Request, config: TrainConfig, output: Path, running: Running, messages: Messages
+) -> tuple[Outcome, bool] | None:
     """Check everything that needs no torch, then train.
 
     Returns
@@ -211,18 +84,21 @@ def _run(request: Request, config: TrainConfig, how: _How, messages: Messages) -
     from clipcli.training.run_folder import TrainingFolder
 
     # joined first: a process that failed before it joined would leave the others waiting
-    place = _join(how.device) if has_companions() else None
+    place = _join(running.device) if has_companions() else None
     is_first = place is None or place.is_first
     listener = TrainingProgress(Messages(quiet=messages.quiet or not is_first))
-    folder = TrainingFolder(how.output)
+    folder = TrainingFolder(output)
     try:
-        with folder.claimed(resume=how.resume, overwrite=how.overwrite) if is_first else nullcontext():
-            job = check_job(request, config, folder, resume=how.resume, offline=how.offline, device=how.device)
+        with folder.claimed(resume=running.resume, overwrite=running.overwrite) if is_first else nullcontext():
+            job = check_job(
+                request, config, folder, resume=running.resume, offline=running.offline, device=running.device
+            )
             if isinstance(job, Outcome):
                 return (job, False) if is_first else None
             from clipcli.training.train import train as run
 
-            outcome = run(job, place or _join(how.device), listener, workers=how.workers, save_every=how.save_every)
+            place = place or _join(running.device)
+            outcome = run(job, place, listener, workers=running.workers, save_every=running.save_every)
             return (outcome, True) if outcome is not None else None
     except ClipcliError as problem:
         if is_first:
