@@ -8,8 +8,6 @@ import stat
 import sys
 from typing import Any
 
-import typer
-
 from clipcli.cli.help import GroupedHelp
 from clipcli.cli.requirements import CheckedCommand
 from clipcli.errors import InputError
@@ -26,33 +24,32 @@ class Command(GroupedHelp, CheckedCommand):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line and reject empty values.
+        """Parse the command line; without INPUTs, they are read from stdin if that is a pipe or file.
 
         Raises
         ------
         InputError
-            If a value is empty; the message names the option or argument.
+            If a value is empty, or there are no INPUTs; the message names the option or argument.
         """
         given = list(args)
-        rest = self._parsed(ctx, args)
-        is_suspect = "" in given or any(each.endswith("=") for each in given)
-        if is_suspect and not ctx.resilient_parsing:  # as it is while the shell completes a line
-            values, _, _ = self.make_parser(ctx).parse_args(given)
-            for parameter in self.get_params(ctx):
-                if parameter.default != "" and _has_empty(values.get(str(parameter.name))):
-                    raise InputError(f"cannot use {_shown(parameter)}: it is empty (give it a value or leave it out)")
+        rest = super().parse_args(ctx, args)
+        if ctx.resilient_parsing:  # as it is while the shell completes a line
+            return rest
+        if "" in given or any(each.endswith("=") for each in given):
+            self._check_not_empty(ctx, given)
+        if not ctx.params.get("inputs", True):
+            if not _has_stdin():
+                raise InputError(
+                    "cannot read images: no INPUT is given (name image files or folders, or pipe paths to this command)"
+                )
+            ctx.params["inputs"] = ["-"]
         return rest
 
-    def _parsed(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line; where INPUTs are missing and stdin is a pipe or file, they are read from there."""
-        given = list(args)
-        try:
-            return super().parse_args(ctx, args)
-        except typer.BadParameter as problem:
-            is_missing = type(problem).__name__ == "MissingParameter" and getattr(problem.param, "name", "") == "inputs"
-            if not is_missing or ctx.resilient_parsing or not _has_stdin():
-                raise
-        return super().parse_args(ctx, [*given, "-"])
+    def _check_not_empty(self, ctx: Any, args: list[str]) -> None:
+        values, _, _ = self.make_parser(ctx).parse_args(args)
+        for parameter in self.get_params(ctx):
+            if parameter.default != "" and _has_empty(values.get(str(parameter.name))):
+                raise InputError(f"cannot use {_shown(parameter)}: it is empty (give it a value or leave it out)")
 
 
 def _has_stdin() -> bool:

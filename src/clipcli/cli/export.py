@@ -122,7 +122,8 @@ def export_images(
     form: Annotated[
         PartFormat | None,
         typer.Option("--format", "-f", rich_help_panel="Output", show_default=False,
-                     help="Format of the parts of a folder. [default: parquet]"),
+                     help="Format of the parts of a folder. "
+                          "[default: parquet; jsonl if the extra parquet is not installed]"),
     ] = None,
     resume: _Resume = False,
     overwrite: options.Overwrite = False,

@@ -19,7 +19,7 @@ _INPUTS = "Inputs"
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT", show_default=False,
+        metavar="INPUT", show_default=False, default_factory=list,  # without any, Command reads stdin
         help="Image files, folders, glob patterns, tar or zip archives, Parquet tables or URLs; '-' reads paths, or "
         "one image, from stdin.",
     ),
