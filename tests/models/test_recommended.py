@@ -71,7 +71,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_model_is_deleted_and_the_others_stay(cache: Path) -> None:
     asked: list[tuple[Path, int]] = []
-    assert delete_repository("org/one", confirm=lambda folder, size: not asked.append((folder, size)))
+
+    def confirm(folder: Path, size: int) -> bool:
+        asked.append((folder, size))
+        return True
+
+    assert delete_repository("org/one", confirm=confirm)
     assert [(folder.name, size) for folder, size in asked] == [("models--org--one", 7)]
     assert [each.name for each in cache.glob("models--*")] == ["models--org--two"]
 
