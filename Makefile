@@ -18,9 +18,11 @@ NO_MODEL := scoring labels inputs storage images test_text.py test_delimited.py 
 
 install: $(VENV)/.installed
 
+# pip compiles what it installs, but not a checkout.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 demo: install

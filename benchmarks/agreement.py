@@ -34,7 +34,12 @@ def of_pocket(folder: Path, photos: Path, labels: list[str]) -> list[dict[str, A
                "--model", "pocket", "--no-cache", "--format", "jsonl", "--top-k", "1"]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CLIPCLI_")}
     found: dict[str, list[Best]] = {}
-    for name, options in (("fp32", ["--precision", "fp32"]), ("auto", []), ("openvino", ["--engine", "openvino"])):
+    for name, options in (
+        ("fp32", ["--precision", "fp32", "--engine", "torch"]),
+        ("torch", ["--engine", "torch"]),
+        ("openvino, fp32", ["--engine", "openvino", "--precision", "fp32"]),
+        ("auto", []),
+    ):
         done = subprocess.run([*command, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         records = [json.loads(line) for line in done.stdout.splitlines()]
         found[name] = [(record["label"], record["similarity"]) for record in records if "label" in record]

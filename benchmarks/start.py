@@ -3,8 +3,9 @@
     python benchmarks/start.py                         # pocket, and a ViT-B-32 with random weights saved to disk
     python benchmarks/start.py --engines torch openvino --rounds 7
 
-Rounds are interleaved, so that a busy moment meets all commands alike. Beside the wall time, the processor time is
-given, which depends less on what else the machine does, and the greatest memory.
+Bytecode is cached, as pip does when it installs a package. Rounds are interleaved, so that a busy moment meets all
+commands alike. Beside the wall time, the processor time is given, which depends less on what else the machine does,
+and the greatest memory.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class Case:
         self._folder = folder
         self._folder.mkdir()
         self.name = f"{Path(model).name} {engine}"
-        self._environment = os.environ | {"CLIPCLI_CACHE_DIR": str(folder / "cache"), "CLIPCLI_OFFLINE": "1"}
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self._environment = kept | {"CLIPCLI_CACHE_DIR": str(folder / "cache"), "CLIPCLI_OFFLINE": "1"}
         self._options = ["--model", model, "--engine", engine]
         self._count = 0
 
@@ -107,6 +109,10 @@ class Case:
             taken.setdefault(f"{self.name}: {what}", Taken()).add(
                 _program(self.command(photo, labels)), self._environment
             )
+        empty = self._environment | {"CLIPCLI_CACHE_DIR": str(self._folder / f"cache {self._count}")}
+        taken.setdefault(f"{self.name}: nothing cached", Taken()).add(
+            _program(self.command(self._known, ["cat", "dog"])), empty
+        )
 
     def heavy(self) -> str:
         """Return the exit code of a new photo with new labels, and which heavy modules it imported."""

@@ -169,7 +169,8 @@ def test_bf16_ranks_as_fp32(tiny_clip: Path, photos: dict[str, Path]) -> None:
     images = list(photos.values())
     best = []
     for precision in ("fp32", "bf16"):
-        classifier = Classifier(str(tiny_clip), LABELS, device="cpu", cache=False, precision=precision)
+        options: dict[str, Any] = {"device": "cpu", "engine": "torch", "cache": False, "precision": precision}
+        classifier = Classifier(str(tiny_clip), LABELS, **options)
         best.append([result.label for result in predictions(classifier.classify(images))])
         assert classifier.model.precision == precision
     assert best[0] == best[1]

@@ -13,8 +13,9 @@ from PIL import Image
 
 from clipcli import Embedder
 from clipcli.errors import ImageError, ModelError
+from clipcli.models.devices import choose_precision
 from clipcli.models.encoders import ImageEncoder
-from clipcli.models.model import choose_precision, open_model
+from clipcli.models.model import open_model
 from clipcli.models.resolve import resolve_model
 
 

@@ -103,7 +103,7 @@ class Classifier(Embedder):
         text_embeddings: Path | None = None,
         device: str = "auto",
         precision: str = "auto",
-        engine: str = "torch",
+        engine: str = "auto",
         batch_size: int | None = None,
         workers: int | None = None,
         top_k: int = 5,

@@ -19,8 +19,8 @@ from clipcli.inputs.discover import Input, Source
 from clipcli.inputs.given import inputs_from, source_of
 from clipcli.log import LOG
 from clipcli.models.backend import Backend, ImageEncoder, Opening
+from clipcli.models.devices import check_precision
 from clipcli.models.engines import AUTOMATIC, DEFAULT_ENGINE, EngineEntry, check_engine, engine_named, opened_if_able
-from clipcli.models.model import check_precision
 from clipcli.models.processor import processor_kind
 from clipcli.models.resolve import resolve_model
 from clipcli.models.source import ModelSource
@@ -58,7 +58,7 @@ class Embedder:
     precision
         ``auto``, ``fp32``, ``bf16`` or ``fp16``, for the image encoder.
     engine
-        ``torch``; ``openvino`` (an extra), for CPUs; or ``auto`` to choose for the machine and model.
+        ``torch``; ``openvino``, for CPUs; or ``auto`` to choose for the machine and model.
     batch_size
         Images per batch. The default depends on the precision.
     workers
@@ -89,7 +89,7 @@ class Embedder:
         pretrained: str | None = None,
         device: str = "auto",
         precision: str = "auto",
-        engine: str = "torch",
+        engine: str = "auto",
         batch_size: int | None = None,
         workers: int | None = None,
         cache: bool | str | Path = True,
@@ -128,23 +128,23 @@ class Embedder:
 
     @cached_property
     def _engine(self) -> EngineEntry:
-        """The engine; for ``auto``, whether the one that suits the machine can run the model is noted in the cache.
-
-        Without a cache, nothing that it makes of a model is cached, so the default engine is ready sooner.
-        """
+        """The engine; for ``auto``, whether the one that suits the machine can run the model is noted in the cache."""
         suited, default = self._suited, engine_named(DEFAULT_ENGINE)
         if not self._is_automatic or suited == default:
             return suited
-        if self._store.path is None:
+        name = f"engine for {self.source.fingerprint(self._store.file_sha256)}"
+        noted = self._store.note(name)
+        if noted == suited.name:
+            return suited
+        unable = f"{default.name}, not {suited.name} {suited.version}"  # another release may be able to
+        if noted == unable:
             return default
-        name = f"engine for {self.source.fingerprint(self._store.file_sha256)} beside {suited.name} {suited.version}"
-        if (noted := self._store.note(name)) is None:
-            backend = opened_if_able(suited, self._opening())
-            if backend is not None:
-                self.__dict__["_backend"] = backend
-            noted = suited.name if backend is not None else default.name
-            self._store.keep_note(name, noted)
-        return engine_named(noted)
+        backend = opened_if_able(suited, self._opening())
+        self._store.keep_note(name, unable if backend is None else suited.name)
+        if backend is None:
+            return default
+        self.__dict__["_backend"] = backend
+        return suited
 
     def _opening(self) -> Opening:
         folder = self._store.path.parent if self._store.path is not None else None
@@ -186,7 +186,7 @@ class Embedder:
             return self._backend.arithmetic()
         gpu, visible = Path("/dev/nvidiactl").exists(), os.environ.get("CUDA_VISIBLE_DEVICES", "all")
         name = (
-            f"precision of {self._device} {self._precision} with {self._engine.name} {self._engine.version}, "
+            f"precision of {self._device} {self._precision} with {self._engine.name}, "
             f"processor {processor_kind()}, gpu {gpu}, seen {visible}"
         )
         noted = self._store.note(name)

@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from clipcli.cli.breakdown import breakdown
 from clipcli.models.allocator import is_out_of_memory
+from clipcli.models.resolve import POCKET_FOLDER
 from tests.conftest import clean_environment
 
 FAILURES = {
@@ -20,12 +22,13 @@ FAILURES = {
     "SyntaxError": "def (",
     "MemoryError": "raise MemoryError",
 }
+MODEL = ("--model", "pocket", "--engine", "torch")
 COMMANDS = {
-    "classify": ("classify", "cat.png", "-l", "cat", "-l", "dog", "--model", "pocket"),
-    "evaluate": ("evaluate", "truth.csv", "-l", "cat", "-l", "dog", "--model", "pocket"),
-    "matrix": ("matrix", "cat.png", "-x", "a cat", "--model", "pocket"),
-    "export text": ("export", "text", "-l", "cat", "-o", "t.npz", "--model", "pocket"),
-    "export images": ("export", "images", "cat.png", "-o", "i.npz", "--model", "pocket"),
+    "classify": ("classify", "cat.png", "-l", "cat", "-l", "dog", *MODEL),
+    "evaluate": ("evaluate", "truth.csv", "-l", "cat", "-l", "dog", *MODEL),
+    "matrix": ("matrix", "cat.png", "-x", "a cat", *MODEL),
+    "export text": ("export", "text", "-l", "cat", "-o", "t.npz", "--model", "local-dir:copy"),  # needs conversion
+    "export images": ("export", "images", "cat.png", "-o", "i.npz", *MODEL),
     "train": ("train", "pairs.csv", "-o", "model", "--model", "pocket"),
 }
 
@@ -62,6 +65,7 @@ def broken(
     (folder / "lib" / library).mkdir(parents=True)
     (folder / "lib" / library / "__init__.py").write_text(FAILURES[failure])
     (folder / "cat.png").symlink_to(photos["cat"])
+    copytree(POCKET_FOLDER, folder / "copy")
     (folder / "truth.csv").write_text("path,label\ncat.png,cat\n")
     (folder / "pairs.csv").write_text("path,caption\n" + "cat.png,a cat\n" * 20)
     lines = list(COMMANDS.values())
@@ -94,11 +98,29 @@ def test_python_gets_a_clipcli_error_where_torch_cannot_be_imported(tmp_path: Pa
     script = (
         "import sys; sys.path.insert(0, '.')\n"
         "from clipcli import Classifier, ClipcliError\n"
-        "try:\n    Classifier('pocket', ['cat'], cache=False).class_embeddings\n"
+        "try:\n    Classifier('pocket', ['cat'], engine='torch', cache=False).class_embeddings\n"
         "except ClipcliError as error:\n    print(type(error).__name__, error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.startswith("ModelError cannot import torch: libcudart.so.12: cannot open shared object file")
+
+
+@pytest.mark.parametrize("failure", ["ImportError", "OSError", "RuntimeError"])
+def test_torch_takes_over_where_openvino_cannot_be_imported(failure: str, tmp_path: Path, tiny_clip: Path) -> None:
+    (tmp_path / "openvino.py").write_text(FAILURES[failure])
+    script = (
+        "import sys; sys.path.insert(0, '.')\n"
+        "from clipcli import Classifier, ClipcliError\n"
+        "for engine in ('auto', 'openvino'):\n"
+        f"    classifier = Classifier({str(tiny_clip)!r}, ['cat'], engine=engine, device='cpu', cache='cache')\n"
+        "    try:\n        print(classifier.class_embeddings.shape, classifier.precision)\n"
+        "    except ClipcliError as error:\n        print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
+    first, second = done.stdout.splitlines()
+    assert first.startswith("(1, 32) ")
+    assert second.startswith("ModelError cannot import openvino: ")
+    assert second.endswith(" (reinstall it, or use --engine torch)")
 
 
 def test_running_out_of_memory_is_known_however_it_is_told() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from clipcli.models.model import choose_device, choose_precision
+from clipcli import Embedder
 from clipcli.outputs.readers import read_results
 from tests.conftest import Run, RunHere, RunTogether, clean_environment, clipcli_command, lines_of
 
@@ -135,7 +135,7 @@ def test_a_record_holds_the_best_labels_their_scores_and_the_model(outputs: dict
     record = json.loads(lines_of(outputs["jsonl"].stdout)[0])
     assert list(record) == ["path", "label", "probability", "similarity", "top", "model", "pretrained", "precision"]
     assert (record["model"], record["pretrained"]) == ("pocket", None)
-    assert record["precision"] == choose_precision("auto", choose_device("auto"))
+    assert record["precision"] == Embedder("pocket", cache=False).precision
     assert [score["probability"] for score in record["top"]] == sorted(
         (score["probability"] for score in record["top"]), reverse=True
     )
@@ -269,7 +269,7 @@ def test_what_was_encoded_before_scores_the_same_from_the_cache(runs: dict[str, 
 def test_verbose_says_what_came_from_the_cache_and_what_the_model_is(runs: dict[str, Done]) -> None:
     text, model, images = lines_of(runs["second"].stderr)
     assert text == "text: 2 prompts from the cache, 0 encoded"
-    assert re.match(r"model: pocket, 2 labels, logit scale [\d.]+, images in (fp32|bf16|fp16)$", model)
+    assert re.match(r"model: pocket, 2 labels, logit scale [\d.]+, images in (openvino-)?(fp32|bf16|fp16)$", model)
     assert re.match(r"images: \d+ from the cache, \d+ encoded", images)
 
 

@@ -95,7 +95,7 @@ def test_siglips_prompts_are_left_whole(tiny_siglip: Path) -> None:
     model = opened(tiny_siglip)
     widths = Widths(model)
     model.text_encoder.encode(["cat", "dog"])
-    assert widths.seen == [model.text_encoder._tokenizer.context_length]
+    assert widths.seen == [model.text_encoder.tokenizer.context_length]
 
 
 def test_many_prompts_come_out_in_their_order(tiny_clip: Path) -> None:

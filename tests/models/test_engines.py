@@ -80,12 +80,12 @@ def test_auto_keeps_torch_where_the_model_cannot_be_converted(
     logging.getLogger("clipcli").setLevel(logging.NOTSET)
 
 
-def test_auto_uses_the_graph_engine_and_nothing_is_kept_without_a_cache(
+def test_auto_uses_the_same_engine_with_a_cache_and_without(
     tiny_clip: Path, tmp_path: Path, photos: dict[str, Path]
 ) -> None:
     pytest.importorskip("openvino")
     options: dict[str, Any] = {"device": "cpu", "precision": "fp32", "engine": "auto"}
-    for cache, precision in ((tmp_path, "openvino-fp32"), (tmp_path, "openvino-fp32"), (False, "fp32")):
+    for cache, precision in ((tmp_path, "openvino-fp32"), (tmp_path, "openvino-fp32"), (False, "openvino-fp32")):
         classifier = Classifier(str(tiny_clip), ["cat", "dog"], **options, cache=cache)
         (result,) = classifier.classify(photos["cat"])
         assert isinstance(result, Prediction)

@@ -17,7 +17,8 @@ from PIL import Image
 
 from clipcli.errors import CheckpointError, ModelError
 from clipcli.models._torchvision import import_open_clip
-from clipcli.models.model import Model, choose_device, choose_precision, open_model
+from clipcli.models.devices import choose_device, choose_precision
+from clipcli.models.model import Model, open_model
 from clipcli.models.resolve import resolve_model
 from tests.conftest import TINY_CLIP, save_model_folder
 from tests.models.test_weight_kinds import Trap, save_torchscript

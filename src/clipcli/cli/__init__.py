@@ -6,11 +6,11 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
-from clipcli.cli import cache, classify, evaluate, export, matrix, models, prompts, report, search, sort, train
 from clipcli.cli.command import Command
 from clipcli.cli.help import WIDTH, Group
 from clipcli.cli.messages import Messages, library_heard
@@ -23,6 +23,8 @@ from clipcli.terminal import guarded_streams
 __all__ = ["build_app", "main", "run"]
 
 EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
+_COMMANDS = ("classify", "sort", "evaluate", "matrix", "search", "report", "train")  # each a function of its module
+_GROUPS = ("export", "models", "prompts", "cache")  # each the app of its module
 # The base of all errors that Typer's argument parser raises, wherever this version of Typer keeps it.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
@@ -49,7 +51,8 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
 
     Typer imports pydantic to read the options of a group of commands (``--help``, ``--install-completion``),
     even if none is given, which doubles the time of a command's ``--help``. So a group gets these options
-    only if an argument in their position may be an option.
+    only if an argument in their position may be an option. If the command line names a command, the app has no other:
+    to read the options of all of them takes longer than to run some.
     """
     completing = "_CLIPCLI_COMPLETE" in os.environ
     first, second = (completing or _may_be_option(arguments, place) for place in (0, 1))
@@ -66,15 +69,16 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
     )
     app.callback()(_global_options)
-    commands = (
-        ("classify", classify.classify), ("sort", sort.sort), ("evaluate", evaluate.evaluate),
-        ("matrix", matrix.matrix), ("search", search.search), ("report", report.report), ("train", train.train),
-    )  # fmt: skip
-    for name, command in commands:
-        app.command(name)(command)
-    for name, group in (("export", export), ("models", models), ("prompts", prompts), ("cache", cache)):
-        app.add_typer(group.app, name=name, cls=Group, add_help_option=second)
-    for each in (app, export.app, models.app, prompts.app, cache.app):
+    named = [name for name in arguments[:1] if name in (*_COMMANDS, *_GROUPS) and not completing]
+    apps = [app]
+    for name in named or (*_COMMANDS, *_GROUPS):
+        module = import_module(f"clipcli.cli.{name}")
+        if name in _COMMANDS:
+            app.command(name)(getattr(module, name))
+        else:
+            app.add_typer(module.app, name=name, cls=Group, add_help_option=second)
+            apps.append(module.app)
+    for each in apps:
         for registered in each.registered_commands:
             registered.cls = Command
     return app

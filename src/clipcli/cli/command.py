@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from clipcli.cli.help import GroupedHelp
+from clipcli.cli.plain_values import convert_plain_values
 from clipcli.cli.requirements import CheckedCommand
 from clipcli.errors import InputError
 
@@ -31,6 +32,8 @@ class Command(GroupedHelp, CheckedCommand):
         InputError
             If a value is empty, or there are no INPUTs; the message names the option or argument.
         """
+        for parameter in self.get_params(ctx):
+            convert_plain_values(parameter)
         given = list(args)
         rest = super().parse_args(ctx, args)
         if ctx.resilient_parsing:  # as it is while the shell completes a line

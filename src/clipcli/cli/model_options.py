@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clipcli.models.engines import choose_engine
+from clipcli.models.engines import AUTOMATIC, choose_engine
 
 __all__ = ["Device", "Model", "ModelName", "ModelOnCluster", "Offline", "Pretrained"]
 
@@ -63,15 +63,14 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="Engine of the encoders: torch, openvino (an extra, for CPUs) or auto.",
+        help="Engine of the encoders: auto, torch or openvino (for CPUs).",
     ),
 ]  # fmt: skip
 AnyEngine = Annotated[
     str,
     typer.Option(
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="Engine of the encoders: torch, openvino (for CPUs), auto, ray or ray+openvino (on a cluster). "
-        "openvino and ray are extras.",
+        help="Engine of the encoders: auto, torch, openvino (for CPUs), ray or ray+openvino (on a cluster; an extra).",
     ),
 ]  # fmt: skip
 Offline = Annotated[
@@ -94,7 +93,7 @@ class Model:
     pretrained: Pretrained = None
     device: Device = "auto"
     precision: Precision = "auto"
-    engine: Engine = "torch"
+    engine: Engine = AUTOMATIC
     offline: Offline = False
 
     @property
@@ -119,7 +118,7 @@ class Model:
 class ModelOnCluster(Model):
     """The same for a command that can also run on a cluster."""
 
-    engine: AnyEngine = "torch"
+    engine: AnyEngine = AUTOMATIC
 
     @property
     def encoder_engine(self) -> str:

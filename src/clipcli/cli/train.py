@@ -51,7 +51,7 @@ def train(
     messages = Messages(quiet=quiet)
     if output is None:
         raise typer.BadParameter("cannot train: no model folder to write (name it with -o DIR)")
-    from clipcli.models.model import check_precision
+    from clipcli.models.devices import check_precision
 
     check_precision(steps.precision or "auto")
     from clipcli.training.request import Request

@@ -16,7 +16,7 @@ from clipcli.images import png
 from clipcli.images.budget import DECODING_BYTES, decoding
 from clipcli.images.deep import DeepPicture, conversion_bytes, deep_to_rgb
 from clipcli.images.embedded import check_scans, embedded_png, merged_psd, picture_in_tiff, without_metadata
-from clipcli.images.formats import open_formats
+from clipcli.images.formats import SIGNATURE_BYTES, formats_of
 from clipcli.images.netpbm import deep_netpbm
 from clipcli.images.rgb import WHOLE_PIXELS, is_deep, to_rgb
 from clipcli.images.tiff import Directory, Photometric, Tag, is_tiff
@@ -118,7 +118,7 @@ def _silence() -> None:
 
 def _open(data: bytes, form: str | None = None) -> Image.Image:
     """Open an image, without its metadata if it cannot be opened with them."""
-    formats = open_formats() if form is None else (form,)
+    formats = formats_of(data[:SIGNATURE_BYTES]) if form is None else (form,)
     try:
         return Image.open(BytesIO(data), formats=formats)
     except Image.DecompressionBombError:

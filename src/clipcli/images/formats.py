@@ -13,7 +13,7 @@ from functools import cache
 
 from PIL import Image
 
-__all__ = ["SIGNATURE_BYTES", "has_image_suffix", "is_heif", "looks_like_image", "open_formats"]
+__all__ = ["SIGNATURE_BYTES", "formats_of", "has_image_suffix", "is_heif", "looks_like_image", "open_formats"]
 
 SIGNATURE_BYTES = 256
 """Number of bytes that are read to recognise a format."""
@@ -24,6 +24,7 @@ _FORMATS = (
     "JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "HEIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "ICO",
     "ICNS", "DDS", "QOI", "PSD", "SGI",
 )  # fmt: skip
+_COMMON = ("JPEG", "PNG", "GIF", "BMP", "DIB", "PPM")  # those that Pillow imports first
 _SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".avif", ".heic", ".heif", ".bmp", ".dib",
     ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".ico", ".icns", ".dds",
@@ -57,6 +58,24 @@ def open_formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
+@cache
+def _common_formats() -> tuple[str, ...]:
+    Image.preinit()
+    return tuple(name for name in _COMMON if name in Image.OPEN)
+
+
+def formats_of(signature: bytes) -> tuple[str, ...]:
+    """Return the formats to try on a file that starts so: without the rare ones, whose import takes time, if possible.
+
+    Parameters
+    ----------
+    signature
+        The file's first :data:`SIGNATURE_BYTES` bytes, or fewer.
+    """
+    common = _common_formats()
+    return common if _is_one_of(common, signature) else open_formats()
+
+
 def has_image_suffix(name: str) -> bool:
     """Return whether a file has the extension of an image."""
     return name.lower().endswith(_SUFFIXES)
@@ -69,13 +88,17 @@ def is_heif(signature: bytes) -> bool:
 
 def looks_like_image(signature: bytes) -> bool:
     """Return whether a file is an image, by its first :data:`SIGNATURE_BYTES` bytes, or fewer."""
+    return _is_one_of(_common_formats(), signature) or _is_one_of(open_formats(), signature) or is_heif(signature)
+
+
+def _is_one_of(formats: tuple[str, ...], signature: bytes) -> bool:
     padded = signature.ljust(SIGNATURE_BYTES, b"\0")  # some of Pillow's tests fail on fewer bytes
-    for name in open_formats():
+    for name in formats:
         accept = Image.OPEN[name][1]
         # A string from an accept function means: the format is right, but support for it is not compiled in.
         if accept is not None and accept(padded) is True and _CHECKS.get(name, bool)(signature):
             return True
-    return is_heif(signature)
+    return False
 
 
 def _is_bitmap(header: bytes) -> bool:

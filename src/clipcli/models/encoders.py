@@ -27,18 +27,18 @@ class TextEncoder:
     """Prompts in, embeddings out."""
 
     def __init__(self, network: Any, tokenizer: Any, device: str) -> None:
-        self._tokenizer, self._device = tokenizer, device
+        self.tokenizer, self._device = tokenizer, device
         self._tower = CausalTower.of(network)
         self._encode_text = network.encode_text
 
     def cut(self, prompts: Sequence[str]) -> list[bool]:
         """Return which prompts are longer than the model's context, and truncated."""
-        if hasattr(self._tokenizer, "encode"):
-            room = self._tokenizer.context_length - 2
-            return [len(self._tokenizer.encode(prompt)) > room for prompt in prompts]
-        cleaned = [self._tokenizer.clean_fn(prompt) for prompt in prompts]
-        rows = self._tokenizer.tokenizer(cleaned, verbose=False).input_ids  # verbose: warns of long ones by itself
-        return [len(row) > self._tokenizer.context_length for row in rows]
+        if hasattr(self.tokenizer, "encode"):
+            room = self.tokenizer.context_length - 2
+            return [len(self.tokenizer.encode(prompt)) > room for prompt in prompts]
+        cleaned = [self.tokenizer.clean_fn(prompt) for prompt in prompts]
+        rows = self.tokenizer.tokenizer(cleaned, verbose=False).input_ids  # verbose: warns of long ones by itself
+        return [len(row) > self.tokenizer.context_length for row in rows]
 
     def encode(self, prompts: Sequence[str]) -> FloatArray:
         """Encode P prompts into (P, D) float32, each row of length one.
@@ -48,7 +48,7 @@ class TextEncoder:
         """
         import torch
 
-        tokens = self._tokenizer(list(prompts))  # (P, L)
+        tokens = self.tokenizer(list(prompts))  # (P, L)
         lengths = self._tower.lengths(tokens) if self._tower else torch.full((len(prompts),), tokens.shape[1])
         order = torch.argsort(lengths, stable=True)
         rows: NDArray[np.float32] | None = None

@@ -7,6 +7,7 @@ this machine already are never fetched again. A file found there is used without
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ WEIGHT_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 """The names open_clip looks for in a hub repository, in its order."""
 
 REACH_SECONDS = 4.0
+_USUAL_NAME = re.compile(r"[a-zA-Z0-9]+([._-][a-zA-Z0-9]+)*/[a-zA-Z0-9]+([._-][a-zA-Z0-9]+)*")
 WAYS_OUT = (
     "use --model pocket (built in), a local checkpoint (--pretrained FILE or --model local-dir:DIR), "
     "or run 'clipcli models download' where there is a network"
@@ -78,6 +80,11 @@ def weight_candidates(location: str) -> tuple[str, list[str]]:
 
 def cached_file(repository: str, filename: str) -> Path | None:
     """Return a file of a hub repository if it is on disk; never opens a socket."""
+    from huggingface_hub import constants
+
+    name = f"models{constants.REPO_ID_SEPARATOR}{repository.replace('/', constants.REPO_ID_SEPARATOR)}"
+    if _USUAL_NAME.fullmatch(repository) and not (Path(constants.HF_HUB_CACHE) / name).is_dir():
+        return None  # without the client, whose import takes longer than to encode an image
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

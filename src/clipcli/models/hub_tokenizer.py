@@ -17,7 +17,7 @@ from typing import Any
 from clipcli.errors import CheckpointError, ModelError
 from clipcli.text import near_matches
 
-__all__ = ["check_text_model", "copy_tokenizer", "load_tokenizer"]
+__all__ = ["check_text_model", "copy_tokenizer", "hub_cleaner_of", "load_tokenizer"]
 
 _VOCABULARIES = (
     "tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model",
@@ -133,9 +133,7 @@ def load_tokenizer(open_clip: Any, folder: Path, text: Mapping[str, Any], title:
     ModelError
         If it cannot be loaded, or an extra is missing.
     """
-    settings = dict(text.get("tokenizer_kwargs") or {})
-    if "siglip" in str(text.get("hf_tokenizer_name")).lower():
-        settings.setdefault("clean", "canonicalize")  # SigLIP was trained on lower case without punctuation
+    settings = {**(text.get("tokenizer_kwargs") or {}), "clean": hub_cleaner_of(text)}
     with tempfile.TemporaryDirectory(prefix="clipcli-") as temporary:
         copy_tokenizer(folder, Path(temporary))
         try:
@@ -151,6 +149,13 @@ def load_tokenizer(open_clip: Any, folder: Path, text: Mapping[str, Any], title:
             raise ModelError(f"{title}: its tokenizer cannot be loaded ({_one_line(problem)})") from problem
     tokenizer.tokenizer.name_or_path = str(folder)
     return tokenizer
+
+
+def hub_cleaner_of(text: Mapping[str, Any]) -> str:
+    """Return how texts are tidied, by a model's ``text_cfg``: ``canonicalize``, ``lower`` or ``whitespace``."""
+    # SigLIP was trained on lower case without punctuation.
+    usual = "canonicalize" if "siglip" in str(text.get("hf_tokenizer_name")).lower() else "whitespace"
+    return str((text.get("tokenizer_kwargs") or {}).get("clean", usual))
 
 
 def copy_tokenizer(folder: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""Open a model through open_clip: device, precision, preprocessing and tokenizer.
+"""Open a model through open_clip: its two encoders, with preprocessing and tokenizer.
 
 torch is imported when a model is opened, not before.
 """
@@ -7,23 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clipcli.errors import ModelError
-from clipcli.models._torchvision import import_torch
 from clipcli.models.allocator import keep_freed_memory
 from clipcli.models.build import learned_scale, load_network
+from clipcli.models.devices import choose_device, choose_precision
 from clipcli.models.encoders import ImageEncoder, TextEncoder
 from clipcli.models.source import ModelSource
 
-__all__ = [
-    "PRECISIONS",
-    "Model",
-    "check_precision",
-    "choose_device",
-    "choose_precision",
-    "open_model",
-]
-
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+__all__ = ["Model", "open_model"]
 
 
 @dataclass(frozen=True)
@@ -50,63 +40,6 @@ class Model:
     logit_bias: float | None
     text_encoder: TextEncoder
     image_encoder: ImageEncoder
-
-
-def choose_device(requested: str) -> str:
-    """Turn ``--device`` into a device that is there; ``auto`` takes CUDA, then MPS, then the CPU.
-
-    Raises
-    ------
-    ModelError
-        If the device named is not on this machine, or torch cannot be imported.
-    """
-    torch = import_torch()
-
-    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    mps = torch.backends.mps.is_available()
-    if requested == "auto":
-        return "cuda" if cuda else "mps" if mps else "cpu"
-    kind, _, number = requested.partition(":")
-    there = (
-        {"cpu": not number, "mps": mps and not number, "cuda": cuda > int(number or 0)}
-        if not number or number.isdecimal()
-        else {}
-    )
-    if there.get(kind):
-        return requested
-    known = ["cpu", *(["mps"] if mps else []), *(f"cuda:{index}" for index in range(cuda))]
-    raise ModelError(f"--device {requested}: not on this machine; there is: auto, {', '.join(known)}")
-
-
-def check_precision(requested: str) -> None:
-    """Raise :class:`ModelError` unless ``requested`` is one of :data:`PRECISIONS`."""
-    if requested not in PRECISIONS:
-        raise ModelError(f"cannot use --precision {requested}: unknown precision (use {', '.join(PRECISIONS)})")
-
-
-def choose_precision(requested: str, device: str) -> str:
-    """Turn ``--precision`` into ``fp32``, ``bf16`` or ``fp16``.
-
-    ``auto`` is fp16 on CUDA, bf16 on a processor that multiplies bf16 in hardware (AVX512-BF16 or AMX),
-    else fp32.
-    """
-    check_precision(requested)
-    if requested != "auto":
-        return requested
-    if device.startswith("cuda"):
-        return "fp16"
-    return "bf16" if device == "cpu" and _has_bf16() else "fp32"
-
-
-def _has_bf16() -> bool:
-    """Return whether the processor has instructions for products of bf16; without them, fp32 is faster."""
-    import torch
-
-    if hasattr(torch.cpu, "get_capabilities"):  # torch >= 2.9
-        capabilities = torch.cpu.get_capabilities()
-        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(check() for check in checks if check is not None)
 
 
 def open_model(source: ModelSource, device: str = "auto", precision: str = "auto") -> Model:

@@ -1,7 +1,7 @@
 """The engine that runs a model's encoders with OpenVINO on the CPU: faster there than torch, and sooner ready.
 
 Each encoder is converted once and saved on disk as a graph. A later run reads the graphs, and needs neither torch nor
-open_clip, which saves most of its start-up.
+open_clip, which saves most of its start-up. The built-in model comes with its graphs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from clipcli.errors import CheckpointError, ModelError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.log import LOG
 from clipcli.models.backend import Opening, TextEncoder
-from clipcli.models.openvino_graphs import graph_place
+from clipcli.models.mapped_weights import Tensors, mapped_tensors
+from clipcli.models.openvino_graphs import graph_place, mark_used, save_graph_files
 from clipcli.models.openvino_runtime import (
     Graph,
     OpenVinoImageEncoder,
@@ -24,17 +25,17 @@ from clipcli.models.openvino_runtime import (
     TextSettings,
     import_openvino,
     keep_graph,
+    link_weights,
     openvino_precision,
     read_graph,
 )
-from clipcli.models.tokenizer import cleaner_of
 
 if TYPE_CHECKING:
     from clipcli.models.model import Model
 
 __all__ = ["Backend"]
 
-_FORM = 3  # to be raised when graphs are made in another way
+_FORM = 5  # to be raised when graphs are made in another way
 
 
 class Backend:
@@ -70,15 +71,13 @@ class Backend:
 
     def image_encoder(self) -> OpenVinoImageEncoder:
         """Open the image encoder; it needs no model where it was converted before."""
-        return OpenVinoImageEncoder(self._image_graph, self.arithmetic())
+        return self._image_encoder
 
     def text_encoder(self) -> TextEncoder:
         """Open the text encoder; it needs no model where it was converted before.
 
-        A model with another tokenizer than open_clip's own keeps torch's, and one that OpenVINO cannot express.
+        A model keeps torch's if OpenVINO cannot express it, or its tokenizer is of a rare kind.
         """
-        if cleaner_of(self._opening.source) is None:
-            return self.model.text_encoder
         try:
             return OpenVinoTextEncoder(self._text_graph)
         except CheckpointError:
@@ -88,6 +87,10 @@ class Backend:
             return self.model.text_encoder
 
     @cached_property
+    def _image_encoder(self) -> OpenVinoImageEncoder:
+        return OpenVinoImageEncoder(self._image_graph, self.arithmetic())
+
+    @cached_property
     def _image_graph(self) -> Graph[Preprocessing]:
         def convert() -> Graph[Preprocessing]:
             from clipcli.models.openvino_conversion import convert_image_encoder
@@ -95,7 +98,7 @@ class Backend:
             return convert_image_encoder(self.model)
 
         fingerprint = self._opening.source.image_fingerprint(self._opening.sha256_of, "graph")
-        return self._kept(fingerprint, Preprocessing, convert)
+        return self._kept("image", fingerprint, Preprocessing, convert)
 
     @cached_property
     def _text_graph(self) -> Graph[TextSettings]:
@@ -104,16 +107,44 @@ class Backend:
 
             return convert_text_encoder(self.model)
 
-        return self._kept(self._opening.source.fingerprint(self._opening.sha256_of), TextSettings, convert)
+        return self._kept("text", self._opening.source.fingerprint(self._opening.sha256_of), TextSettings, convert)
 
-    def _kept(self, fingerprint: str, kind: type[Settings], convert: Callable[[], Graph[Settings]]) -> Graph[Settings]:
-        """Read a graph from the cache, or make it and keep it there: by what it was made from, and by what."""
-        if self._opening.cache is None:
-            return convert()
-        identity = f"{fingerprint} {kind.__name__} {_FORM} {import_openvino().__version__}"
-        folder = graph_place(self._opening.cache, hashlib.sha256(identity.encode()).hexdigest()[:32])
-        graph = read_graph(folder, kind)
+    @cached_property
+    def _tensors(self) -> Tensors:
+        """The weights that graphs need not contain, because they can be mapped from their file."""
+        path = self._opening.source.checkpoint
+        try:
+            return mapped_tensors(path) if path.suffix == ".safetensors" else {}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return {}  # damaged: to convert it fails with the reason
+
+    def _kept(
+        self, encoder: str, made_of: str, kind: type[Settings], convert: Callable[[], Graph[Settings]]
+    ) -> Graph[Settings]:
+        """Read a graph, or make it and save it in the cache: by what it was made from, and by what.
+
+        Parameters
+        ----------
+        encoder
+            ``image`` or ``text``.
+        made_of
+            The fingerprint of the model.
+        """
+        opening, graph = self._opening, None
+        if opening.source.graphs is not None:
+            graph = read_graph(opening.source.graphs / encoder, kind, self._tensors, made_of)
+        if graph is not None:
+            return graph
+        if opening.cache is None:
+            graph = convert()
+            link_weights(graph, self._tensors)
+            return graph
+        identity = f"{made_of} {encoder} {_FORM} {import_openvino().__version__}"
+        folder = graph_place(opening.cache, hashlib.sha256(identity.encode()).hexdigest()[:32])
+        graph = read_graph(folder, kind, self._tensors, made_of)
         if graph is None:
             graph = convert()
-            keep_graph(graph, folder)
+            keep_graph(graph, folder, self._tensors, made_of, save_graph_files)
+        else:
+            mark_used(folder)
         return graph

@@ -14,8 +14,10 @@ from typing import Any
 from clipcli.errors import ModelError
 from clipcli.images.preprocess import Preprocessing
 from clipcli.models.encoders import CausalTower
+from clipcli.models.hub_tokenizer import hub_cleaner_of
 from clipcli.models.model import Model
 from clipcli.models.openvino_runtime import Graph, TextSettings, import_openvino
+from clipcli.models.saved_tokenizer import saved_form
 from clipcli.models.tokenizer import cleaner_of
 
 __all__ = ["convert_image_encoder", "convert_text_encoder"]
@@ -54,26 +56,35 @@ def convert_text_encoder(model: Model) -> Graph[TextSettings]:
     Raises
     ------
     ModelError
-        If OpenVINO cannot express it, or the model has another tokenizer than open_clip's own.
+        If OpenVINO cannot express it, or its tokenizer is of a rare kind.
     """
     import torch
 
-    clean = cleaner_of(model.source)
-    if clean is None:
-        raise ModelError(f"{model.source.title}: its tokenizer needs torch's engine")
+    clean, tokenizer = _tokenizer_of(model)
     network, length = model.image_encoder.network, int(model.source.config["text_cfg"].get("context_length", 77))
     tower = CausalTower.of(network)
     with _explained(model):
         for parameter in network.parameters():
             parameter.requires_grad_(False)
         if tower is None:
-            graph = _graph_of(network.encode_text, torch.zeros(2, length, dtype=torch.long))
+            graph = _graph_of(lambda tokens: network.encode_text(tokens), torch.zeros(2, length, dtype=torch.long))
             graph.reshape([-1, length])
         else:
             graph = _graph_of(tower.encode_traced, torch.zeros(2, min(length, 9), dtype=torch.long))
             graph.reshape([-1, -1])
     settings = TextSettings(length, clean, tower.read_out if tower else "", tower.eos or 0 if tower else 0)
-    return Graph(graph, settings, model.logit_scale, model.logit_bias)
+    return Graph(graph, settings, model.logit_scale, model.logit_bias, tokenizer)
+
+
+def _tokenizer_of(model: Model) -> tuple[str, str]:
+    """Return how a model's texts are tidied, and the form of a tokenizer from the hub: empty for open_clip's own."""
+    if (clean := cleaner_of(model.source)) is not None:
+        return clean, ""
+    clean = hub_cleaner_of(model.source.config["text_cfg"])
+    try:
+        return clean, saved_form(model.text_encoder.tokenizer, clean)
+    except ModelError as problem:
+        raise ModelError(f"{model.source.title}: {problem}") from None
 
 
 @contextmanager
@@ -87,8 +98,8 @@ def _explained(model: Model) -> Iterator[None]:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of branches that the trace settles
             yield
-    except RuntimeError as problem:
-        reason = str(problem).strip().splitlines()[0][:200]
+    except (RuntimeError, AttributeError, TypeError, ValueError, LookupError) as problem:
+        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
         raise ModelError(f"{model.source.title}: OpenVINO cannot run it ({reason}); use --engine torch") from None
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)

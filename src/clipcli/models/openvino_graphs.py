@@ -2,8 +2,11 @@
 
 ::
 
-    CACHE/engines/<model>/encoder.xml, encoder.bin     what OpenVINO wrote
-    CACHE/engines/<model>/manifest.json                what else is needed, and the checksums of all three
+    CACHE/engines/<model>/encoder.xml, encoder.bin     what OpenVINO wrote, without the weights that stay in their file
+    CACHE/engines/<model>/tokenizer.json               of a text encoder whose tokenizer comes from the hub
+    CACHE/engines/<model>/manifest.json                what else is needed, and the checksum of all files
+
+The built-in model has the same files, made in advance, in its own folder.
 """
 
 from __future__ import annotations
@@ -22,19 +25,22 @@ from clipcli.storage.checksums import hash_file, seal
 
 __all__ = [
     "GRAPH",
+    "TOKENIZER",
     "StoredGraph",
     "check_graphs",
     "clear_graphs",
     "graph_place",
     "list_graphs",
+    "mark_used",
     "read_manifest",
     "save_graph_files",
     "trim_graphs",
+    "write_graph_files",
 ]
 
-GRAPH, _WEIGHTS, _MANIFEST = "encoder.xml", "encoder.bin", "manifest.json"
+GRAPH, _WEIGHTS, TOKENIZER, _MANIFEST = "encoder.xml", "encoder.bin", "tokenizer.json", "manifest.json"
 _FOLDER = "engines"
-_PARTS = {GRAPH, _WEIGHTS, _MANIFEST}
+_PARTS = {GRAPH, _WEIGHTS, TOKENIZER, _MANIFEST}
 
 
 @dataclass(frozen=True)
@@ -62,15 +68,18 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     manifest = json.loads((folder / _MANIFEST).read_bytes())
     if not isinstance(manifest, dict) or not isinstance(manifest.get("about"), dict):
         return None
-    if manifest.get("checksum") != _checksum(manifest["about"], folder):
-        return None
+    return dict(manifest["about"]) if manifest.get("checksum") == _checksum(manifest["about"], folder) else None
+
+
+def mark_used(folder: Path) -> None:
+    """Note that a graph is used now: those that were not used for longest are deleted first."""
     with suppress(OSError):
-        os.utime(folder)  # the graphs that are not used any more are dropped first
-    return dict(manifest["about"])
+        os.utime(folder)
 
 
 def _checksum(about: dict[str, Any], folder: Path) -> str:
-    parts = [hash_file(folder / name) for name in (GRAPH, _WEIGHTS)]
+    optional = (TOKENIZER,) if (folder / TOKENIZER).exists() else ()
+    parts = [hash_file(folder / name) for name in (GRAPH, _WEIGHTS, *optional)]
     return seal(json.dumps(about, sort_keys=True), *parts).hex()
 
 
@@ -82,7 +91,7 @@ def save_graph_files(folder: Path, about: dict[str, Any], write: Callable[[Path]
     about
         Plain values for JSON that are saved with the graph.
     write
-        Writes the graph to a path, and its weights into the same folder.
+        Writes the graph to a path, and its weights and tokenizer into the same folder.
     """
     with suppress(OSError, RuntimeError):
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -90,15 +99,20 @@ def save_graph_files(folder: Path, about: dict[str, Any], write: Callable[[Path]
             return
         new = Path(tempfile.mkdtemp(prefix="new-", dir=folder.parent))  # for this user alone
         try:
-            write(new / GRAPH)
-            manifest = {"about": about, "checksum": _checksum(about, new)}
-            (new / _MANIFEST).write_text(json.dumps(manifest), "utf-8")
-            for name in _PARTS:
-                (new / name).chmod(0o600)
+            write_graph_files(new, about, write)
+            for part in new.iterdir():
+                part.chmod(0o600)
             shutil.rmtree(folder, ignore_errors=True)  # a damaged one
             new.rename(folder)
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+
+def write_graph_files(folder: Path, about: dict[str, Any], write: Callable[[Path], None]) -> None:
+    """Write a graph into an existing folder; parameters as for :func:`save_graph_files`."""
+    write(folder / GRAPH)
+    manifest = {"about": about, "checksum": _checksum(about, folder)}
+    (folder / _MANIFEST).write_text(json.dumps(manifest), "utf-8")
 
 
 def list_graphs(cache: Path) -> list[StoredGraph]:

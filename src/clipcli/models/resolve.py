@@ -180,6 +180,7 @@ def _from_folder(folder: Path, name: str) -> ModelSource:
         name=name, pretrained=None, architecture=location, config=config["model_cfg"],
         preprocess=config.get("preprocess_cfg", {}), checkpoint=checkpoint,
         tokenizer_folder=folder if hub_tokenizer_name(config["model_cfg"]) else None,
+        graphs=folder / "graphs" if folder == POCKET_FOLDER else None,
     )  # fmt: skip
 
 

@@ -46,6 +46,8 @@ class ModelSource:
         Whether QuickGELU must be forced on for these weights.
     tokenizer_folder
         Where the files of a Hugging Face tokenizer are; ``None`` for open_clip's built-in one.
+    graphs
+        The folder with graphs of its encoders that clipcli ships; ``None`` for all models but the built-in one.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ModelSource:
     quick_gelu: bool = False
     tokenizer_folder: Path | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
+    graphs: Path | None = None
 
     @property
     def title(self) -> str:

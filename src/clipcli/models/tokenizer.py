@@ -24,7 +24,7 @@ from clipcli.errors import ModelError
 from clipcli.models.registry import package_folder
 from clipcli.models.source import ModelSource
 
-__all__ = ["Tokenizer", "cleaner_of"]
+__all__ = ["Tokenizer", "cleaner_named", "cleaner_of"]
 
 _MERGES = 48_894
 _BYTES = 256
@@ -42,6 +42,11 @@ def cleaner_of(source: ModelSource) -> str | None:
     settings = text.get("tokenizer_kwargs") or {}
     is_own = source.tokenizer_folder is None and not text.get("hf_model_name") and not settings.get("reduction_mask")
     return settings.get("clean", "lower") if is_own else None
+
+
+def cleaner_named(name: str) -> Callable[[str], str]:
+    """Return the function that tidies texts in one of open_clip's ways."""
+    return _CLEANERS[name]
 
 
 class Tokenizer:
@@ -62,7 +67,7 @@ class Tokenizer:
 
     def __init__(self, context_length: int = 77, clean: str = "lower") -> None:
         self.context_length = context_length
-        self._clean = _CLEANERS[clean]
+        self._clean = cleaner_named(clean)
         self._ranks = _merge_ranks(package_folder() / "bpe_simple_vocab_16e6.txt.gz")
         self._words: dict[str, list[int]] = {}
 
@@ -74,6 +79,10 @@ class Tokenizer:
             tokens[-1] = _END
             row[: len(tokens)] = tokens
         return rows
+
+    def cut(self, texts: Sequence[str]) -> list[bool]:
+        """Return which texts are longer than the model's context, and truncated."""
+        return [len(self.encode(text)) > self.context_length - 2 for text in texts]
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of a text, without start and end."""

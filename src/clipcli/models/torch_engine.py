@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 
 from clipcli.models.backend import Opening
+from clipcli.models.devices import choose_device, choose_precision
 from clipcli.models.encoders import ImageEncoder, TextEncoder
-from clipcli.models.model import Model, choose_device, choose_precision, open_model
+from clipcli.models.model import Model, open_model
 
 __all__ = ["Backend"]
 

@@ -83,8 +83,13 @@ def cosine_similarities(images: FloatArray, classes: FloatArray) -> ScoreArray:
     Summed in float64, so that the written digits of a row do not depend on the number of rows. On one thread: more
     threads would keep spinning on cores that decode the next images.
     """
+    if images.size * len(classes) < _SMALL_PRODUCT:
+        return np.asarray(images.astype(np.float64) @ classes.T.astype(np.float64))
     with _thread_pools().limit(limits=1, user_api="blas"):
         return np.asarray(images.astype(np.float64) @ classes.T.astype(np.float64))
+
+
+_SMALL_PRODUCT = 1 << 17  # multiplications; BLAS libraries start threads for larger ones only
 
 
 @cache

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from clipcli.errors import OutputError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 __all__ = ["locked"]
 
@@ -35,6 +37,8 @@ def _locked(output: Path, file: Path) -> Iterator[None]:
     """Hold one lock; its own file is removed afterwards."""
     if not file.absolute().parent.is_dir():
         raise OutputError(f"cannot write {output}: no such folder")
+    from filelock import FileLock
+
     lock = FileLock(file)
     try:
         _acquire(lock, output)
@@ -44,6 +48,8 @@ def _locked(output: Path, file: Path) -> Iterator[None]:
 
 
 def _acquire(lock: FileLock, output: Path) -> None:
+    from filelock import Timeout
+
     try:
         lock.acquire(blocking=False)
     except Timeout:

@@ -9,7 +9,7 @@ from typing import Any
 
 from clipcli.cache.embeddings import EmbeddingStore
 from clipcli.errors import ModelError
-from clipcli.models.model import choose_device
+from clipcli.models.devices import choose_device
 from clipcli.training._open_clip import init_distributed_device
 from clipcli.training.base_model import lock_towers, open_start
 from clipcli.training.finish import finish
