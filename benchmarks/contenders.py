@@ -196,7 +196,7 @@ class Clipcli(Contender):
     def embed_classes(self, labels: list[str]) -> None:
         from clipcli.labels.files import Label, prompts_for
         from clipcli.labels.templates import resolve_templates
-        from clipcli.scoring.zeroshot import ensemble
+        from clipcli.scoring.ensemble import ensemble
 
         templates = resolve_templates([fill("{}") for fill in import_open_clip().OPENAI_IMAGENET_TEMPLATES], [])
         prompts = [prompts_for(Label(name), templates) for name in labels]

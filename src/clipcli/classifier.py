@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.cache.embeddings import DEFAULT_LIMIT, ModelFacts
+from clipcli.cache.embeddings import ModelFacts
+from clipcli.cache.limit import DEFAULT_LIMIT
 from clipcli.embedder import Embedder, check_count
 from clipcli.errors import LabelError
 from clipcli.inputs.discover import Input, Source
@@ -28,7 +29,7 @@ from clipcli.labels.templates import Template, resolve_templates
 from clipcli.log import LOG
 from clipcli.outputs.destination import Destination
 from clipcli.outputs.output import Output, result_output
-from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.run_settings import RunSettings, classify_settings
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
@@ -134,18 +135,11 @@ class Classifier(Embedder):
         facts
             Those of the image encoder, if it is open elsewhere.
         """
-        classes = self.classes
-        values = {
-            "model": self.source.title,
-            "precision": facts.precision if facts else self.precision,
-            "fingerprint": facts.fingerprint if facts else self.image_fingerprint(),
-            "labels": list(classes.labels),
-            "groups": [group or "none" for group in classes.groups],
-            "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
-            **{f"min_{name}": value for name, value in vars(self.thresholds).items()},
-            "batch_size": self.batch_size,
-        }
-        return RunSettings("classify", values)
+        return classify_settings(
+            self.source.title, self.classes, self.thresholds, self.batch_size,
+            precision=facts.precision if facts else self.precision,
+            fingerprint=facts.fingerprint if facts else self.image_fingerprint(),
+        )  # fmt: skip
 
     def layout(self, form: str) -> Layout:
         """Return how results are laid out in a format."""

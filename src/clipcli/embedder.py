@@ -13,7 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipcli.cache.embeddings import DEFAULT_LIMIT, EmbeddingStore, ModelFacts, default_folder
+from clipcli.cache.embeddings import EmbeddingStore, ModelFacts
+from clipcli.cache.folder import default_folder
+from clipcli.cache.limit import DEFAULT_LIMIT
 from clipcli.errors import InputError
 from clipcli.inputs.discover import Input, Source
 from clipcli.inputs.given import inputs_from, source_of
@@ -28,6 +30,7 @@ from clipcli.outputs.destination import Destination
 from clipcli.outputs.image_rows import EmbeddingKind, ImageRow, failure_of, image_rows
 from clipcli.outputs.output import Output, embedding_output
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
+from clipcli.pipeline.decoding import default_workers
 from clipcli.pipeline.stream import Block, Cached, ImageStatistics, Plan, embed_images
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
 from clipcli.storage.network_policy import steps_without_network
@@ -233,7 +236,7 @@ class Embedder:
             self._store.remember_model(fingerprint, self.facts())
             return encoder
 
-        workers = self._workers or min(4, os.cpu_count() or 1)
+        workers = self._workers or default_workers()
         plan = Plan(self.batch_size, workers, even_batches)
         blocks = embed_images(inputs_from(images), cached, open_encoder, plan)
         try:

@@ -16,8 +16,8 @@ from clipcli.errors import ImageError, InputError
 from clipcli.images.formats import has_image_suffix
 from clipcli.inputs.items import name_of
 from clipcli.labels.files import Label
+from clipcli.scoring.ensemble import ensemble
 from clipcli.scoring.nearest import Nearest
-from clipcli.scoring.zeroshot import ensemble
 
 __all__ = ["Hit", "ImageSearch", "split_query"]
 

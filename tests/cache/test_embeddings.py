@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clipcli.cache.embeddings import EmbeddingStore, ModelFacts, content_key, default_folder
+from clipcli.cache.embeddings import EmbeddingStore, ModelFacts, content_key
+from clipcli.cache.folder import default_folder
 from clipcli.errors import CacheError
 from clipcli.storage.checksums import hash_file
 

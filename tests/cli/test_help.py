@@ -50,3 +50,25 @@ def test_the_options_of_classify_are_grouped_the_most_used_first(capsys: pytest.
         "Arguments", "Labels and prompts", "Output", "Scores", "Model", "Inputs", "Performance and cache", "Cluster",
         "General",
     ]  # fmt: skip
+
+
+def test_notes_are_in_one_bracket_in_words_and_the_variable_is_last(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["classify", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "[default: 4096; minimum: 1; env var: CLIPCLI_PART_SIZE]" in shown
+    assert "[range: -1 to 1]" in shown
+    assert "] [" not in shown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_quoted_commands_are_not_broken_into_lines(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([*command.split(), "--help"]) == 0
+    assert all(line.count(" 'clipcli ") <= line.count("'") // 2 for line in capsys.readouterr().out.splitlines())
+
+
+def test_required_arguments_have_no_braces(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["search", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: clipcli search [OPTIONS] QUERY INPUT...\n")

@@ -22,7 +22,7 @@ ALONE = {
         include_hidden quiet""",
     "matrix": """inputs texts_file text template logits paired output plot model pretrained device precision engine
         offline exclude include_hidden batch_size workers no_cache quiet""",
-    "report": "results output overwrite thumbnail title truth open_it quiet",
+    "report": "results output overwrite thumbnail title truth checked open_it quiet",
     "train": """pairs output resume validation labels template prompts from_scratch epochs batch_size accumulate
         learning_rate weight_decay warmup seed precision save_every device workers offline exclude include_hidden quiet
         """,
@@ -46,6 +46,7 @@ classify a.png -l a -l b --overwrite: --overwrite only works with -o
 sort --undo d --copy: --copy only works without --undo
 sort --undo d --link: --link only works without --undo
 sort --undo d --move: --move only works without --undo
+sort --undo d --checked c.csv: --checked only works without --undo
 sort --undo d --by group: --by only works without --undo
 evaluate r.csv --truth t --model pocket: --model only works without --truth
 evaluate r.csv --truth t --device cpu: --device only works without --truth

@@ -14,6 +14,7 @@ from pathlib import Path
 from termios import TIOCSWINSZ
 
 import pytest
+from PIL import Image
 
 from tests.conftest import clipcli_command
 
@@ -29,9 +30,11 @@ KITTY = {**PLAIN, b"\x1b_G": b"\x1b_Gi=1;OK\x1b\\"}
 def on_terminal(environment: dict[str, str], tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Run a command on a pseudo-terminal of 100 columns that answers questions, and return what it drew."""
 
-    def run(*arguments: object, answers: dict[bytes, bytes], **variables: str) -> tuple[int, str]:
+    def run(
+        *arguments: object, answers: dict[bytes, bytes], size: tuple[int, ...] = (40, 100, 1000, 800), **variables: str
+    ) -> tuple[int, str]:
         ours, theirs = pty.openpty()
-        ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, 100, 1000, 800))  # cells of 10 by 20 pixels
+        ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", *size))  # by default cells of 10 by 20 pixels
         kept = {name: value for name, value in environment.items() if name not in ("COLUMNS", "NO_COLOR")}
         process = subprocess.Popen(
             [*clipcli_command(environment), *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs,
@@ -115,3 +118,34 @@ def test_in_a_pipe_there_is_nothing_to_show_on(more: tuple[str, ...], run: Run, 
     done = run("classify", photos["cat"], *LABELS, "--show", *more)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "cannot use --show: it needs the table on a terminal" in done.stderr
+
+
+@pytest.mark.parametrize("size", [(0, 80, 0, 0), (24, 0, 0, 0), (0, 0, 0, 0)], ids=str)
+def test_a_terminal_without_a_size_gets_the_scores_alone(
+    size: tuple[int, ...], on_terminal: Callable[..., tuple[int, str]], photos: dict[str, Path]
+) -> None:
+    code, drawn = on_terminal("classify", photos["cat"], *LABELS, "--show", answers=PLAIN, size=size)
+    assert code == 0
+    assert "images are not displayed" in drawn
+    assert "Traceback" not in drawn
+    assert re.search(r"cat +█+", without_escapes(drawn))
+
+
+def test_an_answer_that_is_no_size_does_not_end_the_run(
+    on_terminal: Callable[..., tuple[int, str]], photos: dict[str, Path]
+) -> None:
+    answers = {**PLAIN, b"\x1b[16t": b"\x1b[6;x;yt"}
+    code, drawn = on_terminal("classify", photos["cat"], *LABELS, "--show", answers=answers, size=(40, 100, 0, 0))
+    assert code == 0
+    assert "Traceback" not in drawn
+    assert re.search(r"cat +█+", without_escapes(drawn))
+
+
+def test_an_image_that_is_too_flat_to_draw_does_not_end_the_run(
+    on_terminal: Callable[..., tuple[int, str]], photos: dict[str, Path], tmp_path: Path
+) -> None:
+    Image.new("RGB", (2000, 4), "red").save(tmp_path / "flat.png")
+    code, drawn = on_terminal("classify", "flat.png", photos["cat"], *LABELS, "--show", answers=PLAIN)
+    assert code == 0
+    assert "Traceback" not in drawn
+    assert "▀" * 32 in without_escapes(drawn)

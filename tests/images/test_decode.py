@@ -19,10 +19,11 @@ import tifffile
 from PIL import Image
 
 from clipcli.errors import ImageError
-from clipcli.images.budget import DECODING_BYTES, MemoryBudget
 from clipcli.images.embedded import MOST_SCANS
 from clipcli.images.files import looks_like_image, open_image
 from clipcli.images.formats import SIGNATURE_BYTES
+from clipcli.images.limits import DECODING_BYTES
+from clipcli.images.memory_budget import MemoryBudget
 from clipcli.inputs.discover import Source, discover
 from tests.deep_files import png_chunk, png_file, tiff_file
 

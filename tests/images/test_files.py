@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from clipcli.errors import ImageError
-from clipcli.images.files import MAX_PIXELS, looks_like_image, open_image
+from clipcli.images.files import looks_like_image, open_image
+from clipcli.images.limits import MAX_PIXELS
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 ORIENTATION = ExifTags.Base.Orientation

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import shutil
 import stat
 import struct
+import subprocess
+import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from PIL import Image
 
 from clipcli.inputs.discover import BadInput, Input, MemberInput, Source, count_files, discover
 from clipcli.inputs.exclusion import Exclusion
+from clipcli.inputs.zip_images import member_name
 from tests.bad_files import encoded
 
 PHOTO = encoded(Image.new("RGB", (8, 8), "red"), "PNG")
@@ -124,3 +129,68 @@ def test_an_archive_inside_an_archive_is_not_opened(tmp_path: Path) -> None:
         opened.writestr("a.png", PHOTO)
     path = archive(tmp_path / "s.zip", {"inner.zip": inner.getvalue(), "b.png": PHOTO})
     assert list(map(outcome, found(path))) == [("/b.png", "read")]
+
+
+NAME = "Übergröße/Böse – 猫.png"
+
+
+def marked_otherwise(path: Path, raw: bytes, extra: bytes = b"") -> Path:
+    """Write an archive whose member has these bytes as its name, without the mark of UTF-8."""
+    info = zipfile.ZipInfo("x" * len(raw))
+    info.extra = extra
+    with zipfile.ZipFile(path, "w") as opened:
+        opened.writestr(info, PHOTO)
+    path.write_bytes(path.read_bytes().replace(b"x" * len(raw), raw))
+    assert zipfile.ZipFile(path).infolist()[0].flag_bits & 0x800 == 0
+    return path
+
+
+def unicode_path(raw: bytes, name: str) -> bytes:
+    data = struct.pack("<BL", 1, zlib.crc32(raw)) + name.encode()
+    return struct.pack("<HH", 0x7075, len(data)) + data
+
+
+def test_a_name_in_utf_8_without_the_mark_is_read_as_such(tmp_path: Path) -> None:
+    path = marked_otherwise(tmp_path / "s.zip", NAME.encode())
+    assert list(map(outcome, found(path))) == [(f"/{NAME}", "read")]
+
+
+def test_a_name_in_the_old_code_page_is_still_read(tmp_path: Path) -> None:
+    path = marked_otherwise(tmp_path / "s.zip", "Übung.png".encode("cp437"))
+    assert list(map(outcome, found(path))) == [("/Übung.png", "read")]
+
+
+@pytest.mark.parametrize("before", [b"", struct.pack("<HH", 0x5455, 5) + b"\3\0\0\0\0"])
+def test_the_name_in_the_extra_field_goes_before(before: bytes, tmp_path: Path) -> None:
+    raw = b"B#U00f6se.png"
+    path = marked_otherwise(tmp_path / "s.zip", raw, before + unicode_path(raw, NAME))
+    assert list(map(outcome, found(path))) == [(f"/{NAME}", "read")]
+
+
+@pytest.mark.parametrize(
+    "extra", [unicode_path(b"another name", "evil.png"), unicode_path(b"a.png", "evil.png")[:-3], b"\x75\x70\xff"]
+)
+def test_an_extra_field_that_does_not_belong_to_the_name_is_ignored(extra: bytes, tmp_path: Path) -> None:
+    path = marked_otherwise(tmp_path / "s.zip", b"a.png")
+    with zipfile.ZipFile(path) as opened:
+        info = opened.infolist()[0]
+    info.extra = extra
+    assert member_name(info) == "a.png"
+
+
+@pytest.mark.skipif(shutil.which("zip") is None, reason="needs zip")
+def test_an_archive_of_the_zip_program_has_the_names_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "böse bilder").mkdir()
+    (tmp_path / "böse bilder/ß.png").write_bytes(PHOTO)
+    subprocess.run(["zip", "-qr", "s.zip", "böse bilder"], cwd=tmp_path, check=True)
+    assert list(map(outcome, found(tmp_path / "s.zip"))) == [("/böse bilder/ß.png", "read")]
+
+
+def test_tar_archives_have_the_names_of_their_files_too(tmp_path: Path) -> None:
+    for number, form in enumerate((tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)):
+        with tarfile.open(tmp_path / f"{number}.tar", "w", format=form) as opened:
+            info = tarfile.TarInfo(NAME)
+            info.size = len(PHOTO)
+            opened.addfile(info, io.BytesIO(PHOTO))
+        (item,) = found(tmp_path / f"{number}.tar")
+        assert item.name.endswith(f".tar/{NAME}")

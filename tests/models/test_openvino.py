@@ -323,7 +323,7 @@ def test_a_model_folder_of_the_user_brings_no_graphs(tmp_path: Path) -> None:
 
 def test_tensors_are_mapped_as_the_library_reads_them(tmp_path: Path) -> None:
     path, random = tmp_path / "weights.safetensors", np.random.default_rng(0)
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "half": random.normal(size=(3, 5)).astype(np.float16), "single": random.normal(size=(7, 2)).astype(np.float32),
         "double": random.normal(size=4), "empty": np.zeros((0, 4), np.float32), "one": np.array([[2.5]], np.float32),
     }  # fmt: skip

@@ -41,9 +41,9 @@ def test_it_knows_every_architecture_and_tag_that_open_clip_knows() -> None:
 
 
 def test_every_recommended_tag_exists_and_is_on_the_hub() -> None:
-    for name, tag in registry.RECOMMENDED.items():
+    for name, tag in registry.USUAL_TAGS.items():
         assert registry.pretrained_tags(name)[tag]["hf_hub"]
-        assert registry.recommended_tag(name) == tag
+        assert registry.usual_tag(name) == tag
 
 
 def test_a_mistyped_name_is_answered_with_near_ones() -> None:
@@ -57,17 +57,17 @@ def test_a_mistyped_pocket_is_answered_with_pocket() -> None:
 
 
 def test_the_only_tag_is_taken_without_being_named() -> None:
-    assert registry.recommended_tag("ViT-B-16-SigLIP2") == "webli"
+    assert registry.usual_tag("ViT-B-16-SigLIP2") == "webli"
 
 
 def test_one_of_several_tags_must_be_named() -> None:
     with pytest.raises(ModelError, match=r"choose its weights with --pretrained \(openai, laion400m_e31"):
-        registry.recommended_tag("ViT-B-32-quickgelu")
+        registry.usual_tag("ViT-B-32-quickgelu")
 
 
 def test_an_architecture_without_tags_asks_for_a_file() -> None:
     with pytest.raises(ModelError, match="give a checkpoint file"):
-        registry.recommended_tag("ViT-S-32-alt")
+        registry.usual_tag("ViT-S-32-alt")
 
 
 @pytest.mark.parametrize(

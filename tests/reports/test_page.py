@@ -7,6 +7,8 @@ import hashlib
 import json
 import re
 import subprocess
+import tarfile
+import zipfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -17,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipcli.images.thumbnails import make_thumbnail, make_thumbnails
+from clipcli.images.thumbnails import make_thumbnail
 from clipcli.outputs.readers import ReadRecord
 from clipcli.reports.page import CHUNK, PageContent, page_data, write_page
+from clipcli.reports.thumbnails_of_results import thumbnails_of
 from clipcli.scoring.zeroshot import Score
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -136,13 +139,29 @@ def test_a_thumbnails_longer_side_is_as_asked_for(photos: dict[str, Path]) -> No
 
 def test_thumbnails_come_in_order_and_empty_where_there_is_none(photos: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    names = [str(photos["cat"]), "none.jpg", "broken.jpg", "", str(photos["rocket"]), "nul\0.jpg"]
-    made = list(make_thumbnails(names, tmp_path, 32))
-    assert [bool(each) for each in made] == [True, False, False, False, True, False]
-    for name, encoded in zip(names, made, strict=True):
-        if encoded:
-            alone = make_thumbnail(Path(name), 32)
-            assert base64.b64decode(encoded) == alone
+    names = [str(photos["cat"]), "none.jpg", "broken.jpg", "", str(photos["rocket"]), "nul\0.jpg"] * 20
+    made = list(thumbnails_of(names, tmp_path, 32))
+    assert [bool(each) for each in made] == [True, False, False, False, True, False] * 20
+    alone = {name: make_thumbnail(Path(name), 32) for name in names[:5:4]}
+    assert {name: base64.b64decode(each) for name, each in zip(names, made, strict=True) if each} == alone
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_thumbnails_are_read_from_archives_in_any_order(kind: str, photos: dict[str, Path], tmp_path: Path) -> None:
+    inside = {"Böse/cat.png": photos["cat"], "rocket.jpg": photos["rocket"]}
+    archive = tmp_path / f"b.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as opened:
+            for name, file in inside.items():
+                opened.write(file, name)
+    else:
+        with tarfile.open(archive, "w:gz" if kind == "tar.gz" else "w") as members:
+            for name, file in inside.items():
+                members.add(file, name)
+    expected = {f"b.{kind}/{name}": make_thumbnail(file, 32) for name, file in inside.items()}
+    names = [f"b.{kind}/rocket.jpg", str(photos["cat"]), f"b.{kind}/Böse/cat.png", f"b.{kind}/gone.png"]
+    made = [base64.b64decode(each) for each in thumbnails_of(names, tmp_path, 32)]
+    assert made == [expected[names[0]], make_thumbnail(photos["cat"], 32), expected[names[2]], b""]
 
 
 # --- the command ------------------------------------------------------------------------------------
@@ -217,3 +236,17 @@ def test_what_makes_no_page_is_told_in_one_line(
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert says in done.stderr
     assert not (tmp_path / "page.html").exists()
+
+
+def test_labels_that_were_checked_and_labels_of_the_run_are_in_the_page() -> None:
+    content = PageContent(checked=[None, "fox"], labels=["cat", "dog", "wolf"])
+    data = page_data([record("a.jpg", "cat"), record("b.jpg", "dog")], content)
+    assert (data["labels"], data["checked"]) == (["cat", "dog", "fox", "wolf"], [[1, 2]])
+
+
+def test_a_page_of_the_same_results_has_the_same_identity_whatever_else_it_shows() -> None:
+    records = [record("a.jpg", "cat"), FAILED]
+    known = page_data(records)["id"]
+    assert page_data(records, PageContent(labels=["wolf"]))["id"] == known
+    assert page_data(records[:1])["id"] != known
+    assert page_data(records, PageContent(checked=["dog", None]))["id"] != known

@@ -65,7 +65,7 @@ def made(index: int) -> ReadRecord:
 def pages(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> dict[int, Path]:
     """Pages of 20 and of 20,000 results, with a few real pictures over and over."""
     folder = tmp_path_factory.mktemp("pages")
-    pictures = list(make_thumbnails(map(str, photos.values()), Path(), 64))
+    pictures = list(make_thumbnails(photos.values(), 64))
     for count in (20, 20_000):
         thumbnails = (pictures[number % len(pictures)] for number in range(count))
         write_page([made(number) for number in range(count)], thumbnails, folder / f"{count}.html", "Results")
@@ -75,7 +75,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> 
 @pytest.fixture(params=[20, 20_000], ids=["20", "20000"])
 def page(request: pytest.FixtureRequest, browser: Any, pages: dict[int, Path]) -> Any:
     """The browser with a page open, large or small."""
-    browser.get(pages[request.param].as_uri())
+    afresh(browser, pages[request.param])
     browser.count = request.param
     until(lambda: shown(browser) > 5)
     return browser
@@ -96,6 +96,13 @@ def true_page(browser: Any, tmp_path: Path) -> Any:
     write_page(records, ["UklGRg=="] * 6, tmp_path / "true.html", "Results", content)
     browser.get((tmp_path / "true.html").as_uri())
     return browser
+
+
+def afresh(browser: Any, page: Path) -> None:
+    """Open a page as somebody who never checked a label."""
+    browser.get(page.as_uri())
+    browser.execute_script("window.localStorage.clear()")
+    browser.get(page.as_uri())
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -310,7 +317,9 @@ def test_a_label_is_corrected_and_saved_as_a_table_that_evaluate_reads(page: Any
     choose(page, "order", "given")
     press(page, Keys.ARROW_RIGHT, Keys.ENTER)
     page.execute_script("document.getElementById('correction').value = ''")
-    press(page, '=fox, "red"', Keys.ENTER)  # checks this one and goes on to the next
+    press(page, '=fox, "red"', Keys.ENTER)
+    assert "not one of the labels" in text(page, "#new")
+    press(page, Keys.ENTER)  # adds it, checks this one and goes on to the next
     assert text(page, "#detail[open] #detail-name") == EVIL_NAME
     press(page, Keys.ENTER, Keys.ESCAPE)
     until(lambda: tiles(page)[0] == '=fox, "red"')  # the browser tells of a closed dialog a little later
@@ -321,6 +330,151 @@ def test_a_label_is_corrected_and_saved_as_a_table_that_evaluate_reads(page: Any
     assert found == {"photos/00000.jpg": '=fox, "red"', EVIL_NAME: EVIL_LABEL}
     with (page.downloads / "checked.csv").open(newline="") as file:
         assert next(csv.reader(file)) == ["path", "label", "clipcli"]
+
+
+SEVERAL = [
+    ReadRecord(path, label, 0.6, None, (Score(label, 0.6, 0.3), Score(second, 0.25, 0.2)))
+    for path, label, second in [
+        ("a/1.jpg", "cat", "dog"), ("b/1.jpg", "dog", "cat"),
+        ("b/2.jpg", "red fox", "dog"), ("x/b/2.jpg", "cat", "dog"),
+    ]
+]  # fmt: skip
+
+
+@pytest.fixture
+def several(browser: Any, tmp_path: Path) -> Any:
+    """A page of four images in the order of the file, on which nothing was checked."""
+    write_page(SEVERAL, [""] * 4, tmp_path / "several.html", "Results", PageContent(labels=["cat", "dog", "wolf"]))
+    afresh(browser, tmp_path / "several.html")
+    choose(browser, "order", "given")
+    return browser
+
+
+def correct(browser: Any, place: int, *typed: str) -> None:
+    """Open an image, type a label over the one in the field, and close it."""
+    from selenium.webdriver.common.keys import Keys
+
+    browser.execute_script("document.querySelectorAll('.tile')[arguments[0]].click()", place)
+    browser.execute_script("document.getElementById('correction').value = ''")
+    press(browser, *typed, Keys.ESCAPE)
+    until(lambda: not text(browser, "#detail[open] #detail-name"))
+
+
+def leaving_is_asked_about(browser: Any) -> bool:
+    script = "const e = new Event('beforeunload', { cancelable: true }); return !window.dispatchEvent(e)"
+    return bool(browser.execute_script(script))
+
+
+def test_checked_labels_are_there_again_after_the_tab_was_closed(several: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    correct(several, 0, "dog", Keys.ENTER)
+    assert leaving_is_asked_about(several)
+    several.execute_script("window.onbeforeunload = null")
+    address = several.current_url
+    several.get("about:blank")
+    several.get(address)
+    choose(several, "kind", "checked")
+    until(lambda: tiles(several) == ["dog"])
+    assert text(several, "#export") == "Save checked labels (1)"
+    assert not leaving_is_asked_about(several)
+
+
+def test_a_page_of_other_results_does_not_have_them(several: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    correct(several, 0, "dog", Keys.ENTER)
+    write_page(SEVERAL[:3], [""] * 3, tmp_path / "others.html", "Results")
+    several.get((tmp_path / "others.html").as_uri())
+    assert text(several, "#export") == "Save checked labels"
+
+
+def test_labels_that_were_checked_before_are_shown_as_checked(browser: Any, tmp_path: Path) -> None:
+    content = PageContent(checked=[None, "wolf", None, "dog"])
+    write_page(SEVERAL, [""] * 4, tmp_path / "before.html", "Results", content)
+    afresh(browser, tmp_path / "before.html")
+    choose(browser, "order", "given")
+    assert tiles(browser) == ["cat", "wolf", "red fox", "dog"]
+    choose(browser, "kind", "checked")
+    assert text(browser, "#count") == "2 of 4"
+    assert text(browser, "#export") == "Save checked labels (2)"
+
+
+@pytest.mark.parametrize("typed", ["Dog", " dog  ", "DOG"])
+def test_a_label_is_recognised_in_any_case_and_spacing(typed: str, several: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    correct(several, 0, typed, Keys.ENTER)
+    until(lambda: tiles(several) == ["dog", "dog", "red fox", "cat"])
+
+
+def test_a_label_of_the_run_that_no_image_has_is_known(several: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    correct(several, 0, "Wolf", Keys.ENTER)
+    until(lambda: tiles(several)[0] == "wolf")
+
+
+def test_a_slip_is_not_taken_for_a_label(several: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    correct(several, 0, "dogg", Keys.ENTER)
+    assert tiles(several)[0] == "cat"
+    assert not several.execute_script("return document.querySelector('.tile.checked')")
+    correct(several, 0, "dogg", Keys.ENTER, Keys.BACKSPACE, Keys.ENTER)  # mended after the question
+    until(lambda: tiles(several)[0] == "dog")
+
+
+def test_a_new_label_is_added_once_and_then_known(several: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    correct(several, 0, "badger", Keys.ENTER, Keys.ENTER)
+    correct(several, 1, "Badger", Keys.ENTER)
+    until(lambda: tiles(several)[:2] == ["badger", "badger"])
+
+
+def test_a_corrected_image_has_the_probability_of_its_label_or_none(several: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    correct(several, 0, "dog", Keys.ENTER)
+    correct(several, 1, "wolf", Keys.ENTER)
+    script = "return [...document.querySelectorAll('.tile .line')].map((each) => each.textContent)"
+    until(lambda: several.execute_script(script) == ["dog25.0%", "wolf", "red fox60.0%", "cat60.0%"])
+
+
+def test_after_saving_the_page_says_so_and_lets_one_leave(several: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    correct(several, 0, "dog", Keys.ENTER)
+    assert text(several, "#saved") == "not saved in a file yet"
+    several.execute_script("document.getElementById('export').click()")
+    assert "saved as checked.csv" in text(several, "#saved")
+    assert not leaving_is_asked_about(several)
+    correct(several, 1, "cat", Keys.ENTER)
+    assert leaving_is_asked_about(several)
+    several.execute_script("document.getElementById('export').click()")  # else the next test is asked
+
+
+def test_images_of_the_same_name_have_their_folders(several: Any) -> None:
+    script = "return [...document.querySelectorAll('.tile .name')].map((each) => each.textContent)"
+    assert several.execute_script(script) == ["a/1.jpg", "b/1.jpg", "b/2.jpg", "x/b/2.jpg"]
+
+
+def test_without_a_truth_there_is_no_filter_for_it(several: Any) -> None:
+    script = "return [...document.querySelectorAll('#kind option')].map((each) => each.value)"
+    assert several.execute_script(script) == ["", "named", "unknown", "failed", "checked"]
+
+
+def test_a_random_sample_is_the_same_each_time_and_has_no_order(page: Any) -> None:
+    script = "return visible.slice(0, 200).map((record) => record.index)"
+    choose(page, "order", "random")
+    sample = page.execute_script(script)
+    choose(page, "order", "first")
+    choose(page, "order", "random")
+    assert page.execute_script(script) == sample
+    assert len(set(sample)) == min(200, page.count)
+    mean = sum(sample) / len(sample) / page.count
+    assert 0.4 < mean < 0.6
 
 
 # --- safety -----------------------------------------------------------------------------------------

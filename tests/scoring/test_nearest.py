@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipcli.scoring.ensemble import ensemble
 from clipcli.scoring.nearest import Nearest
-from clipcli.scoring.zeroshot import ensemble, normalise
+from clipcli.scoring.zeroshot import normalise
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.lists(st.integers(1, 7), max_size=6))

@@ -8,11 +8,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from clipcli.scoring.ensemble import ensemble
 from clipcli.scoring.thresholds import UNKNOWN, Thresholds
 from clipcli.scoring.zeroshot import (
     Score,
     cosine_similarities,
-    ensemble,
     group_probabilities,
     normalise,
     probabilities,

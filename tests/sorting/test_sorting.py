@@ -943,3 +943,20 @@ def test_what_makes_no_sense_is_refused_in_one_line(arguments: tuple[str, ...], 
     done = run("sort", *arguments)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert told in done.stderr
+
+
+def test_images_in_archives_and_behind_urls_are_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "b.zip").write_bytes(b"PK")
+    records = [record("b.zip/fish.png"), record("s3://photos/in/1.jpg"), record("s3://photos/b.tar/1.jpg")]
+    found = list(plan(records, tmp_path / "sorted", tmp_path))
+    assert [(each.name, str(each.problem).split(" (")[0]) for each in found] == [
+        ("b.zip/fish.png", "it is in an archive"), ("s3://photos/in/1.jpg", "it is behind a URL"),
+        ("s3://photos/b.tar/1.jpg", "it is behind a URL"),
+    ]  # fmt: skip
+    assert all(each.target is None for each in found)
+
+
+def test_a_folder_that_is_named_like_an_archive_is_sorted(tmp_path: Path) -> None:
+    make(tmp_path, "old.zip/a.png")
+    place(tmp_path, [record("old.zip/a.png")])
+    assert sorted_files(tmp_path) == {"cat/a.png": "old.zip/a.png"}

@@ -10,7 +10,6 @@ limit, the oldest image embeddings are removed.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from clipcli.cache import rows as cache_rows
 from clipcli.cache.eviction import evict_images
+from clipcli.cache.limit import DEFAULT_LIMIT
 from clipcli.cache.rows import ModelFacts
 from clipcli.cache.sqlite import Database, chunked
 from clipcli.cache.stamps import FileStamp, stamp_of
@@ -30,9 +30,8 @@ from clipcli.cache.vectors import LONGEST_VECTOR, packed, unpacked
 from clipcli.models.openvino_graphs import check_graphs, list_graphs, trim_graphs
 from clipcli.storage.checksums import Seal, hash_file
 
-__all__ = ["DEFAULT_LIMIT", "CacheInfo", "EmbeddingStore", "ModelFacts", "content_key", "default_folder"]
+__all__ = ["CacheInfo", "EmbeddingStore", "ModelFacts", "content_key"]
 
-DEFAULT_LIMIT = 4_000_000_000
 """Maximum size of the cache in bytes; above it, the oldest image embeddings are removed."""
 
 _FILE_NAME = "embeddings-v1.sqlite"
@@ -49,16 +48,6 @@ class CacheInfo:
     limit: int
     entries: list[tuple[str, str, int]]
     graphs: int = 0
-
-
-def default_folder() -> Path:
-    """Return the user's cache folder: ``CLIPCLI_CACHE_DIR`` if it is set."""
-    chosen = os.environ.get("CLIPCLI_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("clipcli", appauthor=False))
 
 
 def content_key(content: str | bytes) -> bytes:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from clipcli.cli.command import Command
+from clipcli.cli.exit_codes import COMMAND_FAILED, INTERRUPTED, SUMMARY
 from clipcli.cli.help import WIDTH, Group
 from clipcli.cli.messages import Messages, library_heard
 from clipcli.errors import ClipcliError, Interrupted
@@ -22,7 +23,6 @@ from clipcli.terminal import guarded_streams
 
 __all__ = ["build_app", "main", "run"]
 
-EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
 _COMMANDS = ("classify", "sort", "evaluate", "matrix", "search", "report", "train")  # each a function of its module
 _GROUPS = ("export", "models", "prompts", "cache")  # each the app of its module
 # The base of all errors that Typer's argument parser raises, wherever this version of Typer keeps it.
@@ -60,7 +60,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
         name="clipcli",
         cls=Group,
         help="Classify images with labels of your choice. No training needed.",
-        epilog="Exit codes: 0 success, 1 some inputs failed, 2 the command failed, 130 interrupted (128 + signal).",
+        epilog=SUMMARY,
         no_args_is_help=True,
         add_completion=first,
         add_help_option=first,
@@ -106,7 +106,7 @@ def run(arguments: list[str]) -> int:
         with stopped(), process_policy(), library_heard():
             outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
             sys.stdout.flush()
-        if outcome == EXIT_INTERRUPTED:  # some versions of Typer return the code, others raise
+        if outcome == INTERRUPTED:  # some versions of Typer return the code, others raise
             raise KeyboardInterrupt
         return outcome if isinstance(outcome, int) else 0
     except ClipcliError as error:
@@ -114,7 +114,7 @@ def run(arguments: list[str]) -> int:
         return exit_code() if isinstance(error, Interrupted) else error.exit_code
     except _UsageError as error:
         _report_usage(error, messages)
-        return EXIT_USAGE
+        return COMMAND_FAILED
     except (KeyboardInterrupt, typer.Abort):
         messages.error("interrupted")
         return exit_code()
@@ -128,7 +128,7 @@ def run(arguments: list[str]) -> int:
         reason = problem.strerror or str(problem)
         messages.error(f"{problem.filename}: {reason}" if problem.filename else f"cannot continue: {reason}")
         _forget_stdout()
-        return EXIT_USAGE
+        return COMMAND_FAILED
     except Exception as problem:
         from clipcli.cli.breakdown import breakdown
 
@@ -137,7 +137,7 @@ def run(arguments: list[str]) -> int:
             raise
         messages.error(line)
         _forget_stdout()
-        return EXIT_USAGE
+        return COMMAND_FAILED
 
 
 def _report_usage(error: Any, messages: Messages) -> None:

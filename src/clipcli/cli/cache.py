@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.messages import Messages
 from clipcli.cli.models import print_table
 from clipcli.errors import CacheError
@@ -25,7 +26,8 @@ app = typer.Typer(help="Manage the embedding cache.", no_args_is_help=True, rich
 
 def _open(cache_dir: Path | None) -> EmbeddingStore:
     """Open an existing cache; nothing is created, and the wait for a locked one is short."""
-    from clipcli.cache.embeddings import EmbeddingStore, default_folder
+    from clipcli.cache.embeddings import EmbeddingStore
+    from clipcli.cache.folder import default_folder
 
     folder = cache_dir or default_folder()
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -52,7 +54,7 @@ def show_info(cache_dir: options.CacheDir = None) -> None:
 
 @app.command("clear")
 def clear(cache_dir: options.CacheDir = None) -> None:
-    """Delete all cached embeddings and converted encoders. They are recomputed when needed."""
+    """Delete all cached embeddings and encoders converted for OpenVINO. They are recomputed when needed."""
     from clipcli.models.openvino_graphs import clear_graphs
 
     with _open(cache_dir) as store:
@@ -74,5 +76,5 @@ def check(cache_dir: options.CacheDir = None) -> None:
         typer.echo(problem)
     if problems:
         Messages().warn("damaged entries are not used; they are recomputed when needed")
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)
     typer.echo("no damage found")

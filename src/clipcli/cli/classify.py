@@ -41,52 +41,55 @@ def classify(
     text_embeddings: Annotated[
         Path | None,
         typer.Option("--text-embeddings", metavar="FILE", rich_help_panel="Labels and prompts",
-                     help="Class embeddings written by 'clipcli export text', instead of labels."),
+                     help="File written by 'clipcli export text', to be used instead of labels and templates."),
     ] = None,
     model: options.ModelOnCluster,
     top_k: Annotated[
         int,
-        typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES, help="Number of labels to list."),
+        typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES,
+                     help="Number of labels to list per image."),
     ] = 5,
     min_probability: Annotated[
         float | None,
         typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the best probability is below P."),
+                     help="Answer 'unknown' if the highest probability is below P."),
     ] = None,
     min_similarity: Annotated[
         float | None,
         typer.Option(metavar="COSINE", min=-1.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the best cosine similarity is below COSINE."),
+                     help="Answer 'unknown' if the highest cosine similarity is below COSINE."),
     ] = None,
     min_margin: Annotated[
         float | None,
         typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the two best probabilities differ by less than P."),
+                     help="Answer 'unknown' if the two highest probabilities differ by less than P."),
     ] = None,
     form: Annotated[
         Format | None,
         typer.Option("--format", "-f", rich_help_panel=_OUT, show_default=False,
-                     help="Output format. [default: by the extension of -o, else table on a terminal, tsv in a pipe]"),
+                     help="Output format. [default: by the extension of -o; without -o, table on a terminal, else "
+                          "tsv]"),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE|FOLDER/|URL", rich_help_panel=_OUT,
-                     help="Output file instead of stdout, or a folder (name ends with /) that is written in parts."),
+        typer.Option("--output", "-o", metavar="FILE|DIR/|URL", rich_help_panel=_OUT,
+                     help="Output file instead of stdout; or a folder (ends with /) or URL, written in parts."),
     ] = None,
     compact: Annotated[
         bool,
         typer.Option("--compact", rich_help_panel=_OUT,
-                     help="Leave out similarities and the model, to read csv, tsv or parquet in a spreadsheet."),
+                     help="Omit the similarity and model columns (csv, tsv and parquet only)."),
     ] = False,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     show: Annotated[
-        bool, typer.Option("--show", rich_help_panel=_OUT, help="Display each image next to its scores, on a terminal.")
+        bool,
+        typer.Option("--show", rich_help_panel=_OUT, help="Display each image next to its scores in the terminal."),
     ] = False,
     reading: options.Reading,
     ray: cluster_options.Cluster,
-    running: options.Running,
+    running: options.RunningOnCluster,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip

@@ -22,21 +22,23 @@ RayAddress = Annotated[
     str | None,
     typer.Option(
         "--ray-address", metavar="HOST:PORT|auto", envvar=["CLIPCLI_RAY_ADDRESS", "RAY_ADDRESS"], rich_help_panel=_RAY,
-        help="Ray cluster to connect to. [default: start Ray on this machine]",
+        help="Address of the Ray cluster, or auto for the one that this machine belongs to. [default: start Ray on "
+             "this machine]",
     ),
 ]  # fmt: skip
 RayActors = Annotated[
     str | None,
     typer.Option(
         "--ray-actors", metavar="N|MIN:MAX", envvar="CLIPCLI_RAY_ACTORS", rich_help_panel=_RAY,
-        help="Number of model replicas, fixed or as a range. [default: 1 up to what the cluster can hold]",
+        help="Number of model replicas: fixed (N), or within a range (MIN:MAX). [default: from 1 to as many as fit "
+             "on the cluster]",
     ),
 ]  # fmt: skip
 RayGpus = Annotated[
     float | None,
     typer.Option(
-        "--ray-gpus", metavar="SHARE", min=0.0, envvar="CLIPCLI_RAY_GPUS", rich_help_panel=_RAY,
-        help="GPUs per model replica, such as 0.5. [default: 1 if there are GPUs]",
+        "--ray-gpus", metavar="N", min=0.0, envvar="CLIPCLI_RAY_GPUS", rich_help_panel=_RAY,
+        help="GPUs per model replica; can be a fraction, such as 0.5. [default: 1 if there are GPUs]",
     ),
 ]  # fmt: skip
 

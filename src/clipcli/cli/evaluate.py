@@ -31,10 +31,16 @@ _NO_MODEL = (
 class _Labels(options.Labels):
     """Labels and prompts, of which several sets can be compared."""
 
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", rich_help_panel="Labels and prompts",
+                     help="Label file: text (one label per line), .csv, .tsv or .json. [default: the class names]"),
+    ] = None  # fmt: skip
     prompts: Annotated[
         list[str] | None,
         typer.Option("--prompts", "-p", metavar="NAME|FILE", rich_help_panel="Labels and prompts",
-                     help="Template set; repeat to compare several."),
+                     help="Built-in set of prompt templates (see 'clipcli prompts list'), or a file with one "
+                          "template per line; repeat to compare several sets."),
     ] = None  # fmt: skip
 
 
@@ -45,12 +51,14 @@ def evaluate(
     source: Annotated[
         Path,
         typer.Argument(metavar="SOURCE", show_default=False,
-                       help="A folder with one folder per class; a CSV or TSV file with the columns path and label; "
-                            "or, with --truth, a results file of 'clipcli classify'."),
+                       help="A folder with one folder per class, or a .csv or .tsv file with the columns 'path' and "
+                            "'label'. With --truth: a results file of 'clipcli classify'."),
     ],
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="DIR|FILE", help="Ground truth of a results file: a folder or table as above."),
+        typer.Option("--truth", metavar="DIR|FILE",
+                     help="Ground truth for a results file: a folder with one folder per class, or a .csv or .tsv "
+                          "file."),
     ] = None,
     labels: _Labels,
     compare_model: Annotated[
@@ -62,7 +70,8 @@ def evaluate(
     few_shot: Annotated[
         list[int] | None,
         typer.Option("--few-shot", metavar="K", min=1, rich_help_panel=_WHAT,
-                     help="Fit a linear probe on K images per class, test it on the others; repeat for more values."),
+                     help="Fit a linear probe on K images per class, and test it on the remaining images; repeat for "
+                          "more values of K."),
     ] = None,
     probe_strength: Annotated[
         float,
@@ -78,8 +87,8 @@ def evaluate(
     plots: Annotated[
         Path | None,
         typer.Option("--plots", metavar="DIR", rich_help_panel=_OUT,
-                     help="Draw confusion matrix, reliability diagram and per-class metrics into this folder, "
-                          "as PNG and SVG."),
+                     help="Folder for plots of the confusion matrix, reliability diagram and per-class metrics, as "
+                          "PNG and SVG."),
     ] = None,
     overwrite: options.Overwrite = False,
     model: options.Model,

@@ -32,7 +32,7 @@ _Resume = Annotated[
     bool,
     typer.Option(
         "--resume", rich_help_panel="Output",
-        help="Continue an interrupted run into a folder. Single files cannot be resumed.",
+        help="Continue the interrupted run that wrote to the same folder; a single file cannot be resumed.",
     ),
 ]  # fmt: skip
 
@@ -58,7 +58,7 @@ def export_text(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Write the class embeddings of labels to a file.
+    """Write the embeddings of labels to a file.
 
     The file also holds the labels, the prompts, the model and its logit scale.
 
@@ -111,9 +111,9 @@ def export_images(
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", metavar="FILE|FOLDER/|URL", rich_help_panel="Output", show_default=False,
-            help="Output file: .npy, .npz, .safetensors, .parquet, .csv or .jsonl; "
-            "or a folder (name ends with /) that is written in parts.",
+            "--output", "-o", metavar="FILE|DIR/|URL", rich_help_panel="Output", show_default=False,
+            help="Output file: .npy, .npz, .safetensors, .parquet, .csv or .jsonl; or a folder (ends with /) or URL, "
+                 "written in parts.",
         ),
     ],
     dtype: Annotated[
@@ -122,8 +122,8 @@ def export_images(
     form: Annotated[
         PartFormat | None,
         typer.Option("--format", "-f", rich_help_panel="Output", show_default=False,
-                     help="Format of the parts of a folder. "
-                          "[default: parquet; jsonl if the extra parquet is not installed]"),
+                     help="Format of the parts, for output that is written in parts. [default: parquet, or jsonl if "
+                          "the extra parquet is not installed]"),
     ] = None,
     resume: _Resume = False,
     overwrite: options.Overwrite = False,
@@ -131,7 +131,7 @@ def export_images(
     model: options.ModelOnCluster,
     reading: options.Reading,
     ray: cluster_options.Cluster,
-    running: options.Running,
+    running: options.RunningOnCluster,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip

@@ -30,29 +30,30 @@ NullSeparated = Annotated[
         "--null",
         "-0",
         rich_help_panel=_INPUTS,
-        help="Paths on stdin are separated by NUL bytes, as 'find -print0' writes them.",
+        help="Paths on stdin are separated by NUL bytes, as in the output of 'find -print0'.",
     ),
 ]
 PathColumn = Annotated[
     str | None,
     typer.Option(
         "--path-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="The INPUTs are CSV, TSV, JSON Lines or Parquet tables, and this column holds image paths.",
+        help="Read the INPUTs as CSV, TSV, JSON Lines or Parquet tables with image paths in this column.",
     ),
 ]  # fmt: skip
 ImageColumn = Annotated[
     str | None,
     typer.Option(
         "--image-column", metavar="NAME", rich_help_panel=_INPUTS,
-        help="The INPUTs are Parquet tables, and this column holds encoded images; --path-column then names them.",
+        help="Read the INPUTs as Parquet tables with encoded images in this column; --path-column is then the column "
+             "of their names.",
     ),
 ]  # fmt: skip
 Exclude = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude", metavar="GLOB", rich_help_panel=_INPUTS,
-        help="Exclude files that match a .gitignore pattern; repeat for more patterns. "
-        "Patterns in a folder's .clipcliignore file are applied too.",
+        help="Exclude files and folders that match GLOB (in the syntax of .gitignore); repeat for more patterns. "
+             "Patterns in a folder's .clipcliignore file are applied too.",
     ),
 ]  # fmt: skip
 IncludeHidden = Annotated[

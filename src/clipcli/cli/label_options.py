@@ -38,14 +38,15 @@ Templates = Annotated[
     list[str] | None,
     typer.Option(
         "--template", "-t", metavar="TEXT", rich_help_panel=_LABELS,
-        help="Prompt template that contains {label}; repeat for an ensemble. [default: a photo of a/an {label}]",
+        help="Prompt template with {label} in place of the label; repeat to average over several. [default: a photo "
+             "of a/an {label}]",
     ),
 ]  # fmt: skip
 PromptSets = Annotated[
     list[str] | None,
     typer.Option(
         "--prompts", "-p", metavar="NAME|FILE", rich_help_panel=_LABELS, autocompletion=_complete_prompts,
-        help="Built-in template set, or a file with one template per line.",
+        help="Built-in set of prompt templates (see 'clipcli prompts list'), or a file with one template per line.",
     ),
 ]  # fmt: skip
 

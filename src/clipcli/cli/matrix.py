@@ -43,19 +43,19 @@ def matrix(
     template: Annotated[
         list[str] | None,
         typer.Option("--template", "-t", metavar="TEXT", rich_help_panel=_TEXTS,
-                     help="Prompt template whose {label} is replaced by the text; repeat for an ensemble. "
+                     help="Prompt template with {label} in place of the text; repeat to average over several. "
                           "[default: the text itself]"),
     ] = None,
     logits: Annotated[
         bool,
         typer.Option("--logits", rich_help_panel=_OUT,
-                     help="Write logits (cosine similarities times the model's logit scale)."),
+                     help="Output logits (similarity times the model's logit scale) instead of cosine similarities."),
     ] = False,
     paired: Annotated[
         bool | None,
         typer.Option("--paired/--not-paired", rich_help_panel=_OUT, show_default=False,
-                     help="Whether the first image belongs to the first text, and so on. "
-                          "[default: paired if there are as many images as texts]"),
+                     help="Whether the images and texts are pairs, in the order given. [default: paired if there are "
+                          "as many images as texts]"),
     ] = None,
     output: Annotated[
         Path | None,
@@ -77,8 +77,8 @@ def matrix(
 
     clipcli matrix photos/ -x "a cat" -x "a rocket at night" --plot matrix.png
 
-    If there are as many texts as images, they are taken as pairs: retrieval accuracy and the contrastive loss are
-    printed too.
+    If there are as many texts as images, they are treated as pairs, in the order given: retrieval accuracy and
+    contrastive loss are printed too.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     _check_outputs(output, plot, [*inputs, texts_file, model.pretrained], overwrite=overwrite)

@@ -32,14 +32,15 @@ ModelName = Annotated[
     str,
     typer.Option(
         "--model", "-m", metavar="NAME", envvar="CLIPCLI_MODEL", rich_help_panel=_MODEL, autocompletion=_complete_model,
-        help="Model: auto, pocket, an open_clip name, hf-hub:ORG/REPO or local-dir:PATH.",
+        help="Model: auto, pocket (built in), an open_clip name (see 'clipcli models list'), hf-hub:ORG/REPO or "
+             "local-dir:PATH.",
     ),
 ]  # fmt: skip
 Pretrained = Annotated[
     str | None,
     typer.Option(
         "--pretrained", metavar="TAG|FILE", envvar="CLIPCLI_PRETRAINED", rich_help_panel=_MODEL,
-        help="Weights of an open_clip model: a tag, or a checkpoint file.",
+        help="Weights of an open_clip model: a tag, or a checkpoint file. [default: the recommended tag]",
     ),
 ]  # fmt: skip
 Device = Annotated[
@@ -63,14 +64,15 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="Engine of the encoders: auto, torch or openvino (for CPUs).",
+        help="Software that runs the encoders: auto, torch or openvino (for CPUs).",
     ),
 ]  # fmt: skip
 AnyEngine = Annotated[
     str,
     typer.Option(
         "--engine", metavar="NAME", envvar="CLIPCLI_ENGINE", rich_help_panel=_MODEL,
-        help="Engine of the encoders: auto, torch, openvino (for CPUs), ray or ray+openvino (on a cluster; an extra).",
+        help="Software that runs the encoders: auto, torch or openvino (for CPUs); on a Ray cluster, ray or "
+             "ray+openvino.",
     ),
 ]  # fmt: skip
 Offline = Annotated[

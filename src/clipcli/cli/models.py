@@ -12,14 +12,14 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.messages import Messages
-from clipcli.errors import InputError, ModelNotFoundError
+from clipcli.errors import InputError
 
 if TYPE_CHECKING:
     from clipcli.models.recommended import Recommendation
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List and download models.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, download and delete models.", no_args_is_help=True, rich_markup_mode=None)
 
 
 _HubModel = Annotated[
@@ -27,11 +27,18 @@ _HubModel = Annotated[
 ]
 
 
+_Tag = Annotated[
+    str | None,
+    typer.Option("--pretrained", metavar="TAG", envvar="CLIPCLI_PRETRAINED", show_default=False,
+                 help="Tag of the weights of an open_clip model. [default: the recommended tag]"),
+]  # fmt: skip
+
+
 @app.command("list")
 def list_models(
     pattern: Annotated[
         str,
-        typer.Argument(metavar="TEXT", help="Only list models whose name, tag or purpose contains this.",
+        typer.Argument(metavar="TEXT", help="Only list models whose name, tag or purpose contains this text.",
                        show_default=False),
     ] = "",
     everything: Annotated[
@@ -75,9 +82,12 @@ def _choice(known: Recommendation | None) -> tuple[str, str, str, str, str]:
 @app.command("show")
 def show_model(
     name: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model: pocket, or an open_clip name.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Model: pocket, an open_clip name, or hf-hub:ORG/REPO.", show_default=False
+        ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the details as JSON.")] = False,
 ) -> None:
     """Show the details of a model."""
     facts = _pocket_facts() if name == "pocket" else _catalogue_facts(name)
@@ -119,13 +129,11 @@ def _pocket_facts() -> dict[str, Any]:
 
 def _catalogue_facts(name: str) -> dict[str, Any]:
     from clipcli.models import registry, resolve
-    from clipcli.models.recommended import hub_hint, recommendation
+    from clipcli.models.recommended import recommendation
 
     name = name.replace("/", "-") if name.replace("/", "-") in registry.architecture_names() else name
     if name.startswith("hf-hub:"):
         return _hub_facts(name)
-    if (hint := hub_hint(name)) is not None:
-        raise ModelNotFoundError(f"no model {name!r}; this is the name of a hub repository (use {hint})")
     config = registry.architecture(name)
     tags = registry.pretrained_tags(name)
     vision, text = config["vision_cfg"], config["text_cfg"]
@@ -168,16 +176,33 @@ def _hub_facts(name: str) -> dict[str, Any]:
     }
 
 
+@app.command("download")
+def download_model(
+    name: _HubModel,
+    pretrained: _Tag = None,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Download a model. Later runs load it from disk, without using the network."""
+    from clipcli.models.hub import quiet_hub
+    from clipcli.models.resolve import resolve_model
+
+    Messages(quiet=quiet)  # prints what the library logs
+    with quiet_hub(quiet=quiet):
+        source = resolve_model(name, pretrained, offline=offline)
+    typer.echo(str(source.checkpoint))
+
+
 @app.command("delete")
 def delete_model(
     name: _HubModel,
-    pretrained: options.Pretrained = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    pretrained: _Tag = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Delete a downloaded model.
 
-    It is deleted from the cache folder of the Hugging Face hub, which other programs use too.
+    The model is deleted from the cache folder of the Hugging Face hub, which other programs use too.
     """
     from clipcli.models.hub import delete_repository
     from clipcli.models.resolve import repository_of
@@ -194,23 +219,6 @@ def delete_model(
     repository = repository_of(name, pretrained)
     if delete_repository(repository, confirm=confirm):
         messages.note(f"deleted {repository}")
-
-
-@app.command("download")
-def download_model(
-    name: _HubModel,
-    pretrained: options.Pretrained = None,
-    offline: options.Offline = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Download a model. Later runs load it from disk, without network."""
-    from clipcli.models.hub import quiet_hub
-    from clipcli.models.resolve import resolve_model
-
-    Messages(quiet=quiet)  # prints what the library logs
-    with quiet_hub(quiet=quiet):
-        source = resolve_model(name, pretrained, offline=offline)
-    typer.echo(str(source.checkpoint))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

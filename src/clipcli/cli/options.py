@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from clipcli.cache.limit import DEFAULT_LIMIT
 from clipcli.cli.input_options import Exclude, IncludeHidden, Inputs, Reading
 from clipcli.cli.label_options import Labels, PromptSets, Templates
 from clipcli.cli.model_options import Device, Model, ModelName, ModelOnCluster, Offline, Pretrained
@@ -18,6 +19,7 @@ __all__ = [
     "BatchSize",
     "CacheDir",
     "CacheSize",
+    "Checked",
     "Device",
     "Exclude",
     "IncludeHidden",
@@ -36,9 +38,11 @@ __all__ = [
     "Reading",
     "Resume",
     "Running",
+    "RunningOnCluster",
     "Templates",
     "Verbose",
     "Workers",
+    "WorkersOnCluster",
     "bytes_in",
     "cache_setting",
 ]
@@ -49,37 +53,53 @@ _RUNNING, _GENERAL = "Performance and cache", "General"
 
 Resume = Annotated[
     bool,
-    typer.Option("--resume", rich_help_panel="Output", help="Continue an interrupted run with the same -o."),
+    typer.Option("--resume", rich_help_panel="Output", help="Continue the interrupted run that wrote to the same -o."),
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace existing output or an interrupted run.")
+    bool,
+    typer.Option(
+        "--overwrite", rich_help_panel="Output", help="Replace existing output, including that of an interrupted run."
+    ),
 ]
+Checked = Annotated[
+    Path | None,
+    typer.Option("--checked", metavar="FILE", show_default=False,
+                 help="Table of labels (.csv or .tsv) that were checked on the page of 'clipcli report'; they "
+                      "replace the labels in RESULTS."),
+]  # fmt: skip
 PartSize = Annotated[
     int,
     typer.Option(
         "--part-size", metavar="N", min=1, envvar="CLIPCLI_PART_SIZE", rich_help_panel="Output",
-        help="Records per part, for output into a folder.",
+        help="Records per part, for output that is written in parts.",
     ),
 ]  # fmt: skip
 BatchSize = Annotated[
     int | None,
     typer.Option(
         "--batch-size", metavar="N", min=1, envvar="CLIPCLI_BATCH_SIZE", rich_help_panel=_RUNNING,
-        help="Images per batch.",
+        help="Images per batch. [default: 16, 32 or 64, depending on the precision]",
     ),
 ]  # fmt: skip
 Workers = Annotated[
     int | None,
     typer.Option(
         "--workers", metavar="N", min=1, envvar="CLIPCLI_WORKERS", rich_help_panel=_RUNNING,
-        help="Number of decoding threads; on a cluster, of decoding processes.",
+        help="Number of decoding threads. [default: by the number of CPUs]",
+    ),
+]  # fmt: skip
+WorkersOnCluster = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", min=1, envvar="CLIPCLI_WORKERS", rich_help_panel=_RUNNING,
+        help="Number of decoding threads; on a cluster, of decoding processes. [default: by the number of CPUs]",
     ),
 ]  # fmt: skip
 CacheDir = Annotated[
     Path | None,
     typer.Option(
         "--cache-dir", metavar="DIR", envvar="CLIPCLI_CACHE_DIR", rich_help_panel=_RUNNING,
-        help="Folder of the embedding cache. [default: the user's cache folder]",
+        help="Folder of the embedding cache. [default: in the user's cache folder]",
     ),
 ]  # fmt: skip
 NoCache = Annotated[
@@ -92,11 +112,15 @@ CacheSize = Annotated[
     str,
     typer.Option(
         "--cache-size", metavar="SIZE", envvar="CLIPCLI_CACHE_SIZE", rich_help_panel=_RUNNING,
-        help="Maximum size of the cache, such as 500MB, 500MiB or 4GB. Above it, the oldest entries are removed.",
+        help="Maximum size of the cache, such as 500MB, 500MiB or 4GB; above it, the oldest image embeddings are "
+             "removed.",
     ),
 ]  # fmt: skip
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", envvar="CLIPCLI_QUIET", rich_help_panel=_GENERAL, help="Print errors only.")
+    bool,
+    typer.Option(
+        "--quiet", "-q", envvar="CLIPCLI_QUIET", rich_help_panel=_GENERAL, help="Print only errors on stderr."
+    ),
 ]
 Verbose = Annotated[
     bool,
@@ -119,7 +143,7 @@ class Running:
     workers: Workers = None
     cache_dir: CacheDir = None
     no_cache: NoCache = False
-    cache_size: CacheSize = "4GB"
+    cache_size: CacheSize = f"{DEFAULT_LIMIT // 10**9}GB"
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -130,6 +154,13 @@ class Running:
             "cache": cache_setting(self.cache_dir, self.no_cache),
             "cache_limit": bytes_in(self.cache_size),
         }
+
+
+@dataclass(frozen=True)
+class RunningOnCluster(Running):
+    """The same for a command that can also run on a cluster."""
+
+    workers: WorkersOnCluster = None
 
 
 def bytes_in(size: str) -> int:

@@ -17,7 +17,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_sets() -> None:
-    """List the sets: name, number of templates and purpose."""
+    """List the built-in sets, each with its number of templates and its purpose."""
     from clipcli.labels.templates import builtin_set_names, builtin_set_path, load_templates
 
     rows = []
@@ -30,7 +30,12 @@ def list_sets() -> None:
 @app.command("show")
 def show_set(
     name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="Name of a built-in set, or a template file.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="NAME|FILE",
+            help="Name of a built-in set, or a file with one template per line.",
+            show_default=False,
+        ),
     ],
 ) -> None:
     """Print the templates of a set, one per line."""

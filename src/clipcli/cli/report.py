@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import webbrowser
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.label_options import LabelsFile
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import with_progress
+from clipcli.cli.sort import tell_unused
 from clipcli.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -26,29 +27,37 @@ def report(
     results: Annotated[
         Path,
         typer.Argument(metavar="RESULTS", show_default=False,
-                       help="Results file of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
+                       help="Results of 'clipcli classify': a .jsonl, .json, .csv, .tsv or .parquet file, or a "
+                            "folder of parts."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The .html file to write.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", rich_help_panel="Output", show_default=False,
+                     help="The .html file to write."),
     ],
     overwrite: options.Overwrite = False,
     root: Annotated[
         Path | None, typer.Option("--root", metavar="DIR", show_default=False,
-                                  help="Folder that the paths in RESULTS are relative to. "
-                                       "[default: the current folder, else that of RESULTS]"),
+                                  help="Folder that the paths in RESULTS are relative to. [default: the current "
+                                       "folder, or the folder of RESULTS if the images are there]"),
     ] = None,
     thumbnail: Annotated[
         int | None,
         typer.Option("--thumbnail", metavar="PIXELS", min=0, max=1024, show_default=False,
-                     help="Longer side of the thumbnails in pixels; 0 for no thumbnails. "
-                          "[default: 256; 160 for more than 5,000 images]"),
+                     help="Length of the longer side of thumbnails; 0 for no thumbnails. [default: 256, or 160 for "
+                          "more than 5,000 images]"),
     ] = None,
     truth: Annotated[
         Path | None,
         typer.Option("--truth", metavar="DIR|FILE", show_default=False,
-                     help="Ground truth as for 'clipcli evaluate': shows the accuracy and likely mistakes."),
+                     help="Ground truth as for 'clipcli evaluate'; adds the accuracy and likely mistakes to the page."),
     ] = None,
-    labels: LabelsFile = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", show_default=False,
+                     help="Label file for the classes in --truth. [default: the class names]"),
+    ] = None,
+    checked: options.Checked = None,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", show_default=False,
                                  help="Title of the page. [default: name of the results file]"),
@@ -59,34 +68,36 @@ def report(
 ) -> None:  # fmt: skip
     """Write results as one HTML page with thumbnails.
 
-    The page has filters and a search, and needs neither network nor other files. You can correct labels in it
-    and save them as a table for 'clipcli evaluate'.
-
     clipcli report results.csv -o page.html --open
+
+    The page needs no network and no other files. On it, you can filter and search the results, correct labels, and
+    save them as a table for 'clipcli sort' and 'clipcli evaluate', or to continue later (--checked).
     """
     messages = Messages(quiet=quiet)
-    _check_output(output, results, overwrite=overwrite)
+    _check_output(output, [results, checked], overwrite=overwrite)
     from clipcli.storage.locks import locked
+    from clipcli.text import printable
 
     records = _read(results)
     folder = _folder_of(records, results) if root is None else root
-    content = _content(records, results, folder, truth, labels)
+    content = _with_checked(_content(records, results, folder, truth, labels), records, checked, messages)
     with locked(output):
-        missing = _write(output, records, content, title or results.name, thumbnail, workers, messages)
+        missing = _write(output, records, content, title or printable(results.name), thumbnail, workers, messages)
     if missing:
         messages.warn(
-            f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable"
+            f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable "
+            "(if clipcli sort moved them, make the report first: clipcli sort --undo DIR)"
         )
     if open_it:
         webbrowser.open(output.resolve().as_uri())
 
 
-def _check_output(output: Path, results: Path, *, overwrite: bool) -> None:
+def _check_output(output: Path, inputs: Sequence[Path | None], *, overwrite: bool) -> None:
     from clipcli.storage.atomic import check_writable
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
-    check_writable(output, [results], overwrite=overwrite)
+    check_writable(output, inputs, overwrite=overwrite)
 
 
 def _read(results: Path) -> list[ReadRecord]:
@@ -105,16 +116,29 @@ def _folder_of(records: Sequence[ReadRecord], results: Path) -> Path:
     base = PathBase(str(results), own=True)
     for record in records:
         base.look_for(record.path)
-    return Path(base.folder)
+    return base.folder
+
+
+def _with_checked(
+    content: PageContent, records: Sequence[ReadRecord], checked: Path | None, messages: Messages
+) -> PageContent:
+    from clipcli.outputs.corrections import read_corrections
+
+    corrections = read_corrections(checked)
+    labels = [corrections.of(record.path) for record in records]
+    tell_unused(corrections, checked, messages)
+    return replace(content, checked=labels)
 
 
 def _content(
     records: Sequence[ReadRecord], results: Path, folder: Path, truth: Path | None, labels: Path | None
 ) -> PageContent:
+    from clipcli.outputs.recognition import labels_of_run
     from clipcli.reports.page import PageContent
 
+    content = PageContent(folder, labels=labels_of_run(results))
     if truth is None:
-        return PageContent(folder)
+        return content
     from clipcli.cli.evaluate import check_extra
     from clipcli.evaluation.for_page import evaluation_for_page
     from clipcli.evaluation.ground_truth import read_truth
@@ -123,7 +147,7 @@ def _content(
     check_extra()
     known = load_labels(labels) if labels is not None else None
     truths, evaluation = evaluation_for_page(records, results, read_truth(truth), known)
-    return PageContent(folder, truths, evaluation)
+    return replace(content, truths=truths, evaluation=evaluation)
 
 
 def _write(
@@ -131,10 +155,10 @@ def _write(
     workers: int | None, messages: Messages,
 ) -> int:  # fmt: skip
     """Write the page, and return the number of images whose thumbnails are missing."""
-    from clipcli.images.thumbnails import make_thumbnails, usual_side
+    from clipcli.images.thumbnails import usual_side
     from clipcli.reports.page import write_page
+    from clipcli.reports.thumbnails_of_results import thumbnails_of
     from clipcli.storage.atomic import replacing
-    from clipcli.text import printable
 
     missing = 0
 
@@ -145,10 +169,10 @@ def _write(
             yield thumbnail
 
     side = usual_side(len(records)) if thumbnail is None else thumbnail
-    wanted = (record.path if record.error is None else "" for record in records)
-    thumbnails = make_thumbnails(wanted, content.root or Path(), side, workers)
+    wanted = [record.path if record.error is None else "" for record in records]
+    thumbnails = thumbnails_of(wanted, content.root or Path(), side, workers)
     if side:
         thumbnails = with_progress(counted(thumbnails), lambda: len(records), messages)
     with replacing(output) as temporary:
-        write_page(records, thumbnails, temporary, printable(title), content, target=output)
+        write_page(records, thumbnails, temporary, title, content, target=output)
     return missing

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.messages import Messages
 from clipcli.cli.progress import Bar, progress_bar, shown_bar, with_progress
 from clipcli.errors import ImageError
@@ -145,4 +146,4 @@ def end(outcome: Outcome, messages: Messages) -> None:
     """Say how many inputs failed, and exit with 1 if any did."""
     if outcome.failures:
         messages.warn(f"{outcome.failures} of {outcome.records} images failed")
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)

@@ -80,7 +80,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         Requirement(("part_size",), _IN_PARTS, _writes_parts),
         _OVERWRITE,
     ),
-    "sort": (_needs_no("undo", "copy", "link", "move", "by"),),
+    "sort": (_needs_no("undo", "copy", "link", "move", "by", "checked"),),
     "evaluate": (
         _LOUD, _CACHE,
         _needs_no("truth", *_MODEL_OPTIONS),

@@ -41,18 +41,19 @@ def search(
     query: Annotated[
         str,
         typer.Argument(metavar="QUERY", show_default=False,
-                       help="A text that says what the images show, or the path of an example image."),
+                       help="A text that describes the images to find, or the path of an example image."),
     ],
     inputs: options.Inputs,
     like: Annotated[
         list[Path] | None,
         typer.Option("--like", metavar="IMAGE", rich_help_panel=_QUERY,
-                     help="A further example image, averaged with QUERY; repeatable."),
+                     help="Example image whose embedding is averaged with that of QUERY; repeat for more images."),
     ] = None,
     template: Annotated[
         list[str] | None,
         typer.Option("--template", "-t", metavar="TEXT", rich_help_panel=_QUERY,
-                     help="Prompt template with {label} to fill with QUERY; repeatable. [default: QUERY as it is]"),
+                     help="Prompt template with {label} in place of QUERY; repeat to average over several. [default: "
+                          "QUERY itself]"),
     ] = None,
     top_k: Annotated[
         int, typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_OUT, help="Number of images to list.")
@@ -60,12 +61,13 @@ def search(
     form: Annotated[
         HitFormat | None,
         typer.Option("--format", "-f", rich_help_panel=_OUT, show_default=False,
-                     help="Output format. [default: table on a terminal, else tsv; with -o, by its extension]"),
+                     help="Output format. [default: by the extension of -o; without -o, table on a terminal, else "
+                          "tsv]"),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", rich_help_panel=_OUT,
-                     help="Write to FILE, not to stdout; a .html file is a page with thumbnails."),
+                     help="Output file instead of stdout; .html for a page with thumbnails."),
     ] = None,
     overwrite: options.Overwrite = False,
     model: options.Model,

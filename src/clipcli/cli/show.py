@@ -45,7 +45,39 @@ def can_show(form: str, messages: Messages) -> bool:
     if os.environ.get("NO_COLOR") or console().color_system is None:
         messages.warn("images are not displayed: colours are switched off, or this terminal has none")
         return False
+    if (problem := _drawing_problem()) is not None:
+        messages.warn(f"images are not displayed: this terminal cannot be used for them ({problem})")
+        return False
     return True
+
+
+def _drawing_problem() -> str | None:
+    """Draw a small square into nothing, and return why that failed: textual-image asks the terminal for its sizes."""
+    from PIL import Image as Pillow
+
+    from clipcli.terminal import console
+
+    try:
+        _drawn(console(), _renderable(), Pillow.new("RGB", (_WIDTH, _WIDTH)))
+    except Exception as problem:  # noqa: BLE001 - a terminal without a size, or with unexpected answers, raises any
+        return one_line(str(problem)) or type(problem).__name__
+    return None
+
+
+def _drawn(console: Any, renderable: Any, picture: Any) -> Any:
+    """Return an image ready to print, after drawing it once into nothing."""
+    image = renderable(picture, width=min(_WIDTH, console.width), height="auto")
+    for _ in console.render(image):
+        pass
+    return image
+
+
+def _renderable() -> Any:
+    """Return the class that draws images on this terminal; the first import asks the terminal."""
+    logging.getLogger("textual_image").setLevel(logging.ERROR)  # it warns if the terminal does not answer
+    from textual_image.renderable import Image
+
+    return Image
 
 
 def show_results(results: Iterable[Result]) -> Iterator[Result]:
@@ -53,21 +85,18 @@ def show_results(results: Iterable[Result]) -> Iterator[Result]:
 
     textual-image uses Sixel or the graphics protocol of Kitty if the terminal supports one, else half blocks.
     """
-    logging.getLogger("textual_image").setLevel(logging.ERROR)  # it warns if the terminal does not answer
     from rich.table import Table
     from rich.text import Text
-    from textual_image.renderable import Image
 
     from clipcli.terminal import console as open_console
 
-    console = open_console()
+    console, renderable = open_console(), _renderable()
     for result in results:
         console.print(Text(one_line(printable(result.path)) or "image", style="bold", overflow="fold"))
         if isinstance(result, Failure):
             console.print(Text(f"  failed: {one_line(result.message)}", style="red"))
         else:
-            picture = _picture(result)
-            image = "" if picture is None else Image(picture, width=min(_WIDTH, console.width), height="auto")
+            image = _image(result, console, renderable)
             rest = console.width - _WIDTH - 2
             if rest < _LEAST_REST:
                 console.print(image)
@@ -78,6 +107,15 @@ def show_results(results: Iterable[Result]) -> Iterator[Result]:
                 together.add_row(image, bars(result, rest))
                 console.print(together)
         yield result
+
+
+def _image(result: Prediction, console: Any, renderable: Any) -> Any:
+    """Return the image to print; an empty text if it cannot be opened, or is too flat to fill a line."""
+    picture = _picture(result)
+    try:
+        return "" if picture is None else _drawn(console, renderable, picture)
+    except ValueError:
+        return ""
 
 
 def _picture(result: Prediction) -> Any:

@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.messages import Messages
 from clipcli.errors import InputError
 
-__all__ = ["sort"]
+if TYPE_CHECKING:
+    from clipcli.outputs.corrections import Corrections
+
+__all__ = ["sort", "tell_unused"]
 
 
 class SortKey(str, Enum):
@@ -28,33 +32,37 @@ def sort(
     results: Annotated[
         Path | None,
         typer.Argument(metavar="RESULTS", show_default=False,
-                       help="Results file of 'clipcli classify': .jsonl, .json, .csv, .tsv or .parquet."),
+                       help="Results of 'clipcli classify': a .jsonl, .json, .csv, .tsv or .parquet file, or a "
+                            "folder of parts. Leave out with --undo."),
     ] = None,
     into: Annotated[
         Path | None,
         typer.Option("--into", metavar="DIR", show_default=False,
-                     help="Folder in which to create one folder per label."),
+                     help="Folder to sort into; one folder per label is created in it."),
     ] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy the files (the default).")] = False,
     link: Annotated[bool, typer.Option("--link", help="Create symbolic links to the files.")] = False,
     move: Annotated[bool, typer.Option("--move", help="Move the files.")] = False,
+    checked: options.Checked = None,
     by: Annotated[
         SortKey, typer.Option("--by", help="Create one folder per label or per group of labels.")
     ] = SortKey.label,
     root: Annotated[
         Path | None,
         typer.Option("--root", metavar="DIR", show_default=False,
-                     help="Folder that the paths in RESULTS are relative to; with --undo, the only folder that "
-                          "moved files may be restored to. [default: the current folder, else that of RESULTS]"),
+                     help="Folder that the paths in RESULTS are relative to. With --undo: restore moved files only "
+                          "into this folder. [default: the current folder, or the folder of RESULTS if the images "
+                          "are there]"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only list the planned actions.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n",
+                                          help="List the planned actions without carrying them out.")] = False,
     undo: Annotated[
         Path | None,
-        typer.Option("--undo", metavar="DIR", help="Undo the sorting into DIR.", show_default=False),
+        typer.Option("--undo", metavar="DIR", help="Undo an earlier sort into DIR.", show_default=False),
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Sort images into one folder per label. No file is ever overwritten, and sorting again changes nothing.
+    """Sort images into one folder per label. Files are never overwritten; images that are already there are skipped.
 
     clipcli sort results.jsonl --into sorted --link
 
@@ -74,18 +82,23 @@ def sort(
     if len(actions) > 1:
         raise InputError(f"cannot use --{actions[0]} with --{actions[1]} (leave one out)")
     action = actions[0] if actions else "copy"
-    _sort(results, into, action, root, by_group=by is SortKey.group, dry_run=dry_run, messages=messages)
+    _sort(results, into, action, root, checked, by_group=by is SortKey.group, dry_run=dry_run, messages=messages)
 
 
 def _sort(
-    results: Path, into: Path, action: str, root: Path | None, *, by_group: bool, dry_run: bool, messages: Messages
-) -> None:
+    results: Path, into: Path, action: str, root: Path | None, checked: Path | None, *,
+    by_group: bool, dry_run: bool, messages: Messages,
+) -> None:  # fmt: skip
     from clipcli.delimited import tsv_line
+    from clipcli.outputs.corrections import corrected, read_corrections
     from clipcli.outputs.readers import read_results
     from clipcli.sorting.placement import carry_out, plan
 
-    base = _checked(results, by_group=by_group)
-    placements = plan(read_results(results), into, base if root is None else root, by_group=by_group)
+    corrections = read_corrections(checked)
+    base = _checked(results, corrections, by_group=by_group)
+    tell_unused(corrections, checked, messages)
+    records = corrected(read_results(results), corrections)
+    placements = plan(records, into, base if root is None else root, by_group=by_group)
     counts: Counter[str] = Counter()
     there = 0
 
@@ -93,7 +106,7 @@ def _sort(
         nonlocal there
         for placement in placements if dry_run else carry_out(placements, action, into):
             if placement.target is None:
-                yield str(placement.source), str(placement.problem)
+                yield placement.name or str(placement.source), str(placement.problem)
             elif placement.is_there:
                 there += 1
             else:
@@ -109,10 +122,10 @@ def _sort(
             typer.echo(tsv_line([label, str(count)]), nl=False)
     if left:
         messages.warn(f"{left} images were not sorted")
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)
 
 
-def _checked(results: Path, *, by_group: bool) -> Path:
+def _checked(results: Path, corrections: Corrections, *, by_group: bool) -> Path:
     """Read all results, so that a damaged record is found before any file is sorted; return the folder of the paths."""
     from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
@@ -125,10 +138,25 @@ def _checked(results: Path, *, by_group: bool) -> Path:
     has_groups = False
     for record in read_results(results):
         base.look_for(record.path)
+        corrections.learn(record)
         has_groups = has_groups or record.group is not None
     if by_group and not has_groups:
         raise InputError(f"cannot sort by group: {results} has no groups (give the labels groups in a label file)")
     return Path(base.folder)
+
+
+def tell_unused(corrections: Corrections, checked: Path | None, messages: Messages) -> None:
+    """Warn of checked labels that belong to no record of the results.
+
+    Raises
+    ------
+    InputError
+        If none belongs to a record.
+    """
+    if corrections.unused == len(corrections) > 0:
+        raise InputError(f"cannot use {checked}: none of its paths is in the results (give the results of that page)")
+    if corrections.unused:
+        messages.warn(f"{corrections.unused} of {len(corrections)} paths in {checked} are not in the results")
 
 
 def _undo(folder: Path, root: Path | None, messages: Messages) -> None:
@@ -147,4 +175,4 @@ def _undo(folder: Path, root: Path | None, messages: Messages) -> None:
     left = messages.problems(problems(), "cannot undo {} more files")
     typer.echo(f"{back} undone")
     if left:
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)

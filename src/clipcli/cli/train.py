@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
 from clipcli.cli.parameter_source import is_from_variable
@@ -29,11 +30,13 @@ __all__ = ["train"]
 def train(
     *,
     context: typer.Context,
-    data: Data,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", rich_help_panel="Output", help="The model folder to write."),
+        typer.Option(
+            "--output", "-o", metavar="DIR", rich_help_panel="Output", help="Model folder to write. [required]"
+        ),
     ] = None,
+    data: Data,
     start: Start,
     steps: Steps,
     running: Running,
@@ -43,10 +46,8 @@ def train(
 
     clipcli train pairs.csv -o my-model --model pocket
 
-    The result is a model folder that the other commands load with --model local-dir:my-model. Stop a run with Ctrl-C,
-    and continue it later; pairs and settings need not be repeated:
-
-    clipcli train -o my-model --resume
+    The result is a model folder, which the other commands load with '--model local-dir:my-model'. To stop a run, press
+    Ctrl-C; to continue it, add --resume to the same command.
     """
     messages = Messages(quiet=quiet)
     if output is None:
@@ -67,7 +68,7 @@ def train(
         outcome, is_new = ended
         _print_outcome(outcome, output, messages, is_new=is_new)
         if outcome.left_out:
-            raise typer.Exit(1)
+            raise typer.Exit(SOME_FAILED)
 
 
 def _run(

@@ -11,7 +11,7 @@ from clipcli.cli import options
 
 __all__ = ["Data", "Running", "Start", "Steps"]
 
-_START, _STEPS, _DATA = "Initial model", "Training", "Pairs"
+_START, _STEPS, _DATA, _LABELS = "Initial model", "Training", "Pairs", "Labels and prompts"
 
 
 @dataclass(frozen=True)
@@ -21,21 +21,26 @@ class Data:
     pairs: Annotated[
         list[str] | None,
         typer.Argument(metavar="PAIRS", show_default=False,
-                       help="Image-text pairs: .csv, .tsv or .jsonl tables, a folder of images and captions, "
-                            "a folder with one folder per class, or .tar shards."),
+                       help="Image-text pairs: .csv, .tsv or .jsonl tables, a folder of images and captions, a "
+                            "folder with one folder per class, or .tar shards. Can be left out with --resume."),
     ] = None  # fmt: skip
     validation: Annotated[
         str | None,
         typer.Option("--validation", metavar="SHARE|PAIRS", rich_help_panel=_DATA,
-                     help="Share of the pairs to hold out for validation, or separate validation pairs; 0 for none. "
+                     help="Share of PAIRS to hold out for validation (0 for none), or separate pairs for validation. "
                           "[default: 0.1]"),
     ] = None  # fmt: skip
     labels: Annotated[
         str | None,
-        typer.Option("--labels", "-L", metavar="FILE", rich_help_panel=_DATA,
-                     help="Label file with the names of the classes in PAIRS."),
+        typer.Option("--labels", "-L", metavar="FILE", rich_help_panel=_LABELS,
+                     help="Label file for the classes in PAIRS. [default: the class names]"),
     ] = None  # fmt: skip
-    template: options.Templates = None
+    template: Annotated[
+        list[str] | None,
+        typer.Option("--template", "-t", metavar="TEXT", rich_help_panel=_LABELS,
+                     help="Prompt template with {label} in place of the class; repeat for several captions per class. "
+                          "[default: a photo of a/an {label}]"),
+    ] = None  # fmt: skip
     prompts: options.PromptSets = None
     exclude: options.Exclude = None
     include_hidden: options.IncludeHidden = False
@@ -57,18 +62,19 @@ class Start:
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", metavar="NAME", rich_help_panel=_START, envvar="CLIPCLI_MODEL",
-                     help="Model to start from: auto, pocket, an open_clip name, hf-hub:ORG/REPO or local-dir:PATH. "
-                          "[default: auto]"),
+                     help="Model to start from: auto, pocket (built in), an open_clip name (see 'clipcli models "
+                          "list'), hf-hub:ORG/REPO or local-dir:PATH. [default: auto]"),
     ] = None  # fmt: skip
     pretrained: Annotated[
         str | None,
         typer.Option("--pretrained", metavar="TAG|FILE", rich_help_panel=_START, envvar="CLIPCLI_PRETRAINED",
-                     help="Its weights: a tag, or a checkpoint file."),
+                     help="Weights of that model: a tag, or a checkpoint file. [default: the recommended tag]"),
     ] = None  # fmt: skip
     from_scratch: Annotated[
         str | None,
         typer.Option("--from-scratch", metavar="NAME|DIR", rich_help_panel=_START,
-                     help="Start with random weights: tiny, an open_clip architecture, or a folder with a config."),
+                     help="Architecture to start with random weights: tiny, an open_clip name, or a folder with a "
+                          "config."),
     ] = None  # fmt: skip
     lock_image: Annotated[
         bool, typer.Option("--lock-image", rich_help_panel=_START, help="Freeze the image encoder.")
@@ -79,12 +85,12 @@ class Start:
     unlocked_layers: Annotated[
         int | None,
         typer.Option("--unlocked-layers", metavar="N", min=0, rich_help_panel=_START,
-                     help="Do not freeze the last N layers of a frozen encoder."),
+                     help="Train the last N layers of a frozen encoder. [default: 0]"),
     ] = None  # fmt: skip
     interpolate: Annotated[
         float | None,
         typer.Option("--interpolate", metavar="SHARE", min=0.0, max=1.0, rich_help_panel=_START,
-                     help="Interpolate between the initial (0) and fine-tuned (1) weights (WiSE-FT)."),
+                     help="Interpolate between the initial (0) and fine-tuned (1) weights (WiSE-FT). [default: 1]"),
     ] = None  # fmt: skip
 
     @property
@@ -102,42 +108,47 @@ class Steps:
 
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", metavar="N", min=1, rich_help_panel=_STEPS, help="Number of epochs."),
+        typer.Option("--epochs", metavar="N", min=1, rich_help_panel=_STEPS,
+                     help="Number of epochs. [default: 3 to 20, depending on the number of pairs]"),
     ] = None  # fmt: skip
     batch_size: Annotated[
         int | None,
         typer.Option("--batch-size", metavar="N", min=2, rich_help_panel=_STEPS,
-                     help="Pairs per step; each is contrasted with all others."),
+                     help="Pairs per step; each is contrasted with all others. [default: 256 on a GPU, 32 or 128 on "
+                          "a CPU]"),
     ] = None  # fmt: skip
     accumulate: Annotated[
         int | None,
         typer.Option("--accumulate", metavar="N", min=1, rich_help_panel=_STEPS,
-                     help="Process each batch in N parts, to save memory."),
+                     help="Process each batch in N parts, to save memory. [default: 1]"),
     ] = None  # fmt: skip
     learning_rate: Annotated[
         float | None,
         typer.Option("--learning-rate", "--lr", metavar="RATE", min=0.0, rich_help_panel=_STEPS,
-                     help="Peak learning rate."),
+                     help="Peak learning rate. [default: depends on the model and its initial weights]"),
     ] = None  # fmt: skip
     weight_decay: Annotated[
         float | None,
-        typer.Option("--weight-decay", metavar="RATE", min=0.0, rich_help_panel=_STEPS, help="Weight decay of AdamW."),
+        typer.Option("--weight-decay", metavar="RATE", min=0.0, rich_help_panel=_STEPS,
+                     help="Weight decay of AdamW. [default: 0.1, or 0.2 with --from-scratch]"),
     ] = None  # fmt: skip
     warmup: Annotated[
-        int | None, typer.Option("--warmup", metavar="N", min=0, rich_help_panel=_STEPS, help="Warm-up steps.")
+        int | None, typer.Option("--warmup", metavar="N", min=0, rich_help_panel=_STEPS,
+                                 help="Number of warm-up steps. [default: a tenth of all steps, but at most 2000]")
     ] = None  # fmt: skip
     patience: Annotated[
         int | None,
         typer.Option("--patience", metavar="N", min=0, rich_help_panel=_STEPS,
-                     help="Stop after N epochs without improvement; 0 for never. [default: 5]"),
+                     help="Stop after N epochs without improvement; 0 to train all epochs. [default: 5]"),
     ] = None  # fmt: skip
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", min=0, rich_help_panel=_STEPS, help="Random seed.")
+        int | None,
+        typer.Option("--seed", metavar="N", min=0, rich_help_panel=_STEPS, help="Random seed. [default: 0]"),
     ] = None  # fmt: skip
     precision: Annotated[
         str | None,
         typer.Option("--precision", metavar="NAME", rich_help_panel=_STEPS,
-                     help="Precision: auto, fp32, bf16 or fp16 (mixed)."),
+                     help="Precision: fp32 (also auto), or bf16 or fp16 for mixed precision. [default: auto]"),
     ] = None  # fmt: skip
 
     @property
@@ -154,12 +165,14 @@ class Running:
     overwrite: options.Overwrite = False
     save_every: Annotated[
         float, typer.Option("--save-every", metavar="SECONDS", min=1.0, rich_help_panel=_STEPS,
-                            help="Interval between checkpoints within an epoch.")
+                            help="Seconds between checkpoints within an epoch.")
     ] = 300.0  # fmt: skip
     device: options.Device = "auto"
     workers: Annotated[
         int | None,
-        typer.Option("--workers", metavar="N", min=0, rich_help_panel=_STEPS, help="Number of decoding processes."),
+        typer.Option("--workers", metavar="N", min=0, rich_help_panel=_STEPS,
+                     help="Number of decoding processes; 0 to decode in the training process. [default: 1, or up "
+                          "to 8 with CUDA]"),
     ] = None  # fmt: skip
     offline: options.Offline = False
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcli.delimited import Table, read_delimited
 from clipcli.errors import InputError, LabelError
 from clipcli.evaluation.vocabulary import shown_names
 from clipcli.inputs.discover import BadInput, FileInput, Input, Source, discover
@@ -16,10 +15,11 @@ from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import Label
 from clipcli.log import LOG
+from clipcli.outputs.corrections import read_label_table
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.recognition import own_kind_of
 from clipcli.sorting.log import LOG_NAME
-from clipcli.text import name_key, near_matches, open_text
+from clipcli.text import name_key, near_matches
 
 __all__ = [
     "LabelledImage",
@@ -100,29 +100,9 @@ def _from_folder(root: Path, exclusion: Exclusion) -> list[LabelledImage]:
 
 
 def _from_table(table: Path) -> list[LabelledImage]:
-    said: dict[str, str] = {}
-    try:
-        with table.open("rb") as raw, open_text(raw) as file:
-            read = read_delimited(file, str(table))
-            _check_columns(table, read)
-            for number, row in read.rows:
-                name, label = row.get("path") or "", (row.get("label") or "").strip()
-                if not name or not label:
-                    raise InputError(f"cannot read {table}: line {number} has no {'label' if name else 'path'}")
-                if name_key(said.setdefault(name, label)) != name_key(label):
-                    raise InputError(
-                        f"cannot read {table}: line {number}: {name} is {label!r} here but {said[name]!r} before"
-                    )
-    except (OSError, UnicodeError) as problem:
-        raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
+    read = read_label_table(table)
     base = PathBase(str(table), own=read.own is not None)
-    return [LabelledImage(FileInput(name, base.locate(name)), label) for name, label in said.items()]
-
-
-def _check_columns(table: Path, read: Table) -> None:
-    for column in ("path", "label"):
-        if column not in read.columns:
-            raise InputError(f"cannot read {table}: no column {column!r} (it has: {', '.join(read.columns) or 'none'})")
+    return [LabelledImage(FileInput(name, base.locate(name)), label) for name, label in read.labels.items()]
 
 
 def warn_of_own_answers(source: Path, *, is_own: bool) -> None:

@@ -13,23 +13,18 @@ from PIL import Image, _imaging
 
 from clipcli.errors import ImageError
 from clipcli.images import png
-from clipcli.images.budget import DECODING_BYTES, decoding
 from clipcli.images.deep import DeepPicture, conversion_bytes, deep_to_rgb
 from clipcli.images.embedded import check_scans, embedded_png, merged_psd, picture_in_tiff, without_metadata
 from clipcli.images.formats import SIGNATURE_BYTES, formats_of
+from clipcli.images.limits import DECODING_BYTES, MAX_PIXELS, MAX_PYTHON_PIXELS, too_many_pixels
+from clipcli.images.memory_budget import decoding
 from clipcli.images.netpbm import deep_netpbm
 from clipcli.images.rgb import WHOLE_PIXELS, is_deep, to_rgb
 from clipcli.images.tiff import Directory, Photometric, Tag, is_tiff
 from clipcli.images.tiff_layout import Layout, can_decompress, layout_of
 from clipcli.images.tiff_samples import deep_tiff
 
-__all__ = ["MAX_PIXELS", "MAX_PYTHON_PIXELS", "Resized", "decode", "scaled_to", "too_large"]
-
-MAX_PIXELS = 178_956_970
-"""Maximum number of pixels: Pillow's limit against decompression bombs (half a GiB of RGB)."""
-
-MAX_PYTHON_PIXELS = 1 << 22
-"""Maximum number of pixels if Pillow's decoder is written in Python, which takes microseconds per pixel."""
+__all__ = ["Resized", "decode", "scaled_to"]
 
 Resized = Callable[[int, int], tuple[int, int]]
 
@@ -210,7 +205,7 @@ def _finish_deep(
     """Convert an image whose samples clipcli reads, and return it as upright RGB."""
     size = (picture.width, picture.height)
     if size[0] * size[1] > MAX_PIXELS:
-        raise too_large(f"{size[0]} x {size[1]} pixels")
+        raise too_many_pixels(f"{size[0]} x {size[1]} pixels")
     factor = _factor(size, turn, resized)
     besides += conversion_bytes(size[0] * size[1])
     _claim_bytes(claims, encoded + besides + 4 * size[0] * size[1] // factor**2)
@@ -220,16 +215,11 @@ def _finish_deep(
 def _check_pixels(image: Image.Image) -> None:
     pixels = image.width * image.height
     if pixels > MAX_PIXELS:
-        raise too_large(f"{image.width} x {image.height} pixels")
+        raise too_many_pixels(f"{image.width} x {image.height} pixels")
     slow = [tile[0] for tile in getattr(image, "tile", ()) if tile[0] in Image.DECODERS]
     if slow and pixels > MAX_PYTHON_PIXELS:
         limit = f"over the limit of {MAX_PYTHON_PIXELS / 1e6:.0f} megapixels for {image.format} of this kind"
         raise ImageError("too_large", f"{image.width} x {image.height} pixels, {limit}; not decoded")
-
-
-def too_large(size: str) -> ImageError:
-    """Return the error for an image over :data:`MAX_PIXELS`."""
-    return ImageError("too_large", f"{size}, over the limit of {MAX_PIXELS / 1e6:.0f} megapixels; not decoded")
 
 
 def _claim(

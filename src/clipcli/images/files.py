@@ -15,13 +15,12 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from clipcli.errors import ImageError
-from clipcli.images.decode import MAX_PIXELS, Resized, decode, too_large
+from clipcli.images.decode import Resized, decode
 from clipcli.images.formats import SIGNATURE_BYTES, has_image_suffix, is_heif, looks_like_image, open_formats
+from clipcli.images.limits import MAX_BYTES, too_many_bytes, too_many_pixels
 from clipcli.images.rgb import to_rgb
 
 __all__ = [
-    "MAX_BYTES",
-    "MAX_PIXELS",
     "SIGNATURE_BYTES",
     "decoded_image",
     "has_image_suffix",
@@ -30,11 +29,7 @@ __all__ = [
     "read_file",
     "read_signature",
     "to_rgb",
-    "too_many_bytes",
 ]
-
-MAX_BYTES = 2 << 30
-"""Maximum size of an image file, in bytes."""
 
 
 def read_signature(path: str | Path) -> bytes:
@@ -62,11 +57,6 @@ def read_file(path: str) -> bytes:
             return file.read(size + 1)  # not more: the whole requested size is allocated at once
     except OSError as problem:
         raise ImageError("unreadable", problem.strerror or str(problem)) from None
-
-
-def too_many_bytes(size: int) -> ImageError:
-    """Return the error for a file over :data:`MAX_BYTES`."""
-    return ImageError("too_large", f"{size / 2**30:.1f} GiB, over the limit of {MAX_BYTES >> 30} GiB; not read")
 
 
 def open_image(source: Path | bytes | BinaryIO, resized: Resized | None = None) -> Image.Image:
@@ -98,7 +88,7 @@ def open_image(source: Path | bytes | BinaryIO, resized: Resized | None = None) 
 def decoded_image(source: Path | bytes | BinaryIO, resized: Resized | None = None) -> Iterator[Image.Image]:
     """Open one image like :func:`open_image`, and hold its memory in the budget during the block.
 
-    All threads share :data:`clipcli.images.budget.DECODING_BYTES`: an image that does not fit into the rest waits for
+    All threads share :data:`clipcli.images.limits.DECODING_BYTES`: an image that does not fit into the rest waits for
     others. So very large images are decoded one by one, however many threads there are.
 
     Raises
@@ -113,7 +103,7 @@ def decoded_image(source: Path | bytes | BinaryIO, resized: Resized | None = Non
         except ImageError:
             raise
         except Image.DecompressionBombError as problem:
-            raise too_large(_pixels_in(str(problem))) from None
+            raise too_many_pixels(_pixels_in(str(problem))) from None
         except UnidentifiedImageError:
             raise _unidentified(data[:SIGNATURE_BYTES]) from None
         except MemoryError:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
-from clipcli.errors import ImageError
+from clipcli.errors import ImageError, InputError
 from clipcli.images.decode import scaled_to
 from clipcli.images.files import open_image
 
 __all__ = ["make_thumbnail", "make_thumbnails", "usual_side"]
 
 _QUALITY = 40  # of WebP: about 5 kB for an image of 256 pixels, 2.5 kB for 160
-_AT_A_TIME = 256
+_AHEAD = 4  # images per thread that are prepared or waiting
 _SIDE, _SIDE_OF_MANY, _MANY = 256, 160, 5000  # a page of 20,000 images then has about 70 MB
+
+
+Original = Path | bytes | Callable[[], bytes]
 
 
 def usual_side(count: int) -> int:
@@ -29,10 +31,10 @@ def usual_side(count: int) -> int:
     return _SIDE if count <= _MANY else _SIDE_OF_MANY
 
 
-def make_thumbnail(path: Path, side: int) -> bytes | None:
+def make_thumbnail(source: Path | bytes, side: int) -> bytes | None:
     """Return an image as WebP with a longer side of ``side`` pixels, or ``None`` if it cannot be read."""
     try:
-        image = open_image(path, scaled_to(side))
+        image = open_image(source, scaled_to(side))
     except ImageError:
         return None
     image.thumbnail((side, side), Image.Resampling.BICUBIC)
@@ -41,19 +43,35 @@ def make_thumbnail(path: Path, side: int) -> bytes | None:
     return buffer.getvalue()
 
 
-def make_thumbnails(paths: Iterable[str], root: Path, side: int, workers: int | None = None) -> Iterator[str]:
-    """Create thumbnails on several threads, and yield each as base64 in the order of the paths.
+def make_thumbnails(images: Iterable[Original | None], side: int, workers: int | None = None) -> Iterator[str]:
+    """Create thumbnails on several threads, and yield each as base64 in the order of the images.
 
-    An unreadable image and an empty path yield an empty text.
+    An unreadable image and ``None`` yield an empty text. Only a few images are in memory at a time.
+
+    Parameters
+    ----------
+    images
+        Files, encoded bytes, or functions that return these bytes or raise :class:`~clipcli.errors.ImageError`.
+    side
+        Longer side in pixels.
+    workers
+        Number of threads; by default one per processor.
     """
-    stream = iter(paths)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        while some := list(islice(stream, _AT_A_TIME)):
-            yield from pool.map(partial(_encoded, root=root, side=side), some)
+    count = workers or os.cpu_count() or 1
+    waiting: deque[Future[str]] = deque()
+    with ThreadPoolExecutor(count) as pool:
+        for image in images:
+            waiting.append(pool.submit(_encoded, image, side))
+            if len(waiting) > _AHEAD * count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def _encoded(path: str, root: Path, side: int) -> str:
-    if not path or not side or "\0" in path:
+def _encoded(image: Original | None, side: int) -> str:
+    try:
+        source = image() if callable(image) else image
+    except (ImageError, InputError):  # also if a store refuses the credentials: the page is made without it
         return ""
-    found = make_thumbnail(root / path, side)
+    found = None if source is None else make_thumbnail(source, side)
     return base64.b64encode(found).decode("ascii") if found else ""

@@ -16,7 +16,8 @@ from itertools import chain
 from typing import BinaryIO, TypeVar
 
 from clipcli.errors import ImageError, InputError
-from clipcli.images.files import MAX_BYTES, has_image_suffix, looks_like_image, read_signature, too_many_bytes
+from clipcli.images.files import has_image_suffix, looks_like_image, read_signature
+from clipcli.images.limits import MAX_BYTES, too_many_bytes
 from clipcli.inputs.archives import archive_of, is_archive
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, inputs_of, shown_name

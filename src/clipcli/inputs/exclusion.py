@@ -13,33 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipcli.errors import InputError
+from clipcli.inputs.system_files import is_system_name
 from clipcli.schemes import path_part
 from clipcli.text import numbered_lines, read_text
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["IGNORE_FILE", "SYSTEM_NAMES", "Exclusion", "ignore_file", "is_system_name"]
+__all__ = ["IGNORE_FILE", "Exclusion", "ignore_file"]
 
 IGNORE_FILE = ".clipcliignore"
 """The name of ignore files, whose patterns apply to their folder and those below."""
-
-SYSTEM_NAMES = (
-    "@eaDir", "#recycle", "#snapshot", "@tmp", "@Recycle", "@Recently-Snapshot", ".@__thumb", ".@__qini", ".streams",
-    ".thumbnails", ".thumb", "Thumbs.db", "ehthumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information",
-    "__MACOSX", ".AppleDouble", ".AppleDB", ".AppleDesktop", ".DS_Store", ".Spotlight-V100", ".fseventsd",
-    ".TemporaryItems", ".DocumentRevisions-V100", "lost+found",
-)  # fmt: skip
-"""Names, ignoring case, of files and folders that systems create: thumbnails, deleted files, settings."""
-
-_SYSTEM = frozenset(name.casefold() for name in SYSTEM_NAMES)
-_SYSTEM_STARTS = ("._", ".trash", ".nfs")
-
-
-def is_system_name(name: str) -> bool:
-    """Return whether a file or folder has a name of :data:`SYSTEM_NAMES`."""
-    folded = name.casefold()
-    return folded in _SYSTEM or folded.startswith(_SYSTEM_STARTS)
 
 
 @dataclass(frozen=True)

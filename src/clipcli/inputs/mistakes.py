@@ -8,13 +8,13 @@ from pathlib import Path
 
 from clipcli.delimited import JSON_LINES, first_object, own_kind, read_delimited, read_json_lines
 from clipcli.errors import ClipcliError, ImageError, InputError
+from clipcli.inputs.tables import PATH_COLUMNS
 from clipcli.schemes import is_remote
 from clipcli.text import open_text
 
 __all__ = ["check_not_only_tables", "table_problem"]
 
 _TABLES = (".csv", ".tsv", *JSON_LINES)
-_PATHS = ("path", "filepath", "file_name", "filename", "file", "image", "url")
 _LONGEST = 1 << 20  # characters of the first row that are read
 
 
@@ -29,7 +29,7 @@ def table_problem(path: str) -> ImageError | None:
     elif suffix == ".json":
         return None
     else:
-        named = next((name for name in _PATHS if name in columns), "NAME")
+        named = next((name for name in PATH_COLUMNS if name in columns), "NAME")
         reason = f"a table, not an image (name its column of image paths: --path-column {named})"
     return ImageError("not_an_image", reason)
 

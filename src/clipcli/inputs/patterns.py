@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from clipcli.inputs.exclusion import Exclusion, is_system_name
+from clipcli.inputs.exclusion import Exclusion
+from clipcli.inputs.system_files import is_system_name
 from clipcli.schemes import is_remote
 from clipcli.storage.remote import glob_url
 

@@ -18,7 +18,10 @@ from clipcli.schemes import is_remote, path_part
 from clipcli.storage.remote import open_location
 from clipcli.text import one_line, open_text, printable
 
-__all__ = ["Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
+__all__ = ["PATH_COLUMNS", "Columns", "DamagedTableError", "RowGroup", "is_parquet", "rows_of"]
+
+PATH_COLUMNS = ("path", "filepath", "file_name", "filename", "file", "image", "url")
+"""Usual names of a column of image paths, the most usual first."""
 
 _BATCH_ROWS = 64  # images in memory at once
 

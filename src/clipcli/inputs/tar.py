@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ImageError
-from clipcli.images.files import MAX_BYTES, SIGNATURE_BYTES, has_image_suffix, looks_like_image, too_many_bytes
+from clipcli.images.files import SIGNATURE_BYTES, has_image_suffix, looks_like_image
+from clipcli.images.limits import MAX_BYTES, too_many_bytes
 from clipcli.inputs.archive import ArchiveFile
 from clipcli.inputs.items import BadInput, Input, MemberInput
 from clipcli.schemes import path_part

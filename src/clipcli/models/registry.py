@@ -12,21 +12,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from clipcli.errors import ModelError, ModelNotFoundError
-from clipcli.text import near_matches
+from clipcli.errors import ModelError
+from clipcli.models.unknown_names import unknown_model
 
 __all__ = [
-    "RECOMMENDED",
+    "USUAL_TAGS",
     "architecture",
     "architecture_names",
     "package_folder",
     "preprocess_of",
     "pretrained_tags",
-    "recommended_tag",
     "usual_preprocess",
+    "usual_tag",
 ]
 
-RECOMMENDED = {
+USUAL_TAGS = {
     "ViT-B-32-256": "datacomp_s34b_b86k",
     "ViT-B-32": "laion2b_s34b_b79k",
     "ViT-B-16": "datacomp_xl_s13b_b90k",
@@ -70,7 +70,7 @@ def architecture(name: str) -> dict[str, Any]:
         If there is none of that name; the message names near matches.
     """
     if name not in architecture_names():
-        raise ModelNotFoundError(f"no model {name!r}; {near_matches(name, ['pocket', *architecture_names()])}")
+        raise unknown_model(name, architecture_names())
     config: dict[str, Any] = json.loads((package_folder() / "model_configs" / f"{name}.json").read_bytes())
     return config
 
@@ -104,7 +104,7 @@ def pretrained_tags(name: str) -> dict[str, dict[str, Any]]:
     return {tag: tables.get_pretrained_cfg(name, tag) for tag in tables.list_pretrained_tags_by_model(name)}
 
 
-def recommended_tag(name: str) -> str:
+def usual_tag(name: str) -> str:
     """Choose the tag for an architecture named without one.
 
     Raises
@@ -113,8 +113,8 @@ def recommended_tag(name: str) -> str:
         If the choice is not obvious; the message names the tags.
     """
     tags = list(pretrained_tags(name))
-    if name in RECOMMENDED and RECOMMENDED[name] in tags:
-        return RECOMMENDED[name]
+    if name in USUAL_TAGS and USUAL_TAGS[name] in tags:
+        return USUAL_TAGS[name]
     if len(tags) == 1:
         return tags[0]
     choices = ", ".join(tags) if tags else "none on the hub: give a checkpoint file"

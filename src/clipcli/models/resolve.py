@@ -15,11 +15,10 @@ from clipcli.log import LOG
 from clipcli.models import registry
 from clipcli.models.config import read_model_config
 from clipcli.models.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
-from clipcli.models.recommended import hub_hint
 from clipcli.models.source import CONFIG_NAME, ModelSource, hub_tokenizer_name
+from clipcli.models.unknown_names import unknown_model, unknown_tag
 from clipcli.models.weight_kinds import looks_like_openai
 from clipcli.schemes import is_remote
-from clipcli.text import near_matches
 
 __all__ = [
     "AUTO_MODEL",
@@ -71,8 +70,8 @@ def resolve_model(name: str, pretrained: str | None = None, *, offline: bool = F
     if folder is not None:
         return _from_folder(folder, name if name.startswith(_LOCAL) else f"{_LOCAL}{name}")
     architecture = name.replace("/", "-")  # as OpenAI spells them: ViT-B/32
-    if architecture not in registry.architecture_names() and (hint := hub_hint(name)) is not None:
-        raise ModelNotFoundError(f"no model {name!r}; this is the name of a hub repository (use {hint})")
+    if architecture not in registry.architecture_names():
+        raise unknown_model(name, registry.architecture_names())
     return _from_catalogue(architecture, pretrained, offline)
 
 
@@ -141,9 +140,9 @@ def repository_of(name: str, pretrained: str | None = None) -> str:
     if name in ("auto", "pocket") or _folder_named(name) is not None:
         raise ModelError(f"cannot delete {name}: it is not in the cache folder of the hub (name a downloaded model)")
     tags = registry.pretrained_tags(name) if registry.architecture(name) else {}
-    tag = pretrained or registry.recommended_tag(name)
+    tag = pretrained or registry.usual_tag(name)
     if tag not in tags:
-        raise ModelNotFoundError(f"{name} has no pretrained tag {tag!r}; {near_matches(tag, tags)}")
+        raise unknown_tag(name, tag, tags)
     repository, _ = weight_candidates(tags[tag].get("hf_hub", ""))
     if not repository:
         raise ModelError(f"cannot delete {name} {tag}: its weights are not on the hub")
@@ -230,7 +229,7 @@ def _from_catalogue(name: str, pretrained: str | None, offline: bool) -> ModelSo
     config = registry.architecture(name)
     tags = registry.pretrained_tags(name)
     if pretrained is None:
-        pretrained = registry.recommended_tag(name)
+        pretrained = registry.usual_tag(name)
     if pretrained in tags or pretrained.lower().replace("-", "_") in tags:
         tag = pretrained if pretrained in tags else pretrained.lower().replace("-", "_")
         return _from_tag(name, config, tag, tags[tag], offline)
@@ -238,8 +237,7 @@ def _from_catalogue(name: str, pretrained: str | None, offline: bool) -> ModelSo
         return _from_file(name, config, Path(pretrained), offline)
     if Path(pretrained).suffix or "/" in pretrained:
         raise CheckpointError(f"{pretrained}: no such checkpoint file")
-    known = near_matches(pretrained, tags) if tags else "give a checkpoint file"
-    raise ModelNotFoundError(f"{name} has no pretrained tag {pretrained!r}; {known}")
+    raise unknown_tag(name, pretrained, tags)
 
 
 def _from_tag(name: str, config: dict[str, Any], tag: str, entry: dict[str, Any], offline: bool) -> ModelSource:

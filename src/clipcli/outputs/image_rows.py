@@ -59,12 +59,6 @@ class EmbeddingKind:
         model = asdict(self.facts)
         return {"clipcli": _VERSION, "fingerprint": self.fingerprint, "model": model, "dtype": self.dtype}
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What decides the rows, flat; for :class:`~clipcli.outputs.run_settings.RunSettings`."""
-        facts = asdict(self.facts)
-        return {"model": facts.pop("name"), **facts, "fingerprint": self.fingerprint, "dtype": self.dtype}
-
 
 def error_of(row: ImageRow) -> dict[str, str]:
     """Return the error of a row without embedding, as a record has it."""

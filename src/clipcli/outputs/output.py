@@ -14,7 +14,7 @@ from clipcli.outputs.image_rows import EmbeddingKind, ImageRow
 from clipcli.outputs.part_forms import embedding_parts, result_parts
 from clipcli.outputs.parts import PartedOutput, PartForm
 from clipcli.outputs.resume import ResultFile
-from clipcli.outputs.run_settings import RunRecord, RunSettings
+from clipcli.outputs.run_settings import RunRecord, RunSettings, export_settings
 from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.chunks import EncoderFacts, Engine
 from clipcli.pipeline.predictions import Failure, Result
@@ -154,8 +154,7 @@ def embedding_output(
 
     def parts(facts: EncoderFacts | None) -> tuple[PartForm[ImageRow], RunSettings, dict[str, Any]]:
         shared = kind(facts, dtype)
-        settings = RunSettings("export images", shared.settings).having(batch_size=batch_size())
-        return embedding_parts(destination.form, shared), settings, {}
+        return embedding_parts(destination.form, shared), export_settings(shared, batch_size()), {}
 
     return _in_parts(destination, parts) if destination.in_parts else _in_file(destination, begin_file)
 

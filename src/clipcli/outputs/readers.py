@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import rows_of, tsv_cell, unguarded
+from clipcli.delimited import own_kind, rows_of, tsv_cell, unguarded
 from clipcli.errors import InputError
 from clipcli.inputs.items import shown_name
 from clipcli.log import LOG
@@ -178,7 +178,7 @@ def _csv(file: Path) -> Iterator[Any]:
     with file.open("rb") as raw, open_text(raw, "strict") as lines:
         rows = rows_of(lines)
         _, header = next(rows, (1, []))
-        _check_header(header)
+        _check_header(header, file)
         for _, row in rows:
             if len(row) > len(header):
                 raise ValueError("it has more cells than columns")
@@ -186,7 +186,12 @@ def _csv(file: Path) -> Iterator[Any]:
                 yield dict(zip(header, map(unguarded, row), strict=False))
 
 
-def _check_header(columns: Sequence[str]) -> None:
+def _check_header(columns: Sequence[str], file: Path) -> None:
+    if own_kind(columns) == "corrections":
+        raise InputError(
+            f"cannot read {file} as results: it holds labels that were checked in the page of clipcli report "
+            f"(give the results of the run, and add --checked {file})"
+        )
     if any(columns) and "path" not in columns:
         raise KeyError("path")
 
@@ -195,7 +200,7 @@ def _tsv(file: Path) -> Iterator[Any]:
     with file.open("rb") as raw, open_text(raw, "strict") as lines:
         lines.reconfigure(newline="\n")
         header = next(lines, "").rstrip("\r\n").split("\t")
-        _check_header(header)
+        _check_header(header, file)
         for line in lines:
             if line.strip("\r\n"):
                 yield dict(zip(header, map(tsv_cell, line.rstrip("\r\n").split("\t")), strict=True))

@@ -15,15 +15,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clipcli._version import __version__
 from clipcli.errors import OutputError
+from clipcli.outputs.image_rows import EmbeddingKind
+from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.scoring.thresholds import Thresholds
 from clipcli.storage.atomic import replacing
 
-__all__ = ["VERSION", "RunRecord", "RunSettings", "check_version", "header", "record_of"]
+__all__ = [
+    "VERSION",
+    "RunRecord",
+    "RunSettings",
+    "check_version",
+    "classify_settings",
+    "export_settings",
+    "header",
+    "record_of",
+]
 
 VERSION = 1
 """The version of all files that describe a run; a file of another version is rejected."""
@@ -92,6 +104,38 @@ class RunSettings:
             if before.get(name) != now.get(name):
                 difference = _difference(name, before.get(name), now.get(name))
                 raise OutputError(f"cannot resume {target}: {run} had {difference} ({remedy})")
+
+
+def classify_settings(
+    model: str, classes: ClassEmbeddings, thresholds: Thresholds, batch_size: int, *, precision: str, fingerprint: str
+) -> RunSettings:
+    """Return what decides the results of ``classify``, apart from the form of the file.
+
+    Parameters
+    ----------
+    model
+        Its title.
+    fingerprint
+        That of the image encoder.
+    """
+    values = {
+        "model": model,
+        "precision": precision,
+        "fingerprint": fingerprint,
+        "labels": list(classes.labels),
+        "groups": [group or "none" for group in classes.groups],
+        "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
+        **{f"min_{name}": value for name, value in vars(thresholds).items()},
+        "batch_size": batch_size,
+    }
+    return RunSettings("classify", values)
+
+
+def export_settings(kind: EmbeddingKind, batch_size: int) -> RunSettings:
+    """Return what decides the output of ``export images``; the last digits depend on the size of a batch."""
+    facts = asdict(kind.facts)
+    values = {"model": facts.pop("name"), **facts, "fingerprint": kind.fingerprint, "dtype": kind.dtype}
+    return RunSettings("export images", {**values, "batch_size": batch_size})
 
 
 def _difference(name: str, before: Any, now: Any) -> str:

@@ -16,7 +16,7 @@ from clipcli.cache.embeddings import EmbeddingStore, ModelFacts, content_key
 from clipcli.labels.files import Label, prompts_for
 from clipcli.labels.templates import Template
 from clipcli.models.source import ModelSource
-from clipcli.scoring.zeroshot import ensemble
+from clipcli.scoring.ensemble import ensemble
 
 __all__ = ["ClassEmbeddings", "TextStatistics", "build_class_embeddings"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,14 @@ from clipcli.inputs.items import BadInput, Input, MemberInput
 from clipcli.schemes import is_remote
 from clipcli.storage.remote import read_url
 
-__all__ = ["pixels_of", "read_input"]
+__all__ = ["default_workers", "pixels_of", "read_input"]
+
+_MOST_WORKERS = 4
+
+
+def default_workers() -> int:
+    """Return the number of decoding threads for this machine."""
+    return min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
 def read_input(item: Input) -> bytes:

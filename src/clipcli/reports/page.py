@@ -67,12 +67,18 @@ class PageContent:
         Figures and charts of the accuracy.
     hits
         Whether the records are hits of a search, best first; their ``probability`` is then the similarity.
+    checked
+        The label that each record was given by hand before, as far as it has one; empty without any.
+    labels
+        All labels of the run, which the page knows besides those in the records.
     """
 
     root: Path | None = None
     truths: Sequence[str | None] = ()
     evaluation: PageEvaluation | None = None
     hits: bool = False
+    checked: Sequence[str | None] = ()
+    labels: Sequence[str] = ()
 
 
 def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent()) -> dict[str, Any]:
@@ -98,11 +104,21 @@ def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent(
         known = -1 if truth is None else labels.number(truth)
         linked = int(content.root is not None and has_image_suffix(record.path))  # no link to a web page among images
         rows.append([record.path, label, round_score(record.probability or 0.0), ranking, group, known, linked])
+    checked = [[place, labels.number(name)] for place, name in enumerate(content.checked) if name is not None]
+    for name in content.labels:
+        labels.number(name)
     models = dict.fromkeys(record.model for record in records if record.model)
     return {
         "labels": labels.names, "groups": groups.names, "models": list(models), "chunk": CHUNK, "records": rows,
         "truth": any(truth is not None for truth in content.truths), "hits": content.hits,
+        "checked": checked, "id": _identity(records, content.checked),
     }  # fmt: skip
+
+
+def _identity(records: Sequence[ReadRecord], checked: Sequence[str | None]) -> str:
+    """Return what identifies a page of these results, so that a browser finds the labels that were checked in it."""
+    values = [[record.path, record.label] for record in records], [name for name in checked if name is not None]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]
 
 
 def _addresses(content: PageContent, file: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from pathvalidate import sanitize_filename
 
+from clipcli.inputs.originals import reason_not_local
 from clipcli.outputs.readers import ReadRecord
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.sorting.actions import ACTIONS
@@ -35,6 +36,8 @@ class Placement:
         The label, or the group, that the image is sorted by.
     is_there
         Whether an earlier run sorted the image, so that nothing is to be done.
+    name
+        Its name in messages if that is not ``source``: a path changes a URL.
     """
 
     label: str
@@ -42,6 +45,7 @@ class Placement:
     target: Path | None
     problem: str | None = None
     is_there: bool = False
+    name: str = ""
 
 
 class FolderNames:
@@ -121,7 +125,7 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
         folder = into / known.get(name, known.get(name_key(name), name))
         source = _found(root, record.path)
         if source is None:
-            yield _moved_or_missing(label, root / record.path, folder, moved)
+            yield _moved_or_missing(label, root, record.path, folder, moved)
             continue
         found = _Search(source, folder, taken)
         target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, found.is_taken)
@@ -129,8 +133,11 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
         yield Placement(label, source, target, is_there=found.is_there)
 
 
-def _moved_or_missing(label: str, source: Path, folder: Path, moved: MovedBefore) -> Placement:
+def _moved_or_missing(label: str, root: Path, path: str, folder: Path, moved: MovedBefore) -> Placement:
     """Return the placement of an image that is not in its place: an earlier run may have moved it."""
+    source = root / path
+    if (reason := reason_not_local(path, root)) is not None:
+        return Placement(label, source, None, reason, name=path)
     place = moved.place_of(source)
     if place is None:
         return Placement(label, source, None, "no such file")

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from clipcli.errors import ClipcliError, ImageError, InputError, StorageError
-from clipcli.images.files import MAX_BYTES, too_many_bytes
+from clipcli.images.limits import MAX_BYTES, too_many_bytes
 from clipcli.redaction import redacted, redacted_foreign
 from clipcli.schemes import EXTRAS, is_remote, scheme_of
 from clipcli.storage.network_policy import check_location
@@ -111,7 +111,7 @@ def read_url(url: str) -> bytes:
     Raises
     ------
     ImageError
-        If it does not exist, is empty, exceeds :data:`~clipcli.images.files.MAX_BYTES`, or retries fail.
+        If it does not exist, is empty, exceeds :data:`~clipcli.images.limits.MAX_BYTES`, or retries fail.
     InputError
         If the credentials are refused: nothing else in the store could be read either.
     """

@@ -19,6 +19,7 @@ from clipcli.images.files import has_image_suffix
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import shown_name
 from clipcli.inputs.path_base import PathBase
+from clipcli.inputs.tables import PATH_COLUMNS
 from clipcli.inputs.walk import walk
 from clipcli.schemes import is_remote
 from clipcli.sorting.log import LOG_NAME
@@ -28,7 +29,6 @@ from clipcli.training.shards import read_shard, shards_of
 
 __all__ = ["Example", "ImageFile", "LeftOut", "Pairs", "read_pairs"]
 
-_PATHS = ("path", "filepath", "file_name", "image")
 _LABELS = ("label",)
 _TABLES = (".csv", ".tsv")
 
@@ -110,7 +110,7 @@ Row = tuple[str, dict[str, Any]]
 
 def _from_rows(base: PathBase, rows: Iterable[Row]) -> Iterator[Example | LeftOut]:
     for where, row in rows:
-        name = _text(row, _PATHS)
+        name = _text(row, PATH_COLUMNS)
         label = _text(row, _LABELS) or None
         captions = captions_of(row)
         if not row:
@@ -138,7 +138,7 @@ def _rows_of(table: Path) -> Iterator[Example | LeftOut]:
         with table.open("rb") as raw, open_text(raw) as file:
             read = read_json_lines(file, str(table)) if lines else read_delimited(file, str(table))
             known = [name.strip().lower() for name in read.columns]
-            if not lines and (not set(known) & set(_PATHS) or not set(known) & {*CAPTIONS, *_LABELS}):
+            if not lines and (not set(known) & set(PATH_COLUMNS) or not set(known) & {*CAPTIONS, *_LABELS}):
                 raise InputError(
                     f"cannot read {table}: it needs the columns 'path', and 'caption' or 'label' "
                     f"(it has: {', '.join(known) or 'none'})"

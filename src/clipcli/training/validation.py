@@ -14,8 +14,9 @@ from clipcli.images.preprocess import Preprocessing
 from clipcli.models.build import learned_scale
 from clipcli.models.encoders import ImageEncoder, TextEncoder
 from clipcli.scoring.contrastive_loss import own_loss
+from clipcli.scoring.ensemble import ensemble
 from clipcli.scoring.retrieval import recall_at
-from clipcli.scoring.zeroshot import cosine_similarities, ensemble
+from clipcli.scoring.zeroshot import cosine_similarities
 from clipcli.training.data import open_example
 from clipcli.training.pairs import Example
 

@@ -21,12 +21,15 @@ const records = data.records.map(([path, label, probability, ranking, group, tru
     group: group < 0 ? "" : data.groups[group], truth: truth < 0 ? "" : data.labels[truth], linked,
   };
 });
-const checked = new Map(); // index of a record -> the label that somebody gave it
+const checked = new Map(data.checked.map(([index, label]) => [index, data.labels[label]])); // by hand, by index of a record
 
 const shownLabel = (record) => checked.get(record.index) ?? record.label;
 // Names are compared by their composed letters: systems write é in different ways.
 const key = (name) => name.normalize("NFC");
-const spelt = new Map(data.labels.map((label) => [key(label), label]));
+// Labels as people type them: case and spaces do not matter.
+const typed = (name) => key(name).trim().toLowerCase().replace(/\s+/g, " ");
+const spelt = new Map();
+for (const label of [...data.labels, UNKNOWN]) if (!spelt.has(typed(label))) spelt.set(typed(label), label);
 const percent = (value) => `${(100 * value).toFixed(1)}%`;
 
 // Thumbnails stand in blocks after this script, so that the page is there before they are read.
@@ -56,8 +59,17 @@ function first(a, b) {
   return isWrong(a) ? -difference : difference;
 }
 
+// A fixed number for each record, spread evenly: its order is a random sample, and the same each time.
+function shuffled(index) {
+  let mixed = Math.imul(index + 1, 0x9e3779b1);
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
 const orders = {
   first,
+  random: (a, b) => shuffled(a.index) - shuffled(b.index),
   given: (a, b) => a.index - b.index,
   unsure: (a, b) => a.probability - b.probability,
   sure: (a, b) => b.probability - a.probability,
@@ -218,17 +230,24 @@ function tileOf(place) {
   const words = element("div", "words");
   const line = element("div", "line");
   line.append(element("b", "", data.hits ? `${place + 1}.` : record.failed !== null && !mine ? "failed" : label));
-  if (record.failed === null) line.append(element("span", "", data.hits ? record.probability.toFixed(3) : percent(record.probability)));
+  const probability = probabilityOf(record, label);
+  if (probability !== undefined) line.append(element("span", "", data.hits ? probability.toFixed(3) : percent(probability)));
   words.append(line);
   if (data.truth) words.append(element("small", "truth", isWrong(record) ? `true class: ${record.truth}` : ""));
-  words.append(record.failed === null ? shortName(nameOf(record.path)) : element("small", "", record.failed));
+  words.append(record.failed === null ? shortName(names[record.index]) : element("small", "", record.failed));
   const meter = element("span", "meter"), part = element("i");
-  part.style.width = percent(record.probability);
+  part.style.width = percent(probability ?? 0);
   meter.append(part);
   made.append(frame, meter, words);
   made.title = record.path;
   made.addEventListener("click", () => { moveTo(place); open(); });
   return made;
+}
+
+// The probability of the label that is shown: of another label than the model's, as far as the ranking has it.
+function probabilityOf(record, label) {
+  if (record.failed !== null) return undefined;
+  return label === record.label ? record.probability : record.ranking.find((score) => score.label === label)?.probability;
 }
 
 function fill(frame, record) {
@@ -255,6 +274,15 @@ function shortName(name) {
 }
 
 const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
+
+// Names of images as short as they can be: with folders only where images have the same name.
+const names = records.map((record) => nameOf(record.path));
+for (let folders = 1, same = records; same.length && folders <= 8; folders += 1) {
+  const counts = new Map();
+  for (const { index } of same) counts.set(names[index], (counts.get(names[index]) ?? 0) + 1);
+  same = same.filter(({ index, path }) => counts.get(names[index]) > 1 && names[index].length < path.length);
+  for (const { index, path } of same) names[index] = path.split("/").slice(-1 - folders).join("/");
+}
 
 // --- keys ----------------------------------------------------------------------------------------------
 
@@ -297,6 +325,7 @@ function open() {
 
 function show() {
   const record = visible[current];
+  ask("");
   byId("detail-name").textContent = record.path;
   const source = thumbnail(record.index), picture = byId("picture");
   picture.hidden = !source;
@@ -327,16 +356,27 @@ function show() {
 // An address relative to the page: it holds wherever the page and the images are moved together.
 const addressOf = (path) => (path.startsWith("/") ? data.top : `${data.root}/`) + path.split("/").map(encodeURIComponent).join("/");
 
+let fresh = ""; // a label that no image has so far, which one more Enter adds
+
 function check(label) {
-  if (!label.trim()) return;
-  const text = spelt.get(key(label.trim())) ?? label.trim();
+  const text = spelt.get(typed(label)) ?? label.trim().replace(/\s+/g, " ");
+  spelt.set(typed(text), text);
   checked.set(visible[current].index, text);
   changed();
 }
 
+// What is typed may be a slip: a label that is not known is asked for once more.
+function ask(label) {
+  fresh = label;
+  byId("new").hidden = !label;
+  byId("new").textContent = label ? `“${label}” is not one of the labels. Press Enter again to add it.` : "";
+  byId("correct").querySelector("button").textContent = label ? "Add label" : "Check";
+}
+
 function changed() {
-  byId("export").disabled = !checked.size;
-  byId("export").textContent = checked.size ? `Save checked labels (${checked.size})` : "Save checked labels";
+  saved = false;
+  keep();
+  tellSaved();
   const row = rows.findIndex((each) => each.from <= current && current < each.to);
   drawn.get(row)?.forEach((each) => each.remove());
   drawn.delete(row);
@@ -346,10 +386,14 @@ function changed() {
 
 byId("correct").addEventListener("submit", (event) => {
   event.preventDefault();
-  check(byId("correction").value);
+  const label = byId("correction").value.trim();
+  if (label && !spelt.has(typed(label)) && label !== fresh) { ask(label); return; }
+  if (label) check(label);
+  ask("");
   if (current < visible.length - 1) { moveTo(current + 1); show(); }
   byId("correction").select();
 });
+byId("correction").addEventListener("input", () => ask(""));
 byId("forget").addEventListener("click", () => { checked.delete(visible[current].index); changed(); });
 byId("previous").addEventListener("click", () => { moveTo(current - 1); show(); });
 byId("next").addEventListener("click", () => { moveTo(current + 1); show(); });
@@ -357,7 +401,36 @@ byId("close").addEventListener("click", () => detail.close());
 detail.addEventListener("click", (event) => { if (event.target === detail) detail.close(); });
 detail.addEventListener("close", () => { choose(); grid.focus({ preventScroll: true }); });
 
-// --- what was checked, as a table ----------------------------------------------------------------------
+// --- what was checked: kept in this browser, and saved as a table --------------------------------------
+
+// Where the browser allows it, checked labels outlive the tab: under the identity of the results.
+const STORED = `clipcli report ${data.id}`;
+let saved = true; // in a file, or unchanged since the page was opened
+let kept = true; // in the browser
+
+function keep() {
+  try {
+    localStorage.setItem(STORED, JSON.stringify([...checked]));
+    kept = true;
+  } catch {
+    kept = false;
+  }
+}
+
+function recall() {
+  try {
+    const stored = JSON.parse(localStorage.getItem(STORED));
+    if (!Array.isArray(stored)) return;
+    checked.clear();
+    for (const [index, label] of stored) if (records[index] && typeof label === "string" && label) checked.set(index, label);
+  } catch { /* no storage, or not ours */ }
+}
+
+function tellSaved() {
+  byId("export").disabled = !checked.size;
+  byId("export").textContent = checked.size ? `Save checked labels (${checked.size.toLocaleString()})` : "Save checked labels";
+  byId("saved").textContent = saved ? "" : kept ? "not saved in a file yet" : "not saved yet";
+}
 
 function cell(text) {
   // A spreadsheet takes such text for a formula; clipcli takes the apostrophe off again.
@@ -378,8 +451,10 @@ byId("export").addEventListener("click", () => {
   link.download = "checked.csv";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  saved = true;
+  byId("saved").textContent = "✓ saved as checked.csv";
 });
-window.addEventListener("beforeunload", (event) => { if (checked.size) event.preventDefault(); });
+window.addEventListener("beforeunload", (event) => { if (!saved && checked.size) event.preventDefault(); });
 
 // --- the start -----------------------------------------------------------------------------------------
 
@@ -415,6 +490,10 @@ function histogram() {
   }));
 }
 
+if (!data.truth) document.querySelectorAll("option.of-truth").forEach((each) => each.remove()); // not every browser hides them
+if (!data.groups.length) byId("heading").querySelector('[value="group"]').remove();
+recall();
+tellSaved();
 byId("model").textContent = data.models.join(", ");
 options(byId("label"), data.labels, tally((record) => record.label));
 if (data.groups.length) {
@@ -422,6 +501,7 @@ if (data.groups.length) {
   byId("group-filter").hidden = false;
   byId("heading").querySelector('[value="group"]').hidden = false;
 }
+for (const name of checked.values()) if (!spelt.has(typed(name))) spelt.set(typed(name), name);
 byId("known").append(...data.labels.filter((name) => name !== UNKNOWN).map((name) => {
   const made = element("option");
   made.value = name;

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["DECODING_BYTES", "MemoryBudget", "decoding"]
+from clipcli.images.limits import DECODING_BYTES
 
-DECODING_BYTES = 1_200 << 20
-"""Maximum memory of images that one process decodes at once, in bytes; an image that needs more is rejected."""
+__all__ = ["MemoryBudget", "decoding"]
 
 
 class MemoryBudget:
