@@ -80,7 +80,7 @@ def test_a_folder_without_images_is_told(classifier: Classifier, tmp_path: Path)
 
 @pytest.mark.parametrize("images", [[3], [np.zeros((4, 4, 3))], 3, [None], [b"bytes"]])
 def test_what_is_no_image_is_refused_by_its_type(classifier: Classifier, images: Any) -> None:
-    with pytest.raises(InputError, match=r"cannot classify a .* \(give paths or Pillow images\)"):
+    with pytest.raises(InputError, match=r"cannot classify a .* \(give paths, Pillow images or ImageEmbeddings\)"):
         list(classifier.classify(images))
 
 

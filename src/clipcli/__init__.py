@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clipcli.errors import ClipcliError
     from clipcli.evaluation.compare import Comparison, evaluate, evaluate_results
     from clipcli.labels.files import Label
+    from clipcli.outputs.embedding_files import ImageEmbeddings
     from clipcli.pipeline.predictions import Failure, Prediction
     from clipcli.runner import Outcome, Reporter
     from clipcli.scoring.thresholds import Thresholds
@@ -29,6 +30,7 @@ __all__ = [
     "Embedder",
     "Failure",
     "Hit",
+    "ImageEmbeddings",
     "ImageSearch",
     "Label",
     "Outcome",
@@ -48,6 +50,7 @@ _HOMES = {
     "Embedder": "embedder",
     "Failure": "pipeline.predictions",
     "Hit": "search",
+    "ImageEmbeddings": "outputs.embedding_files",
     "ImageSearch": "search",
     "Label": "labels.files",
     "Outcome": "runner",

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.cache.limit import DEFAULT_LIMIT
-from clipcli.embedder import Embedder, check_count
+from clipcli.embedder import Embedder
 from clipcli.errors import LabelError
 from clipcli.inputs.discover import Input, Source
-from clipcli.inputs.given import source_of
+from clipcli.inputs.given import check_count, source_of
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
@@ -34,7 +34,7 @@ from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
 from clipcli.pipeline.label_warnings import warn_of_language, warn_of_single_label
-from clipcli.pipeline.predictions import Failure, Result
+from clipcli.pipeline.predictions import Result, failure_of
 from clipcli.pipeline.rank import Ranker
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
 from clipcli.scoring.thresholds import Thresholds
@@ -133,13 +133,10 @@ class Classifier(Embedder):
         Parameters
         ----------
         facts
-            Those of the image encoder, if it is open elsewhere.
+            Those of the image encoder, if it is not open here.
         """
-        return classify_settings(
-            self.source.title, self.classes, self.thresholds, self.batch_size,
-            precision=facts.precision if facts else self.precision,
-            fingerprint=facts.fingerprint if facts else self.image_fingerprint(),
-        )  # fmt: skip
+        encoder = facts.settings if facts else self.encoder_settings
+        return classify_settings(self.source.title, self.classes, self.thresholds, encoder)
 
     def layout(self, form: str) -> Layout:
         """Return how results are laid out in a format."""
@@ -193,7 +190,7 @@ class Classifier(Embedder):
         Parameters
         ----------
         images
-            Paths of files, folders or tar archives, or Pillow images.
+            Paths of files, folders or tar archives, Pillow images, or :class:`~clipcli.ImageEmbeddings`.
         even_batches
             Fill the last batch of a run, so that the last digits of an image's scores do not depend on the other
             images.
@@ -210,7 +207,7 @@ class Classifier(Embedder):
         """
         self.warn_of_single_label()  # first, so that an error in the labels is raised before an image is read
         for block in self.embed(images, even_batches=even_batches):
-            yield from self.ranker().results(block)
+            yield from self.ranker(self.given.precision_in(block)).results(block)
 
     def classify_to(
         self, output: str | Path, inputs: Names, *, file_format: str | None = None, resume: bool = False,
@@ -226,8 +223,8 @@ class Classifier(Embedder):
             A ``.csv``, ``.tsv``, ``.jsonl``, ``.json`` or ``.parquet`` file; a folder if the name ends with a slash
             or is the URL of an object store.
         inputs
-            The inputs, as for ``clipcli classify``: paths, folders, patterns, archives, URLs; or a
-            :class:`~clipcli.inputs.discover.Source`.
+            The inputs, as for ``clipcli classify``: paths, folders, patterns, archives, URLs; a
+            :class:`~clipcli.inputs.discover.Source`; or :class:`~clipcli.ImageEmbeddings`.
         file_format
             The format, if not that of the extension; for a folder ``jsonl`` or ``parquet`` (default with pyarrow).
         resume
@@ -270,7 +267,8 @@ class Classifier(Embedder):
         def results(items: Iterable[Input], even_batches: bool) -> Iterator[Result]:
             return self.classify(items, even_batches=even_batches)
 
-        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(results))), _failure_of)
+        facts = self.given.facts(source)
+        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(results, facts))), failure_of)
 
     def result_output(self, destination: Destination) -> Output[Result]:
         """Return the output that results are written to."""
@@ -288,7 +286,3 @@ class Classifier(Embedder):
         self.warn_of_single_label()
         made_by = (self.source.name, self.source.pretrained, precision or self.precision)
         return Ranker(self.classes, self.top_k, self.thresholds, *made_by)
-
-
-def _failure_of(result: Result) -> tuple[str, str] | None:
-    return (result.path, result.message) if isinstance(result, Failure) else None

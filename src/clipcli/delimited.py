@@ -40,11 +40,12 @@ __all__ = [
 ]
 
 JSON_LINES = (".jsonl", ".ndjson")
-_OWN = {
-    "results": {"path", "label", "probability", "error_type", "error_message"},
-    "embeddings": {"path", "error_type", "error_message", "fingerprint"},
-    "corrections": {"path", "label", "clipcli"},
-}  # fmt: skip
+_OWN = (
+    ({"path", "label", "probability", "error_type", "error_message"}, "results"),
+    ({"path", "error_type", "error_message", "fingerprint"}, "embeddings"),
+    ({"path", "error_type", "error_message", "embedding"}, "embeddings"),  # Parquet
+    ({"path", "label", "clipcli"}, "corrections"),
+)
 
 Cells = dict[str, Any]
 
@@ -146,7 +147,7 @@ def own_kind(columns: Collection[str]) -> str | None:
     ``results`` of classify, ``embeddings`` of export, or the ``corrections`` that the report page saves. Additional
     columns and another order make no difference.
     """
-    return next((kind for kind, needed in _OWN.items() if needed <= set(columns)), None)
+    return next((kind for needed, kind in _OWN if needed <= set(columns)), None)
 
 
 def is_tsv(name: str) -> bool:

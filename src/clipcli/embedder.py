@@ -1,7 +1,4 @@
-"""Compute image embeddings, or read them from the cache.
-
-The model is loaded when the first image must be encoded.
-"""
+"""Compute image embeddings, or read them from the cache; the model is loaded when an image must be encoded."""
 
 from __future__ import annotations
 
@@ -16,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from clipcli.cache.embeddings import EmbeddingStore, ModelFacts
 from clipcli.cache.folder import default_folder
 from clipcli.cache.limit import DEFAULT_LIMIT
-from clipcli.errors import InputError
 from clipcli.inputs.discover import Input, Source
-from clipcli.inputs.given import inputs_from, source_of
+from clipcli.inputs.given import check_count, inputs_from, source_of
 from clipcli.log import LOG
 from clipcli.models.backend import Backend, ImageEncoder, Opening
 from clipcli.models.devices import check_precision
@@ -31,6 +27,7 @@ from clipcli.outputs.image_rows import EmbeddingKind, ImageRow, failure_of, imag
 from clipcli.outputs.output import Output, embedding_output
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.decoding import default_workers
+from clipcli.pipeline.given import GivenEmbeddings, are_given
 from clipcli.pipeline.stream import Block, Cached, ImageStatistics, Plan, embed_images
 from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
 from clipcli.storage.network_policy import steps_without_network
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
     from clipcli.inputs.given import ImageLike, Names
     from clipcli.models.model import Model
 
-__all__ = ["Embedder", "check_count"]
+__all__ = ["Embedder"]
 
 _BATCH = {"fp32": 16, "bf16": 32, "fp16": 64}  # each the fastest on devices where that precision is the default
 _TRIM_EVERY = 200  # blocks
@@ -101,12 +98,10 @@ class Embedder:
     ) -> None:
         check_precision(precision)
         self._suited, self._is_automatic = check_engine(engine, device, precision), engine == AUTOMATIC
-        check_count("batch_size", batch_size)
-        check_count("workers", workers)
-        check_count("cache_limit", cache_limit)
-        self._device, self._precision = device, precision
+        for name, count in (("batch_size", batch_size), ("workers", workers), ("cache_limit", cache_limit)):
+            check_count(name, count)
+        self._device, self._precision, self.image_statistics = device, precision, ImageStatistics()
         self._batch_size, self._workers, self._offline = batch_size, workers, offline
-        self.image_statistics = ImageStatistics()
         folder = None if cache is False else default_folder() if cache is True else Path(cache)
         self.source: ModelSource = resolve_model(model, pretrained, offline=offline)
         for note in self.source.notes:
@@ -225,6 +220,9 @@ class Embedder:
         Lists of ``(input, embedding)`` in the order of the inputs. An embedding is (D,) float32 of length one, or an
         :class:`~clipcli.errors.ImageError` if the input cannot be read as an image.
         """
+        given, items = are_given(inputs_from(images))
+        if given:
+            return (yield from self.given.blocks(items))
         cached = Cached(
             self._store, self.image_fingerprint(), half=self.arithmetic != "fp32", statistics=self.image_statistics
         )
@@ -236,9 +234,8 @@ class Embedder:
             self._store.remember_model(fingerprint, self.facts())
             return encoder
 
-        workers = self._workers or default_workers()
-        plan = Plan(self.batch_size, workers, even_batches)
-        blocks = embed_images(inputs_from(images), cached, open_encoder, plan)
+        plan = Plan(self.batch_size, self._workers or default_workers(), even_batches)
+        blocks = embed_images(items, cached, open_encoder, plan)
         try:
             for number, block in enumerate(steps_without_network(blocks, forbidden=self._offline), start=1):
                 if number % _TRIM_EVERY == 0:
@@ -276,7 +273,8 @@ class Embedder:
             for block in self.embed(items, even_batches=even_batches):
                 yield from image_rows(block)
 
-        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(rows))), failure_of)
+        facts = self.given.facts(source)
+        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(rows, facts))), failure_of)
 
     def embedding_output(self, destination: Destination, dtype: str) -> Output[ImageRow]:
         """Return the output that embeddings are written to."""
@@ -284,15 +282,19 @@ class Embedder:
         def kind(facts: EncoderFacts | None, dtype: str) -> EmbeddingKind:
             return EmbeddingKind.of(self.facts(), facts.fingerprint if facts else self.image_fingerprint(), dtype)
 
-        return embedding_output(destination, dtype, kind, lambda: self.batch_size)
+        return embedding_output(destination, dtype, kind, lambda: self.encoder_settings)
+
+    @property
+    def encoder_settings(self) -> dict[str, Any]:
+        """What decides the embeddings that are computed here, for the settings of a run."""
+        return {"precision": self.precision, "fingerprint": self.image_fingerprint(), "batch_size": self.batch_size}
+
+    @cached_property
+    def given(self) -> GivenEmbeddings:
+        """Checks embeddings that are read from a file."""
+        return GivenEmbeddings(self.source, self._store.file_sha256)
 
     @property
     def batch_size(self) -> int:
         """Images per batch: the given number, or a default for the encoder's precision."""
         return self._batch_size or _BATCH[self.arithmetic]
-
-
-def check_count(name: str, count: int | None) -> None:
-    """Raise :class:`InputError` for a count below 1."""
-    if count is not None and count < 1:
-        raise InputError(f"{name} must be 1 or more, not {count}")

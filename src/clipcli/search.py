@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.classifier import Classifier
-from clipcli.embedder import Embedder, check_count
+from clipcli.embedder import Embedder
 from clipcli.errors import ImageError, InputError
 from clipcli.images.formats import has_image_suffix
+from clipcli.inputs.given import check_count
 from clipcli.inputs.items import name_of
 from clipcli.labels.files import Label
 from clipcli.scoring.ensemble import ensemble

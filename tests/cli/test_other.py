@@ -76,7 +76,7 @@ MODEL_COLUMNS = "model\tpretrained\tgood for\tspeed\tmillion parameters\tImageNe
 def test_models_list_shows_the_built_in_and_the_recommended_models(run: Run) -> None:
     header, *rows = (line.split("\t") for line in lines_of(run("models", "list").stdout))
     assert "\t".join(header) == MODEL_COLUMNS
-    assert rows[0] == ["pocket", "", "first steps, without a download", "fast", "", "", "", "built in"]
+    assert rows[0] == ["pocket", "", "first steps, without a download", "fast", "24", "", "apache-2.0", "built in"]
     assert ["ViT-B-32-256", "datacomp_s34b_b86k", "most tasks (default)", "fast", "151", "72.8", "mit", ""] in rows
 
 
@@ -140,8 +140,32 @@ def test_models_show_json_can_be_read_back(run: Run) -> None:
 
 def test_models_show_tells_an_architectures_size_and_tags(run: Run) -> None:
     facts = json.loads(run("models", "show", "ViT-B-32-256", "--json").stdout)
-    assert (facts["image size"], facts["embedding dimensions"]) == (256, 512)
-    assert facts["pretrained"] == ["datacomp_s34b_b86k"]
+    assert (facts["image size"], facts["embedding dimensions"], facts["context length"]) == (256, 512, 77)
+    assert (facts["pretrained"], facts["licence"], facts["languages"]) == ("datacomp_s34b_b86k", "mit", "English")
+    assert facts["pretrained tags"] == [{"tag": "datacomp_s34b_b86k", "ImageNet": "72.8 %"}]
+    assert facts["model card"] == "https://huggingface.co/laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K"
+    assert "clipcli models download ViT-B-32-256 --pretrained datacomp_s34b_b86k" in facts["weights"]
+
+
+def test_models_show_tells_what_is_known_of_other_weights(run: Run) -> None:
+    facts = json.loads(run("models", "show", "ViT-B-32", "--pretrained", "openai", "--json").stdout)
+    assert (facts["million parameters"], facts["ImageNet top-1 in percent, zero-shot"]) == (151.3, "63.3")
+    assert {"tag": "laion2b_s34b_b79k", "ImageNet": "66.6 %"} in facts["pretrained tags"]
+    lines = lines_of(run("models", "show", "xlm-roberta-base-ViT-B-32").stdout)
+    assert "languages: many (multilingual text encoder)" in lines
+    assert "  tag laion5b_s13b_b90k, ImageNet 62.4 %" in lines
+    done = run("models", "show", "ViT-B-32", "--pretrained", "openia")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: ViT-B-32 has no pretrained tag 'openia'; did you mean openai?\n",
+    )
+
+
+def test_models_show_pocket_prints_the_main_figures_only(run: Run) -> None:
+    lines = lines_of(run("models", "show", "pocket").stdout)
+    assert len(lines) < 32
+    assert {"languages: English", "image size: 260", "context length: 32", "weights: built in, 48 MB"} <= set(lines)
+    assert len(json.loads(run("models", "show", "pocket", "--json").stdout)["figures"]) > 50
 
 
 # --- prompts --------------------------------------------------------------------------------------------------

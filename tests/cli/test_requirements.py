@@ -27,7 +27,7 @@ ALONE = {
         learning_rate weight_decay warmup seed precision save_every device workers offline exclude include_hidden quiet
         """,
     "export text": "output overwrite labels label template prompts model pretrained device offline no_cache quiet",
-    "export images": """inputs output overwrite dtype model pretrained device precision engine offline exclude
+    "export images": """inputs output overwrite resume dtype model pretrained device precision engine offline exclude
         include_hidden batch_size workers no_cache quiet""",
 }
 """Options that work by themselves, or are checked where their values are read (``--resume``, ``--show``)."""
@@ -43,6 +43,12 @@ classify a.png -l a -l b --ray-actors 2 --engine openvino: --ray-actors only wor
 classify a.png -l a -l b --ray-gpus 1: --ray-gpus only works with --engine ray or ray+openvino
 classify a.png -l a --part-size 9 -o r.csv: --part-size only works with a folder as -o (end its name with /) or a URL
 classify a.png -l a -l b --overwrite: --overwrite only works with -o
+classify a.png --image-embeddings e.npz -l a: --image-embeddings only works without an INPUT
+classify --image-embeddings e.npz -l a --engine ray: --image-embeddings only works without --engine ray or ray+openvino
+classify --image-embeddings e.npz -l a --batch-size 2: --batch-size only works without --image-embeddings
+search a --image-embeddings e.npz --path-column p: --path-column only works without --image-embeddings
+evaluate d --image-embeddings e.npz --precision fp32: --precision only works without --image-embeddings
+evaluate r.csv --truth t --image-embeddings e.npz: --image-embeddings only works without --truth
 sort --undo d --copy: --copy only works without --undo
 sort --undo d --link: --link only works without --undo
 sort --undo d --move: --move only works without --undo
@@ -66,7 +72,6 @@ train p -o m --from-scratch tiny --lock-image: --lock-image only works without -
 train p -o m --unlocked-layers 2: --unlocked-layers only works with --lock-image or --lock-text
 train p -o m --validation 0.0 --patience 2: --patience only works with pairs held out; see --validation
 export text -l a -o x.npy --no-cache --cache-dir d: --cache-dir only works without --no-cache
-export images a.png -o x.npy --resume: --resume only works with a folder as -o (end its name with /) or a URL
 matrix a.png -x a --overwrite: --overwrite only works with -o or --plot
 evaluate d --overwrite: --overwrite only works with --json or --plots
 search a a.png --overwrite: --overwrite only works with -o
@@ -124,7 +129,8 @@ def test_variables_are_defaults_and_never_refused(run_here: RunHere) -> None:
 @pytest.mark.parametrize(
     ("command", "given", "values"),
     [
-        ("classify", ["null_separated"], {"inputs": ["a.png", "-"]}),
+        ("classify", ["null_separated"], {"inputs": ["a.png", "-"], "image_embeddings": None}),
+        ("classify", ["image_embeddings"], {"inputs": None, "engine": "torch"}),
         ("classify", ["part_size"], {"output": "parts/"}),
         ("classify", ["part_size"], {"output": "s3://bucket/parts"}),
         ("classify", ["ray_actors", "ray_gpus"], {"engine": "ray+openvino"}),

@@ -11,7 +11,8 @@ import pytest
 
 from clipcli.errors import ClipcliError, InputError, LabelError
 from clipcli.evaluation.evaluate import evaluate_records
-from clipcli.evaluation.ground_truth import LabelledImage, classes_of, indices_of, match_records, read_truth
+from clipcli.evaluation.ground_truth import LabelledImage, classes_of, indices_of, read_truth
+from clipcli.evaluation.matching import match_records
 from clipcli.inputs.discover import FileInput
 from clipcli.labels.files import Label, load_labels, parse_csv, parse_json, parse_text
 from clipcli.labels.templates import resolve_templates

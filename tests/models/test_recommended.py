@@ -135,3 +135,27 @@ def test_what_counts_is_the_prompt(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "clipcli"):
         warn_of_language(classes, ENGLISH)  # type: ignore[arg-type]
     assert not caplog.text
+
+
+# --- figures ----------------------------------------------------------------------------------------
+
+
+def test_published_figures_are_of_models_that_open_clip_has() -> None:
+    from clipcli.models.published import _figures, imagenet_accuracy, million_parameters
+
+    names = set(registry.architecture_names())
+    for (name,) in _figures("sizes.csv"):
+        assert name in names
+    for name, tag in _figures("accuracies.csv"):
+        assert tag in registry.pretrained_tags(name)
+    assert (million_parameters("ViT-B-32"), imagenet_accuracy("ViT-B-32", "openai")) == (151.3, 63.32)
+    assert million_parameters("none") is imagenet_accuracy("ViT-B-32", "none") is None
+
+
+def test_published_figures_agree_with_the_recommendations() -> None:
+    from clipcli.models.published import imagenet_accuracy, million_parameters
+
+    for each in MODELS:
+        counted, measured = million_parameters(each.name), imagenet_accuracy(each.name, each.tag)
+        assert counted is None or each.parameters is None or round(counted) == each.parameters
+        assert measured is None or each.imagenet is None or abs(measured - each.imagenet) <= 0.06

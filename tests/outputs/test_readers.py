@@ -231,3 +231,34 @@ def test_a_file_that_is_not_there_is_refused(form: str, tmp_path: Path) -> None:
 def test_a_folder_is_refused(form: str, tmp_path: Path) -> None:
     (tmp_path / f"r.{form}").mkdir()
     assert refusal(tmp_path / f"r.{form}").startswith(f"cannot read {tmp_path}/r.{form}: ")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_a_file_that_a_european_spreadsheet_saved_is_read(suffix: str, tmp_path: Path) -> None:
+    separator = ";" if suffix == "csv" else "\t"
+    rows = (
+        [
+            "path",
+            "label",
+            "probability",
+            "similarity",
+            "label_2",
+            "probability_2",
+            "similarity_2",
+            "error_type",
+            "error_message",
+        ],
+        ["a.png", "cat", "0,75", "-0,25", "dog", "2,5E-05", "0,1", "", ""],
+    )
+    file = tmp_path / f"r.{suffix}"
+    file.write_text("".join(separator.join(row) + "\r\n" for row in rows), "utf-8", newline="")
+    (record,) = read_results(file)
+    assert (record.label, record.probability) == ("cat", 0.75)
+    assert record.top == (Score("cat", 0.75, -0.25), Score("dog", 0.000025, 0.1))
+
+
+def test_numbers_that_a_spreadsheet_changed_are_refused_with_a_hint(tmp_path: Path) -> None:
+    file = tmp_path / "r.csv"
+    file.write_text("path;label;probability;error_type;error_message\na.png;cat;213694;;\n")
+    with pytest.raises(InputError, match="'213694' is not a number from 0 to 1; if a spreadsheet saved the file"):
+        list(read_results(file))

@@ -21,7 +21,7 @@ from clipcli.errors import ModelError, OutputError
 from clipcli.inputs.discover import FileInput
 from clipcli.outputs.readers import read_results
 from clipcli.outputs.resume import RESUMABLE, ResultFile
-from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.run_settings import RunSettings, record_of
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.zeroshot import Score
@@ -122,6 +122,34 @@ def test_the_file_is_not_there_before_the_end(form: str, tmp_path: Path) -> None
     for _ in open_file(target).write(result_for(0, name) for name in HARD):
         assert not target.exists()
     assert target.is_file()
+
+
+@pytest.mark.parametrize("form", RESUMABLE)
+def test_a_file_that_appeared_during_the_run_is_kept_and_so_are_the_records(form: str, tmp_path: Path) -> None:
+    target = tmp_path / f"r.{form}"
+    expected = whole(tmp_path, form, HARD)
+    results = open_file(target).write(result_for(number, name) for number, name in enumerate(HARD))
+    next(results)
+    target.write_text("of another program", "utf-8")
+    with pytest.raises(OutputError, match="another program created it during the run") as problem:
+        list(results)
+    assert "records saved in" in str(problem.value) and "--resume" in str(problem.value)
+    assert target.read_text("utf-8") == "of another program"
+    assert not record_of(target).exists()
+    assert "another program created it during the run" in refusal(target, HARD, resume=True)
+    target.unlink()
+    assert run(target, HARD, resume=True) == []
+    assert content(target) == expected
+
+
+@pytest.mark.parametrize("form", RESUMABLE)
+def test_a_resumed_run_replaces_what_it_was_to_replace(form: str, tmp_path: Path) -> None:
+    target = tmp_path / f"r.{form}"
+    target.write_text("before", "utf-8")
+    interrupted(target, HARD, 3, overwrite=True)
+    assert target.read_text("utf-8") == "before"
+    run(target, HARD, resume=True)
+    assert content(target) == whole(tmp_path, form, HARD)
 
 
 @pytest.mark.parametrize("form", RESUMABLE)
@@ -257,7 +285,7 @@ from pathlib import Path
 from clipcli.outputs import parquet
 from clipcli.pipeline.predictions import Failure
 from clipcli.outputs.resume import ResultFile
-from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.run_settings import RunSettings, record_of
 from clipcli.outputs.text_formats import Layout
 
 parquet._PART_ROWS = 3
@@ -521,7 +549,7 @@ from clipcli.outputs import parquet
 from clipcli.errors import ModelError, OutputError
 from clipcli.pipeline.predictions import Failure
 from clipcli.outputs.resume import ResultFile
-from clipcli.outputs.run_settings import RunSettings
+from clipcli.outputs.run_settings import RunSettings, record_of
 from clipcli.outputs.text_formats import Layout
 
 parquet._PART_ROWS, parquet._GROUP_ROWS = 100, 100

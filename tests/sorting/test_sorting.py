@@ -502,6 +502,45 @@ def test_a_sorting_killed_at_any_moment_can_be_taken_back(action: str, tmp_path:
     assert list((tmp_path / "sorted").iterdir()) == []
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_sorting_killed_at_any_moment_can_be_done_again(action: str, tmp_path: Path) -> None:
+    make(tmp_path, *(f"{number}.png" for number in range(4)))
+    moment, code = 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        moment += 3
+        line = [sys.executable, "-c", KILLED, str(tmp_path), action]
+        subprocess.run([*line, str(moment)], check=False)
+        code = subprocess.run([*line, str(moment + 1)], check=False).returncode
+    subprocess.run([*line, "0"], check=True)
+    found = sorted(str(path.relative_to(tmp_path / "sorted")) for path in (tmp_path / "sorted").rglob("*.png"))
+    assert found == ["label 0/0.png", "label 0/2.png", "label 1/1.png", "label 1/3.png"]
+    assert set(taken_back(tmp_path).values()) <= {None}
+
+
+@pytest.mark.parametrize("size", [0, 1, 9_999])
+@pytest.mark.parametrize("action", ["copy", "move"])
+def test_half_a_copy_that_a_kill_left_behind_is_completed(action: str, size: int, tmp_path: Path) -> None:
+    data, place_of = os.urandom(10_000), tmp_path / "sorted/cat/a.png"
+    (tmp_path / "a.png").write_bytes(data)
+    place(tmp_path, [record("a.png")], action)
+    (tmp_path / "a.png").write_bytes(data)
+    place_of.write_bytes(data[:size])
+    place(tmp_path, [record("a.png")], action)
+    assert sorted(path.name for path in place_of.parent.iterdir()) == ["a.png"]
+    assert place_of.read_bytes() == data
+    assert taken_back(tmp_path)["cat/a.png"] is None
+    assert tree(tmp_path) == {"a.png": data}
+
+
+def test_a_file_that_no_run_placed_is_never_taken_for_half_a_copy(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"image")
+    (tmp_path / "sorted/cat").mkdir(parents=True)
+    (tmp_path / "sorted/cat/a.png").write_bytes(b"ima")
+    place(tmp_path, [record("a.png")], "copy")
+    assert (tmp_path / "sorted/cat/a.png").read_bytes() == b"ima"
+    assert (tmp_path / "sorted/cat/a-2.png").read_bytes() == b"image"
+
+
 @pytest.mark.parametrize("size", [0, 1, 5_000_000 - 1])
 @pytest.mark.parametrize("action", ["copy", "move"])
 def test_half_a_copy_that_a_kill_left_behind_is_removed(action: str, size: int, tmp_path: Path) -> None:

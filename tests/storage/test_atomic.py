@@ -49,6 +49,32 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(problem: type[B
     assert files_in(tmp_path) == ["out.csv"]
 
 
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_appeared_meanwhile_is_replaced_only_if_asked(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_links:  # as on FAT
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError(1, "not permitted")))
+    path = tmp_path / "out.csv"
+    for number, place in enumerate(("out.new.csv", "out.new1.csv")):
+        with pytest.raises(OutputError) as problem, replacing(path, overwrite=False) as temporary:
+            temporary.write_text(f"mine {number}")
+            path.write_text("of another program")
+        assert str(problem.value) == (
+            f"cannot write {path}: another program created it during the run (the output is in {tmp_path / place})"
+        )
+        assert (path.read_text(), (tmp_path / place).read_text()) == ("of another program", f"mine {number}")
+        path.unlink()
+    assert files_in(tmp_path) == ["out.new.csv", "out.new1.csv"]
+    for overwrite in (True, False):
+        with replacing(path, overwrite=overwrite) as temporary:
+            temporary.write_text("mine")
+            if overwrite:
+                path.write_text("of another program")
+        assert path.read_text() == "mine"
+        path.unlink()
+
+
 def test_a_signal_right_after_the_temporary_file_was_created_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

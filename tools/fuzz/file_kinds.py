@@ -115,8 +115,13 @@ def _models() -> list[FileKind]:
         how = {"csv": damage_text, "jsonl": damage_json}.get(form, damage_bytes)
         use = f"classify photos -m pocket --text-embeddings classes.{form}"
         kinds.append(FileKind(f"classes.{form}", f"classes.{form}", how, (use,), ("classes.npy.json",)))
+        given = f"-m pocket --image-embeddings images.{form}"
+        uses = f"classify {given} -l cat -l coffee", f"search cat {given}"
+        kinds.append(FileKind(f"images.{form}", f"images.{form}", how, uses, ("images.npy.jsonl",)))
     use = "classify photos -m pocket --text-embeddings classes.npy"
     kinds.append(FileKind("classes.npy.json", "classes.npy.json", damage_json, (use,), ("classes.npy",)))
+    use = "classify -m pocket --image-embeddings images.npy -l cat -l coffee"
+    kinds.append(FileKind("images.npy.jsonl", "images.npy.jsonl", damage_json, (use,), ("images.npy",)))
     cache = ("cache info", "cache check", f"classify photos {ANSWER}", "cache clear")
     return [*kinds, FileKind("cache", "cache/embeddings-v1.sqlite", damage_bytes, cache)]
 

@@ -31,6 +31,10 @@ _COMMANDS = (
     *(f"classify photos {ANSWER} -o results.{form}" for form in ("csv", "tsv", "json", "jsonl", "parquet")),
     f"classify photos {ANSWER} -o parts/ --part-size 2 --format jsonl",
     *(f"export text {ANSWER} -o classes.{form}" for form in ("npy", "npz", "safetensors", "parquet", "csv", "jsonl")),
+    *(
+        f"export images photos -m pocket -o images.{form}"
+        for form in ("npy", "npz", "safetensors", "parquet", "csv", "jsonl")
+    ),
     "train pairs.csv -o trained --from-scratch model --epochs 1 --batch-size 2 --workers 0 -q",
 )
 

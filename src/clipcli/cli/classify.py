@@ -36,7 +36,6 @@ _OUT, _SCORES = "Output", "Scores"
 def classify(
     *,
     context: typer.Context,
-    inputs: options.Inputs,
     labels: options.Labels,
     text_embeddings: Annotated[
         Path | None,
@@ -101,10 +100,10 @@ def classify(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     cluster = ray.chosen(model.engine, running.workers)
-    if not all(inputs):
+    if not all(reading.inputs or ()):
         raise InputError("an INPUT is empty; name an image file or a folder")
     target = _Target.choose(
-        output, form.value if form else None, [*inputs, *labels.files, text_embeddings, model.pretrained],
+        output, form.value if form else None, [*reading.files, *labels.files, text_embeddings, model.pretrained],
         resume=resume, overwrite=overwrite, part_size=part_size, compact=compact, show=show, messages=messages,
     )  # fmt: skip
     if text_embeddings is not None:
@@ -113,14 +112,15 @@ def classify(
     from clipcli.cli.reporter import end
     from clipcli.scoring.thresholds import Thresholds
 
+    source = reading.source()
     classifier = Classifier(
         labels=None if text_embeddings is not None else labels.load(), text_embeddings=text_embeddings,
         top_k=top_k,
         thresholds=Thresholds(min_probability, min_similarity, min_margin),
         **labels.prompt_parameters, **model.parameters, **running.parameters,
     )  # fmt: skip
-    outcome = _run(classifier, reading.source(inputs), cluster, target, messages)
-    if not cluster:
+    outcome = _run(classifier, source, cluster, target, messages)
+    if not cluster and source.embedded is None:
         _tell_images(classifier, messages)
     end(outcome, messages)
 
@@ -139,15 +139,16 @@ def _run(
 
     engine = on_cluster(classifier, cluster, lambda precision: classifier.ranker(precision).results)
     task, output = classifier.task(source, engine), target.output(classifier)
+    given = classifier.given.facts(source)
 
     def begin() -> None:
-        _tell_text(classifier, messages)
+        _tell_text(classifier, messages, given.precision if given else None)
 
     if target.is_for_people:
         return run(task, output, PlainReporter(messages, begin))
     reporter = TerminalReporter(
         messages, begin, model=classifier.source.title, work="classifying",
-        encoded=None if cluster else lambda: classifier.image_statistics.encoded,
+        encoded=None if cluster or given else lambda: classifier.image_statistics.encoded,
     )  # fmt: skip
     with reporter.shown():
         outcome = run(task, output, reporter)
@@ -225,7 +226,7 @@ def _can_show(form: str, messages: Messages) -> bool:
     return can_show(form, messages)
 
 
-def _tell_text(classifier: Classifier, messages: Messages) -> None:
+def _tell_text(classifier: Classifier, messages: Messages, given: str | None) -> None:
     """With ``-v``, print statistics of the labels."""
     count, statistics = len(classifier.classes.labels), classifier.text_statistics
     if statistics is not None:
@@ -233,7 +234,7 @@ def _tell_text(classifier: Classifier, messages: Messages) -> None:
     facts = classifier.classes.facts
     messages.detail(
         f"model: {classifier.source.title}, {count} label{'s' if count != 1 else ''}, "
-        f"logit scale {facts.logit_scale:.4g}, images in {classifier.precision}"
+        f"logit scale {facts.logit_scale:.4g}, images in {given or classifier.precision}"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from clipcli.cli.help import GroupedHelp
 from clipcli.cli.plain_values import convert_plain_values
-from clipcli.cli.requirements import CheckedCommand
+from clipcli.cli.requirements import CheckedCommand, UsageError
 from clipcli.errors import InputError
 
 __all__ = ["Command"]
@@ -25,34 +25,44 @@ class Command(GroupedHelp, CheckedCommand):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line; without INPUTs, they are read from stdin if that is a pipe or file.
+        """Parse the command line; reject empty values, and a line without INPUTs.
 
         Raises
         ------
         InputError
-            If a value is empty, or there are no INPUTs; the message names the option or argument.
+            If a value is empty; the message names the option or argument.
+        UsageError
+            If there is neither an INPUT nor a file of image embeddings.
         """
         for parameter in self.get_params(ctx):
             convert_plain_values(parameter)
         given = list(args)
-        rest = super().parse_args(ctx, args)
+        rest = self._parsed(ctx, args)
         if ctx.resilient_parsing:  # as it is while the shell completes a line
             return rest
         if "" in given or any(each.endswith("=") for each in given):
             self._check_not_empty(ctx, given)
-        if not ctx.params.get("inputs", True):
-            if not _has_stdin():
-                raise InputError(
-                    "cannot read images: no INPUT is given (name image files or folders, or pipe paths to this command)"
-                )
-            ctx.params["inputs"] = ["-"]
+        if _lacks_inputs(ctx.params):
+            raise UsageError("Missing argument 'INPUT...': name images, or give --image-embeddings.", ctx=ctx)
         return rest
+
+    def _parsed(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line; where INPUTs are missing and stdin is a pipe or file, they are read from there."""
+        given = list(args)
+        rest = super().parse_args(ctx, args)
+        if ctx.resilient_parsing or not _lacks_inputs(ctx.params) or not _has_stdin():
+            return rest
+        return super().parse_args(ctx, [*given, "-"])
 
     def _check_not_empty(self, ctx: Any, args: list[str]) -> None:
         values, _, _ = self.make_parser(ctx).parse_args(args)
         for parameter in self.get_params(ctx):
             if parameter.default != "" and _has_empty(values.get(str(parameter.name))):
                 raise InputError(f"cannot use {_shown(parameter)}: it is empty (give it a value or leave it out)")
+
+
+def _lacks_inputs(values: Any) -> bool:
+    return "inputs" in values and not values["inputs"] and values["image_embeddings"] is None
 
 
 def _has_stdin() -> bool:

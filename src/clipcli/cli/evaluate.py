@@ -92,6 +92,7 @@ def evaluate(
     ] = None,
     overwrite: options.Overwrite = False,
     model: options.Model,
+    image_embeddings: options.ImageEmbeddingsFile = None,
     exclude: options.Exclude = None,
     include_hidden: options.IncludeHidden = False,
     running: options.Running,
@@ -110,7 +111,7 @@ def evaluate(
     check_extra()
     if truth is not None and (labels.template or labels.prompts or compare_model or few_shot):
         raise InputError(_NO_MODEL)
-    given = [source, truth, *labels.files, model.pretrained]
+    given = [source, truth, image_embeddings, *labels.files, model.pretrained]
     context.with_resource(_outputs(json_file, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.compare import evaluate as compare
@@ -124,10 +125,11 @@ def evaluate(
     else:
         comparison = compare(
             source, [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
-            few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, exclusion=exclusion, reporter=reporter,
+            few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, image_embeddings=image_embeddings,
+            exclusion=exclusion, reporter=reporter,
             **labels.prompt_parameters, **model.running, **running.parameters,
         )  # fmt: skip
-    _save(comparison, json_file, plots, messages)
+    _save(comparison, json_file, plots, messages, overwrite=overwrite)
     _tell(comparison)  # last: the reader may close the pipe early
     end(comparison.outcome, messages)
 
@@ -149,19 +151,21 @@ def _outputs(json_file: Path | None, plots: Path | None, inputs: list[Any], *, o
         yield
 
 
-def _save(comparison: Comparison, json_file: Path | None, plots: Path | None, messages: Messages) -> None:
+def _save(
+    comparison: Comparison, json_file: Path | None, plots: Path | None, messages: Messages, *, overwrite: bool
+) -> None:
     if json_file is not None:
         import json
 
         from clipcli.storage.atomic import replacing
 
-        with replacing(json_file) as temporary:
+        with replacing(json_file, overwrite=overwrite) as temporary:
             text = json.dumps(comparison.as_json, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, "utf-8")
     if plots is not None:
         from clipcli.evaluation.charts import draw_evaluations
 
-        for file in draw_evaluations(comparison.evaluations, plots):
+        for file in draw_evaluations(comparison.evaluations, plots, overwrite=overwrite):
             messages.detail(f"drew {file}")
 
 

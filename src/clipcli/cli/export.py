@@ -28,15 +28,6 @@ OutputFile = Annotated[
 ]  # fmt: skip
 
 
-_Resume = Annotated[
-    bool,
-    typer.Option(
-        "--resume", rich_help_panel="Output",
-        help="Continue the interrupted run that wrote to the same folder; a single file cannot be resumed.",
-    ),
-]  # fmt: skip
-
-
 @app.callback()
 def _group() -> None:
     pass
@@ -70,19 +61,20 @@ def export_text(
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier
-    from clipcli.outputs.class_embeddings import check_suffix, save_class_embeddings
+    from clipcli.outputs.class_embeddings import check_suffix, files_of, save_class_embeddings
     from clipcli.storage.atomic import check_writable
     from clipcli.storage.locks import locked
 
     check_suffix(output)
-    check_writable(output, [*labels.files, pretrained], overwrite=overwrite)
+    for file in files_of(output):
+        check_writable(file, [*labels.files, pretrained], overwrite=overwrite)
     classifier = Classifier(
         model, labels.load(), pretrained=pretrained, **labels.prompt_parameters, device=device,
         cache=options.cache_setting(cache_dir, no_cache), offline=offline,
     )  # fmt: skip
     with locked(output):
         classes = classifier.classes
-        save_class_embeddings(classes, output)
+        save_class_embeddings(classes, output, overwrite=overwrite)
     if classifier.text_statistics is not None:
         statistics = classifier.text_statistics
         messages.detail(f"text: {statistics.cached} prompts from the cache, {statistics.encoded} encoded")
@@ -107,7 +99,6 @@ class PartFormat(str, Enum):
 @with_groups
 def export_images(
     *,
-    inputs: options.Inputs,
     output: Annotated[
         str,
         typer.Option(
@@ -125,7 +116,7 @@ def export_images(
                      help="Format of the parts, for output that is written in parts. [default: parquet, or jsonl if "
                           "the extra parquet is not installed]"),
     ] = None,
-    resume: _Resume = False,
+    resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     model: options.ModelOnCluster,
@@ -142,18 +133,18 @@ def export_images(
     messages = Messages(quiet=quiet, verbose=verbose)
     cluster = ray.chosen(model.engine, running.workers)
     destination = Destination.for_embeddings(
-        output, form.value if form else None, inputs=[*inputs, model.pretrained], resume=resume, overwrite=overwrite,
-        part_size=part_size,
+        output, form.value if form else None, inputs=[*reading.files, model.pretrained], resume=resume,
+        overwrite=overwrite, part_size=part_size,
     )  # fmt: skip
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.embedder import Embedder
     from clipcli.outputs.image_rows import image_rows
     from clipcli.runner import run
 
+    source = reading.source()
     embedder = Embedder(**model.parameters, **running.parameters)
-    source = reading.source(inputs)
     task = embedder.embedding_task(source, on_cluster(embedder, cluster, lambda _: image_rows))
-    encoded = None if cluster else lambda: embedder.image_statistics.encoded
+    encoded = None if cluster or source.embedded else lambda: embedder.image_statistics.encoded
     reporter = TerminalReporter(messages, model=embedder.source.title, encoded=encoded)
     with reporter.shown():
         outcome = run(task, embedder.embedding_output(destination, dtype.value), reporter)

@@ -12,14 +12,23 @@ import typer
 if TYPE_CHECKING:
     from clipcli.inputs.discover import Source
 
-__all__ = ["Exclude", "ImageColumn", "IncludeHidden", "Inputs", "NullSeparated", "PathColumn", "Reading"]
+__all__ = [
+    "Exclude",
+    "ImageColumn",
+    "ImageEmbeddingsFile",
+    "IncludeHidden",
+    "Inputs",
+    "NullSeparated",
+    "PathColumn",
+    "Reading",
+]
 
 _INPUTS = "Inputs"
 
 Inputs = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
-        metavar="INPUT", show_default=False, default_factory=list,  # without any, Command reads stdin
+        metavar="INPUT", show_default=False,
         help="Image files, folders, glob patterns, tar or zip archives, Parquet tables or URLs; '-' reads paths, or "
         "one image, from stdin.",
     ),
@@ -64,21 +73,41 @@ IncludeHidden = Annotated[
 ]
 
 
+ImageEmbeddingsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--image-embeddings", metavar="FILE|FOLDER/|URL", rich_help_panel=_INPUTS,
+        help="Image embeddings written by 'clipcli export images', instead of INPUTs. The images are not read.",
+    ),
+]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Reading:
-    """The options that say how INPUTs are read, and what is skipped; see :mod:`clipcli.cli.groups`."""
+    """INPUTs, how they are read, and what is skipped; or a file of their embeddings. See :mod:`clipcli.cli.groups`."""
 
+    inputs: Inputs = None
+    image_embeddings: ImageEmbeddingsFile = None
     null_separated: NullSeparated = False
     path_column: PathColumn = None
     image_column: ImageColumn = None
     exclude: Exclude = None
     include_hidden: IncludeHidden = False
 
-    def source(self, inputs: Sequence[str]) -> Source:
-        """Return what is read: the INPUTs, and what to pass over in them."""
+    @property
+    def files(self) -> Sequence[str | None]:
+        """What is read, and so must not be overwritten."""
+        return [*(self.inputs or ()), self.image_embeddings]
+
+    def source(self) -> Source:
+        """Return what is read: the INPUTs or their embeddings, and what to pass over in them."""
         from clipcli.inputs.discover import Source
         from clipcli.inputs.exclusion import Exclusion
 
         exclusion = Exclusion(tuple(self.exclude or ()), self.include_hidden)
+        if self.image_embeddings is not None:
+            from clipcli.outputs.embedding_files import ImageEmbeddings
+
+            return Source((), exclusion=exclusion, embedded=ImageEmbeddings(self.image_embeddings))
         columns = (self.path_column, self.image_column)
-        return Source(tuple(inputs), sys.stdin.buffer, self.null_separated, *columns, exclusion)
+        return Source(tuple(self.inputs or ()), sys.stdin.buffer, self.null_separated, *columns, exclusion)

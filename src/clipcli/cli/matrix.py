@@ -31,7 +31,6 @@ _NAME = 28
 def matrix(
     *,
     context: typer.Context,
-    inputs: options.Inputs,
     texts_file: Annotated[
         Path | None,
         typer.Option("--texts", metavar="FILE", rich_help_panel=_TEXTS, help="File with one text per line."),
@@ -81,26 +80,27 @@ def matrix(
     contrastive loss are printed too.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    _check_outputs(output, plot, [*inputs, texts_file, model.pretrained], overwrite=overwrite)
+    _check_outputs(output, plot, [*reading.files, texts_file, model.pretrained], overwrite=overwrite)
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
+    was_chart = plot is not None and plot.exists()
     from clipcli.classifier import Classifier
     from clipcli.cli.reporter import end
     from clipcli.reports.matrix import save_matrix, texts_as_labels, write_tsv
 
     texts = _texts(texts_file, text or ())
+    source = reading.source()
     classifier = Classifier(
         labels=texts_as_labels(texts), templates=template or ("{label}",), **model.parameters, **running.parameters
     )
-    source = reading.source(inputs)
     files, cosines, outcome = _similarities(classifier, source, messages)
     _tell_pairing(cosines, paired, classifier.classes, outcome.failures, messages)
     made = _made(files, texts, cosines, classifier.classes, logits=logits)
     if output is not None:
-        save_matrix(made, output)
+        save_matrix(made, output, overwrite=overwrite)
     if plot is not None:
-        _draw(made, files, plot, classifier.source.title)
+        _draw(made, files, plot, classifier.source.title, overwrite=overwrite or was_chart)
     if output is None:  # last: the reader may close the pipe early
         _print_table(made) if sys.stdout.isatty() else write_tsv(made, sys.stdout)
     end(outcome, messages)
@@ -182,13 +182,15 @@ def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbedd
     return Matrix(tuple(map(name_of, files)), tuple(texts), values, "logit" if logits else "cosine")
 
 
-def _draw(made: Matrix, files: list[Any], plot: Path, title: str) -> None:
-    from clipcli.inputs.discover import FileInput
+def _draw(made: Matrix, files: list[Any], plot: Path, title: str, *, overwrite: bool) -> None:
+    from clipcli.inputs.items import EmbeddedInput, FileInput
     from clipcli.reports.matplotlib_figures import save_as
     from clipcli.reports.matrix_plot import draw_matrix, open_pictures
 
-    paths = [Path(item.path) if isinstance(item, FileInput) else None for item in files]
-    save_as(draw_matrix(made, open_pictures(paths), title), plot)
+    names = (item.path if isinstance(item, FileInput) else item.name if isinstance(item, EmbeddedInput) else None
+             for item in files)  # fmt: skip
+    paths = [None if name is None else Path(name) for name in names]
+    save_as(draw_matrix(made, open_pictures(paths), title), plot, overwrite=overwrite)
 
 
 def _print_table(made: Matrix) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -63,7 +63,7 @@ def list_models(
         place = resolve.place_of(name, tag)
         words = f"{name} {tag} {known.good_for if known else ''}".lower()
         if wanted in words and (place or not on_disk):
-            rows.append((name, tag, *_choice(known), place))
+            rows.append((name, tag, *_choice(name, tag, known), place))
     if not rows:
         Messages().warn(f"no model name, tag or purpose contains {pattern!r}")
     print_table(
@@ -71,12 +71,14 @@ def list_models(
     )
 
 
-def _choice(known: Recommendation | None) -> tuple[str, str, str, str, str]:
+def _choice(name: str, tag: str, known: Recommendation | None) -> tuple[str, str, str, str, str]:
     """Return what helps to choose a model, with empty cells for what is not known."""
-    if known is None:
-        return ("", "", "", "", "")
-    parameters, accuracy = (str(value) if value is not None else "" for value in (known.parameters, known.imagenet))
-    return (known.good_for, known.speed, parameters, accuracy, known.licence)
+    from clipcli.cli.model_facts import figures_of
+
+    parameters, accuracy = figures_of(name, tag)
+    size = "" if parameters is None else f"{parameters:.0f}"
+    figure = "" if accuracy is None else f"{accuracy:.1f}"
+    return (known.good_for, known.speed, size, figure, known.licence) if known else ("", "", size, figure, "")
 
 
 @app.command("show")
@@ -87,110 +89,18 @@ def show_model(
             metavar="MODEL", help="Model: pocket, an open_clip name, or hf-hub:ORG/REPO.", show_default=False
         ),
     ],
+    pretrained: options.Pretrained = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the details as JSON.")] = False,
 ) -> None:
-    """Show the details of a model."""
-    facts = _pocket_facts() if name == "pocket" else _catalogue_facts(name)
+    """Show the details of a model: size, accuracy, licence, languages, where its weights are."""
+    from clipcli.cli.model_facts import facts_as_lines, facts_of, without_details
+
+    facts = facts_of(name, pretrained)
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
-    for line in _as_lines(facts):
+    for line in facts_as_lines(without_details(facts)):
         typer.echo(line)
-
-
-def _as_lines(facts: dict[str, Any], indent: str = "") -> Iterator[str]:
-    """Yield ``key: value`` lines; a dict of a few plain values gets one line, any other is indented below its key."""
-    for key, value in facts.items():
-        name = f"{indent}{key.replace('_', ' ')}:"
-        if isinstance(value, dict) and (len(value) > 4 or any(isinstance(inner, dict) for inner in value.values())):
-            yield name
-            yield from _as_lines(value, indent + "  ")
-        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-            yield name
-            yield from (f"{indent}  {_on_one_line(item)}" for item in value)
-        else:
-            yield f"{name} {_on_one_line(value)}".rstrip()
-
-
-def _on_one_line(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_on_one_line(inner)}" for key, inner in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_on_one_line, value))
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _pocket_facts() -> dict[str, Any]:
-    from clipcli.models.resolve import POCKET_FOLDER
-
-    facts: dict[str, Any] = json.loads((POCKET_FOLDER / "card.json").read_text("utf-8"))
-    return facts
-
-
-def _catalogue_facts(name: str) -> dict[str, Any]:
-    from clipcli.models import registry, resolve
-    from clipcli.models.recommended import recommendation
-
-    name = name.replace("/", "-") if name.replace("/", "-") in registry.architecture_names() else name
-    if name.startswith("hf-hub:"):
-        return _hub_facts(name)
-    config = registry.architecture(name)
-    tags = registry.pretrained_tags(name)
-    vision, text = config["vision_cfg"], config["text_cfg"]
-    known = recommendation(name)
-    facts = {} if known is None else {key: value for key, value in vars(known).items() if value and key != "name"}
-    return {
-        "model": name,
-        **{_FACTS.get(key, key): value for key, value in facts.items()},
-        "image size": vision.get("image_size", 224),
-        "embedding dimensions": config["embed_dim"],
-        "context length": text.get("context_length", 77),
-        "tokenizer": text.get("hf_tokenizer_name") or "open_clip",
-        "scores": "sigmoid" if "init_logit_bias" in config else "softmax",
-        "pretrained": list(tags),
-        "on disk": [tag for tag in tags if resolve.is_on_disk(name, tag)],
-    }
-
-
-_FACTS = {
-    "tag": "recommended pretrained", "good_for": "good for", "parameters": "million parameters",
-    "imagenet": "ImageNet top-1 in percent, zero-shot",
-}  # fmt: skip
-
-
-def _hub_facts(name: str) -> dict[str, Any]:
-    from clipcli.models.config import read_model_config
-    from clipcli.models.hub import cached_file
-    from clipcli.models.recommended import recommendation
-    from clipcli.models.source import CONFIG_NAME
-
-    known, config = recommendation(name), cached_file(name.removeprefix("hf-hub:"), CONFIG_NAME)
-    facts = {} if known is None else {key: value for key, value in vars(known).items() if value and key != "name"}
-    shown: dict[str, Any] = {"model": name, **{_FACTS.get(key, key): value for key, value in facts.items()}}
-    if config is not None:
-        model = read_model_config(config)["model_cfg"]
-        shown |= {"image size": model["vision_cfg"].get("image_size", 224), "embedding dimensions": model["embed_dim"]}
-    return shown | {
-        "on disk": config is not None,
-        "model card": f"https://huggingface.co/{name.removeprefix('hf-hub:')}",
-    }
-
-
-@app.command("download")
-def download_model(
-    name: _HubModel,
-    pretrained: _Tag = None,
-    offline: options.Offline = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Download a model. Later runs load it from disk, without using the network."""
-    from clipcli.models.hub import quiet_hub
-    from clipcli.models.resolve import resolve_model
-
-    Messages(quiet=quiet)  # prints what the library logs
-    with quiet_hub(quiet=quiet):
-        source = resolve_model(name, pretrained, offline=offline)
-    typer.echo(str(source.checkpoint))
 
 
 @app.command("delete")

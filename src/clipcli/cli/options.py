@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from clipcli.cache.limit import DEFAULT_LIMIT
-from clipcli.cli.input_options import Exclude, IncludeHidden, Inputs, Reading
+from clipcli.cli.input_options import Exclude, ImageEmbeddingsFile, IncludeHidden, Inputs, Reading
 from clipcli.cli.label_options import Labels, PromptSets, Templates
 from clipcli.cli.model_options import Device, Model, ModelName, ModelOnCluster, Offline, Pretrained
 from clipcli.errors import CacheError
@@ -22,6 +22,7 @@ __all__ = [
     "Checked",
     "Device",
     "Exclude",
+    "ImageEmbeddingsFile",
     "IncludeHidden",
     "Inputs",
     "Labels",

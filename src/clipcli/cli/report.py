@@ -81,8 +81,9 @@ def report(
     records = _read(results)
     folder = _folder_of(records, results) if root is None else root
     content = _with_checked(_content(records, results, folder, truth, labels), records, checked, messages)
+    title = title or printable(results.name)
     with locked(output):
-        missing = _write(output, records, content, title or printable(results.name), thumbnail, workers, messages)
+        missing = _write(output, records, content, title, thumbnail, workers, messages, overwrite=overwrite)
     if missing:
         messages.warn(
             f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable "
@@ -152,7 +153,7 @@ def _content(
 
 def _write(
     output: Path, records: Sequence[ReadRecord], content: PageContent, title: str, thumbnail: int | None,
-    workers: int | None, messages: Messages,
+    workers: int | None, messages: Messages, *, overwrite: bool,
 ) -> int:  # fmt: skip
     """Write the page, and return the number of images whose thumbnails are missing."""
     from clipcli.images.thumbnails import usual_side
@@ -173,6 +174,6 @@ def _write(
     thumbnails = thumbnails_of(wanted, content.root or Path(), side, workers)
     if side:
         thumbnails = with_progress(counted(thumbnails), lambda: len(records), messages)
-    with replacing(output) as temporary:
+    with replacing(output, overwrite=overwrite) as temporary:
         write_page(records, thumbnails, temporary, title, content, target=output)
     return missing

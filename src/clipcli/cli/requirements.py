@@ -13,9 +13,11 @@ from clipcli.cli.parameter_source import is_given
 from clipcli.models.engines import cluster_names, runs_on_cluster
 from clipcli.outputs.destination import is_folder
 
-__all__ = ["REQUIREMENTS", "CheckedCommand", "Requirement", "unmet"]
+__all__ = ["REQUIREMENTS", "CheckedCommand", "Requirement", "UsageError", "unmet"]
 
-_UsageError: Any = typer.BadParameter.__bases__[0]
+UsageError: Any = typer.BadParameter.__bases__[0]
+"""The error for a command line that cannot be used."""
+
 Values = Mapping[str, Any]
 
 
@@ -58,6 +60,15 @@ _CLUSTER = Requirement(
     f"with --engine {cluster_names()}",
     lambda values: runs_on_cluster(str(values["engine"])),
 )
+_EMBEDDED = (
+    Requirement(("image_embeddings",), "without an INPUT", lambda values: not values["inputs"]),
+    _needs_no("image_embeddings", "null_separated", "path_column", "image_column", "include_hidden"),
+)
+_NO_ENCODER = _needs_no("image_embeddings", "precision", "batch_size", "workers")
+_HERE = Requirement(
+    ("image_embeddings",), f"without --engine {cluster_names()}",
+    lambda values: not runs_on_cluster(str(values["engine"])),
+)  # fmt: skip
 _IN_PARTS = "with a folder as -o (end its name with /) or a URL"
 _MODEL_OPTIONS = (
     "model", "pretrained", "device", "precision", "engine", "batch_size", "workers", "cache_dir", "no_cache",
@@ -76,24 +87,25 @@ def _draws_thumbnails(values: Values) -> bool:
 
 REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "classify": (
-        _LOUD, _CACHE, _LISTED, _TABLES, _CLUSTER,
+        _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _HERE, _LISTED, _TABLES, _CLUSTER,
         Requirement(("part_size",), _IN_PARTS, _writes_parts),
         _OVERWRITE,
     ),
     "sort": (_needs_no("undo", "copy", "link", "move", "by", "checked"),),
     "evaluate": (
         _LOUD, _CACHE,
-        _needs_no("truth", *_MODEL_OPTIONS),
+        _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings"),
+        _NO_ENCODER,
         Requirement(
             ("overwrite",), "with --json or --plots", lambda values: bool(values["json_file"] or values["plots"])
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
     "matrix": (
-        _LOUD, _CACHE, _LISTED, _TABLES,
+        _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _LISTED, _TABLES,
         Requirement(("overwrite",), "with -o or --plot", lambda values: bool(values["output"] or values["plot"])),
     ),
-    "search": (_LOUD, _CACHE, _LISTED, _TABLES, _OVERWRITE),
+    "search": (_LOUD, _CACHE, *_EMBEDDED, _LISTED, _TABLES, _OVERWRITE),
     "report": (
         Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),
         Requirement(("labels",), "with --truth", lambda values: values["truth"] is not None),
@@ -109,8 +121,8 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     ),
     "export text": (_LOUD, _needs_no("no_cache", "cache_dir")),
     "export images": (
-        _LOUD, _CACHE, _LISTED, _TABLES, _CLUSTER,
-        Requirement(("part_size", "form", "resume"), _IN_PARTS, _writes_parts),
+        _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _HERE, _LISTED, _TABLES, _CLUSTER,
+        Requirement(("part_size", "form"), _IN_PARTS, _writes_parts),
     ),
 }  # fmt: skip
 """By command. Other options have no requirements, or are checked when their values are read."""
@@ -145,5 +157,5 @@ class CheckedCommand(TyperCommand):
             option, condition = found
             parameter = next(each for each in self.params if each.name == option)
             name = next(name for name in (*parameter.opts, *parameter.secondary_opts) if name.startswith("--"))
-            raise _UsageError(f"{name} only works {condition}", ctx=ctx)
+            raise UsageError(f"{name} only works {condition}", ctx=ctx)
         return super().invoke(ctx)

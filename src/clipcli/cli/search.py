@@ -43,7 +43,6 @@ def search(
         typer.Argument(metavar="QUERY", show_default=False,
                        help="A text that describes the images to find, or the path of an example image."),
     ],
-    inputs: options.Inputs,
     like: Annotated[
         list[Path] | None,
         typer.Option("--like", metavar="IMAGE", rich_help_panel=_QUERY,
@@ -83,20 +82,21 @@ def search(
     Image embeddings are cached: a second search of the same images encodes only the query.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    chosen = _check_output(form, output, overwrite, [*inputs, *(like or ()), model.pretrained])
+    chosen = _check_output(form, output, overwrite, [*reading.files, *(like or ()), model.pretrained])
     from clipcli.cli.reporter import end
     from clipcli.search import ImageSearch, split_query
 
     text, examples = split_query(query)
+    source = reading.source()
     found = ImageSearch(
         text, like=[*examples, *(like or ())], count=top_k, templates=template or (),
         **model.parameters, **running.parameters,
     )  # fmt: skip
-    source = reading.source(inputs)
     outcome = _scan(found, source, messages)
-    _write(found.hits, output, chosen, query)
+    _write(found.hits, output, chosen, query, overwrite=overwrite)
     statistics = found.embedder.image_statistics
-    messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
+    if source.embedded is None:
+        messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
     end(outcome, messages)
 
 
@@ -128,7 +128,7 @@ def _scan(found: ImageSearch, source: Source, messages: Messages) -> Outcome:
     return readable.outcome
 
 
-def _write(hits: list[Any], output: Path | None, form: str, title: str) -> None:
+def _write(hits: list[Any], output: Path | None, form: str, title: str, *, overwrite: bool) -> None:
     from clipcli.outputs.hits import write_hits
 
     if output is None:
@@ -137,7 +137,7 @@ def _write(hits: list[Any], output: Path | None, form: str, title: str) -> None:
     from clipcli.storage.atomic import replacing
     from clipcli.storage.locks import locked
 
-    with locked(output), replacing(output) as temporary:
+    with locked(output), replacing(output, overwrite=overwrite) as temporary:
         if form == _PAGE:
             from clipcli.reports.hits_page import write_hits_page
 

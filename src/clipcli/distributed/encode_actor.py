@@ -63,6 +63,11 @@ class EncoderFacts:
     device: str
     batch_size: int
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the embeddings, for the settings of a run."""
+        return {"precision": self.precision, "fingerprint": self.fingerprint, "batch_size": self.batch_size}
+
 
 def facts_of(embedder: Embedder) -> EncoderFacts:
     """Open the model and return its facts."""

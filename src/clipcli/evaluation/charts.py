@@ -44,7 +44,7 @@ def check_charts(folder: Path, *, overwrite: bool) -> None:
             check_writable(file, overwrite=True, is_ours=is_chart(file))
 
 
-def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> Iterator[Path]:
+def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Draw three charts of each evaluation into a folder, and yield the files.
 
     Raises
@@ -55,7 +55,7 @@ def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> Iterato
     for number, each in enumerate(evaluations, start=1):
         suffix = f"-{number}" if len(evaluations) > 1 else ""
         for name, draw in (("confusion", _confusion), ("reliability", _reliability), ("classes", _classes)):
-            yield from save(draw(each), folder / f"{name}{suffix}")
+            yield from save(draw(each), folder / f"{name}{suffix}", overwrite=overwrite)
 
 
 def _confusion(evaluation: Evaluation) -> Any:

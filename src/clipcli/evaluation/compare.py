@@ -19,14 +19,16 @@ from clipcli.evaluation.evaluate import (
     evaluate_embeddings,
     evaluate_records,
 )
-from clipcli.evaluation.ground_truth import LabelledImage, classes_of, indices_of, match_records, read_truth
+from clipcli.evaluation.ground_truth import LabelledImage, classes_of, indices_of, read_truth
 from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
+from clipcli.evaluation.matching import match_records, with_embeddings
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
 from clipcli.log import LOG
+from clipcli.outputs.embedding_files import ImageEmbeddings
 from clipcli.outputs.readers import read_results
 from clipcli.outputs.recognition import labels_of_run
 from clipcli.runner import SILENT, Outcome, Reporter
@@ -72,6 +74,7 @@ def evaluate(
     truth: str | Path, models: Sequence[str | tuple[str, str | None]] = ("auto",),
     labels: Iterable[str | Label] | Path | None = None, *, templates: Sequence[str] = (), prompts: Sequence[str] = (),
     few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0,
+    image_embeddings: ImageEmbeddings | str | Path | None = None,
     exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
     reporter: Reporter = SILENT, **options: Any,
 ) -> Comparison:  # fmt: skip
@@ -95,6 +98,8 @@ def evaluate(
         scikit-learn's ``C`` of the probes.
     seed
         The random seed for choosing the images of the probes.
+    image_embeddings
+        Embeddings of the images, written by ``clipcli export images``. The images are then not read.
     exclusion
         The files and folders to exclude.
     reporter
@@ -106,10 +111,16 @@ def evaluate(
     ------
     InputError, LabelError
         If there is no ground truth, a class has no label, or no image can be read.
+    EmbeddingFileError
+        If the embeddings cannot be read, or another model made them.
     ClipcliError
         As for :class:`clipcli.Classifier`.
     """
     labelled = read_truth(Path(truth), exclusion)
+    if image_embeddings is not None:
+        if not isinstance(image_embeddings, ImageEmbeddings):
+            image_embeddings = ImageEmbeddings(image_embeddings)
+        labelled = with_embeddings(labelled, image_embeddings)
     chosen = labels_from(labels) if labels is not None else [Label(name) for name in classes_of(labelled)]
     indices_of(classes_of(labelled), chosen)  # checked before embedding
     variants = _variants(templates, prompts)
@@ -187,7 +198,8 @@ def _embedded(
             rows.append(row)
             show(len(rows) + len(failed), len(failed))
     statistics = classifier.image_statistics
-    LOG.info(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
+    if statistics.cached or statistics.encoded:  # neither if the embeddings are those of a file
+        LOG.info(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
     if not rows:
         raise InputError("cannot evaluate: none of the images can be read")
     paths, labels, vectors = zip(*rows, strict=True)

@@ -162,7 +162,7 @@ def evaluate_records(
     Parameters
     ----------
     matched
-        Records with their true classes, from :func:`clipcli.evaluation.ground_truth.match_records`.
+        Records with their true classes, from :func:`clipcli.evaluation.matching.match_records`.
         ``unknown`` counts as wrong.
     labels
         The labels of the run, if the ground truth uses their folders.

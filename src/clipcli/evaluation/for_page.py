@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 from clipcli.evaluation.charts import draw_evaluations
 from clipcli.evaluation.evaluate import Evaluation, evaluate_records
-from clipcli.evaluation.ground_truth import LabelledImage, indices_of, match_records
+from clipcli.evaluation.ground_truth import LabelledImage, indices_of
+from clipcli.evaluation.matching import match_records
 from clipcli.evaluation.metrics import Interval
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import labels_from

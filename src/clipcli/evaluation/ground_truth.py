@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipcli.errors import InputError, LabelError
 from clipcli.evaluation.vocabulary import shown_names
-from clipcli.inputs.discover import BadInput, FileInput, Input, Source, discover
+from clipcli.inputs.discover import FileInput, Input, Source, discover
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import Label
 from clipcli.log import LOG
 from clipcli.outputs.corrections import read_label_table
-from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.recognition import own_kind_of
 from clipcli.sorting.log import LOG_NAME
 from clipcli.text import name_key, near_matches
@@ -26,7 +25,6 @@ __all__ = [
     "classes_of",
     "distinct_names",
     "indices_of",
-    "match_records",
     "read_truth",
     "warn_of_own_answers",
 ]
@@ -155,62 +153,3 @@ def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
             f"({near_matches(missing[0], places)}); add them to the label file, or to its 'folder' column"
         )
     return [places[name_key(name)] for name in names]
-
-
-def match_records(
-    records: Iterable[ReadRecord],
-    labelled: Sequence[LabelledImage],
-    locate: Callable[[str], str] = str,
-) -> list[tuple[ReadRecord, str]]:
-    """Match the results of a run to the ground truth, by the paths of the images.
-
-    Parameters
-    ----------
-    locate
-        Resolves the path of a record, see :meth:`clipcli.delimited.PathBase.locate`.
-
-    Raises
-    ------
-    InputError
-        If no path is in both.
-    """
-    known: dict[str, str] = {}
-    for each in labelled:
-        if not isinstance(each.image, BadInput):
-            known[each.image.name] = each.label
-            known[_absolute(each.image.path if isinstance(each.image, FileInput) else each.image.name)] = each.label
-    composed = _by_key(known)
-    matched, without = [], 0
-    for record in records:
-        label = (
-            known.get(record.path) or known.get(_absolute(locate(record.path))) or composed.get(name_key(record.path))
-        )
-        if label is None:
-            without += 1
-        else:
-            matched.append((record, label))
-    if not matched:
-        raise InputError(
-            "cannot match results to the ground truth: they have no paths in common "
-            "(run this in the folder of the classify run)"
-        )
-    if without:
-        count = without + len(matched)
-        LOG.warning(f"{without} of {count} results have no ground truth, and are left out")
-    return matched
-
-
-def _by_key(known: dict[str, str]) -> dict[str, str | None]:
-    """Return labels by normalised path; ``None`` if that is ambiguous."""
-    found: dict[str, str | None] = {}
-    for path, label in known.items():
-        key = name_key(path)
-        found[key] = label if key not in found or name_key(found[key] or "") == name_key(label) else None
-    return found
-
-
-def _absolute(path: str) -> str:
-    try:
-        return os.path.realpath(path)
-    except ValueError:  # a file name cannot contain NUL
-        return path

@@ -20,7 +20,16 @@ from clipcli.images.files import has_image_suffix, looks_like_image, read_signat
 from clipcli.images.limits import MAX_BYTES, too_many_bytes
 from clipcli.inputs.archives import archive_of, is_archive
 from clipcli.inputs.exclusion import Exclusion
-from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, inputs_of, shown_name
+from clipcli.inputs.items import (
+    BadInput,
+    EmbeddedImages,
+    FileInput,
+    Input,
+    MemberInput,
+    Unit,
+    inputs_of,
+    shown_name,
+)
 from clipcli.inputs.mistakes import check_not_only_tables, table_problem
 from clipcli.inputs.path_lists import begin_stream, read_paths
 from clipcli.inputs.patterns import is_pattern, matches_of
@@ -58,6 +67,8 @@ class Source:
         table must have exactly one column of bytes.
     exclusion
         The files and folders to exclude.
+    embedded
+        If given, the inputs are the rows of this file of image embeddings, and there are no names.
     """
 
     names: tuple[str, ...]
@@ -66,6 +77,7 @@ class Source:
     path_column: str | None = None
     image_column: str | None = None
     exclusion: Exclusion = field(default=Exclusion())
+    embedded: EmbeddedImages | None = None
 
     @property
     def columns(self) -> Columns | None:
@@ -148,6 +160,9 @@ def _check_named(name: str) -> None:
 
 def _behind(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str, Iterator[Unit]]]:
     columns, exclusion = source.columns, source.exclusion
+    if source.embedded is not None:
+        embedded = source.embedded.inputs()
+        yield source.embedded.name, (row for row in embedded if not exclusion.leaves_out_named(row.name))
     for name in source.names:
         if name == "-" and source.stream is not None:
             yield "standard input", _on_stream(source.stream, exclusion, null_separated=source.null_separated)
@@ -240,6 +255,8 @@ def _in_folder(folder: str, exclusion: Exclusion) -> Iterator[Input]:
 
 def count_files(source: Source) -> int | None:
     """Count the inputs for a progress bar by their names; ``None`` if they would have to be read."""
+    if source.embedded is not None:
+        return source.embedded.count
     if source.columns is not None or "-" in source.names or any(map(is_remote, source.names)):
         return None
     total, exclusion = 0, source.exclusion

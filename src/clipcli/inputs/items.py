@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from clipcli.errors import ImageError
 from clipcli.redaction import redacted_reference
 from clipcli.schemes import is_remote
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 __all__ = [
     "BadInput",
+    "EmbeddedImages",
+    "EmbeddedInput",
     "FileInput",
     "Input",
+    "MadeBy",
     "MemberInput",
     "Shard",
     "Unit",
@@ -67,7 +74,60 @@ class BadInput:
         object.__setattr__(self, "name", shown_name(self.name))
 
 
-Input = FileInput | MemberInput | BadInput
+@dataclass(frozen=True)
+class MadeBy:
+    """The model that made the embeddings of a file.
+
+    Parameters
+    ----------
+    file
+        The file, for messages.
+    fingerprint
+        The fingerprint of the image encoder.
+    dim
+        The dimensions of the embeddings.
+    title
+        The model's name for people; empty if the file does not contain it.
+    """
+
+    file: str
+    fingerprint: str
+    dim: int
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class EmbeddedInput:
+    """An image whose embedding was read from a file: (D,) float32 of length one, or the reason why it has none."""
+
+    name: str
+    vector: NDArray[np.float32] | ImageError = field(repr=False)
+    made_by: MadeBy
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", shown_name(self.name))
+
+
+Input = FileInput | MemberInput | BadInput | EmbeddedInput
+
+
+class EmbeddedImages(Protocol):
+    """A file of image embeddings; :class:`clipcli.ImageEmbeddings` is one."""
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+
+    @property
+    def made_by(self) -> MadeBy:
+        """The model that made them."""
+
+    @property
+    def count(self) -> int | None:
+        """The number of rows, if it is known without reading them."""
+
+    def inputs(self) -> Iterator[EmbeddedInput]:
+        """Read the file and yield one input per row, in order."""
 
 
 class Shard(Protocol):
@@ -91,7 +151,7 @@ Unit = Input | Shard
 
 def is_input(unit: object) -> TypeGuard[Input]:
     """Return whether a value is a single input."""
-    return isinstance(unit, FileInput | MemberInput | BadInput)
+    return isinstance(unit, FileInput | MemberInput | BadInput | EmbeddedInput)
 
 
 def inputs_of(units: Iterable[Unit]) -> Iterator[Input]:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from clipcli.delimited import JSON_LINES, first_object, own_kind, read_delimited, read_json_lines
+from clipcli.delimited import JSON_LINES, first_object, read_delimited, read_json_lines
 from clipcli.errors import ClipcliError, ImageError, InputError
+from clipcli.inputs.own_tables import EMBEDDINGS_HINT, written_by_clipcli
 from clipcli.inputs.tables import PATH_COLUMNS
 from clipcli.schemes import is_remote
 from clipcli.text import open_text
@@ -15,17 +16,21 @@ from clipcli.text import open_text
 __all__ = ["check_not_only_tables", "table_problem"]
 
 _TABLES = (".csv", ".tsv", *JSON_LINES)
+_ARRAYS = (".npy", ".npz", ".safetensors")
 _LONGEST = 1 << 20  # characters of the first row that are read
 
 
 def table_problem(path: str) -> ImageError | None:
-    """Return why a table cannot be classified as an image; ``None`` for any file without the extension of a table."""
+    """Return why a table or array cannot be classified as an image; ``None`` for a file with another extension."""
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - also for names that are not valid text
-    if suffix not in (*_TABLES, ".json") or is_remote(path) or not os.path.isfile(path):  # noqa: PTH113
+    if suffix not in (*_TABLES, *_ARRAYS, ".json") or is_remote(path) or not os.path.isfile(path):  # noqa: PTH113
         return None
+    if suffix in _ARRAYS:
+        return ImageError("not_an_image", f"not an image ({EMBEDDINGS_HINT})")
     columns = _columns(path, suffix)
-    if own_kind(columns) == "results" or {"path", "top"} <= columns or {"path", "error"} == columns:
-        reason = "results of clipcli classify, not an image (use them with clipcli report, sort or evaluate)"
+    own = written_by_clipcli(columns)
+    if own is not None:
+        reason = own
     elif suffix == ".json":
         return None
     else:

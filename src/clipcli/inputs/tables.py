@@ -13,6 +13,7 @@ from clipcli.delimited import JSON_LINES, own_kind, read_delimited, read_json_li
 from clipcli.errors import ImageError, InputError
 from clipcli.extras import pyarrow_or_error
 from clipcli.inputs.items import BadInput, FileInput, Input, MemberInput, Unit, shown_name
+from clipcli.inputs.own_tables import written_by_clipcli
 from clipcli.inputs.path_base import PathBase
 from clipcli.schemes import is_remote, path_part
 from clipcli.storage.remote import open_location
@@ -162,6 +163,8 @@ def _only_image_column(table: str, schema: Any) -> str:
     found = [field.name for field in schema if _is_binary(field.type)]
     if len(found) == 1:
         return str(found[0])
+    if (own := written_by_clipcli(schema.names)) is not None:
+        raise InputError(f"cannot use {table}: {own}")
     which = "several columns of bytes" if found else "no column of bytes"
     raise InputError(
         f"cannot use {table}: {which} (name one with --image-column, or one of paths with --path-column; "

@@ -49,7 +49,7 @@ class Recommendation:
 
 
 MODELS = (
-    Recommendation("pocket", "", "first steps, without a download", _FAST, None, None, "",
+    Recommendation("pocket", "", "first steps, without a download", _FAST, 24, None, "apache-2.0",
                    "its image encoder was trained on ImageNet, so its accuracy there is not comparable"),
     Recommendation("MobileCLIP2-S0", "dfndr2b", "speed on a laptop", _FAST, 75, 71.5, _RESEARCH),
     Recommendation("ViT-B-32-256", "datacomp_s34b_b86k", "most tasks (default)", _FAST, 151, 72.8, "mit"),

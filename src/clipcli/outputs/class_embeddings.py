@@ -20,18 +20,22 @@ from clipcli.cache.embeddings import ModelFacts
 from clipcli.delimited import csv_line, guarded, long_cells, rows_of, unguarded
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.extras import pyarrow_or_error
+from clipcli.outputs.recognition import own_kind_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.storage.atomic import replacing
 
-__all__ = ["SUFFIXES", "check_suffix", "load_class_embeddings", "load_for_model", "save_class_embeddings"]
+__all__ = ["SUFFIXES", "check_suffix", "files_of", "load_class_embeddings", "load_for_model", "save_class_embeddings"]
 
 _VERSION = 1
 _SHARED = ("clipcli", "fingerprint", "model")
 _ROWS = ("label", "group", "prompts")
+_IMAGES = "it holds image embeddings: use them with --image-embeddings"
 
 
-def save_class_embeddings(classes: ClassEmbeddings, path: Path) -> None:
+def save_class_embeddings(classes: ClassEmbeddings, path: Path, *, overwrite: bool = True) -> None:
     """Write class embeddings in the format of the extension, atomically.
+
+    Without ``overwrite``, a file that appeared meanwhile is not replaced.
 
     Raises
     ------
@@ -40,11 +44,16 @@ def save_class_embeddings(classes: ClassEmbeddings, path: Path) -> None:
     """
     check_suffix(path)
     writer, _ = _FORMATS[path.suffix.lower()]
-    with replacing(path) as temporary:
+    with replacing(path, overwrite=overwrite) as temporary:
         writer(classes, temporary)
         if path.suffix.lower() == ".npy":
-            with replacing(_sidecar(path)) as sidecar:
+            with replacing(_sidecar(path), overwrite=overwrite) as sidecar:
                 sidecar.write_text(json.dumps(_metadata(classes), ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files that are written for an output: ``.npy`` has a second one."""
+    return [path, _sidecar(path)] if path.suffix.lower() == ".npy" else [path]
 
 
 def check_suffix(path: Path) -> None:
@@ -75,6 +84,8 @@ def load_class_embeddings(path: Path) -> ClassEmbeddings:
         raise EmbeddingFileError(str(problem)) from None
     except Exception as problem:
         reason = " ".join(str(problem).split())[:120] or type(problem).__name__
+        if own_kind_of(path) == "embeddings":
+            reason = _IMAGES
         raise EmbeddingFileError(f"cannot read {path}: not a file of class embeddings ({reason})") from problem
 
 
@@ -108,6 +119,8 @@ def _metadata(classes: ClassEmbeddings) -> dict[str, Any]:
 
 
 def _restored(metadata: dict[str, Any], vectors: NDArray[np.float32]) -> ClassEmbeddings:
+    if "dtype" in metadata:
+        raise ValueError(_IMAGES)
     classes = ClassEmbeddings(
         labels=tuple(metadata["label"]),
         groups=tuple(metadata["group"]),

@@ -121,6 +121,7 @@ class Destination:
             As for results.
         """
         from clipcli.outputs.class_embeddings import check_suffix
+        from clipcli.outputs.embedding_arrays import path_lines_of
         from clipcli.outputs.part_forms import check_part_suffix
         from clipcli.storage.atomic import is_special
 
@@ -130,7 +131,10 @@ class Destination:
             chosen._check_earlier()
             return chosen
         check_suffix(Path(output))
-        _check_not_input(Path(output), inputs, overwrite=overwrite)
+        if resume:
+            raise _not_resumable(output, "a folder, whose name ends with /; cached embeddings are reused")
+        for file in filter(None, (Path(output), path_lines_of(Path(output)))):
+            _check_not_input(file, inputs, overwrite=overwrite)
         suffix = Path(output).suffix.lower()
         if is_special(Path(output)) and suffix not in (".csv", ".jsonl"):
             raise OutputError(
@@ -147,9 +151,7 @@ class Destination:
             if not self.in_parts and is_special(self.file):
                 raise OutputError(f"cannot write {self.output}: Parquet needs a regular file, not a pipe or device")
         if self.resume and not self.is_resumable:
-            raise OutputError(
-                f"cannot resume {self.output}: its format cannot be resumed (use jsonl, csv, tsv or parquet)"
-            )
+            raise _not_resumable(self.output, "jsonl, csv, tsv or parquet")
         self._check_earlier()
 
     def _check_earlier(self) -> None:
@@ -167,6 +169,10 @@ class Destination:
             from clipcli.storage.atomic import check_writable
 
             check_writable(self.file, overwrite=self.overwrite)
+
+
+def _not_resumable(output: str, choices: str) -> OutputError:
+    return OutputError(f"cannot resume {output}: its format cannot be resumed (use {choices})")
 
 
 def _check_name(output: str, *, resume: bool, overwrite: bool) -> None:

@@ -15,7 +15,14 @@ from clipcli.outputs.image_rows import EmbeddingKind, FloatArray, ImageRow, erro
 from clipcli.storage.atomic import replacing
 from clipcli.text import printable
 
-__all__ = ["ARRAY_WRITERS"]
+__all__ = ["ARRAY_WRITERS", "path_lines_of"]
+
+_LINES = ".jsonl"
+
+
+def path_lines_of(path: Path) -> Path | None:
+    """Return the file with the paths that belongs to an array; ``None`` for a format that holds them itself."""
+    return path.with_name(path.name + _LINES) if path.suffix.lower() == ".npy" else None
 
 
 class _ArrayFile:
@@ -44,8 +51,8 @@ class _ArrayFile:
 class _Npy:
     """``FILE.npy``, and ``FILE.npy.jsonl``: first the model, then one line per input."""
 
-    def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack) -> None:
-        beside = stack.enter_context(replacing(path.with_name(path.name + ".jsonl")))
+    def __init__(self, temporary: Path, path: Path, kind: EmbeddingKind, stack: ExitStack, *, overwrite: bool) -> None:
+        beside = stack.enter_context(replacing(path.with_name(path.name + _LINES), overwrite=overwrite))
         self._lines = stack.enter_context(beside.open("w", encoding="utf-8", newline="\n"))
         self._array = _ArrayFile(stack.enter_context(temporary.open("wb")), kind.facts.dim, kind.dtype)
         self._write_line(kind.metadata())

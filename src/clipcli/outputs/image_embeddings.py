@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from clipcli.outputs.class_embeddings import check_suffix
-from clipcli.outputs.embedding_arrays import ARRAY_WRITERS
+from clipcli.outputs.embedding_arrays import ARRAY_WRITERS, path_lines_of
 from clipcli.outputs.embedding_rows import ROW_WRITERS
 from clipcli.outputs.image_rows import EmbeddingKind, ImageRow
 from clipcli.storage.atomic import replacing
@@ -33,8 +33,12 @@ class _RowWriter(Protocol):
         """Write what follows the last row."""
 
 
-def write_image_embeddings(rows: Iterable[ImageRow], path: Path, kind: EmbeddingKind) -> Iterator[ImageRow]:
+def write_image_embeddings(
+    rows: Iterable[ImageRow], path: Path, kind: EmbeddingKind, *, overwrite: bool = True
+) -> Iterator[ImageRow]:
     """Write embeddings in the format of the extension, atomically, and pass the rows on.
+
+    Without ``overwrite``, a file that appeared meanwhile is not replaced.
 
     Raises
     ------
@@ -43,8 +47,10 @@ def write_image_embeddings(rows: Iterable[ImageRow], path: Path, kind: Embedding
     """
     check_suffix(path)
     with ExitStack() as stack:
-        temporary = stack.enter_context(replacing(path))
-        writer: _RowWriter = _WRITERS[path.suffix.lower()](temporary, path, kind, stack)
+        temporary = stack.enter_context(replacing(path, overwrite=overwrite))
+        suffix = path.suffix.lower()
+        second = {} if path_lines_of(path) is None else {"overwrite": overwrite}
+        writer: _RowWriter = _WRITERS[suffix](temporary, path, kind, stack, **second)
         for row in rows:
             writer.add(row)
             yield row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from typing import Protocol
 from clipcli.delimited import rows_of, tsv_cell, unguarded
 from clipcli.outputs.text_formats import Layout, writer_for
 from clipcli.pipeline.predictions import Result
-from clipcli.storage.atomic import replacing
+from clipcli.storage.atomic import moved, replacing
 
 __all__ = ["Partial", "PartialLines"]
 
@@ -38,7 +39,7 @@ class Partial(Protocol):
     def close(self) -> None:
         """Close the file; its records are saved."""
 
-    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
+    def complete(self, target: Path, sign: Callable[[Path], None], *, overwrite: bool) -> None:
         """Move the complete file to ``target`` after passing it to ``sign``; the caller removes the partial one."""
 
 
@@ -118,13 +119,14 @@ class PartialLines:
         finally:
             self._file.close()
 
-    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
+    def complete(self, target: Path, sign: Callable[[Path], None], *, overwrite: bool) -> None:
         """Move the file to its target."""
         sign(self._path)
         if target.is_symlink():  # a symbolic link is preserved and points to the results
-            with replacing(target) as temporary:
+            with replacing(target, overwrite=overwrite) as temporary:
                 shutil.copyfile(self._path, temporary)
             return
         if target.exists():
             shutil.copymode(target, self._path)
-        self._path.replace(target)
+        if not moved(self._path, target, overwrite=overwrite):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))

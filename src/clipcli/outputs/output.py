@@ -121,7 +121,9 @@ def result_output(
         given, file = all_settings(facts, form), destination.file
         if destination.is_resumable:
             return ResultFile(file, form, given, resume=destination.resume, overwrite=destination.overwrite)
-        return _AtOnce(str(file), lambda results: _whole_file(results, file, form, given))
+        return _AtOnce(
+            str(file), lambda results: _whole_file(results, file, form, given, overwrite=destination.overwrite)
+        )
 
     def parts(facts: EncoderFacts | None) -> tuple[PartForm[Result], RunSettings, dict[str, Any]]:
         form = replace(layout(destination.form), compact=destination.compact)
@@ -134,7 +136,7 @@ def embedding_output(
     destination: Destination,
     dtype: str,
     kind: Callable[[EncoderFacts | None, str], EmbeddingKind],
-    batch_size: Callable[[], int],
+    encoder_settings: Callable[[], dict[str, Any]],
 ) -> Output[ImageRow]:
     """Return the output for the embeddings of images.
 
@@ -144,17 +146,19 @@ def embedding_output(
         One of :data:`~clipcli.outputs.image_rows.DTYPES`.
     kind
         Returns the properties that all rows share, given the facts of the image encoder and the data type in the file.
-    batch_size
-        Returns the images per batch: the last digits of an embedding depend on it.
+    encoder_settings
+        Returns what decides the embeddings that are computed in this process.
     """
 
     def begin_file(facts: EncoderFacts | None) -> Writing[ImageRow]:
         shared, file = kind(facts, dtype), destination.file
-        return _AtOnce(str(file), lambda rows: write_image_embeddings(rows, file, shared))
+        may_replace = destination.overwrite
+        return _AtOnce(str(file), lambda rows: write_image_embeddings(rows, file, shared, overwrite=may_replace))
 
     def parts(facts: EncoderFacts | None) -> tuple[PartForm[ImageRow], RunSettings, dict[str, Any]]:
         shared = kind(facts, dtype)
-        return embedding_parts(destination.form, shared), export_settings(shared, batch_size()), {}
+        encoder = facts.settings if facts else encoder_settings()
+        return embedding_parts(destination.form, shared), export_settings(shared, encoder), {}
 
     return _in_parts(destination, parts) if destination.in_parts else _in_file(destination, begin_file)
 
@@ -178,13 +182,15 @@ def _in_parts(
     return Output(begin, lambda: folder, in_parts=True)
 
 
-def _whole_file(results: Iterator[Result], target: Path, layout: Layout, settings: RunSettings) -> Iterator[Result]:
+def _whole_file(
+    results: Iterator[Result], target: Path, layout: Layout, settings: RunSettings, *, overwrite: bool
+) -> Iterator[Result]:
     """Write a file atomically, with the record of the run."""
     records = failures = 0
-    with replacing(target) as temporary:
+    with replacing(target, overwrite=overwrite) as temporary:
         with temporary.open("w", encoding="utf-8", newline="") as opened:
             for result in write_results(results, opened, layout):
                 records, failures = records + 1, failures + isinstance(result, Failure)
                 yield result
-        if not is_special(target):
+        if not is_special(target) and (overwrite or not target.exists()):
             RunRecord.sign(temporary, settings, records, failures).write(target)

@@ -87,10 +87,10 @@ class PartialParquet:
             with replacing(self._folder / f"part-{number:08}.parquet") as temporary:
                 self._arrow.parquet.write_table(result_table(rows, self._layout), temporary)
 
-    def complete(self, target: Path, sign: Callable[[Path], None]) -> None:
+    def complete(self, target: Path, sign: Callable[[Path], None], *, overwrite: bool) -> None:
         """Join the parts into one file, row group by row group."""
         parts = self._parts()
-        with replacing(target) as temporary:
+        with replacing(target, overwrite=overwrite) as temporary:
             with self._arrow.parquet.ParquetWriter(temporary, self._schema) as writer:
                 for group in self._groups(parts):
                     writer.write_table(group, row_group_size=_GROUP_ROWS)

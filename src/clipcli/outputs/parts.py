@@ -23,7 +23,7 @@ from clipcli.pipeline.chunks import Chunk, Engine, Gathered, Piece, in_chunks
 from clipcli.storage.atomic import already_exists
 from clipcli.storage.folders import Folder
 
-__all__ = ["MANIFEST", "PartForm", "PartedOutput", "check_folder", "is_complete_folder", "part_names"]
+__all__ = ["MANIFEST", "PartForm", "PartedOutput", "check_folder", "is_complete_folder", "part_names", "records_in"]
 
 MANIFEST = "manifest.json"
 _PART = re.compile(r"part-(\d{8,})-([0-9a-f]{8})-n(\d+)-f(\d+)\.(\w+)")
@@ -54,6 +54,11 @@ def part_names(names: Iterable[str]) -> list[str]:
     """Return the file names that are parts, in the order of their inputs."""
     found = [(int(match[1]), name) for name in names if (match := _PART.fullmatch(name))]
     return [name for _, name in sorted(found)]
+
+
+def records_in(parts: Iterable[str]) -> int:
+    """Return the number of records in some parts, by their names."""
+    return sum(int(match[3]) for name in parts if (match := _PART.fullmatch(name)))
 
 
 def is_complete_folder(folder: Folder) -> bool:

@@ -7,10 +7,11 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import own_kind, rows_of, tsv_cell, unguarded
+from clipcli.delimited import delimiter_of, own_kind, rows_of, tsv_cell, unguarded
 from clipcli.errors import InputError
 from clipcli.inputs.items import shown_name
 from clipcli.log import LOG
@@ -23,6 +24,7 @@ from clipcli.text import decode_text, is_unicode, open_text
 __all__ = ["ReadRecord", "read_results"]
 
 _LONGEST_NUMBER = 40  # characters
+_DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+(?:[eE][-+]?\d+)?\s*")
 _ROUNDING = 1e-3  # tolerance for scores beyond their bounds
 
 
@@ -94,7 +96,7 @@ def read_results(file: Path) -> Iterator[ReadRecord]:
     except OSError as problem:
         raise InputError(f"cannot read {file}: {problem.strerror or ' '.join(str(problem).split())}") from None
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
-        reason = f"no {problem}" if isinstance(problem, KeyError) else " ".join(str(problem).split())[:120]
+        reason = f"no {problem}" if isinstance(problem, KeyError) else " ".join(str(problem).split())[:160]
         raise InputError(
             f"cannot read {file}: record {number + 1} is not a result of clipcli classify: {reason}"
         ) from None
@@ -126,10 +128,22 @@ def _text(values: dict[str, Any], name: str) -> str | None:
 
 def _number(value: Any, name: str, least: float) -> float:
     """Return a probability or similarity, with tolerance for rounding."""
-    number = float("nan") if isinstance(value, bool) or len(str(value)) > _LONGEST_NUMBER else float(value)
+    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value):  # as spreadsheets save it in most of Europe
+        value = value.replace(",", ".")
+    number = float("nan") if isinstance(value, bool) or len(str(value)) > _LONGEST_NUMBER else _float(value)
     if not least - _ROUNDING <= number <= 1.0 + _ROUNDING:
-        raise ValueError(f"its {name} {str(value)[:20]!r} is not a number from {least:g} to 1")
+        raise ValueError(
+            f"its {name} {str(value)[:20]!r} is not a number from {least:g} to 1; if a spreadsheet saved the file, "
+            "it may have changed the numbers"
+        )
     return number
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
 
 
 def _ranking(values: dict[str, Any]) -> tuple[Score, ...]:
@@ -176,7 +190,8 @@ def _json(file: Path) -> Iterator[Any]:
 
 def _csv(file: Path) -> Iterator[Any]:
     with file.open("rb") as raw, open_text(raw, "strict") as lines:
-        rows = rows_of(lines)
+        first = next(lines, "")
+        rows = rows_of(chain((first,), lines), delimiter_of(first))
         _, header = next(rows, (1, []))
         _check_header(header, file)
         for _, row in rows:

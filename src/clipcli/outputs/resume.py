@@ -23,7 +23,7 @@ from clipcli.outputs.run_settings import RunRecord, RunSettings, check_version, 
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import Engine
 from clipcli.pipeline.predictions import Failure, Result
-from clipcli.storage.atomic import already_exists, replacing
+from clipcli.storage.atomic import already_exists, check_not_created, replacing
 from clipcli.text import printable
 
 __all__ = ["RESUMABLE", "ResultFile", "check_file"]
@@ -31,6 +31,7 @@ __all__ = ["RESUMABLE", "ResultFile", "check_file"]
 RESUMABLE = ("jsonl", "csv", "tsv", "parquet")
 """The formats in which an interrupted run can be resumed."""
 
+_REPLACES = "overwrite"  # whether the run may replace an existing file
 _DAMAGED = "cannot resume {}: damaged (start again with --overwrite)"
 Item = TypeVar("Item", bound=Input)
 
@@ -122,7 +123,7 @@ class ResultFile:
         if layout.form not in RESUMABLE:
             raise OutputError(f"cannot resume {target}: {layout.form} cannot be resumed (use {', '.join(RESUMABLE)})")
         self._partial = _partial_for(self._places.partial, layout)
-        self._is_new = False
+        self._is_new, self._may_replace = False, overwrite
         try:
             self._begin(resume=resume, overwrite=overwrite)
         except OSError as problem:
@@ -141,17 +142,31 @@ class ResultFile:
         self._is_new = True
         _remove(places.partial)
         with replacing(places.settings) as temporary:
-            values = {**header(), "state": "running", "settings": self._settings.as_json}
+            values = {**header(), "state": "running", _REPLACES: overwrite, "settings": self._settings.as_json}
             temporary.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
     def _compare(self, kept_in: Path) -> None:
         try:
             values = dict(json.loads(kept_in.read_text("utf-8")))
             check_version(values, self._places.target, kept_in.name, "start again with --overwrite")
-            before = RunSettings.from_json(values["settings"])
+            before, self._may_replace = RunSettings.from_json(values["settings"]), values.get(_REPLACES) is True
         except (LookupError, TypeError, ValueError):
             raise OutputError(_DAMAGED.format(kept_in)) from None
         self._settings.check_same(before, self._places.target)
+        self._check_not_created()
+
+    def _check_not_created(self) -> None:
+        """Check that the target is absent, may be replaced, or was put there by this run before it was cut off."""
+        places = self._places
+        self._may_replace = self._may_replace or (places.target.exists() and self._was_written())
+        kept = f"the records are in {places.partial.name}; move {places.target.name} away"
+        check_not_created(places.target, kept, overwrite=self._may_replace)
+
+    def _was_written(self) -> bool:
+        try:
+            return RunRecord.read(self._places.target).settings.as_json == self._settings.as_json
+        except OutputError:
+            return False
 
     def done(self) -> Iterator[str]:
         """Yield the names of the inputs that already have a record.
@@ -229,7 +244,8 @@ class ResultFile:
             with self._faults_told():
                 self._partial.close()
         with self._faults_told():
-            self._partial.complete(self._places.target, self._sign)
+            self._check_not_created()
+            self._partial.complete(self._places.target, self._sign, overwrite=self._may_replace)
             self._places.settings.unlink(missing_ok=True)
             _remove(self._places.partial)
 

@@ -107,7 +107,7 @@ class RunSettings:
 
 
 def classify_settings(
-    model: str, classes: ClassEmbeddings, thresholds: Thresholds, batch_size: int, *, precision: str, fingerprint: str
+    model: str, classes: ClassEmbeddings, thresholds: Thresholds, encoder: Mapping[str, Any]
 ) -> RunSettings:
     """Return what decides the results of ``classify``, apart from the form of the file.
 
@@ -115,27 +115,26 @@ def classify_settings(
     ----------
     model
         Its title.
-    fingerprint
-        That of the image encoder.
+    encoder
+        What decides the embeddings: precision, fingerprint and batch size, or the file that they are read from.
     """
     values = {
         "model": model,
-        "precision": precision,
-        "fingerprint": fingerprint,
+        "image_embeddings": None,
+        **encoder,
         "labels": list(classes.labels),
         "groups": [group or "none" for group in classes.groups],
         "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
         **{f"min_{name}": value for name, value in vars(thresholds).items()},
-        "batch_size": batch_size,
     }
     return RunSettings("classify", values)
 
 
-def export_settings(kind: EmbeddingKind, batch_size: int) -> RunSettings:
+def export_settings(kind: EmbeddingKind, encoder: Mapping[str, Any]) -> RunSettings:
     """Return what decides the output of ``export images``; the last digits depend on the size of a batch."""
     facts = asdict(kind.facts)
     values = {"model": facts.pop("name"), **facts, "fingerprint": kind.fingerprint, "dtype": kind.dtype}
-    return RunSettings("export images", {**values, "batch_size": batch_size})
+    return RunSettings("export images", {**values, "image_embeddings": None, **encoder})
 
 
 def _difference(name: str, before: Any, now: Any) -> str:

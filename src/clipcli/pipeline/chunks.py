@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from clipcli.inputs.items import Input, Unit, inputs_of, is_input
 
@@ -89,7 +89,7 @@ def in_chunks(units: Iterable[Unit], size: int) -> Iterator[Chunk]:
 
 
 class EncoderFacts(Protocol):
-    """Facts about an image encoder that is open in another process."""
+    """Facts about an image encoder that is not open in this process: on a cluster, or when a file was written."""
 
     @property
     def precision(self) -> str:
@@ -99,13 +99,17 @@ class EncoderFacts(Protocol):
     def fingerprint(self) -> str:
         """Its fingerprint, which identifies the image embeddings it computes."""
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the embeddings, for :class:`~clipcli.outputs.run_settings.RunSettings`."""
+
 
 class Engine(Protocol[Row]):
     """An engine, which turns inputs into rows."""
 
     @property
     def facts(self) -> EncoderFacts | None:
-        """Facts about the image encoder, if it is open in another process."""
+        """Facts about the image encoder, if it is not open in this process."""
 
     def rows(self, items: Iterable[Input], *, even_batches: bool = False) -> Iterator[Row]:
         """Yield one row per input, in order."""
@@ -122,12 +126,14 @@ class LocalEngine(Generic[Row]):
     process
         Yields one row per input, in order; it may read some inputs ahead. Its second argument is whether to fill the
         last batch, see :class:`~clipcli.pipeline.stream.Plan`.
+    facts
+        Those of the image encoder that made the embeddings, if they are read from a file.
     """
 
-    facts = None
-
-    def __init__(self, process: Callable[[Iterable[Input], bool], Iterator[Row]]) -> None:
-        self._process = process
+    def __init__(
+        self, process: Callable[[Iterable[Input], bool], Iterator[Row]], facts: EncoderFacts | None = None
+    ) -> None:
+        self._process, self.facts = process, facts
 
     def rows(self, items: Iterable[Input], *, even_batches: bool = False) -> Iterator[Row]:
         """Yield one row per input, in order."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from clipcli.errors import ImageError
 from clipcli.images.files import decoded_image, read_file
 from clipcli.images.preprocess import Preprocessing
-from clipcli.inputs.items import BadInput, Input, MemberInput
+from clipcli.inputs.items import BadInput, EmbeddedInput, Input, MemberInput
 from clipcli.schemes import is_remote
 from clipcli.storage.remote import read_url
 
@@ -38,6 +38,8 @@ def read_input(item: Input) -> bytes:
         raise item.problem
     if isinstance(item, MemberInput):
         return item.data
+    if isinstance(item, EmbeddedInput):
+        raise ImageError("unsupported", "an embedding, not an image")
     return read_url(item.path) if is_remote(item.path) else read_file(item.path)
 
 

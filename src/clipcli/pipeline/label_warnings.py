@@ -5,12 +5,12 @@ from __future__ import annotations
 from unicodedata import name
 
 from clipcli.log import LOG
+from clipcli.models.languages import reads_other_languages
 from clipcli.models.source import ModelSource
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 
 __all__ = ["warn_of_language", "warn_of_single_label"]
 
-_MULTILINGUAL = ("siglip2", "i18n", "xlm", "mt5", "nllb", "gemma", "multilingual")
 _SHARE = 0.3  # of labels with letters outside ASCII; fewer may be names, such as crème brûlée
 
 
@@ -19,8 +19,7 @@ def warn_of_language(classes: ClassEmbeddings, source: ModelSource) -> None:
 
     Other scripts are recognised by their letters, languages in the Latin script by accents in many labels.
     """
-    reads = f"{source.name} {source.config['text_cfg']}".lower()
-    if any(word in reads for word in _MULTILINGUAL):
+    if reads_other_languages(source.name, source.config["text_cfg"]):
         return
     pairs = list(zip(classes.labels, classes.prompts, strict=True))
     foreign = [label for label, prompts in pairs if prompts and all(map(_has_other_letters, prompts))]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from clipcli.scoring.zeroshot import Score
 
-__all__ = ["Failure", "Prediction", "Result"]
+__all__ = ["Failure", "Prediction", "Result", "failure_of"]
 
 
 @dataclass(frozen=True)
@@ -70,3 +70,8 @@ class Failure:
 
 
 Result = Prediction | Failure
+
+
+def failure_of(result: Result) -> tuple[str, str] | None:
+    """Return the input and the message of a failure; ``None`` for a prediction."""
+    return (result.path, result.message) if isinstance(result, Failure) else None

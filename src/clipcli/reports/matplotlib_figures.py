@@ -24,15 +24,15 @@ def empty_figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save(drawn: Any, stem: Path) -> Iterator[Path]:
+def save(drawn: Any, stem: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Write a figure as PNG and as SVG, and yield the files."""
     for suffix in (".png", ".svg"):
         file = stem.with_name(stem.name + suffix)
-        save_as(drawn, file)
+        save_as(drawn, file, overwrite=overwrite)
         yield file
 
 
-def save_as(drawn: Any, file: Path) -> None:
+def save_as(drawn: Any, file: Path, *, overwrite: bool = True) -> None:
     """Write a figure in the format of the extension, atomically.
 
     Raises
@@ -47,7 +47,7 @@ def save_as(drawn: Any, file: Path) -> None:
     for text in drawn.findobj(Text):
         text.set_parse_math(False)  # a label may hold a dollar sign
     settings: Any = {"text.parse_math": False, "svg.hashsalt": "clipcli"}  # the salt: the same chart is the same file
-    with replacing(file) as temporary, rc_context(settings):
+    with replacing(file, overwrite=overwrite) as temporary, rc_context(settings):
         drawn.savefig(temporary, dpi=_DOTS, format=suffix[1:], metadata={"Date": None} if suffix == ".svg" else None)
 
 

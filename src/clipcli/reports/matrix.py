@@ -63,10 +63,10 @@ def check_suffix(file: Path) -> None:
         raise OutputError(f"cannot write {file}: unknown extension {file.suffix!r} (use {', '.join(SUFFIXES)})")
 
 
-def save_matrix(matrix: Matrix, file: Path) -> None:
+def save_matrix(matrix: Matrix, file: Path, *, overwrite: bool = True) -> None:
     """Write the matrix with its names; the extension gives the format."""
     suffix = file.suffix.lower()
-    with replacing(file) as temporary:
+    with replacing(file, overwrite=overwrite) as temporary:
         if suffix == ".npz":
             with temporary.open("wb") as opened:
                 np.savez(

@@ -8,9 +8,10 @@ import stat
 from pathlib import Path
 
 from clipcli.errors import InputError
+from clipcli.sorting.actions import CHUNK
 from clipcli.sorting.log import Entry, read_log
 
-__all__ = ["MovedBefore", "is_same_image"]
+__all__ = ["PlacedBefore", "is_beginning_of", "is_same_image"]
 
 
 def is_same_image(source: Path, target: Path) -> bool:
@@ -28,27 +29,55 @@ def is_same_image(source: Path, target: Path) -> bool:
         return False
 
 
-class MovedBefore:
-    """The images that earlier runs moved into a folder, according to its log."""
+def is_beginning_of(source: Path, target: Path) -> bool:
+    """Return whether ``target`` equals ``source`` or its beginning, so that removing ``target`` loses nothing."""
+    if not stat.S_ISREG(target.lstat().st_mode) or not source.is_file():
+        return False
+    with source.open("rb") as original, target.open("rb") as copy:
+        while part := copy.read(CHUNK):
+            if part != original.read(len(part)):
+                return False
+    return True
+
+
+class PlacedBefore:
+    """The images that earlier runs placed in a folder, according to its log."""
 
     def __init__(self, into: Path) -> None:
         self._into = into
-        self._entries: dict[Path, Entry] | None = None
+        self._known: list[Entry] | None = None
+        self._moves: dict[Path, Entry] = {}
+        self._last: dict[Path, Entry] = {}
 
     def place_of(self, source: Path) -> Path | None:
         """Return the present place of an image that was moved from a path, ``None`` if there is none."""
-        if self._entries is None:
-            self._entries = _moves_in(self._into)
-        try:
-            entry = self._entries.get(source.parent.resolve() / source.name)
-        except (OSError, RuntimeError, ValueError):
-            return None
+        entry = self._entry_of(source, moved=True)
         place = self._into / entry.folder / entry.name if entry is not None else None
         return place if place is not None and os.path.lexists(place) else None
 
+    def is_half(self, source: Path, place: Path) -> bool:
+        """Return whether a file is what a run that was killed left of an image: its beginning, logged there."""
+        entry = self._entry_of(source)
+        if entry is None or self._into / entry.folder / entry.name != place:
+            return False
+        try:
+            return is_beginning_of(source, place)
+        except OSError:
+            return False
 
-def _moves_in(into: Path) -> dict[Path, Entry]:
+    def _entry_of(self, source: Path, *, moved: bool = False) -> Entry | None:
+        if self._known is None:
+            self._known = _entries_in(self._into)
+            self._last = {entry.source: entry for entry in self._known}
+            self._moves = {entry.source: entry for entry in self._known if entry.action == "move"}
+        try:
+            return (self._moves if moved else self._last).get(source.parent.resolve() / source.name)
+        except (OSError, RuntimeError, ValueError):
+            return None
+
+
+def _entries_in(into: Path) -> list[Entry]:
     try:
-        return {entry.source: entry for entry in read_log(into).entries if entry.action == "move"}
+        return list(read_log(into).entries)
     except InputError:  # no log, or a damaged one; --undo reports the damage
-        return {}
+        return []

@@ -16,7 +16,7 @@ from clipcli.inputs.originals import reason_not_local
 from clipcli.outputs.readers import ReadRecord
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.sorting.actions import ACTIONS
-from clipcli.sorting.already_there import MovedBefore, is_same_image
+from clipcli.sorting.already_there import PlacedBefore, is_beginning_of, is_same_image
 from clipcli.sorting.log import LOG_NAME, Entry, open_log
 from clipcli.sorting.undo import undo
 from clipcli.text import name_key
@@ -36,6 +36,8 @@ class Placement:
         The label, or the group, that the image is sorted by.
     is_there
         Whether an earlier run sorted the image, so that nothing is to be done.
+    is_half
+        Whether the target is the beginning of the image, which a run that was killed left; it is replaced.
     name
         Its name in messages if that is not ``source``: a path changes a URL.
     """
@@ -45,6 +47,7 @@ class Placement:
     target: Path | None
     problem: str | None = None
     is_there: bool = False
+    is_half: bool = False
     name: str = ""
 
 
@@ -112,7 +115,7 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
     by_group
         Sort by group instead of label; images that are ``unknown`` have no group.
     """
-    names, known, moved = FolderNames(), _folders_in(into), MovedBefore(into)
+    names, known, earlier = FolderNames(), _folders_in(into), PlacedBefore(into)
     taken = set[str]()  # by images that are placed before it
     for record in records:
         if record.label is None:
@@ -125,20 +128,20 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
         folder = into / known.get(name, known.get(name_key(name), name))
         source = _found(root, record.path)
         if source is None:
-            yield _moved_or_missing(label, root, record.path, folder, moved)
+            yield _moved_or_missing(label, root, record.path, folder, earlier)
             continue
-        found = _Search(source, folder, taken)
+        found = _Search(source, folder, taken, earlier)
         target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, found.is_taken)
         taken.add(_folded(str(target)))
-        yield Placement(label, source, target, is_there=found.is_there)
+        yield Placement(label, source, target, is_there=found.is_there, is_half=found.is_half)
 
 
-def _moved_or_missing(label: str, root: Path, path: str, folder: Path, moved: MovedBefore) -> Placement:
+def _moved_or_missing(label: str, root: Path, path: str, folder: Path, earlier: PlacedBefore) -> Placement:
     """Return the placement of an image that is not in its place: an earlier run may have moved it."""
     source = root / path
     if (reason := reason_not_local(path, root)) is not None:
         return Placement(label, source, None, reason, name=path)
-    place = moved.place_of(source)
+    place = earlier.place_of(source)
     if place is None:
         return Placement(label, source, None, "no such file")
     if place.parent != folder:
@@ -149,9 +152,9 @@ def _moved_or_missing(label: str, root: Path, path: str, folder: Path, moved: Mo
 class _Search:
     """Searches the place of one image in a folder, which an earlier run may have given to it."""
 
-    def __init__(self, source: Path, folder: Path, taken: set[str]) -> None:
-        self._source, self._folder, self._taken = source, folder, taken
-        self.is_there = False
+    def __init__(self, source: Path, folder: Path, taken: set[str], earlier: PlacedBefore) -> None:
+        self._source, self._folder, self._taken, self._earlier = source, folder, taken, earlier
+        self.is_there = self.is_half = False
 
     def is_taken(self, name: str) -> bool:
         place = self._folder / name
@@ -160,7 +163,8 @@ class _Search:
         if not os.path.lexists(place):
             return False
         self.is_there = is_same_image(self._source, place)
-        return not self.is_there
+        self.is_half = not self.is_there and self._earlier.is_half(self._source, place)
+        return not (self.is_there or self.is_half)
 
 
 def _folders_in(into: Path) -> dict[str, str]:
@@ -201,6 +205,8 @@ def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Itera
         for placement in placements:
             if placement.target is not None and not placement.is_there:
                 try:
+                    if placement.is_half and is_beginning_of(placement.source, placement.target):
+                        placement.target.unlink()
                     place(placement.source, placement.target)
                 except OSError as problem:
                     placement = replace(placement, target=None, problem=problem.strerror or str(problem))

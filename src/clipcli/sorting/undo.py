@@ -19,7 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcli.sorting.actions import CHUNK, move
+from clipcli.sorting.actions import move
+from clipcli.sorting.already_there import is_beginning_of
 from clipcli.sorting.log import LOG_NAME, Entry, SortLog, read_log
 
 __all__ = ["undo"]
@@ -108,7 +109,7 @@ def _take_back(entry: Entry, target: Path, trust: _Trust) -> str | None:
             move(target, source)
         elif source.samefile(target):
             return f"{source} is now a link to it"
-        elif _begins(source, target) or (entry.action == "copy" and _is_as_placed(entry, target.lstat())):
+        elif is_beginning_of(source, target) or (entry.action == "copy" and _is_as_placed(entry, target.lstat())):
             target.unlink()
         else:
             return "it has changed" if entry.action == "copy" else f"{source} already exists"
@@ -122,14 +123,3 @@ def _is_as_placed(entry: Entry, status: os.stat_result) -> bool:
     kinds = (stat.S_ISREG, stat.S_ISLNK) if entry.action == "move" else (stat.S_ISREG,)
     is_kind = any(is_such(status.st_mode) for is_such in kinds)
     return is_kind and (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns)
-
-
-def _begins(source: Path, target: Path) -> bool:
-    """Return whether a file equals another or its beginning, so that removing it loses nothing."""
-    if not stat.S_ISREG(target.lstat().st_mode) or not source.is_file():
-        return False
-    with source.open("rb") as original, target.open("rb") as copy:
-        while part := copy.read(CHUNK):
-            if part != original.read(len(part)):
-                return False
-    return True

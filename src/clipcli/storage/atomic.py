@@ -11,12 +11,13 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from clipcli.errors import OutputError
 from clipcli.images.files import looks_like_image, read_signature
 
-__all__ = ["already_exists", "check_writable", "is_special", "replacing"]
+__all__ = ["already_exists", "check_not_created", "check_writable", "is_special", "moved", "replacing"]
 
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d{1,9})")
@@ -25,8 +26,10 @@ _ERRNO = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Yield a temporary file next to ``path`` that replaces it when the block ends without an error.
+
+    Without ``overwrite``, a file that appeared meanwhile is not replaced: the content is saved next to it.
 
     If ``path`` is a link, its target is replaced; if it is a pipe or device, ``path`` itself is yielded. If it is a
     name of an open stream, such as ``/dev/stdout``, that leads to a regular file, the content is added to the stream.
@@ -34,8 +37,9 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        If the folder cannot be written to, or the disk is full; ``path`` is then unchanged. Other errors of the
-        block are not translated.
+        If the folder cannot be written to, or the disk is full; or without ``overwrite``, if the file exists at the
+        end, and the message names where the content is. ``path`` is then unchanged. Other errors of the block are not
+        translated.
     """
     if (stream := _stream_of(path)) is not None and path.is_file():
         with _disk_faults_of(path), _added_to(stream, path.suffix) as temporary:
@@ -52,11 +56,53 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
         try:
             temporary.chmod(_mode_of(target))
-            temporary.replace(target)
+            if not moved(temporary, target, overwrite=overwrite):
+                raise _created_meanwhile(path, f"the output is in {_saved_beside(temporary, target)}")
         except OSError as problem:
             raise _cannot_be_written(path, problem) from None
     finally:
         _remove(temporary)
+
+
+def moved(source: Path, target: Path, *, overwrite: bool) -> bool:
+    """Give a file the name of another; without ``overwrite``, return ``False`` if that name is taken."""
+    if overwrite:
+        source.replace(target)
+        return True
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
+        if target.exists():
+            return False
+        source.replace(target)
+        return True
+    source.unlink()
+    return True
+
+
+def check_not_created(path: Path, content: str, *, overwrite: bool) -> None:
+    """Raise :class:`OutputError` if a file that did not exist at the start of a run exists now.
+
+    Parameters
+    ----------
+    content
+        Where the output of the run is, for the message.
+    """
+    if path.exists() and not overwrite:
+        raise _created_meanwhile(path, content)
+
+
+def _created_meanwhile(path: Path, content: str) -> OutputError:
+    return OutputError(f"cannot write {path}: another program created it during the run ({content})")
+
+
+def _saved_beside(temporary: Path, target: Path) -> Path:
+    """Move a file to a free name next to its target, and return that name."""
+    names = (f"{target.stem}.new{number or ''}{target.suffix}" for number in count())
+    free = (target.with_name(name) for name in names)
+    return next(name for name in free if moved(temporary, name, overwrite=False))
 
 
 def _stream_of(path: Path) -> int | None:
