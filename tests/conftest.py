@@ -11,14 +11,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from tests.fork_server import ForkServer, needs_cold_start
+
+if TYPE_CHECKING:
+    from clipcli import Prediction
+    from clipcli.pipeline.predictions import Result
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 RunTogether = Callable[..., "list[subprocess.CompletedProcess[str]]"]
@@ -259,3 +263,13 @@ def save_tokenizer(folder: Path) -> None:
 def lines_of(text: str) -> list[str]:
     """Split output into its lines."""
     return text.splitlines()
+
+
+def predictions(results: Iterable[Result]) -> list[Prediction]:
+    """Return results, each of which must be a prediction."""
+    from clipcli import Prediction
+
+    found = list(results)
+    predicted = [result for result in found if isinstance(result, Prediction)]
+    assert predicted == found
+    return predicted

@@ -82,10 +82,10 @@ def be_client(address: str, arguments: list[str]) -> NoReturn:
     if status is None:
         os._exit(70)
     if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number != signal.SIGKILL:
-            signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        deadly = os.WTERMSIG(status)
+        if deadly != signal.SIGKILL:
+            signal.signal(deadly, signal.SIG_DFL)
+        os.kill(os.getpid(), deadly)
     os._exit(os.WEXITSTATUS(status))
 
 
@@ -157,7 +157,7 @@ def _keep(channel: socket.socket) -> NoReturn:
         os.close(stream)
     connection.send(process)
     watch = os.pidfd_open(process)
-    ended, _, _ = select.select([watch, channel], [], [])
+    ended, _, _ = select.select([watch, channel.fileno()], [], [])
     if watch not in ended:
         os.kill(process, signal.SIGKILL)
     connection.send(os.waitpid(process, 0)[1])
@@ -181,17 +181,17 @@ def _run(
     os.environ.update(environment)
     time.tzset()
     _move(streams)
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        setattr(sys, name, _stream(number) if number in streams else None)
+    for stream, name in zip(STREAMS, ("stdin", "stdout", "stderr"), strict=True):
+        setattr(sys, name, _stream(stream) if stream in streams else None)
     sys.argv = ["clipcli", *arguments]
     sys.path[0] = folder  # as `python -m` has it
     _reload_settings_of_hub()
     code = _code_of_main()
     threading._shutdown()  # type: ignore[attr-defined]  # as at the end of every Python process
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
+    for file in (sys.stdout, sys.stderr):
+        if file is not None:
+            file.flush()
     os._exit(code)
 
 

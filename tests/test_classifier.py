@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ import clipcli
 from clipcli import Classifier, Failure, Label, Prediction, Thresholds
 from clipcli.errors import ClipcliError, EmbeddingFileError, InputError, LabelError, ModelError
 from clipcli.outputs.class_embeddings import save_class_embeddings
-from tests.conftest import TINY_CLIP, save_model_folder
+from tests.conftest import TINY_CLIP, predictions, save_model_folder
 
 LABELS = ["cat", "rocket", "cup of coffee", "temple"]
 
@@ -46,7 +46,7 @@ def test_paths_strings_and_pillow_images_give_the_same(classifier: Classifier, p
 
 @pytest.mark.parametrize("form", ["path", "text", "image"])
 def test_one_image_needs_no_list(form: str, classifier: Classifier, photos: dict[str, Path]) -> None:
-    image = {"path": photos["cat"], "text": str(photos["cat"]), "image": Image.open(photos["cat"])}[form]
+    image: Any = {"path": photos["cat"], "text": str(photos["cat"]), "image": Image.open(photos["cat"])}[form]
     assert len(list(classifier.classify(image))) == 1
 
 
@@ -79,7 +79,7 @@ def test_a_folder_without_images_is_told(classifier: Classifier, tmp_path: Path)
 
 
 @pytest.mark.parametrize("images", [[3], [np.zeros((4, 4, 3))], 3, [None], [b"bytes"]])
-def test_what_is_no_image_is_refused_by_its_type(classifier: Classifier, images: object) -> None:
+def test_what_is_no_image_is_refused_by_its_type(classifier: Classifier, images: Any) -> None:
     with pytest.raises(InputError, match=r"cannot classify a .* \(give paths, Pillow images or ImageEmbeddings\)"):
         list(classifier.classify(images))
 
@@ -113,6 +113,7 @@ def test_a_bad_file_fails_alone_between_its_neighbours(
     images = [photos["cat"], bad, photos["rocket"], tmp_path / "missing.png", photos["temple"]]
     classifier = Classifier(str(tiny_clip), LABELS, device="cpu", cache=False, batch_size=batch_size)
     cat, first, rocket, second, temple = classifier.classify(images)
+    assert isinstance(first, Failure)
     assert (first, second) == (
         Failure(str(bad), "truncated", first.message),
         Failure(str(tmp_path / "missing.png"), "not_found", "no such file"),
@@ -139,15 +140,19 @@ def test_below_a_threshold_the_label_is_unknown_and_the_scores_stay(
     classifier: Classifier, tiny_clip: Path, photos: dict[str, Path]
 ) -> None:
     strict = Classifier(str(tiny_clip), LABELS, device="cpu", cache=False, thresholds=Thresholds(probability=1.0))
-    (sure,), (unsure,) = classifier.classify(photos["cat"]), strict.classify(photos["cat"])
-    assert isinstance(unsure, Prediction)
+    sure, unsure = predictions([*classifier.classify(photos["cat"]), *strict.classify(photos["cat"])])
     assert unsure.label == "unknown"
     assert scores(unsure) == pytest.approx(scores(sure))
     assert unsure.top[0].label == sure.label
 
 
 def test_groups_get_the_sum_of_their_labels(tiny_clip: Path, photos: dict[str, Path]) -> None:
-    labels = [Label("cat", group="animal"), Label("dog", group="animal"), Label("rocket", group="machine"), "temple"]
+    labels: list[str | Label] = [
+        Label("cat", group="animal"),
+        Label("dog", group="animal"),
+        Label("rocket", group="machine"),
+        "temple",
+    ]
     classifier = Classifier(str(tiny_clip), labels, device="cpu", cache=False)
     (result,) = classifier.classify(photos["cat"])
     assert isinstance(result, Prediction)
@@ -156,7 +161,7 @@ def test_groups_get_the_sum_of_their_labels(tiny_clip: Path, photos: dict[str, P
 
 
 def test_every_result_names_its_model(classifier: Classifier, tiny_clip: Path, photos: dict[str, Path]) -> None:
-    (result,) = classifier.classify(photos["cat"])
+    (result,) = predictions(classifier.classify(photos["cat"]))
     assert (result.model, result.pretrained) == (f"local-dir:{tiny_clip}", None)
 
 
@@ -166,7 +171,7 @@ def test_bf16_ranks_as_fp32(tiny_clip: Path, photos: dict[str, Path]) -> None:
     for precision in ("fp32", "bf16"):
         options: dict[str, Any] = {"device": "cpu", "engine": "torch", "cache": False, "precision": precision}
         classifier = Classifier(str(tiny_clip), LABELS, **options)
-        best.append([result.label for result in classifier.classify(images)])
+        best.append([result.label for result in predictions(classifier.classify(images))])
         assert classifier.model.precision == precision
     assert best[0] == best[1]
 
@@ -174,7 +179,8 @@ def test_bf16_ranks_as_fp32(tiny_clip: Path, photos: dict[str, Path]) -> None:
 def test_pocket_knows_what_the_photographs_show(photos: dict[str, Path]) -> None:
     labels = ["cat", "cup of coffee", "rocket", "temple", "flower", "motorcycle"]
     classifier = Classifier("pocket", labels, device="cpu", cache=False)
-    found = [result.label for result in classifier.classify([photos["cat"], photos["coffee"], photos["flower"]])]
+    images = [photos["cat"], photos["coffee"], photos["flower"]]
+    found = [result.label for result in predictions(classifier.classify(images))]
     assert found == ["cat", "cup of coffee", "flower"]
 
 
@@ -194,7 +200,7 @@ def test_pocket_knows_what_the_photographs_show(photos: dict[str, Path]) -> None
         (None, "either labels or text_embeddings"),
     ],
 )
-def test_labels_that_cannot_be_used_are_refused(labels: object, reason: str, tiny_clip: Path) -> None:
+def test_labels_that_cannot_be_used_are_refused(labels: Any, reason: str, tiny_clip: Path) -> None:
     with pytest.raises(LabelError, match=reason):
         Classifier(str(tiny_clip), labels, cache=False)
 
@@ -202,7 +208,7 @@ def test_labels_that_cannot_be_used_are_refused(labels: object, reason: str, tin
 @pytest.mark.parametrize("name", ["batch_size", "workers", "top_k"])
 def test_a_number_of_nothing_is_refused(name: str, tiny_clip: Path) -> None:
     with pytest.raises(InputError, match=f"{name} must be 1 or more, not 0"):
-        Classifier(f"local-dir:{tiny_clip}", ["cat"], cache=False, **{name: 0})
+        Classifier(f"local-dir:{tiny_clip}", ["cat"], cache=False, **cast("Any", {name: 0}))
 
 
 @pytest.mark.parametrize("given", ["labels", "text_embeddings"])
@@ -216,7 +222,8 @@ def test_a_single_label_is_warned_of_once(
         labels = {"text_embeddings": tmp_path / "classes.npz"}
     classifier = Classifier(str(tiny_clip), **labels, device="cpu", cache=False)
     for _ in range(2):
-        assert [result.top[0].probability for result in classifier.classify(photos["cat"])] == [1.0]
+        (result,) = predictions(classifier.classify(photos["cat"]))
+        assert result.top[0].probability == 1.0
     assert [warning for warning in logged if "without a second label to compare with" in warning] == logged
     assert len(logged) == 1
 
@@ -225,7 +232,7 @@ def test_a_single_label_of_a_sigmoid_model_has_a_probability_of_its_own(
     tiny_siglip: Path, photos: dict[str, Path], logged: list[str]
 ) -> None:
     classifier = Classifier(str(tiny_siglip), ["cat"], device="cpu", cache=False)
-    (result,) = classifier.classify(photos["cat"])
+    (result,) = predictions(classifier.classify(photos["cat"]))
     assert result.top[0].probability < 0.5
     assert logged == []
 

@@ -29,7 +29,7 @@ from clipcli.scoring.zeroshot import Score
 from clipcli.training.pairs import read_pairs
 from tests.conftest import RunHere
 
-NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1).filter(str.strip)
+NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1).filter(str.strip)
 
 
 def written(names: list[str], form: str) -> str:
@@ -47,7 +47,7 @@ def paths_in(table: Path, column: str = "path") -> list[str]:
 
 # --- the dialect --------------------------------------------------------------------------------------------
 
-CELLS = st.lists(st.text(st.characters(exclude_categories=("Cs",))), min_size=1)
+CELLS = st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1)
 
 
 @given(CELLS)

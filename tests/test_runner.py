@@ -45,7 +45,8 @@ class Noted(SilentReporter):
     def __init__(self, stop_after: int | None = None) -> None:
         self.failures: list[str] = []
         self.shown: list[tuple[int, int]] = []
-        self.begun, self.total, self._stop_after = 0, None, stop_after
+        self.begun, self._stop_after = 0, stop_after
+        self.total: int | None = None
 
     def begin(self) -> None:
         self.begun += 1
@@ -106,7 +107,7 @@ def test_embeddings_are_written_and_their_failures_counted(classifier: Classifie
 
 
 def test_names_may_be_many_or_a_source(classifier: Classifier, album: Path, tmp_path: Path) -> None:
-    named = [album / "0.png", str(album / "4.jpg")]
+    named: list[str | Path] = [album / "0.png", str(album / "4.jpg")]
     assert classifier.classify_to(tmp_path / "a.csv", named) == Outcome(2, 0)
     assert classifier.classify_to(tmp_path / "b.csv", Source(tuple(map(str, named)))) == Outcome(2, 0)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = Path(__file__).with_suffix(".txt")
-DOCUMENTS = ("*.md", "docs/**/*.md")
+DOCUMENTS = ("*.md", *(f"{folder}/**/*.md" for folder in ("benchmarks", "docs", "src", "tools")))
 
 _CODE = re.compile(
     r"^```.*?^```|``.*?``|`[^`\n]*`|https?://\S+|\x22[^\x22\n]+\x22|^ +\w+(?:, \w+)*$", re.MULTILINE | re.DOTALL

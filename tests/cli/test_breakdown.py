@@ -79,7 +79,7 @@ def broken(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_library_that_cannot_be_imported_is_one_line_and_exit_code_2(
-    command: str, broken: tuple[str, str, dict[str, list[str]]]
+    command: str, broken: tuple[str, str, dict[str, tuple[int, str, str]]]
 ) -> None:
     failure, library, done = broken
     code, out, err = done[command]

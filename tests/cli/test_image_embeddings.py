@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,7 @@ def test_embeddings_are_given_in_python(
     tiny_clip: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    options = {"model": f"local-dir:{tiny_clip}", "cache": tmp_path / "cache"}
+    options: Any = {"model": f"local-dir:{tiny_clip}", "cache": tmp_path / "cache"}
     with Embedder(**options) as embedder:
         embedder.embed_to("a.parquet", "photos")
     shutil.rmtree(folder)

@@ -7,8 +7,10 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -134,9 +136,9 @@ def test_an_interrupted_update_loses_nothing_and_continues(
 
     follow = clipcli.runner._follow
 
-    def stopped(rows: object, *rest: object) -> object:
-        def some() -> object:
-            for number, row in enumerate(rows):  # type: ignore[call-overload]
+    def stopped(rows: Any, *rest: object) -> Iterator[Any]:
+        def some() -> Iterator[Any]:
+            for number, row in enumerate(rows):
                 yield row
                 if number == 3:
                     raise KeyboardInterrupt

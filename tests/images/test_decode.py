@@ -79,8 +79,8 @@ def test_an_empty_opacity_mask_of_a_bitmap_hides_nothing(header: int, picture: I
 def test_an_alpha_channel_that_is_zero_everywhere_hides_nothing(form: str, picture: Image.Image) -> None:
     clear = picture.resize((64, 64)).convert("RGBA")
     clear.putalpha(0)
-    options = {"WEBP": {"lossless": True, "exact": True}, "ICO": {"sizes": [(64, 64)]}}.get(form, {})
-    assert distance(encoded(clear, form, **options), clear.convert("RGB")) < 2
+    options: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True, "exact": True}, "ICO": {"sizes": [(64, 64)]}}
+    assert distance(encoded(clear, form, **options.get(form, {})), clear.convert("RGB")) < 2
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
@@ -251,7 +251,7 @@ def test_a_text_that_begins_like_an_image_is_not_one(text: bytes, length: int, t
     assert not looks_like_image(content[:SIGNATURE_BYTES])
     (tmp_path / "notes.txt").write_bytes(content)
     (tmp_path / "photo").write_bytes(encoded(Image.new("RGB", (4, 4)), "BMP"))
-    assert [item.name for item in discover(Source([str(tmp_path)]))] == [str(tmp_path / "photo")]
+    assert [item.name for item in discover(Source((str(tmp_path),)))] == [str(tmp_path / "photo")]
 
 
 @pytest.mark.parametrize("form", ["BMP", "DIB", "PPM", "ICO", "SGI", "DDS", "QOI", "GIF", "ICNS"])

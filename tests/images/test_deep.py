@@ -324,5 +324,10 @@ def test_the_opacity_of_palette_entries_counts(bits: int) -> None:
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
 def test_deep_pictures_of_pillow_are_scaled_too(mode: str, grey: Levels) -> None:
-    samples = {"I;16": to_bits(grey, 12), "I": grey.astype(np.int32), "F": (grey / 255).astype(np.float32)}[mode]
-    assert np.abs(np.asarray(to_rgb(Image.fromarray(samples)), float)[:, :, 0] - grey).mean() < 1
+    kinds: dict[str, Any] = {
+        "I;16": to_bits(grey, 12),
+        "I": grey.astype(np.int32),
+        "F": (grey / 255).astype(np.float32),
+    }
+    shown = np.asarray(to_rgb(Image.fromarray(kinds[mode])), np.float64)
+    assert np.abs(shown[:, :, 0] - grey).mean() < 1

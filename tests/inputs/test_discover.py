@@ -62,6 +62,7 @@ def outcome(item: Input) -> str:
     try:
         if isinstance(item, BadInput):
             raise item.problem
+        assert isinstance(item, FileInput | MemberInput)
         open_image(item.data if isinstance(item, MemberInput) else read_file(item.path))
     except ImageError as error:
         return error.kind

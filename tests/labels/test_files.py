@@ -527,12 +527,12 @@ def test_braces_around_more_than_a_word_are_part_of_a_prompt() -> None:
         ([Label("cat", prompts=("a cat", ""))], "one of its prompts is empty"),
         ([Label("cat", names=(" ",))], "one of its names is empty"),
         ([Label("cat", prompts=("a {lable}",))], "unknown placeholder in "),
-        ([Label("cat", names="kitten")], "its names must be a list of texts, not str"),
-        ([Label("cat", prompts={"a cat"})], "its prompts must be a list of texts, not set"),
-        ([Label("cat", names=(3,))], "one of its names must be text, not int"),
-        ([Label("cat", group=3)], "its group must be text, not int"),
+        ([Label("cat", names="kitten")], "its names must be a list of texts, not str"),  # type: ignore[arg-type]
+        ([Label("cat", prompts={"a cat"})], "its prompts must be a list of texts, not set"),  # type: ignore[arg-type]
+        ([Label("cat", names=(3,))], "one of its names must be text, not int"),  # type: ignore[arg-type]
+        ([Label("cat", group=3)], "its group must be text, not int"),  # type: ignore[arg-type]
         ([Label("cat", folder=" ")], "its folder is empty"),
-        ([Label(None)], "the label must be text, not NoneType"),
+        ([Label(None)], "the label must be text, not NoneType"),  # type: ignore[arg-type]
         (["cat", 3], "label 2: expected a text or a Label, not int"),
         ([None], "label 1: expected a text or a Label, not NoneType"),
         ([b"cat"], "label 1: expected a text or a Label, not bytes"),

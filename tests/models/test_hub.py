@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def probabilities_of(output: str) -> list[dict[str, float]]:
     return [{score["label"]: score["probability"] for score in json.loads(line)["top"]} for line in lines_of(output)]
 
 
-def expected_probabilities(model: str, images: list[Path], **settings: object) -> list[dict[str, float]]:
+def expected_probabilities(model: str, images: list[Path], **settings: Any) -> list[dict[str, float]]:
     classifier = Classifier(model, LABELS, cache=False, device="cpu", **settings)
     results = [result for result in classifier.classify(images) if not isinstance(result, Failure)]
     return [{score.label: score.probability for score in result.top} for result in results]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from clipcli import Classifier
 from clipcli.models._torchvision import import_open_clip
+from tests.conftest import predictions
 
 LABELS = ["cat", "cup of coffee", "rocket", "astronaut", "temple", "yellow flower"]
 TEMPLATES = ["a photo of a {}", "a blurry picture of the {}", "{} in the wild"]
@@ -36,7 +37,7 @@ def reference(network: Any, transform: Any, tokenizer: Any, images: list[Path]) 
 def assert_agreement(classifier: Classifier, expected: tuple[np.ndarray, np.ndarray], images: list[Path]) -> None:
     embeddings, probabilities = expected
     np.testing.assert_allclose(classifier.class_embeddings, embeddings, atol=1e-5)
-    for result, row in zip(classifier.classify(images), probabilities, strict=True):
+    for result, row in zip(predictions(classifier.classify(images)), probabilities, strict=True):
         found = {score.label: score.probability for score in result.top}
         np.testing.assert_allclose([found[label] for label in LABELS], row, atol=1e-5)
 

@@ -41,7 +41,7 @@ from clipcli.models.openvino_runtime import (
 from clipcli.models.resolve import POCKET_FOLDER, resolve_model
 from clipcli.models.saved_tokenizer import SavedTokenizer, saved_form
 from clipcli.storage.checksums import hash_file
-from tests.conftest import TINY_CLIP, Run, clean_environment, save_model_folder
+from tests.conftest import TINY_CLIP, Run, clean_environment, predictions, save_model_folder
 
 pytest.importorskip("openvino")
 
@@ -59,7 +59,7 @@ def _safetensors(header: str, rest: bytes) -> bytes:
 
 def embeddings(model: str, pictures: list[Path], **options: Any) -> np.ndarray:
     embedder = Embedder(model, device="cpu", cache=False, **options)
-    return np.stack([vector for block in embedder.embed(pictures) for _, vector in block])
+    return np.stack([np.asarray(vector) for block in embedder.embed(pictures) for _, vector in block])
 
 
 @pytest.mark.parametrize("kind", ["ViT", "ResNet", "timm", "SigLIP", "pocket"])
@@ -78,9 +78,10 @@ def test_embeddings_are_those_of_torch(
 
 def test_bf16_is_close_and_ranks_the_same(photos: dict[str, Path]) -> None:
     pictures = [photos[name] for name in ("cat", "coffee", "rocket", "astronaut")]
-    single = [result.label for result in Classifier("pocket", LABELS, precision="fp32", cache=False).classify(pictures)]
+    exact = Classifier("pocket", LABELS, precision="fp32", cache=False)
+    single = [result.label for result in predictions(exact.classify(pictures))]
     half = Classifier("pocket", LABELS, precision="bf16", engine="openvino", cache=False)
-    assert [result.label for result in half.classify(pictures)] == single
+    assert [result.label for result in predictions(half.classify(pictures))] == single
     assert half.precision == "openvino-bf16"
     rows = embeddings("pocket", pictures, precision="bf16", engine="openvino")
     assert (rows * embeddings("pocket", pictures, precision="fp32")).sum(axis=1).min() > 0.99
@@ -189,7 +190,7 @@ def test_a_damaged_graph_is_made_again(file: str, damage: str, tiny_clip: Path, 
         embedder = Embedder(str(tiny_clip), precision="fp32", engine="openvino", cache=tmp_path / "cache")
         embedder._store.clear("image")
         ((_, vector),) = next(embedder.embed(picture))
-        return vector, embedder.is_loaded
+        return np.asarray(vector), embedder.is_loaded
 
     first, _ = run()
     (path,) = (tmp_path / "cache" / "engines").glob(f"*/{file}")
@@ -279,7 +280,8 @@ def pocket_of_the_user(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("cache", [False, True])
 def test_the_built_in_model_needs_no_torch_even_at_first(cache: bool, tmp_path: Path, photos: dict[str, Path]) -> None:
     classifier = Classifier("pocket", LABELS, device="cpu", cache=tmp_path if cache else False)
-    labels = [result.label for result in classifier.classify([photos[name] for name in ("cat", "rocket")])]
+    results = predictions(classifier.classify([photos[name] for name in ("cat", "rocket")]))
+    labels = [result.label for result in results]
     assert labels == ["cat", "rocket"]
     assert not classifier.is_loaded
     assert classifier.ran_on == "cpu with OpenVINO"
@@ -290,7 +292,7 @@ def test_the_built_in_graphs_answer_as_the_weights_do_in_torch(photos: dict[str,
     found = {}
     for engine in ("openvino", "torch"):
         classifier = Classifier("pocket", labels, top_k=5, precision="fp32", engine=engine, device="cpu", cache=False)
-        results = list(classifier.classify(pictures))
+        results = predictions(classifier.classify(pictures))
         found[engine] = (
             [[score.label for score in result.top] for result in results],
             [[score.similarity for score in result.top] for result in results],
@@ -321,9 +323,9 @@ def test_a_model_folder_of_the_user_brings_no_graphs(tmp_path: Path) -> None:
 
 def test_tensors_are_mapped_as_the_library_reads_them(tmp_path: Path) -> None:
     path, random = tmp_path / "weights.safetensors", np.random.default_rng(0)
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "half": random.normal(size=(3, 5)).astype(np.float16), "single": random.normal(size=(7, 2)).astype(np.float32),
-        "double": random.normal(size=4), "empty": np.zeros((0, 4), np.float32), "one": np.float32([[2.5]]),
+        "double": random.normal(size=4), "empty": np.zeros((0, 4), np.float32), "one": np.array([[2.5]], np.float32),
     }  # fmt: skip
     save_file(tensors, path)
     found = mapped_tensors(path)

@@ -71,7 +71,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_model_is_deleted_and_the_others_stay(cache: Path) -> None:
     asked: list[tuple[Path, int]] = []
-    assert delete_repository("org/one", confirm=lambda folder, size: not asked.append((folder, size)))
+
+    def confirm(folder: Path, size: int) -> bool:
+        asked.append((folder, size))
+        return True
+
+    assert delete_repository("org/one", confirm=confirm)
     assert [(folder.name, size) for folder, size in asked] == [("models--org--one", 7)]
     assert [each.name for each in cache.glob("models--*")] == ["models--org--two"]
 
@@ -152,5 +157,5 @@ def test_published_figures_agree_with_the_recommendations() -> None:
 
     for each in MODELS:
         counted, measured = million_parameters(each.name), imagenet_accuracy(each.name, each.tag)
-        assert None in (counted, each.parameters) or round(counted) == each.parameters
-        assert None in (measured, each.imagenet) or abs(measured - each.imagenet) <= 0.06
+        assert counted is None or each.parameters is None or round(counted) == each.parameters
+        assert measured is None or each.imagenet is None or abs(measured - each.imagenet) <= 0.06

@@ -17,10 +17,10 @@ from clipcli.models.resolve import (
     AUTO_MODEL,
     AUTO_PRETRAINED,
     POCKET_FOLDER,
-    ModelSource,
     is_on_disk,
     resolve_model,
 )
+from clipcli.models.source import ModelSource
 from tests.conftest import TINY_CLIP, Run, lines_of, save_model_folder, save_tokenizer
 
 

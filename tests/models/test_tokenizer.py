@@ -41,7 +41,7 @@ def test_known_texts_have_the_tokens_of_open_clip(clean: str, length: int) -> No
     np.testing.assert_array_equal(tokenizer(TEXTS), reference(TEXTS).numpy())
 
 
-ANY = st.text(st.characters(exclude_categories=("Cs",)), max_size=120)
+ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=120)
 PROSE = st.text(st.sampled_from("abz AZ09'’&;#_-<>.,!?\tàéßñ中あ😀👩\u200d\ufe0f"), max_size=300)
 ENTITIES = st.lists(st.sampled_from(["&amp;", "&lt;", "&eacute;", "&#39;", "&#x27;", "&bogus;", "cat", " "])).map(
     "".join

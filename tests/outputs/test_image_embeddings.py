@@ -90,7 +90,9 @@ def read_jsonl(path: Path) -> Content:
 
 def read_csv(path: Path) -> Content:
     with path.open(encoding="utf-8", newline="") as file:
-        table = [{name: unguarded(cell) for name, cell in row.items()} for row in csv.DictReader(file)]
+        table: list[dict[str, Any]] = [
+            {name: unguarded(cell) for name, cell in row.items()} for row in csv.DictReader(file)
+        ]
     for row in table:
         row["error_type"] = row["error_type"] or None
         row["embedding"] = [float(row[f"e{index}"]) for index in range(4)] if row["e0"] else None
@@ -127,7 +129,7 @@ def test_what_went_in_comes_out(suffix: str, dtype: str, tmp_path: Path) -> None
     file = tmp_path / f"images{suffix}"
     write(file, rows(), dtype)
     paths, embeddings, failures = read(file)
-    expected = np.stack([row.vector for row in rows(failing=False)]).astype(dtype)
+    expected = np.stack([np.asarray(row.vector) for row in rows(failing=False)]).astype(dtype)
     assert paths == PATHS
     np.testing.assert_array_equal(embeddings.astype(dtype), expected)
     assert failures == [{"path": "broken.jpg", "error": {"type": "truncated", "message": "damaged image\nreally"}}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -271,9 +272,8 @@ def test_a_folder_in_no_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import clipcli.storage.folders
 
-    fsync, count = clipcli.storage.folders.os.fsync, 0
+    fsync, count = os.fsync, 0
 
     def full(handle: int) -> None:
         nonlocal count
@@ -282,7 +282,7 @@ def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pyte
             raise OSError(28, "No space left on device")
         fsync(handle)
 
-    monkeypatch.setattr(clipcli.storage.folders.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     told = refusal(tmp_path / "out", names(18))
     assert told.endswith(f": No space left on device; 2 parts saved in {tmp_path}/out/; continue with --resume")
     assert sum(path.name.startswith("part-") for path in (tmp_path / "out").iterdir()) == 2

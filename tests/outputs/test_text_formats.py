@@ -128,7 +128,8 @@ def test_every_cell_of_a_flat_row_has_its_column(result: Result) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_each_result_is_written_before_the_next_is_asked_for(form: str) -> None:
     file = io.StringIO(newline="")
-    stream = write_results(iter([CAT, BROKEN]), file, Layout(form, 2, False))
+    results: list[Result] = [CAT, BROKEN]
+    stream = write_results(iter(results), file, Layout(form, 2, False))
     assert next(stream) == CAT
     assert "photos/cat.jpg" in file.getvalue()
     assert "photos/broken.jpg" not in file.getvalue()

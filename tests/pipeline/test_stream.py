@@ -39,7 +39,7 @@ class MeanColour:
         self.prepared = 0
 
     @property
-    def preprocessing(self) -> MeanColour:
+    def preprocessing(self) -> Any:
         return self
 
     def resized(self, width: int, height: int) -> tuple[int, int]:
@@ -500,7 +500,7 @@ def test_an_endless_stream_is_read_little_ahead(tmp_path: Path, encoder: MeanCol
         for taken in count(1):  # noqa: B007
             yield item
 
-    stream = embed_images(endless(), cache_in(None), lambda: encoder, PLAN)
+    stream: Any = embed_images(endless(), cache_in(None), lambda: encoder, PLAN)
     for _ in range(3):
         next(stream)
     assert taken < 100
@@ -519,7 +519,7 @@ def test_of_an_endless_stream_of_known_files_some_thousands_are_held_at_once(
         for taken in count(1):  # noqa: B007
             yield item
 
-    stream = embed_images(endless(), cached, lambda: encoder, PLAN)
+    stream: Any = embed_images(endless(), cached, lambda: encoder, PLAN)
     given = sum(len(next(stream)) for _ in range(10))
     assert taken - given < 4000
     stream.close()
@@ -579,7 +579,7 @@ def decoding_threads() -> list[threading.Thread]:
 def test_no_thread_is_left_when_the_reader_stops_early(
     tmp_path: Path, cached: Cached, encoder: MeanColour, wait_until: Callable[[Callable[[], bool]], None]
 ) -> None:
-    stream = embed_images(pictures(tmp_path, 40), cached, lambda: encoder, PLAN)
+    stream: Any = embed_images(pictures(tmp_path, 40), cached, lambda: encoder, PLAN)
     next(stream)
     assert decoding_threads()
     stream.close()

@@ -168,7 +168,7 @@ def test_each_cell_is_the_cosine_of_an_image_and_a_text(ran: dict[str, Done], ph
     assert ran["pairs"].stdout.splitlines()[0] == "\t".join(["path", *TEXTS])
     classifier = Classifier("pocket", texts_as_labels(TEXTS), templates=["{label}"], cache=False)
     files = [photos["cat"], photos["coffee"], photos["rocket"]]
-    vectors = np.stack([vector for block in classifier.embed(files) for _, vector in block])
+    vectors = np.stack([np.asarray(vector) for block in classifier.embed(files) for _, vector in block])
     assert numbers(ran["pairs"]) == pytest.approx(vectors @ classifier.class_embeddings.T, abs=2e-4)
 
 

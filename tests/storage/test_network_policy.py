@@ -192,8 +192,12 @@ def test_every_door_is_shut_in_a_process_that_is_forbidden_the_network(
 
     with policy.process_policy():
         policy.forbid_in_process()
-        thread = threading.Thread(target=knock)
-        (thread.start(), thread.join()) if in_thread else knock()
+        if in_thread:
+            thread = threading.Thread(target=knock)
+            thread.start()
+            thread.join()
+        else:
+            knock()
         assert not reachable("org/repo", "config.json")
     assert (len(problems), asked) == (1, [])
 

@@ -123,7 +123,8 @@ def test_a_progress_that_cannot_be_is_refused(progress: object, folder: Training
 def spoiled(states: dict[str, Any], how: str) -> dict[str, Any]:
     import torch
 
-    network, kept = dict(states["network"]), dict(states["optimizer"]["state"])
+    network: Any = dict(states["network"])
+    kept: Any = dict(states["optimizer"]["state"])
     if how == "missing":
         del network["bias"]
     elif how == "more":

@@ -26,7 +26,8 @@ CONFIG: dict[str, Any] = {
 def features(count: int) -> tuple[Any, Any]:
     generator = torch.Generator().manual_seed(0)
     images, texts = (torch.randn(count, 8, generator=generator, dtype=torch.float64) for _ in range(2))
-    return tuple(torch.nn.functional.normalize(each, dim=1).requires_grad_() for each in (images, texts))
+    found = [torch.nn.functional.normalize(each, dim=1).requires_grad_() for each in (images, texts)]
+    return found[0], found[1]
 
 
 @pytest.mark.parametrize("groups", [[1, 2, 3, 4, 5, 6], [1, 1, 2, 3, 3, 3], [9, 9, 9, 9, 9, 9]])

@@ -15,6 +15,7 @@ from clipcli.cli import cluster_options, options
 from clipcli.cli.engines import on_cluster
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
+from clipcli.cli.parameter_source import is_from_variable
 from clipcli.errors import InputError, LabelError, OutputError
 from clipcli.outputs.destination import Destination, Format, check_compact
 
@@ -128,9 +129,7 @@ def classify(
 
 def _check_no_labels(context: typer.Context, given: options.Labels) -> None:
     """Raise :class:`LabelError` for options that ``--text-embeddings`` replaces; a default may be in a variable."""
-    source = context.get_parameter_source("labels")
-    is_default = source is not None and source.name == "ENVIRONMENT"
-    if (given.labels and not is_default) or given.label or given.template or given.prompts:
+    if (given.labels and not is_from_variable(context, "labels")) or given.label or given.template or given.prompts:
         raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
 
 

@@ -41,13 +41,11 @@ class Command(GroupedHelp, CheckedCommand):
         if not ctx.resilient_parsing and not set(given) & set(ctx.help_option_names):
             self._check_repeated(ctx, given)
         rest = self._parsed(ctx, args)
-        is_suspect = "" in given or any(each.endswith("=") for each in given)
-        if is_suspect and not ctx.resilient_parsing:  # as it is while the shell completes a line
-            values, _, _ = self.make_parser(ctx).parse_args(given)
-            for parameter in self.get_params(ctx):
-                if parameter.default != "" and _has_empty(values.get(str(parameter.name))):
-                    raise InputError(f"cannot use {_shown(parameter)}: it is empty (give it a value or leave it out)")
-        if not ctx.resilient_parsing and _lacks_inputs(ctx.params):
+        if ctx.resilient_parsing:  # as it is while the shell completes a line
+            return rest
+        if "" in given or any(each.endswith("=") for each in given):
+            self._check_not_empty(ctx, given)
+        if _lacks_inputs(ctx.params):
             raise UsageError("Missing argument 'INPUT...': name images, or give --image-embeddings.", ctx=ctx)
         return rest
 
@@ -67,6 +65,12 @@ class Command(GroupedHelp, CheckedCommand):
         if ctx.resilient_parsing or not _lacks_inputs(ctx.params) or not _has_stdin():
             return rest
         return super().parse_args(ctx, [*given, "-"])
+
+    def _check_not_empty(self, ctx: Any, args: list[str]) -> None:
+        values, _, _ = self.make_parser(ctx).parse_args(args)
+        for parameter in self.get_params(ctx):
+            if parameter.default != "" and _has_empty(values.get(str(parameter.name))):
+                raise InputError(f"cannot use {_shown(parameter)}: it is empty (give it a value or leave it out)")
 
 
 def _takes_value(parameter: Any) -> bool:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["check_extra", "evaluate"]
 
 _WHAT, _OUT = "Comparison", "Output"
+_NO_MODEL = (
+    "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
+    "it evaluates an existing results file (leave them out)"
+)
 
 
 class Level(str, Enum):
@@ -119,10 +123,7 @@ def evaluate(
     messages = Messages(quiet=quiet, verbose=verbose)
     check_extra()
     if truth is not None and (labels.template or labels.prompts or compare_model or few_shot):
-        raise InputError(
-            "cannot use --truth with --template, --prompts, --compare-model or --few-shot: "
-            "it evaluates an existing results file (leave them out)"
-        )
+        raise InputError(_NO_MODEL)
     if truth is None and len(source) > 1:
         raise InputError("cannot evaluate several sources without --truth: only results files can be compared")
     given = [*source, truth, image_embeddings, *labels.files, model.pretrained]

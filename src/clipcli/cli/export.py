@@ -113,7 +113,8 @@ def export_images(
     form: Annotated[
         PartFormat | None,
         typer.Option("--format", "-f", rich_help_panel="Output", show_default=False,
-                     help="Format of the parts, for output that is written in parts. [default: parquet]"),
+                     help="Format of the parts, for output that is written in parts. [default: parquet, or jsonl if "
+                          "the extra parquet is not installed]"),
     ] = None,
     resume: options.Resume = False,
     update: options.Update = False,

@@ -76,48 +76,51 @@ def report(
     save them as a table for 'clipcli sort' and 'clipcli evaluate', or to continue later (--checked).
     """
     messages = Messages(quiet=quiet)
-    if output.suffix.lower() not in (".html", ".htm"):
-        raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
-    from clipcli.images.thumbnails import usual_side
-    from clipcli.inputs.path_base import PathBase
-    from clipcli.outputs.readers import read_results
-    from clipcli.outputs.recognition import labels_of_run
-    from clipcli.reports.page import write_page
-    from clipcli.reports.thumbnails_of_results import thumbnails_of
-    from clipcli.storage.atomic import check_writable, replacing
+    _check_output(output, [results, checked], overwrite=overwrite)
     from clipcli.storage.locks import locked
     from clipcli.text import printable
 
-    check_writable(output, [results, checked], overwrite=overwrite)
-    records = list(read_results(results))
-    if not records:
-        raise InputError(f"cannot make a report of {results}: it holds no results")
-    base = PathBase(str(results), own=True)
-    for record in records:
-        base.look_for(record.path)
-    folder, missing = base.folder if root is None else root, 0
-
-    def counted(pictures: Iterator[str]) -> Iterator[str]:
-        nonlocal missing
-        for record, picture in zip(records, pictures, strict=True):
-            missing += not picture and record.error is None
-            yield picture
-
-    side = usual_side(len(records)) if thumbnail is None else thumbnail
+    records = _read(results)
+    folder = _folder_of(records, results) if root is None else root
     content = _content(records, results, folder, truth, (path_column, label_column), labels)
-    content = replace(_with_checked(content, records, checked, messages), labels=labels_of_run(results))
-    wanted = [record.path if record.error is None else "" for record in records]
-    pictures = counted(thumbnails_of(wanted, folder, side, workers))
-    with locked(output), replacing(output, overwrite=overwrite) as temporary:
-        shown = with_progress(pictures, lambda: len(records), messages) if side else pictures
-        write_page(records, shown, temporary, title or printable(str(results.name)), content, target=output)
-    if missing and side:
+    content = _with_checked(content, records, checked, messages)
+    title = title or printable(results.name)
+    with locked(output):
+        missing = _write(output, records, content, title, thumbnail, workers, messages, overwrite=overwrite)
+    if missing:
         messages.warn(
             f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, not readable, or "
             "behind a URL (if clipcli sort moved them, make the report first: clipcli sort --undo DIR)"
         )
     if open_it:
         webbrowser.open(output.resolve().as_uri())
+
+
+def _check_output(output: Path, inputs: Sequence[Path | None], *, overwrite: bool) -> None:
+    from clipcli.storage.atomic import check_writable
+
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
+    check_writable(output, inputs, overwrite=overwrite)
+
+
+def _read(results: Path) -> list[ReadRecord]:
+    from clipcli.outputs.readers import read_results
+
+    records = list(read_results(results))
+    if not records:
+        raise InputError(f"cannot make a report of {results}: it holds no results")
+    return records
+
+
+def _folder_of(records: Sequence[ReadRecord], results: Path) -> Path:
+    """Return the folder that relative paths of records refer to."""
+    from clipcli.inputs.path_base import PathBase
+
+    base = PathBase(str(results), own=True)
+    for record in records:
+        base.look_for(record.path)
+    return base.folder
 
 
 def _with_checked(
@@ -139,10 +142,12 @@ def _content(
     columns: tuple[str | None, str | None],
     labels: Path | None,
 ) -> PageContent:
+    from clipcli.outputs.recognition import labels_of_run
     from clipcli.reports.page import PageContent
 
+    content = PageContent(folder, labels=labels_of_run(results))
     if truth is None:
-        return PageContent(folder)
+        return content
     from clipcli.cli.evaluate import check_extra
     from clipcli.evaluation.for_page import evaluation_for_page
     from clipcli.evaluation.ground_truth import TruthColumns, read_truth
@@ -152,4 +157,32 @@ def _content(
     known = load_labels(labels) if labels is not None else None
     labelled = read_truth(truth, columns=TruthColumns(*columns), results=results)
     truths, evaluation = evaluation_for_page(records, results, labelled, known)
-    return PageContent(folder, truths, evaluation)
+    return replace(content, truths=truths, evaluation=evaluation)
+
+
+def _write(
+    output: Path, records: Sequence[ReadRecord], content: PageContent, title: str, thumbnail: int | None,
+    workers: int | None, messages: Messages, *, overwrite: bool,
+) -> int:  # fmt: skip
+    """Write the page, and return the number of images whose thumbnails are missing."""
+    from clipcli.images.thumbnails import usual_side
+    from clipcli.reports.page import write_page
+    from clipcli.reports.thumbnails_of_results import thumbnails_of
+    from clipcli.storage.atomic import replacing
+
+    missing = 0
+
+    def counted(thumbnails: Iterator[str]) -> Iterator[str]:
+        nonlocal missing
+        for record, thumbnail in zip(records, thumbnails, strict=True):
+            missing += not thumbnail and record.error is None
+            yield thumbnail
+
+    side = usual_side(len(records)) if thumbnail is None else thumbnail
+    wanted = [record.path if record.error is None else "" for record in records]
+    thumbnails = thumbnails_of(wanted, content.root or Path(), side, workers)
+    if side:
+        thumbnails = with_progress(counted(thumbnails), lambda: len(records), messages)
+    with replacing(output, overwrite=overwrite) as temporary:
+        write_page(records, thumbnails, temporary, title, content, target=output)
+    return missing

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from clipcli.cli.parameter_source import is_given
 from clipcli.models.engines import cluster_names, runs_on_cluster
 from clipcli.outputs.destination import is_folder
 
@@ -155,7 +156,7 @@ class CheckedCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Check the options, then run the command."""
-        given = [name for name in ctx.params if _is_given(ctx, name)]
+        given = [name for name in ctx.params if is_given(ctx, name)]
         command = " ".join(ctx.command_path.split()[1:])
         if (found := unmet(command, given, ctx.params)) is not None:
             option, condition = found
@@ -163,8 +164,3 @@ class CheckedCommand(TyperCommand):
             name = next(name for name in (*parameter.opts, *parameter.secondary_opts) if name.startswith("--"))
             raise UsageError(f"{name} only works {condition}", ctx=ctx)
         return super().invoke(ctx)
-
-
-def _is_given(context: Any, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"

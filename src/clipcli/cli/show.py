@@ -120,14 +120,11 @@ def _image(result: Prediction, console: Any, renderable: Any) -> Any:
 
 def _picture(result: Prediction) -> Any:
     """Return the image, reduced to about display size, or ``None`` if it cannot be opened, as in an archive."""
+    from clipcli.images.decode import scaled_to
     from clipcli.images.files import open_image
 
-    def reduced(width: int, height: int) -> tuple[int, int]:
-        scale = min(1.0, _PIXELS / max(width, height))
-        return max(1, round(width * scale)), max(1, round(height * scale))
-
     try:
-        image = open_image(Path(result.path), reduced)
+        image = open_image(Path(result.path), scaled_to(_PIXELS))
     except ImageError:
         return None
     image.thumbnail((_PIXELS, _PIXELS))

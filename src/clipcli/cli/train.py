@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,10 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.exit_codes import SOME_FAILED
+from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
+from clipcli.cli.parameter_source import is_from_variable
+from clipcli.cli.training_options import Data, Running, Start, Steps
 from clipcli.cli.training_progress import TrainingProgress, measures_line
 from clipcli.errors import ClipcliError
 
@@ -24,132 +26,22 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _FEW = 200  # held-out images; at 80 % accuracy, their 95 % interval is 11 points wide
-_START, _STEPS, _DATA, _OUT = "Initial model", "Training", "Pairs", "Output"
 
 
+@with_groups
 def train(
+    *,
     context: typer.Context,
-    pairs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="PAIRS", show_default=False,
-                       help="Image-text pairs: .csv, .tsv or .jsonl tables, a folder of images and captions, a "
-                            "folder with one folder per class, or .tar shards. Can be left out with --resume."),
-    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", rich_help_panel=_OUT, help="Model folder to write. [required]"),
+        typer.Option(
+            "--output", "-o", metavar="DIR", rich_help_panel="Output", help="Model folder to write. [required]"
+        ),
     ] = None,
-    resume: options.Resume = False,
-    overwrite: options.Overwrite = False,
-    validation: Annotated[
-        str | None,
-        typer.Option("--validation", metavar="SHARE|PAIRS", rich_help_panel=_DATA,
-                     help="Share of PAIRS to hold out for validation (0 for none), or separate pairs for validation. "
-                          "[default: 0.1]"),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option("--labels", "-L", metavar="FILE", rich_help_panel="Labels and prompts",
-                     help="Label file for the classes in PAIRS. [default: the class names]"),
-    ] = None,
-    template: Annotated[
-        list[str] | None,
-        typer.Option("--template", "-t", metavar="TEXT", rich_help_panel="Labels and prompts",
-                     help="Prompt template with {label} in place of the class; repeat for several captions per class. "
-                          "[default: a photo of a/an {label}]"),
-    ] = None,
-    prompts: options.PromptSets = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", metavar="NAME", rich_help_panel=_START, envvar="CLIPCLI_MODEL",
-                     help="Model to start from: auto, pocket (built in), an open_clip name (see 'clipcli models "
-                          "list'), hf-hub:ORG/REPO or local-dir:PATH. [default: auto]"),
-    ] = None,
-    pretrained: Annotated[
-        str | None,
-        typer.Option("--pretrained", metavar="TAG|FILE", rich_help_panel=_START, envvar="CLIPCLI_PRETRAINED",
-                     help="Weights of that model: a tag, or a checkpoint file. [default: the recommended tag]"),
-    ] = None,
-    from_scratch: Annotated[
-        str | None,
-        typer.Option("--from-scratch", metavar="NAME|DIR", rich_help_panel=_START,
-                     help="Architecture to start with random weights: tiny, an open_clip name, or a folder with a "
-                          "config."),
-    ] = None,
-    lock_image: Annotated[
-        bool, typer.Option("--lock-image", rich_help_panel=_START, help="Freeze the image encoder.")
-    ] = False,
-    lock_text: Annotated[
-        bool, typer.Option("--lock-text", rich_help_panel=_START, help="Freeze the text encoder.")
-    ] = False,
-    unlocked_layers: Annotated[
-        int | None,
-        typer.Option("--unlocked-layers", metavar="N", min=0, rich_help_panel=_START,
-                     help="Train the last N layers of a frozen encoder. [default: 0]"),
-    ] = None,
-    interpolate: Annotated[
-        float | None,
-        typer.Option("--interpolate", metavar="SHARE", min=0.0, max=1.0, rich_help_panel=_START,
-                     help="Interpolate between the initial (0) and fine-tuned (1) weights (WiSE-FT). [default: 1]"),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option("--epochs", metavar="N", min=1, rich_help_panel=_STEPS,
-                     help="Number of epochs. [default: 3 to 20, depending on the number of pairs]"),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option("--batch-size", metavar="N", min=2, rich_help_panel=_STEPS,
-                     help="Pairs per step; each is contrasted with all others. [default: 256 on a GPU, 32 or 128 on "
-                          "a CPU]"),
-    ] = None,
-    accumulate: Annotated[
-        int | None,
-        typer.Option("--accumulate", metavar="N", min=1, rich_help_panel=_STEPS,
-                     help="Process each batch in N parts, to save memory. [default: 1]"),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option("--learning-rate", "--lr", metavar="RATE", min=0.0, rich_help_panel=_STEPS,
-                     help="Peak learning rate. [default: depends on the model and its initial weights]"),
-    ] = None,
-    weight_decay: Annotated[
-        float | None,
-        typer.Option("--weight-decay", metavar="RATE", min=0.0, rich_help_panel=_STEPS,
-                     help="Weight decay of AdamW. [default: 0.1, or 0.2 with --from-scratch]"),
-    ] = None,
-    warmup: Annotated[
-        int | None, typer.Option("--warmup", metavar="N", min=0, rich_help_panel=_STEPS,
-                                 help="Number of warm-up steps. [default: a tenth of all steps, but at most 2000]")
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option("--patience", metavar="N", min=0, rich_help_panel=_STEPS,
-                     help="Stop after N epochs without improvement; 0 to train all epochs. [default: 5]"),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", metavar="N", min=0, rich_help_panel=_STEPS, help="Random seed. [default: 0]"),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option("--precision", metavar="NAME", rich_help_panel=_STEPS,
-                     help="Precision: fp32 (also auto), or bf16 or fp16 for mixed precision. [default: auto]"),
-    ] = None,
-    save_every: Annotated[
-        float, typer.Option("--save-every", metavar="SECONDS", min=1.0, rich_help_panel=_STEPS,
-                            help="Seconds between checkpoints within an epoch.")
-    ] = 300.0,
-    device: options.Device = "auto",
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", metavar="N", min=0, rich_help_panel=_STEPS,
-                     help="Number of decoding processes; 0 to decode in the training process. [default: 1, or up "
-                          "to 8 with CUDA]"),
-    ] = None,
-    offline: options.Offline = False,
-    exclude: options.Exclude = None,
-    include_hidden: options.IncludeHidden = False,
+    data: Data,
+    start: Start,
+    steps: Steps,
+    running: Running,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
     """Train a model on your own image-text pairs.
@@ -164,31 +56,16 @@ def train(
         raise typer.BadParameter("cannot train: no model folder to write (name it with -o DIR)")
     from clipcli.models.devices import check_precision
 
-    check_precision(precision or "auto")
+    check_precision(steps.precision or "auto")
     from clipcli.training.request import Request
     from clipcli.training.settings import TrainConfig
 
-    config = TrainConfig(
-        epochs=epochs, batch_size=batch_size, accumulate=accumulate, learning_rate=learning_rate,
-        weight_decay=weight_decay, warmup=warmup, precision=None if precision == "auto" else precision, seed=seed,
-        patience=patience, interpolate=interpolate, lock_image=lock_image or None, lock_text=lock_text or None,
-        unlocked_layers=unlocked_layers,
-    )  # fmt: skip
-    if resume or from_scratch is not None:  # a default for new runs must not contradict these
-        model, pretrained = (
-            None if _is_from_variable(context, name) else value
-            for name, value in (("model", model), ("pretrained", pretrained))
-        )
-    request = Request(
-        pairs=tuple(pairs) if pairs else None, model=model, pretrained=pretrained, from_scratch=from_scratch,
-        validation=validation, labels=labels, templates=tuple(template) if template else None,
-        prompts=tuple(prompts) if prompts else None, exclude=tuple(exclude) if exclude else None,
-        include_hidden=include_hidden or None,
-    )  # fmt: skip
-    how = _How(
-        output, device, resume=resume, overwrite=overwrite, offline=offline, workers=workers, save_every=save_every
-    )
-    ended = _run(request, config, how, messages)
+    model, pretrained = start.model, start.pretrained
+    if running.resume or start.from_scratch is not None:  # a default for new runs must not contradict these
+        model = None if is_from_variable(context, "model") else model
+        pretrained = None if is_from_variable(context, "pretrained") else pretrained
+    request = Request(model=model, pretrained=pretrained, from_scratch=start.from_scratch, **data.parameters)
+    ended = _run(request, TrainConfig(**start.settings, **steps.settings), output, running, messages)
     if ended is not None:
         outcome, is_new = ended
         _print_outcome(outcome, output, messages, is_new=is_new)
@@ -196,25 +73,9 @@ def train(
             raise typer.Exit(SOME_FAILED)
 
 
-def _is_from_variable(context: typer.Context, option: str) -> bool:
-    source = context.get_parameter_source(option)
-    return source is not None and source.name == "ENVIRONMENT"
-
-
-@dataclass(frozen=True)
-class _How:
-    """Settings of a run that do not change the trained weights."""
-
-    output: Path
-    device: str
-    resume: bool
-    overwrite: bool
-    offline: bool
-    workers: int | None
-    save_every: float
-
-
-def _run(request: Request, config: TrainConfig, how: _How, messages: Messages) -> tuple[Outcome, bool] | None:
+def _run(
+    request: Request, config: TrainConfig, output: Path, running: Running, messages: Messages
+) -> tuple[Outcome, bool] | None:
     """Check everything that needs no torch, then train.
 
     Returns
@@ -226,18 +87,21 @@ def _run(request: Request, config: TrainConfig, how: _How, messages: Messages) -
     from clipcli.training.run_folder import TrainingFolder
 
     # joined first: a process that failed before it joined would leave the others waiting
-    place = _join(how.device) if has_companions() else None
+    place = _join(running.device) if has_companions() else None
     is_first = place is None or place.is_first
     listener = TrainingProgress(Messages(quiet=messages.quiet or not is_first))
-    folder = TrainingFolder(how.output)
+    folder = TrainingFolder(output)
     try:
-        with folder.claimed(resume=how.resume, overwrite=how.overwrite) if is_first else nullcontext():
-            job = check_job(request, config, folder, resume=how.resume, offline=how.offline, device=how.device)
+        with folder.claimed(resume=running.resume, overwrite=running.overwrite) if is_first else nullcontext():
+            job = check_job(
+                request, config, folder, resume=running.resume, offline=running.offline, device=running.device
+            )
             if isinstance(job, Outcome):
                 return (job, False) if is_first else None
             from clipcli.training.train import train as run
 
-            outcome = run(job, place or _join(how.device), listener, workers=how.workers, save_every=how.save_every)
+            place = place or _join(running.device)
+            outcome = run(job, place, listener, workers=running.workers, save_every=running.save_every)
             return (outcome, True) if outcome is not None else None
     except ClipcliError as problem:
         if is_first:

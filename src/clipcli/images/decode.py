@@ -24,7 +24,7 @@ from clipcli.images.tiff import Directory, Photometric, Tag, is_tiff
 from clipcli.images.tiff_layout import Layout, can_decompress, layout_of
 from clipcli.images.tiff_samples import deep_tiff
 
-__all__ = ["Resized", "decode"]
+__all__ = ["Resized", "decode", "scaled_to"]
 
 Resized = Callable[[int, int], tuple[int, int]]
 
@@ -44,6 +44,22 @@ _PILLOW_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # b
 # Additional memory of a decoder, measured: planes of wavelets, of YUV, or a second canvas.
 _DECODER_BYTES = {"JPEG2000": 16, "AVIF": 12, "HEIF": 12, "WEBP": 8, "TIFF": 8, "ICNS": 24, "ICO": 8}
 _PROGRESSIVE_BYTES = 6  # coefficients of all colours, which are held until the last scan
+
+
+def scaled_to(side: int, of: Callable[[int, int], int] = max) -> Resized:
+    """Return a function from an image's size to the proportional one in which the longer side has ``side`` pixels.
+
+    Parameters
+    ----------
+    of
+        ``min`` for the shorter side.
+    """
+
+    def resized(width: int, height: int) -> tuple[int, int]:
+        scale = side / of(width, height)
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    return resized
 
 
 def decode(data: bytes, resized: Resized | None, claims: ExitStack) -> Image.Image:

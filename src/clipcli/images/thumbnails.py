@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from clipcli.errors import ImageError
+from clipcli.images.decode import scaled_to
 from clipcli.images.files import open_image
 
 __all__ = ["make_thumbnail", "make_thumbnails", "usual_side"]
@@ -29,13 +30,8 @@ def usual_side(count: int) -> int:
 
 def make_thumbnail(source: Path | bytes, side: int) -> bytes | None:
     """Return an image as WebP with a longer side of ``side`` pixels, or ``None`` if it cannot be read."""
-
-    def reduced(width: int, height: int) -> tuple[int, int]:
-        scale = side / max(width, height)
-        return max(1, round(width * scale)), max(1, round(height * scale))
-
     try:
-        image = open_image(source, reduced)
+        image = open_image(source, scaled_to(side))
     except ImageError:
         return None
     image.thumbnail((side, side), Image.Resampling.BICUBIC)

@@ -8,13 +8,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from clipcli.errors import ImageError
 from clipcli.images.files import SIGNATURE_BYTES, has_image_suffix, looks_like_image
 from clipcli.images.limits import MAX_BYTES, too_many_bytes
-from clipcli.inputs.exclusion import Exclusion
-from clipcli.inputs.items import BadInput, Input, MemberInput, shown_name
+from clipcli.inputs.archive import ArchiveFile
+from clipcli.inputs.items import BadInput, Input, MemberInput
 from clipcli.schemes import path_part
 from clipcli.storage.remote import open_location
 from clipcli.storage.zip_archive import DamagedZipError, check_members, member_errors, opened_zip
@@ -33,15 +33,8 @@ def is_zip_name(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class ZipArchive:
+class ZipArchive(ArchiveFile):
     """A zip archive on disk or in an object store; its members are named ARCHIVE/MEMBER."""
-
-    name: str
-    path: str = field(repr=False)
-    exclusion: Exclusion = field(default=Exclusion(), repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", shown_name(self.name, self.path))
 
     def inputs(self) -> Iterator[Input]:
         """Yield its images; damage of the whole archive becomes a failure with its name."""

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from clipcli.errors import ImageError
+from clipcli.images.decode import scaled_to
 from clipcli.images.files import open_image
 from clipcli.reports.matplotlib_figures import empty_figure, plain
 from clipcli.reports.matrix import Matrix
@@ -98,12 +99,8 @@ def open_pictures(files: Sequence[Path | None]) -> list[Any]:
 
 
 def _square(file: Path) -> Any:
-    def reduced(width: int, height: int) -> tuple[int, int]:
-        scale = _SIDE / min(width, height)
-        return max(1, round(width * scale)), max(1, round(height * scale))
-
     try:
-        image = open_image(file, reduced)
+        image = open_image(file, scaled_to(_SIDE, min))
     except ImageError:
         return None
     side = min(image.size)
