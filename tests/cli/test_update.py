@@ -136,14 +136,14 @@ def test_an_interrupted_update_loses_nothing_and_continues(
 
     follow = clipcli.runner._follow
 
-    def stopped(rows: Any, *rest: object) -> Iterator[Any]:
+    def stopped(rows: Any, *rest: Any) -> Any:
         def some() -> Iterator[Any]:
             for number, row in enumerate(rows):
                 yield row
                 if number == 3:
                     raise KeyboardInterrupt
 
-        return follow(some(), *rest)  # type: ignore[arg-type]
+        return follow(some(), *rest)
 
     with monkeypatch.context() as patched:
         patched.setattr(clipcli.runner, "_follow", stopped)
