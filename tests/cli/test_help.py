@@ -72,3 +72,9 @@ def test_quoted_commands_are_not_broken_into_lines(
 def test_required_arguments_have_no_braces(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["search", "--help"]) == 0
     assert capsys.readouterr().out.startswith("Usage: clipcli search [OPTIONS] QUERY INPUT...\n")
+
+
+def test_no_command_is_missing() -> None:
+    assert {name for name in COMMANDS if name.startswith("models ")} == {
+        "models list", "models show", "models download", "models delete",
+    }  # fmt: skip
