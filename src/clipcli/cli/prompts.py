@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clipcli.cli.models import print_table
+from clipcli.cli.listing import print_table
 
 __all__ = ["app"]
 
