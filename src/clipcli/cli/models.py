@@ -102,6 +102,23 @@ def show_model(
         typer.echo(line)
 
 
+@app.command("download")
+def download_model(
+    name: _HubModel,
+    pretrained: _Tag = None,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Download a model. Later runs load it from disk, without using the network."""
+    from clipcli.models.hub import quiet_hub
+    from clipcli.models.resolve import resolve_model
+
+    Messages(quiet=quiet)  # prints what the library logs
+    with quiet_hub(quiet=quiet):
+        source = resolve_model(name, pretrained, offline=offline)
+    typer.echo(str(source.checkpoint))
+
+
 @app.command("delete")
 def delete_model(
     name: _HubModel,
