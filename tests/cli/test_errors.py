@@ -302,3 +302,17 @@ def test_without_inputs_and_without_standard_input_the_inputs_are_asked_for(tmp_
     line = [*clipcli_command(environment), "classify", "-l", "cat", *POCKET]
     done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, "INPUT" in done.stderr) == (2, True)
+
+
+# --- arguments of another command, or in another order -------------------------------------------------------
+
+
+def test_a_query_and_a_folder_that_were_swapped_are_recognised(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "photos").mkdir()
+    line = only_line(run("search", "photos", "a dog", *POCKET, cwd=tmp_path))
+    assert "the query comes first" in line
+
+
+@pytest.mark.parametrize("option", ["-l", "-L", "--label", "--labels"])
+def test_labels_given_to_matrix_are_answered_with_its_options(option: str, run: Run) -> None:
+    assert "-x TEXT or --texts FILE" in only_line(run("matrix", "photos", option, "dog", *POCKET))

@@ -459,9 +459,24 @@ def test_a_moved_photograph_that_is_nowhere_is_named_and_the_log_stays(tmp_path:
     assert (tmp_path / "sorted" / LOG_NAME).exists()
 
 
-def test_undoing_refuses_to_be_tried_dry(tmp_path: Path, run: Run) -> None:
-    done = run("sort", "--undo", "sorted", "--dry-run")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+@pytest.mark.parametrize("action", ACTIONS)
+def test_undoing_can_be_tried_dry(action: str, tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png", "b.png")
+    place(tmp_path, [record("a.png"), record("b.png", "dog")], action)
+    before = tree(tmp_path)
+    done = run("sort", "--undo", "sorted", "--dry-run", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "undo\tsorted/dog/b.png\nundo\tsorted/cat/a.png\n")
+    assert tree(tmp_path) == before
+    assert run("sort", "--undo", "sorted", cwd=tmp_path).stdout == "2 undone\n"
+
+
+def test_a_file_that_cannot_be_undone_is_named_with_the_way_out(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png")
+    place(tmp_path, [record("a.png")], "move")
+    (tmp_path / "sorted/cat/a.png").unlink()
+    done = run("sort", "--undo", "sorted", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "delete it to forget them" in done.stderr
 
 
 KILLED = """

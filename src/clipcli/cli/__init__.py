@@ -145,7 +145,17 @@ def _report_usage(error: Any, messages: Messages) -> None:
         typer.echo(error.format_message(), err=True)
     else:
         text = error.format_message().replace("Value error, ", "").rstrip(".")
-        messages.error(f"{text} (see {_command_of(error)} --help)")
+        messages.error(f"{text} ({_hint_of(error)}see {_command_of(error)} --help)")
+
+
+_LABELS_OF_MATRIX = ("-l", "-L", "--label", "--labels")
+
+
+def _hint_of(error: Any) -> str:
+    """Return what to use instead of an option of another command."""
+    if _command_of(error) == "clipcli matrix" and getattr(error, "option_name", None) in _LABELS_OF_MATRIX:
+        return "give texts with -x TEXT or --texts FILE; "
+    return ""
 
 
 def _reader_left() -> int:

@@ -8,8 +8,8 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.exit_codes import SOME_FAILED
+from clipcli.cli.listing import print_table
 from clipcli.cli.messages import Messages
-from clipcli.cli.models import print_table
 from clipcli.errors import CacheError
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.listing import print_table
 from clipcli.cli.messages import Messages
 from clipcli.errors import InputError
 
@@ -66,9 +66,8 @@ def list_models(
             rows.append((name, tag, *_choice(name, tag, known), place))
     if not rows:
         Messages().warn(f"no model name, tag or purpose contains {pattern!r}")
-    print_table(
-        ("model", "pretrained", "good for", "speed", "million parameters", "ImageNet %", "licence", "where"), rows
-    )
+    header = ("model", "pretrained", "good for", "speed", "million parameters", "ImageNet %", "licence", "where")
+    print_table(header, rows, names=2)
 
 
 def _choice(name: str, tag: str, known: Recommendation | None) -> tuple[str, str, str, str, str]:
@@ -92,7 +91,7 @@ def show_model(
     pretrained: options.Pretrained = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the details as JSON.")] = False,
 ) -> None:
-    """Show the details of a model: size, accuracy, licence, languages, where its weights are."""
+    """Show the details of a model, such as size, accuracy and licence."""
     from clipcli.cli.model_facts import facts_as_lines, facts_of, without_details
 
     facts = facts_of(name, pretrained)
@@ -101,6 +100,23 @@ def show_model(
         return
     for line in facts_as_lines(without_details(facts)):
         typer.echo(line)
+
+
+@app.command("download")
+def download_model(
+    name: _HubModel,
+    pretrained: _Tag = None,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Download a model. Later runs load it from disk, without using the network."""
+    from clipcli.models.hub import quiet_hub
+    from clipcli.models.resolve import resolve_model
+
+    Messages(quiet=quiet)  # prints what the library logs
+    with quiet_hub(quiet=quiet):
+        source = resolve_model(name, pretrained, offline=offline)
+    typer.echo(str(source.checkpoint))
 
 
 @app.command("delete")
@@ -129,21 +145,3 @@ def delete_model(
     repository = repository_of(name, pretrained)
     if delete_repository(repository, confirm=confirm):
         messages.note(f"deleted {repository}")
-
-
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows as a table on a terminal, as TSV with a header in a pipe."""
-    if not sys.stdout.isatty():
-        for row in (header, *rows):
-            typer.echo("\t".join(row))
-        return
-    from rich.table import Table
-    from rich.text import Text
-
-    from clipcli.terminal import console
-    from clipcli.text import one_line
-
-    table = Table(*header, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    console().print(table)

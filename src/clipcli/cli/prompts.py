@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clipcli.cli.models import print_table
+from clipcli.cli.listing import print_table
 
 __all__ = ["app"]
 
@@ -17,7 +17,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_sets() -> None:
-    """List the built-in sets, each with its number of templates and its purpose."""
+    """List the built-in sets: name, number of templates and purpose."""
     from clipcli.labels.templates import builtin_set_names, builtin_set_path, load_templates
 
     rows = []

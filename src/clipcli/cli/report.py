@@ -113,8 +113,8 @@ def report(
         write_page(records, shown, temporary, title or printable(str(results.name)), content, target=output)
     if missing and side:
         messages.warn(
-            f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, or not readable "
-            "(if clipcli sort moved them, make the report first: clipcli sort --undo DIR)"
+            f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, not readable, or "
+            "behind a URL (if clipcli sort moved them, make the report first: clipcli sort --undo DIR)"
         )
     if open_it:
         webbrowser.open(output.resolve().as_uri())

@@ -82,6 +82,7 @@ def search(
     Image embeddings are cached: a second search of the same images encodes only the query.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
+    _check_order(query, [str(each) for each in reading.files if each])
     chosen = _check_output(form, output, overwrite, [*reading.files, *(like or ()), model.pretrained])
     from clipcli.cli.reporter import end
     from clipcli.search import ImageSearch, split_query
@@ -98,6 +99,27 @@ def search(
     if source.embedded is None:
         messages.detail(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
     end(outcome, messages)
+
+
+def _check_order(query: str, inputs: list[str]) -> None:
+    """Recognise a query and inputs that were swapped.
+
+    Raises
+    ------
+    InputError
+        If the query is a folder, and none of the inputs exists.
+    """
+    from clipcli.inputs.patterns import is_pattern
+    from clipcli.schemes import is_remote
+
+    def may_exist(name: str) -> bool:
+        return name == "-" or is_remote(name) or is_pattern(name) or Path(name).exists()
+
+    if inputs and Path(query).is_dir() and not any(map(may_exist, inputs)):
+        raise InputError(
+            f"cannot search {inputs[0]}: no such file or folder, but {query} is a folder "
+            "(the query comes first: clipcli search QUERY FOLDER)"
+        )
 
 
 def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, inputs: list[Any]) -> str:

@@ -72,9 +72,7 @@ def sort(
     if undo is not None:
         if results is not None or into is not None:
             raise InputError("cannot use --undo with RESULTS or --into (leave them out)")
-        if dry_run:
-            raise InputError("cannot use --undo with --dry-run (leave one out)")
-        _undo(undo, root, messages)
+        _undo(undo, root, messages, dry_run=dry_run)
         return
     if results is None or into is None:
         raise InputError("cannot sort: give a results file, and a folder with --into DIR (see clipcli sort --help)")
@@ -159,20 +157,26 @@ def tell_unused(corrections: Corrections, checked: Path | None, messages: Messag
         messages.warn(f"{corrections.unused} of {len(corrections)} paths in {checked} are not in the results")
 
 
-def _undo(folder: Path, root: Path | None, messages: Messages) -> None:
+def _undo(folder: Path, root: Path | None, messages: Messages, *, dry_run: bool) -> None:
+    from clipcli.delimited import tsv_line
+    from clipcli.sorting.log import LOG_NAME
     from clipcli.sorting.undo import undo
 
     back = 0
 
     def problems() -> Iterator[tuple[str, str]]:
         nonlocal back
-        for path, problem in undo(folder, root):
-            if problem is None:
-                back += 1
-            else:
+        for path, problem in undo(folder, root, dry_run=dry_run):
+            if problem is not None:
                 yield f"cannot undo {path}", problem
+                continue
+            back += 1
+            if dry_run:
+                typer.echo(tsv_line(["undo", str(path)]), nl=False)
 
     left = messages.problems(problems(), "cannot undo {} more files")
-    typer.echo(f"{back} undone")
+    if not dry_run:
+        typer.echo(f"{back} undone")
     if left:
+        messages.note(f"{folder / LOG_NAME} still lists files that were not undone; delete it to forget them")
         raise typer.Exit(SOME_FAILED)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
-from clipcli.errors import ImageError, InputError
+from clipcli.errors import ImageError
 from clipcli.images.files import open_image
 
 __all__ = ["make_thumbnail", "make_thumbnails", "usual_side"]
@@ -20,9 +20,6 @@ __all__ = ["make_thumbnail", "make_thumbnails", "usual_side"]
 _QUALITY = 40  # of WebP: about 5 kB for an image of 256 pixels, 2.5 kB for 160
 _AHEAD = 4  # images per thread that are prepared or waiting
 _SIDE, _SIDE_OF_MANY, _MANY = 256, 160, 5000  # a page of 20,000 images then has about 70 MB
-
-
-Original = Path | bytes | Callable[[], bytes]
 
 
 def usual_side(count: int) -> int:
@@ -47,7 +44,7 @@ def make_thumbnail(source: Path | bytes, side: int) -> bytes | None:
     return buffer.getvalue()
 
 
-def make_thumbnails(images: Iterable[Original | None], side: int, workers: int | None = None) -> Iterator[str]:
+def make_thumbnails(images: Iterable[Path | bytes | None], side: int, workers: int | None = None) -> Iterator[str]:
     """Create thumbnails on several threads, and yield each as base64 in the order of the images.
 
     An unreadable image and ``None`` yield an empty text. Only a few images are in memory at a time.
@@ -55,7 +52,7 @@ def make_thumbnails(images: Iterable[Original | None], side: int, workers: int |
     Parameters
     ----------
     images
-        Files, encoded bytes, or functions that return these bytes or raise :class:`~clipcli.errors.ImageError`.
+        Files, or encoded bytes.
     side
         Longer side in pixels.
     workers
@@ -72,10 +69,6 @@ def make_thumbnails(images: Iterable[Original | None], side: int, workers: int |
             yield waiting.popleft().result()
 
 
-def _encoded(image: Original | None, side: int) -> str:
-    try:
-        source = image() if callable(image) else image
-    except (ImageError, InputError):  # also if a store refuses the credentials: the page is made without it
-        return ""
-    found = None if source is None else make_thumbnail(source, side)
+def _encoded(image: Path | bytes | None, side: int) -> str:
+    found = None if image is None else make_thumbnail(image, side)
     return base64.b64encode(found).decode("ascii") if found else ""

@@ -1,39 +1,37 @@
-"""Images of results that are not files on this machine: members of archives, and objects behind URLs."""
+"""Images of results that are not files on this machine: members of archives, and objects behind URLs.
+
+Nothing behind a URL is read: results may come from others, and only the URLs that the user names are contacted.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
-from functools import partial
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from clipcli.inputs.archives import archive_of, is_archive
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.items import MemberInput
 from clipcli.schemes import is_remote
-from clipcli.storage.remote import read_url
 from clipcli.text import printable
 
-__all__ = ["archive_in", "members_of", "original_of", "reason_not_local"]
+__all__ = ["archive_in", "file_of", "members_of", "reason_not_local"]
 
 
 def archive_in(path: str, folder: Path) -> str | None:
-    """Return the part of a record's path that is an archive; ``None`` if the record is not a member of one.
+    """Return the part of a record's path that is an archive on disk; ``None`` if the record is not in one.
 
     Parameters
     ----------
     path
-        As in the record: ``ARCHIVE/MEMBER``, on disk or behind a URL.
+        As in the record: ``ARCHIVE/MEMBER``.
     folder
         The folder that a relative path is relative to.
     """
-    if "\0" in path:
+    if "\0" in path or is_remote(path):
         return None
-    for place in (place for place, letter in enumerate(path) if letter == "/"):
-        name = path[:place]
-        if is_archive(name) and (is_remote(name) or (folder / name).is_file()):
-            return name
-    return None
+    parts = (path[:place] for place, letter in enumerate(path) if letter == "/")
+    return next((name for name in parts if is_archive(name) and (folder / name).is_file()), None)
 
 
 def reason_not_local(path: str, folder: Path) -> str | None:
@@ -45,14 +43,9 @@ def reason_not_local(path: str, folder: Path) -> str | None:
     return None
 
 
-def original_of(path: str, folder: Path) -> Path | Callable[[], bytes] | None:
-    """Return the file of a record, or a function that reads it from its URL; ``None`` for an impossible name.
-
-    The function raises :class:`~clipcli.errors.ImageError` if the object cannot be read.
-    """
-    if not path or "\0" in path:
-        return None
-    return partial(read_url, path) if is_remote(path) else folder / path
+def file_of(path: str, folder: Path) -> Path | None:
+    """Return the file of a record; ``None`` for a URL and an impossible name."""
+    return None if not path or "\0" in path or is_remote(path) else folder / path
 
 
 def members_of(archive: str, folder: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
@@ -67,7 +60,7 @@ def members_of(archive: str, folder: Path, wanted: Collection[str]) -> Iterator[
     wanted
         The paths of records.
     """
-    place = archive if is_remote(archive) else os.fspath(folder / archive)
+    place = os.fspath(folder / archive)
     for item in archive_of(place, Exclusion(include_hidden=True)).inputs():
         path = archive + printable(item.name[len(place) :])
         if isinstance(item, MemberInput) and path in wanted:

@@ -1,15 +1,13 @@
-"""Thumbnails of the images in results, wherever they are: on disk, in archives or behind URLs."""
+"""Thumbnails of the images in results, on disk and in archives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
-from clipcli.errors import InputError
 from clipcli.images.thumbnails import make_thumbnails
-from clipcli.inputs.originals import archive_in, members_of, original_of
+from clipcli.inputs.originals import archive_in, file_of, members_of
 
 __all__ = ["thumbnails_of"]
 
@@ -40,7 +38,7 @@ def thumbnails_of(paths: Sequence[str], folder: Path, side: int, workers: int | 
     for archive, together in groupby(zip(archives, paths, strict=True), key=lambda pair: pair[0]):
         some = [path for _, path in together]
         if archive is None:
-            yield from make_thumbnails((original_of(path, folder) for path in some), side, workers)
+            yield from make_thumbnails((file_of(path, folder) for path in some), side, workers)
             continue
         if archive in wanted:
             made |= _of_archive(archive, folder, wanted.pop(archive), side, workers)
@@ -51,10 +49,9 @@ def _of_archive(archive: str, folder: Path, wanted: set[str], side: int, workers
     names: list[str] = []
 
     def images() -> Iterator[bytes]:
-        with suppress(InputError):  # of a store that cannot be used: the page is made without it
-            for path, data in members_of(archive, folder, wanted):
-                names.append(path)
-                yield data
+        for path, data in members_of(archive, folder, wanted):
+            names.append(path)
+            yield data
 
     thumbnails = list(make_thumbnails(images(), side, workers))
     return dict(zip(names, thumbnails, strict=True))

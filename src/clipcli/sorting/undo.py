@@ -26,7 +26,7 @@ from clipcli.sorting.log import LOG_NAME, Entry, SortLog, read_log
 __all__ = ["undo"]
 
 
-def undo(into: Path, root: Path | None = None) -> Iterator[tuple[Path, str | None]]:
+def undo(into: Path, root: Path | None = None, *, dry_run: bool = False) -> Iterator[tuple[Path, str | None]]:
     """Undo all placements in a folder, last first; yield each path with the reason if it could not be undone.
 
     Folders that become empty are removed, and the log too if everything was undone.
@@ -38,6 +38,8 @@ def undo(into: Path, root: Path | None = None) -> Iterator[tuple[Path, str | Non
     root
         The folder that moved images may be restored to, at any depth. Without it, they are only restored according
         to a log that this user wrote in this place.
+    dry_run
+        Change nothing, and yield the same.
 
     Raises
     ------
@@ -54,15 +56,16 @@ def undo(into: Path, root: Path | None = None) -> Iterator[tuple[Path, str | Non
             yield target, f"{target.parent} is a link"
             continue
         if os.path.lexists(target):
-            problem = _take_back(entry, target, trust)
+            problem = _take_back(entry, target, trust, dry_run=dry_run)
             kept = kept or problem is not None
             yield target, problem
         elif entry.action == "move" and not os.path.lexists(entry.source):
             kept = True
             yield target, f"neither it nor {entry.source} exists"
-        with suppress(OSError):
-            target.parent.rmdir()  # fails if the folder is not empty
-    if not kept:
+        if not dry_run:
+            with suppress(OSError):
+                target.parent.rmdir()  # fails if the folder is not empty
+    if not kept and not dry_run:
         (into / LOG_NAME).unlink()
 
 
@@ -93,24 +96,30 @@ class _Trust:
         return None
 
 
-def _take_back(entry: Entry, target: Path, trust: _Trust) -> str | None:
+def _take_back(entry: Entry, target: Path, trust: _Trust, *, dry_run: bool) -> str | None:
     """Undo one placement; return the reason if it cannot be undone."""
     source = entry.source
+
+    def remove() -> None:
+        if not dry_run:
+            target.unlink()
+
     try:
         if entry.action == "link":
             if not target.is_symlink() or target.readlink() != source.resolve():
                 return "it is now a different file"
-            target.unlink()
+            remove()
         elif not os.path.lexists(source):
             if entry.action == "copy":
                 return f"{source} no longer exists, so this is the only copy"
             if problem := trust.problem(entry, target):
                 return problem
-            move(target, source)
+            if not dry_run:
+                move(target, source)
         elif source.samefile(target):
             return f"{source} is now a link to it"
         elif is_beginning_of(source, target) or (entry.action == "copy" and _is_as_placed(entry, target.lstat())):
-            target.unlink()
+            remove()
         else:
             return "it has changed" if entry.action == "copy" else f"{source} already exists"
     except OSError as problem:
