@@ -65,7 +65,8 @@ def _evaluated(name: str, records: Sequence[ReadRecord], said: Sequence[str], vo
     ranked = [*predictions, *best, *(score.label for record in records for score in record.top)]
     asked = _distinct([text for text in vocabulary or ranked if text != UNKNOWN])
     possible = [*asked, *([UNKNOWN] if UNKNOWN in predictions else [])]
-    check_vocabulary(name, said, possible if asked else [], is_complete=bool(vocabulary))
+    named = [text for text in said if text not in possible[len(asked) :]]
+    check_vocabulary(name, named, asked, is_complete=bool(vocabulary))
     said = match_names(said, possible)
     names = sorted({*_distinct([*ranked, *said])} - {UNKNOWN}) + [UNKNOWN] * (UNKNOWN in (*ranked, *said))
     places = {name_key(text): place for place, text in enumerate(names)}
