@@ -103,8 +103,8 @@ def test_labels_and_text_embeddings_do_not_go_together(run: Run) -> None:
     assert "--text-embeddings" in line
 
 
-def test_a_missing_file_of_text_embeddings_is_named(run: Run) -> None:
-    assert only_line(run("classify", "x.png", "--text-embeddings", "x.npz", *POCKET)).startswith(
+def test_a_missing_file_of_text_embeddings_is_named(run: Run, photos: dict[str, Path]) -> None:
+    assert only_line(run("classify", str(photos["cat"]), "--text-embeddings", "x.npz", *POCKET)).startswith(
         "cannot read x.npz: no such file"
     )
 

@@ -313,9 +313,9 @@ def test_a_variable_does_what_its_option_does(
 
 @pytest.mark.parametrize(("variable", "option"), [("CLIPCLI_DEVICE", "--device"), ("CLIPCLI_PRECISION", "--precision")])
 def test_a_variable_for_the_hardware_does_what_its_option_does(
-    variable: str, option: str, run_together: RunTogether
+    variable: str, option: str, run_together: RunTogether, photos: dict[str, Path]
 ) -> None:
-    line = (*IN_VAIN, *POCKET)
+    line = ("classify", str(photos["cat"]), "-l", "cat", "-l", "dog", *POCKET)
     (by_option,) = run_together((*line, option, "abacus"))
     (by_variable,) = run_together(line, **{variable: "abacus"})
     assert by_option.returncode == by_variable.returncode == 2
@@ -354,8 +354,8 @@ def test_an_option_goes_before_its_variable(run: Run) -> None:
     assert "nonesuch" not in done.stderr
 
 
-def test_text_embeddings_go_before_the_labels_variable(run: Run) -> None:
-    done = run("classify", "x.png", "--text-embeddings", "gone.npz", *POCKET, CLIPCLI_LABELS="labels.txt")
+def test_text_embeddings_go_before_the_labels_variable(run: Run, photos: dict[str, Path]) -> None:
+    done = run("classify", str(photos["cat"]), "--text-embeddings", "gone.npz", *POCKET, CLIPCLI_LABELS="labels.txt")
     assert lines_of(done.stderr) == ["error: cannot read gone.npz: no such file"]
 
 

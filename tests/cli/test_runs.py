@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -82,8 +83,10 @@ def test_a_complete_run_without_failures_ends_with_0_when_resumed(
 def test_a_complete_run_is_not_taken_for_one_with_other_settings(
     change: tuple[str, str], told: str, output: str, run_here: RunHere, album: Path, model: tuple[str, str]
 ) -> None:
-    command = ("classify", album, *LABELS, *model, "--top-k", "1", "-o", output)
-    first, again = run_here(command, (*command, *change, "--resume"))
+    once = {"--top-k": ("--top-k", "1"), "--model": model}
+    command = ("classify", album, *LABELS, *chain.from_iterable(once.values()), "-o", output)
+    kept = chain.from_iterable(each for option, each in once.items() if option != change[0])
+    first, again = run_here(command, ("classify", album, *LABELS, *kept, *change, "-o", output, "--resume"))
     assert (first.returncode, again.returncode, again.stdout) == (1, 2, "")
     (line,) = (line for line in lines_of(again.stderr) if line.startswith("error"))
     assert told in line

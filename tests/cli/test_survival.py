@@ -274,6 +274,13 @@ class Stopped:
     target: Path
     command: tuple[object, ...]  # but for the target
 
+    def changed(self, option: str, value: object) -> tuple[object, ...]:
+        """Return the command with another value of an option, which may be given several times if it is a label."""
+        if option not in self.command or option == "-l":
+            return (*self.command[:-1], option, value, self.command[-1])
+        place = self.command.index(option) + 1
+        return (*self.command[:place], value, *self.command[place + 1 :])
+
     def copied_to(self, folder: Path) -> Path:
         """Copy what is left of it, for one test to go on from."""
         for path in self.target.parent.glob("r.jsonl.*"):
@@ -356,7 +363,7 @@ def test_a_run_is_not_resumed_with_other_settings(
 ) -> None:
     target = stopped.copied_to(tmp_path)
     before = left_in(tmp_path)
-    assert nursery.run(*stopped.command, target, *change, "--resume") == (
+    assert nursery.run(*stopped.changed(*change), target, "--resume") == (
         2,
         "",
         f"error: cannot resume {target}: the interrupted run had {told} "
@@ -369,7 +376,7 @@ def test_a_run_is_not_resumed_with_another_model(
     stopped: Stopped, other_model: Path, nursery: Nursery, tmp_path: Path
 ) -> None:
     target = stopped.copied_to(tmp_path)
-    code, _, errors = nursery.run(*stopped.command, target, "--model", f"local-dir:{other_model}", "--resume")
+    code, _, errors = nursery.run(*stopped.changed("--model", f"local-dir:{other_model}"), target, "--resume")
     assert (code, errors.count("\n")) == (2, 1)
     assert "the interrupted run had a different model: local-dir:" in errors
 
