@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -626,11 +627,14 @@ def test_an_image_that_was_modified_after_its_record_is_noticed(form: str, tmp_p
     for name in names:
         Path(name).write_bytes(b"as it was")
     interrupted(target, names, 2)
-    stopped = partial_of(target).stat().st_mtime
-    os.utime(names[1], (stopped + 0.001, stopped + 0.001))
+    stopped = time.time() - 60.0  # all times are in the past: one in the future says nothing
+    os.utime(partial_of(target), (stopped, stopped))
+    for name in names:
+        os.utime(name, (stopped - 1.0, stopped - 1.0))
+    os.utime(names[1], (stopped + 1.0, stopped + 1.0))
     assert refusal(target, names, resume=True) == (
         f"cannot resume {target}: the inputs have changed since the interrupted run, {names[1]} was modified after its "
         "record was written (continue with --update, or start again with --overwrite; cached embeddings are reused)"
     )
-    os.utime(names[1], (stopped - 0.001, stopped - 0.001))
+    os.utime(names[1], (stopped - 1.0, stopped - 1.0))
     assert run(target, names, resume=True) == names[2:]
