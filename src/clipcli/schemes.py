@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["EXTRAS", "is_remote", "join_url", "path_part", "scheme_of", "schemes_in_words"]
+import re
+
+__all__ = ["EXTRAS", "is_remote", "join_url", "path_part", "scheme_of", "schemes_in_words", "url_start"]
 
 EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure",
@@ -10,6 +12,7 @@ EXTRAS = {
 }  # fmt: skip
 """The supported schemes, and the extra that each needs."""
 
+_URL_START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _OTHER_NAMES = ("s3a", "gcs", "abfs", "abfss")
 
 
@@ -26,6 +29,12 @@ def schemes_in_words(*, writable: bool = False) -> str:
 def is_remote(name: str) -> bool:
     """Return whether a name is a URL with a supported scheme."""
     return "://" in name and scheme_of(name) in EXTRAS
+
+
+def url_start(name: str) -> str:
+    """Return the scheme of a URL with ``://``, supported or not; empty for any other name."""
+    found = _URL_START.match(name)
+    return found[0] if found else ""
 
 
 def scheme_of(url: str) -> str:

@@ -12,7 +12,7 @@ from clipcli import Classifier, Embedder, ImageEmbeddings, ImageSearch, Predicti
 from clipcli.errors import EmbeddingFileError, InputError, OutputError
 from clipcli.evaluation.compare import evaluate
 from clipcli.models import engines
-from clipcli.models.precisions import precision_names
+from clipcli.models.engines import precision_names
 from tests.conftest import Run, RunHere
 
 LABELS = ("-l", "cat", "-l", "rocket", "-l", "cup of coffee")

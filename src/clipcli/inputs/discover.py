@@ -8,7 +8,6 @@ inputs. An input that cannot be an image becomes a :class:`~clipcli.inputs.items
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -36,7 +35,7 @@ from clipcli.inputs.patterns import is_pattern, matches_of
 from clipcli.inputs.tables import Columns, DamagedTableError, is_parquet, rows_of
 from clipcli.inputs.walk import walk
 from clipcli.log import LOG
-from clipcli.schemes import is_remote, path_part, schemes_in_words
+from clipcli.schemes import is_remote, path_part, schemes_in_words, url_start
 from clipcli.storage.network_policy import check_location
 from clipcli.storage.remote import is_folder_url, list_url
 
@@ -51,8 +50,6 @@ __all__ = [
     "discover",
     "discover_units",
 ]
-
-_UNKNOWN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 Found = TypeVar("Found")
 
@@ -252,8 +249,8 @@ def _of_url(url: str, exclusion: Exclusion) -> Iterator[Unit]:
 def _file(name: str, path: str) -> Input:
     if "\0" in path:
         return BadInput(name, ImageError("not_found", "a file name cannot contain NUL"))
-    if scheme := _UNKNOWN_URL.match(path):
-        return BadInput(name, ImageError("unsupported", f"unknown URL scheme {scheme[0]} (use {schemes_in_words()})"))
+    if scheme := url_start(path):
+        return BadInput(name, ImageError("unsupported", f"unknown URL scheme {scheme} (use {schemes_in_words()})"))
     if path.endswith(("/", os.sep)):
         return BadInput(name, ImageError("not_found", "no such folder"))
     return FileInput(name, path)

@@ -7,19 +7,16 @@ bucket is not there at the moment: a run would replace good results with error r
 from __future__ import annotations
 
 import os
-import re
 
 from clipcli.errors import InputError, StorageError
 from clipcli.inputs.discover import Source
 from clipcli.inputs.items import shown_name
 from clipcli.inputs.patterns import is_pattern
-from clipcli.schemes import EXTRAS, is_remote, scheme_of
+from clipcli.schemes import EXTRAS, is_remote, scheme_of, url_start
 from clipcli.storage.network_policy import check_location
 from clipcli.storage.remote import attempted, filesystem, path_in
 
 __all__ = ["check_some_exist", "none_exists"]
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def check_some_exist(source: Source) -> None:
@@ -45,7 +42,7 @@ def _is_missing(name: str, *, has_stream: bool) -> bool:
     if is_remote(name):
         check_location(name)
         return EXTRAS[scheme_of(name)] != "http" and _is_missing_object(name)
-    if _URL.match(name):
+    if url_start(name):
         return False
     try:
         os.lstat(name)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from clipcli.errors import CheckpointError, ModelError
 from clipcli.log import LOG
+from clipcli.models.devices import PRECISIONS
 
 if TYPE_CHECKING:
     from clipcli.models.backend import Backend, Opening
@@ -31,6 +32,7 @@ __all__ = [
     "cluster_names",
     "engine_named",
     "opened_if_able",
+    "precision_names",
     "runs_on_cluster",
 ]
 
@@ -162,6 +164,12 @@ def cluster_names() -> str:
 def engine_named(name: str) -> EngineEntry:
     """Return the engine of that name; the default one for a name that is not known."""
     return _ENTRIES.get(name, _ENTRIES[DEFAULT_ENGINE])
+
+
+def precision_names() -> list[str]:
+    """Return what records call the precision of an image encoder, for every engine: ``fp32``, ``openvino-bf16``."""
+    arithmetic = [name for name in PRECISIONS if name != AUTOMATIC]
+    return [engine.precision(name) for engine in _ENGINES for name in arithmetic]
 
 
 def check_engine(name: str, device: str = "auto", precision: str = "auto") -> EngineEntry:

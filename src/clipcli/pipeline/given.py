@@ -11,7 +11,7 @@ from typing import Any
 from clipcli.errors import EmbeddingFileError, InputError
 from clipcli.inputs.discover import Source
 from clipcli.inputs.items import EmbeddedInput, MadeBy
-from clipcli.models.precisions import precision_names
+from clipcli.models.engines import precision_names
 from clipcli.models.source import ModelSource
 from clipcli.pipeline.stream import Block
 
