@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ def is_own_output(path: Path) -> bool:
             return True
         kind = next((start for start in _BINARY if head.startswith(start)), None)
         is_own = _BINARY[kind](path) if kind is not None else _is_safetensors(path, head) or _is_own_text(head)
-    except (ClipcliError, OSError, ValueError, LookupError, TypeError, RecursionError, zipfile.BadZipFile):
+    except (ClipcliError, OSError, ValueError, LookupError, TypeError, RecursionError):
         is_own = False
     return is_own or _has_record(path)
 
@@ -110,12 +109,17 @@ def _is_own_npy(path: Path) -> bool:
 
 
 def _is_own_npz(path: Path) -> bool:
+    from zipfile import BadZipFile
+
     import numpy as np
 
-    with np.load(path, allow_pickle=False) as archive:
-        if set(archive.files) == {"matrix", "paths", "texts"}:
-            return True
-        return "metadata" in archive.files and _is_model(json.loads(str(archive["metadata"])))
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if set(archive.files) == {"matrix", "paths", "texts"}:
+                return True
+            return "metadata" in archive.files and _is_model(json.loads(str(archive["metadata"])))
+    except BadZipFile:
+        return False
 
 
 def _is_safetensors(path: Path, head: bytes) -> bool:

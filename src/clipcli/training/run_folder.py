@@ -27,8 +27,8 @@ from clipcli.models.state_dicts import read_state_dict
 from clipcli.models.training_images import TRAINING_IMAGES, digest_of_file, text_of_digests
 from clipcli.storage.atomic import already_exists, replacing
 from clipcli.storage.locks import locked
+from clipcli.training.best_epoch import Progress
 from clipcli.training.pairs import Example, LeftOut
-from clipcli.training.progress import Progress
 from clipcli.training.records import check_left_out, check_progress, check_settings, check_summary
 from clipcli.training.restore import check_weights, read_states
 
