@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["print_tables", "print_tsv"]
+__all__ = ["figures_table", "print_tables", "print_tsv"]
 
 _WORST = 10  # classes and confusions shown; the JSON file has all
 
@@ -87,7 +87,7 @@ def print_tables(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult
 
 
 def _accuracies(evaluations: Sequence[Evaluation]) -> Table:
-    table = _table("", "top-1", "95 %", "top-5", "mean per class", "ECE", "temperature")
+    table = figures_table("", "top-1", "95 %", "top-5", "mean per class", "ECE", "temperature")
     for each in evaluations:
         temperature = each.calibration.temperature
         table.add_row(
@@ -118,7 +118,7 @@ def _print_shares(console: Console, each: Evaluation, *, named: bool) -> None:
 
 
 def _probes(probes: Sequence[ProbeResult]) -> Table:
-    table = _table("linear probe", "images per class", "top-1", "zero-shot", "difference", "95 %")
+    table = figures_table("linear probe", "images per class", "top-1", "zero-shot", "difference", "95 %")
     for each in probes:
         numbers = (str(each.shots), f"{each.accuracy.value:.1%}", f"{each.zero_shot.value:.1%}")
         gain = (f"{each.gain.value * 100:+.1f}", f"{each.gain.low * 100:+.1f} to {each.gain.high * 100:+.1f}")
@@ -130,14 +130,14 @@ def _print_worst(console: Console, best: Evaluation, *, named: bool) -> None:
     of = f" of {one_line(best.name)}" if named else ""
     classes = sorted((report for report in best.classes if report.support), key=lambda each: each.f1)[:_WORST]
     if any(report.f1 < 1 for report in classes):
-        table = _table(f"worst classes{of}", "images", "precision", "recall", "F1")
+        table = figures_table(f"worst classes{of}", "images", "precision", "recall", "F1")
         for each in classes:
             figures = (f"{value:.1%}" for value in (each.precision, each.recall, each.f1))
             table.add_row(one_line(each.label), str(each.support), *figures)
         console.print()
         console.print(table)
     if best.confusions:
-        table = _table("most frequent mistakes", "taken for", "times", "for example")
+        table = figures_table("most frequent mistakes", "taken for", "times", "for example")
         for column in (table.columns[1], table.columns[3]):
             column.justify, column.no_wrap = "left", False
         for pair in best.confusions[:_WORST]:
@@ -147,7 +147,8 @@ def _print_worst(console: Console, best: Evaluation, *, named: bool) -> None:
         console.print(table)
 
 
-def _table(*header: str) -> Table:
+def figures_table(*header: str) -> Table:
+    """Return an empty table whose first column holds names and the others numbers."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
