@@ -86,7 +86,7 @@ class Classifier(ResultRuns):
     score
         With ``tags``: ``softmax``, ``sigmoid`` or ``contrast``. The default depends on the model.
     threshold
-        With ``tags``: the least probability of labels without a threshold of their own, 0 to 1.
+        With ``tags``: the least probability of labels without a separate threshold, 0 to 1.
     cache
         ``False`` for no cache; the path of the cache folder; or ``True`` for the folder in the environment variable
         ``CLIPCLI_CACHE_DIR``, else the user's cache folder.

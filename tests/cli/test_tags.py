@@ -13,7 +13,7 @@ from clipcli import Classifier, Label, Prediction
 from tests.conftest import RunHere, lines_of
 
 POCKET = ("--model", "pocket", "--engine", "torch", "--precision", "fp32")
-NAMES = ("person", "spacesuit", "flag", "cat", "cup of coffee", "spoon", "table", "bicycle")
+NAMES = ("person", "astronaut", "flag", "cat", "cup of coffee", "spoon", "table", "bicycle")
 LABELS = tuple(part for name in NAMES for part in ("-l", name))
 
 
@@ -25,16 +25,16 @@ def test_an_image_gets_several_labels_best_first_and_all_reach_the_threshold(
     run_here: RunHere, photos: dict[str, Path]
 ) -> None:
     line = ("classify", photos["astronaut"], photos["coffee"], *LABELS, *POCKET, "--tags", "--format", "jsonl")
-    done, strict = run_here(line, (*line, "--threshold", 1))
+    done, strict = run_here((*line, "--threshold", 0.3), (*line, "--threshold", 1))
     assert (done.returncode, done.stderr) == (0, "")
     astronaut, coffee = tags_in(done.stdout)
-    assert "spacesuit" in astronaut
-    assert "cup of coffee" in coffee
+    assert astronaut == ["astronaut", "person"]
+    assert coffee[0] == "cup of coffee"
     assert "cat" not in (*astronaut, *coffee)
     for record in map(json.loads, lines_of(done.stdout)):
         values = [score["probability"] for score in record["labels"]]
         assert values == sorted(values, reverse=True)
-        assert min(values) >= 0.5
+        assert min(values) >= 0.3
         assert record["label"] == record["labels"][0]["label"] == record["top"][0]["label"]
     assert tags_in(strict.stdout) == [[], []]
     assert {json.loads(line)["label"] for line in lines_of(strict.stdout)} == {"unknown"}
@@ -95,11 +95,11 @@ def test_a_run_is_resumed_with_the_same_tags_only(run_here: RunHere, photos: dic
 def test_a_label_file_gives_thresholds_and_phrases_that_compete(
     run_here: RunHere, photos: dict[str, Path], tmp_path: Path
 ) -> None:
-    (tmp_path / "plain.csv").write_text("label\nspacesuit\nflag\n", "utf-8")
-    (tmp_path / "strict.csv").write_text("label,threshold,not\nspacesuit,1,\nflag,,a person in a spacesuit\n", "utf-8")
-    line = ("classify", photos["astronaut"], *POCKET, "--tags", "--threshold", 0.3, "--format", "jsonl", "--labels")
+    (tmp_path / "plain.csv").write_text("label\nastronaut\nperson\n", "utf-8")
+    (tmp_path / "strict.csv").write_text("label,threshold,not\nastronaut,1,\nperson,,astronaut\n", "utf-8")
+    line = ("classify", photos["astronaut"], *POCKET, "--tags", "--threshold", 0.36, "--format", "jsonl", "--labels")
     plain, strict = run_here((*line, "plain.csv"), (*line, "strict.csv"))
-    assert "spacesuit" in tags_in(plain.stdout)[0]
+    assert tags_in(plain.stdout) == [["astronaut", "person"]]
     assert tags_in(strict.stdout) == [[]], strict.stderr
 
 

@@ -604,5 +604,5 @@ def test_wrong_thresholds_and_phrases_in_a_table_are_one_line(text: str, reason:
 
 @pytest.mark.parametrize("value", ["0.5", True, -0.1, [0.5], {}])
 def test_a_threshold_in_json_is_a_number_from_0_to_1(value: object) -> None:
-    with pytest.raises(LabelError, match="its threshold .* is not a number from 0 to 1"):
+    with pytest.raises(LabelError, match=r"its threshold .* is not a number from 0 to 1"):
         parse_json(json.dumps({"dog": {"threshold": value}}))

@@ -269,7 +269,7 @@ def test_numbers_that_a_spreadsheet_changed_are_refused_with_a_hint(tmp_path: Pa
 
 def tagged(path: str, *labels: str) -> Prediction:
     scores = tuple(Score(label, 0.75, 0.3) for label in labels)
-    top = (scores + (Score("dog", 0.1, 0.2),))[:2]
+    top = (*scores, Score("dog", 0.1, 0.2))[:2]
     return Prediction(path, labels[0] if labels else UNKNOWN, top, "pocket", labels=scores)
 
 
@@ -286,7 +286,11 @@ def save_tags(file: Path, results: list[Result]) -> Path:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_all_labels_of_an_image_are_read_back_from_every_format(form: str, tmp_path: Path) -> None:
-    results: list[Result] = [tagged("a.png", "=cat", "outdoor", "sun"), tagged("b.png"), Failure("c.png", "empty", "no")]
+    results: list[Result] = [
+        tagged("a.png", "=cat", "outdoor", "sun"),
+        tagged("b.png"),
+        Failure("c.png", "empty", "no"),
+    ]
     first, second, failed = read_results(save_tags(tmp_path / f"r.{form}", results))
     assert (first.label, first.labels) == ("=cat", ("=cat", "outdoor", "sun"))
     assert [score.label for score in first.top] == ["=cat", "outdoor"]

@@ -14,7 +14,7 @@ from clipcli.inputs.discover import FileInput
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Competitors
 from clipcli.pipeline.predictions import Prediction
 from clipcli.pipeline.rank import Ranker
-from clipcli.pipeline.scorer import TagOptions, Tagging, score_labels, tag_options, with_background
+from clipcli.pipeline.scorer import Tagging, TagOptions, score_labels, tag_options, with_background
 from clipcli.scoring.thresholds import UNKNOWN, Thresholds
 from clipcli.scoring.zeroshot import normalise, probabilities
 
@@ -25,7 +25,8 @@ CLIP, SIGLIP = ModelFacts("axes", None, 4, 10.0, None), ModelFacts("axes", None,
 def classes_of(facts: ModelFacts = CLIP, **more: object) -> ClassEmbeddings:
     """Two labels on axes of their own; axis 2 is a wolf, axis 3 nothing in particular."""
     return replace(
-        ClassEmbeddings(("dog", "cat"), (None, None), (("dog",), ("cat",)), AXES[:2], "0", facts), **more  # type: ignore[arg-type]
+        ClassEmbeddings(("dog", "cat"), (None, None), (("dog",), ("cat",)), AXES[:2], "0", facts),
+        **more,  # type: ignore[arg-type]
     )
 
 
@@ -38,7 +39,7 @@ def image(*weights: float) -> np.ndarray:  # type: ignore[type-arg]
 
 
 def predicted(ranker: Ranker, vector: np.ndarray) -> Prediction:  # type: ignore[type-arg]
-    (result,) = ranker.results([(FileInput("a.png"), vector[0])])
+    (result,) = ranker.results([(FileInput("a.png", "a.png"), vector[0])])
     assert isinstance(result, Prediction)
     return result
 

@@ -192,7 +192,9 @@ def _save(
         with replacing(json_file, overwrite=overwrite) as temporary:
             text = json.dumps(comparison.as_json, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, "utf-8")
-    if plots is not None and not comparison.tags:
+    if plots is not None:
+        if comparison.tags:
+            raise InputError("cannot use --plots with results of --tags: there are no charts for several labels")
         from clipcli.evaluation.charts import draw_evaluations
 
         for file in draw_evaluations(comparison.evaluations, plots, overwrite=overwrite):

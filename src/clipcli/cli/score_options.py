@@ -46,23 +46,39 @@ class Scores:
 
     top_k: Annotated[
         int,
-        typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES,
-                     help="Number of labels to list per image."),
+        typer.Option(
+            "--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES, help="Number of labels to list per image."
+        ),
     ] = 5
     min_probability: Annotated[
         float | None,
-        typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the highest probability is below P."),
+        typer.Option(
+            metavar="P",
+            min=0.0,
+            max=1.0,
+            rich_help_panel=_SCORES,
+            help="Answer 'unknown' if the highest probability is below P.",
+        ),
     ] = None
     min_similarity: Annotated[
         float | None,
-        typer.Option(metavar="COSINE", min=-1.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the highest cosine similarity is below COSINE."),
+        typer.Option(
+            metavar="COSINE",
+            min=-1.0,
+            max=1.0,
+            rich_help_panel=_SCORES,
+            help="Answer 'unknown' if the highest cosine similarity is below COSINE.",
+        ),
     ] = None
     min_margin: Annotated[
         float | None,
-        typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the two highest probabilities differ by less than P."),
+        typer.Option(
+            metavar="P",
+            min=0.0,
+            max=1.0,
+            rich_help_panel=_SCORES,
+            help="Answer 'unknown' if the two highest probabilities differ by less than P.",
+        ),
     ] = None
     tags: Tags = False
     score: TagScore = None

@@ -1,7 +1,7 @@
 """Evaluate tags: images that have several labels, or none. Figures are those of scikit-learn.
 
-Shapes: N images, C labels. The ground truth of an image is a text such as ``cat|outdoor``; ``unknown`` stands for none of
-the labels.
+Shapes: N images, C labels. The ground truth of an image is a text such as ``cat|outdoor``; ``unknown`` stands for none
+of the labels.
 """
 
 from __future__ import annotations
@@ -198,7 +198,9 @@ def evaluate_tag_records(
     if not good:
         raise InputError("cannot evaluate: all results are failures")
     occurring = [score.label for record, _ in good for score in record.top]
-    names = list(vocabulary) or distinct_names([*occurring, *(each for record, _ in good for each in record.labels or ())])
+    names = list(vocabulary) or distinct_names(
+        [*occurring, *(each for record, _ in good for each in record.labels or ())]
+    )
     places = {name_key(label): place for place, label in enumerate(names)}
     known = list(map(Label, names))
     if labels is not None:

@@ -2,7 +2,7 @@
 
 A label is the name of a class. Its name, or each of its synonyms, is filled into the prompt templates; a label may
 also have its own prompts. All prompts of a label make one ensemble. A label may belong to a group, a coarser class; a
-group with slashes is a path in a tree. It may have a threshold of its own, and phrases that compete with it (``not``).
+group with slashes is a path in a tree. It may have a separate threshold, and phrases that compete with it (``not``).
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def _check_header(header: list[str], where: str) -> None:
 def _add_row(entries: dict[str, Entry], cells: dict[str, str], where: str, line: int) -> None:
     name, prompt, group, folder, limit, phrases = (cells.get(column, "") for column in _COLUMNS)
     if not name:
-        raise LabelError(f"{where}: line {line} has no label")
+        raise LabelError(f"{where}: line {line}: the label is empty")
     threshold = _threshold(limit, f"{where}: line {line}")
     negatives = [phrase.strip() for phrase in phrases.split(SEPARATOR) if phrase.strip()]
     known = entries.get(name_key(name))

@@ -97,11 +97,12 @@ def flat_values(result: Result) -> dict[str, str | float | None]:
         "probability": round_score(result.probability),
         "similarity": round_score(result.similarity),
         "label_1": result.top[0].label,
-        "labels": None if result.labels is None else joined(score.label for score in result.labels),
         "model": result.model,
         "pretrained": result.pretrained,
         "precision": result.precision,
     }
+    if result.labels is not None:
+        values["labels"] = joined(score.label for score in result.labels)
     for rank, score in enumerate(result.top[1:], start=2):
         values[f"label_{rank}"] = score.label
         values[f"probability_{rank}"] = round_score(score.probability)

@@ -20,7 +20,14 @@ from clipcli.models.backend import TextEncoder
 from clipcli.models.source import ModelSource
 from clipcli.scoring.ensemble import ensemble
 
-__all__ = ["ClassEmbeddings", "Competitors", "TextStatistics", "build_class_embeddings", "embed_competitors", "telling_cut"]
+__all__ = [
+    "ClassEmbeddings",
+    "Competitors",
+    "TextStatistics",
+    "build_class_embeddings",
+    "embed_competitors",
+    "telling_cut",
+]
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
@@ -62,7 +69,7 @@ class ClassEmbeddings:
     facts
         The model's name and its learned scale and bias.
     thresholds
-        The threshold of each label, as far as it has one of its own; empty if none has.
+        The threshold of each label, as far as it has a separate one; empty if none has.
     competitors
         The phrases that compete with labels, if there are any.
     """

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 BACKGROUND = ("a photo",)
-"""What a label without competitors of its own is compared with for the score ``contrast``."""
+"""What a label without competitors is compared with for the score ``contrast``."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Tagging:
     score
         One of :data:`clipcli.scoring.odds.SCORES`.
     threshold
-        The least probability of a label without a threshold of its own, 0 to 1.
+        The least probability of a label without a separate threshold, 0 to 1.
     """
 
     score: str
@@ -111,9 +111,7 @@ class TagOptions:
             )
         return Tagging(self.score or ("sigmoid" if has_bias else "contrast"), self.threshold)
 
-    def prepared(
-        self, classes: ClassEmbeddings, embed: Callable[[Sequence[str]], Competitors]
-    ) -> ClassEmbeddings:
+    def prepared(self, classes: ClassEmbeddings, embed: Callable[[Sequence[str]], Competitors]) -> ClassEmbeddings:
         """Return classes that can be scored: for ``contrast``, each label needs something to be compared with.
 
         Parameters

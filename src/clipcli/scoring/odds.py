@@ -44,7 +44,7 @@ def log_odds(
     competing
         (N, K) logits of the competitors; ``None`` if there are none.
     rivals
-        For each label, the competitors of its own, as indices; empty if no label has any.
+        For each label, its own competitors, as indices; empty if no label has any.
 
     Returns
     -------

@@ -123,7 +123,7 @@ def rank(
     top_k
         Number of best labels to return; all if it exceeds C.
     own
-        The least probability of each label that has one of its own, in place of that of ``thresholds``.
+        The least probability of each label that has a separate one, in place of that of ``thresholds``.
     is_other
         Whether something else fits the image better than all labels, so that the answer is ``unknown``.
     """

@@ -47,33 +47,40 @@ class PlacedBefore:
         self._into = into
         self._known: list[Entry] | None = None
         self._moves: dict[Path, Entry] = {}
-        self._last: dict[Path, Entry] = {}
+        self._places: dict[Path, set[Path]] = {}
 
     def place_of(self, source: Path) -> Path | None:
         """Return the present place of an image that was moved from a path, ``None`` if there is none."""
-        entry = self._entry_of(source, moved=True)
+        self._read()
+        entry = self._moves.get(_resolved(source) or source)
         place = self._into / entry.folder / entry.name if entry is not None else None
         return place if place is not None and os.path.lexists(place) else None
 
     def is_half(self, source: Path, place: Path) -> bool:
         """Return whether a file is what a run that was killed left of an image: its beginning, logged there."""
-        entry = self._entry_of(source)
-        if entry is None or self._into / entry.folder / entry.name != place:
+        self._read()
+        if place not in self._places.get(_resolved(source) or source, ()):
             return False
         try:
             return is_beginning_of(source, place)
         except OSError:
             return False
 
-    def _entry_of(self, source: Path, *, moved: bool = False) -> Entry | None:
-        if self._known is None:
-            self._known = _entries_in(self._into)
-            self._last = {entry.source: entry for entry in self._known}
-            self._moves = {entry.source: entry for entry in self._known if entry.action == "move"}
-        try:
-            return (self._moves if moved else self._last).get(source.parent.resolve() / source.name)
-        except (OSError, RuntimeError, ValueError):
-            return None
+    def _read(self) -> None:
+        if self._known is not None:
+            return
+        self._known = _entries_in(self._into)
+        for entry in self._known:
+            self._places.setdefault(entry.source, set()).add(self._into / entry.folder / entry.name)
+        self._moves = {entry.source: entry for entry in self._known if entry.action == "move"}
+
+
+def _resolved(source: Path) -> Path | None:
+    """Return a path as the log has it, ``None`` if it is impossible."""
+    try:
+        return source.parent.resolve() / source.name
+    except (OSError, RuntimeError, ValueError):
+        return None
 
 
 def _entries_in(into: Path) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,7 +100,7 @@ def folder_names(labels: Iterable[str]) -> dict[str, str]:
 
 
 def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: bool = False) -> Iterator[Placement]:
-    """Yield the target of each classified image; failed ones are skipped.
+    """Yield the target of each classified image; failed ones are skipped, and one with several labels has several.
 
     An image that is in its place already gets no second one: names are compared, then contents.
 
@@ -120,20 +120,27 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
     for record in records:
         if record.label is None:
             continue
-        label = record.group if by_group and record.label != UNKNOWN else record.label
-        if label is None:
-            yield Placement(record.label, root / record.path, None, f"its label {record.label!r} has no group")
-            continue
-        name = names.of(label)
-        folder = into / known.get(name, known.get(name_key(name), name))
-        source = _found(root, record.path)
-        if source is None:
-            yield _moved_or_missing(label, root, record.path, folder, earlier)
-            continue
-        found = _Search(source, folder, taken, earlier)
-        target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, found.is_taken)
-        taken.add(_folded(str(target)))
-        yield Placement(label, source, target, is_there=found.is_there, is_half=found.is_half)
+        for label in _labels_of(record, by_group=by_group):
+            if label is None:
+                yield Placement(record.label, root / record.path, None, f"its label {record.label!r} has no group")
+                continue
+            name = names.of(label)
+            folder = into / known.get(name, known.get(name_key(name), name))
+            source = _found(root, record.path)
+            if source is None:
+                yield _moved_or_missing(label, root, record.path, folder, earlier)
+                continue
+            found = _Search(source, folder, taken, earlier)
+            target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, found.is_taken)
+            taken.add(_folded(str(target)))
+            yield Placement(label, source, target, is_there=found.is_there, is_half=found.is_half)
+
+
+def _labels_of(record: ReadRecord, *, by_group: bool) -> Sequence[str | None]:
+    """Return the labels whose folders an image goes into, or its group; ``None`` if it has none."""
+    if record.label == UNKNOWN or not by_group:
+        return record.labels or [record.label]
+    return [record.group]
 
 
 def _moved_or_missing(label: str, root: Path, path: str, folder: Path, earlier: PlacedBefore) -> Placement:
