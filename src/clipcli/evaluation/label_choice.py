@@ -31,9 +31,10 @@ def choose_labels(
     texts = [each.label for each in labelled]
     if not tags and given is None and any(SEPARATOR in text for text in texts):
         LOG.warning(f"{truth}: some classes contain {SEPARATOR}; if these are several labels, use --tags")
-    if given is None:
-        return [Label(name) for name in (tag_names(texts) if tags else classes_of(labelled))]
-    chosen = labels_from(given)
+    if given is not None:
+        chosen = labels_from(given)
+    else:
+        chosen = [Label(name) for name in (tag_names(texts) if tags else classes_of(labelled))]
     if tags:
         check_tag_classes(str(truth), texts, chosen)
     else:

@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clipcli.outputs.own_files import CHART_MARK
 from clipcli.storage.atomic import replacing
 
-__all__ = ["empty_figure", "is_chart", "plain", "save", "save_as"]
+__all__ = ["empty_figure", "plain", "save", "save_as"]
 
 _DOTS = 200  # per inch
-_HEAD = 2048  # bytes of a PNG or SVG in which matplotlib names itself
+_METADATA: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": CHART_MARK},
+    ".svg": {"Creator": CHART_MARK, "Date": None},
+}
 
 
 def empty_figure(width: float, height: float) -> Any:
@@ -48,16 +52,7 @@ def save_as(drawn: Any, file: Path, *, overwrite: bool = True) -> None:
         text.set_parse_math(False)  # a label may hold a dollar sign
     settings: Any = {"text.parse_math": False, "svg.hashsalt": "clipcli"}  # the salt: the same chart is the same file
     with replacing(file, overwrite=overwrite) as temporary, rc_context(settings):
-        drawn.savefig(temporary, dpi=_DOTS, format=suffix[1:], metadata={"Date": None} if suffix == ".svg" else None)
-
-
-def is_chart(file: Path) -> bool:
-    """Return whether a file is a chart that clipcli drew, which may be overwritten."""
-    try:
-        with file.open("rb") as opened:
-            return b"Matplotlib" in opened.read(_HEAD)
-    except OSError:
-        return False
+        drawn.savefig(temporary, dpi=_DOTS, format=suffix[1:], metadata=_METADATA[suffix])
 
 
 def plain(text: str, longest: int = 32) -> str:
