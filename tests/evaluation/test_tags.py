@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,10 +117,10 @@ def test_images_and_the_results_of_a_run_have_the_same_figures(
 
     rows = "".join(f"{photos[name]},{text}\n" for name, text in (("cat", "cat"), ("coffee", "cup|spoon")))
     (tmp_path / "truth.csv").write_text("path,label\n" + rows, "utf-8")
-    given = {"cache": False, "engine": "torch", "threshold": 1e-5}
+    given: dict[str, Any] = {"cache": False, "engine": "torch", "threshold": 1e-5}
     model = f"local-dir:{tiny_siglip}"
     (images,) = evaluate(tmp_path / "truth.csv", model, tags=True, **given).tags
-    with Classifier(model, ["cat", "cup", "spoon"], tags=True, **given) as classifier:  # type: ignore[arg-type]
+    with Classifier(model, ["cat", "cup", "spoon"], tags=True, **given) as classifier:
         classifier.classify_to(tmp_path / "r.csv", [photos["cat"], photos["coffee"]])
     (results,) = evaluate_results(tmp_path / "r.csv", tmp_path / "truth.csv").tags
     assert isinstance(images, TagEvaluation)
