@@ -115,6 +115,7 @@ function choose() {
     : (a, b) => order(a, b) || a.index - b.index);
   current = before ? visible.indexOf(before) : -1;
   byId("count").textContent = `${visible.length.toLocaleString()} of ${records.length.toLocaleString()}`;
+  byId("least").style.zIndex = least > 0.5 ? 1 : 0; // of two handles in one place, the one that can move is on top
   byId("span").style.left = percent(least);
   byId("span").style.right = percent(1 - most);
   byId("range").textContent = whole ? "" : `${Math.round(100 * least)} to ${Math.round(100 * most)} %`;
@@ -200,8 +201,8 @@ function element(name, kind, text) {
 }
 
 function headingOf(row) {
-  const made = element("h2", "", row.heading + " ");
-  made.append(element("small", "", row.count.toLocaleString()));
+  const made = element("h2");
+  made.append(element("bdi", "", row.heading), " ", element("small", "", row.count.toLocaleString()));
   made.style.top = `${row.top}px`;
   return made;
 }
@@ -233,7 +234,7 @@ function tileOf(place) {
   const probability = probabilityOf(record, label);
   if (probability !== undefined) line.append(element("span", "", data.hits ? probability.toFixed(3) : percent(probability)));
   words.append(line);
-  if (data.truth) words.append(element("small", "truth", isWrong(record) ? `true class: ${record.truth}` : ""));
+  if (data.truth) words.append(element("small", "truth", record.truth && label !== record.truth ? `true class: ${record.truth}` : ""));
   words.append(record.failed === null ? shortName(names[record.index]) : element("small", "", record.failed));
   const meter = element("span", "meter"), part = element("i");
   part.style.width = percent(probability ?? 0);
@@ -265,9 +266,14 @@ function fill(frame, record) {
   }
 }
 
+// What readers see as one letter: an emoji, or a letter with its accents, may be several characters.
+const segmenter = Intl.Segmenter && new Intl.Segmenter();
+const lettersOf = (name) => segmenter ? Array.from(segmenter.segment(name), ({ segment }) => segment) : Array.from(name);
+
 function shortName(name) {
   // A long name loses its middle: numbers and the extension are at the end.
-  const letters = Array.from(name), made = element("small", "name"), tail = Math.min(10, letters.length >> 1);
+  const letters = lettersOf(name), made = element("small", "name"), tail = Math.min(10, letters.length >> 1);
+  made.dir = "auto"; // the start of a Hebrew or Arabic name is on the right
   made.append(element("span", "start", letters.slice(0, letters.length - tail).join("")));
   made.append(element("span", "end", letters.slice(letters.length - tail).join("")));
   return made;
@@ -301,7 +307,7 @@ function moveTo(place) {
 }
 
 document.addEventListener("keydown", (event) => {
-  const within = event.target.closest?.("input, select, button, dialog");
+  const within = event.target.closest?.("input, select, button, summary, a, dialog");
   if (event.key === "Escape" && event.target === byId("search")) grid.focus();
   if (within || event.ctrlKey || event.metaKey || event.altKey) return;
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -visible.length, End: visible.length };
@@ -320,7 +326,7 @@ function open() {
   if (current < 0) return;
   show();
   if (!detail.open) detail.showModal();
-  byId("correction").focus();
+  if (!matchMedia("(pointer: coarse)").matches) byId("correction").focus(); // on a phone, the keyboard would hide the image
 }
 
 function show() {
@@ -395,8 +401,13 @@ byId("correct").addEventListener("submit", (event) => {
 });
 byId("correction").addEventListener("input", () => ask(""));
 byId("forget").addEventListener("click", () => { checked.delete(visible[current].index); changed(); });
-byId("previous").addEventListener("click", () => { moveTo(current - 1); show(); });
-byId("next").addEventListener("click", () => { moveTo(current + 1); show(); });
+const turn = (step) => { moveTo(current + step); show(); };
+byId("previous").addEventListener("click", () => turn(-1));
+byId("next").addEventListener("click", () => turn(1));
+detail.addEventListener("keydown", (event) => {
+  const step = { PageUp: -1, PageDown: 1 }[event.key];
+  if (step) { event.preventDefault(); turn(step); }
+});
 byId("close").addEventListener("click", () => detail.close());
 detail.addEventListener("click", (event) => { if (event.target === detail) detail.close(); });
 detail.addEventListener("close", () => { choose(); grid.focus({ preventScroll: true }); });
@@ -461,7 +472,7 @@ window.addEventListener("beforeunload", (event) => { if (!saved && checked.size)
 function options(select, names, counts) {
   const known = names.filter((name) => counts.has(name)).sort();
   select.append(...known.map((name) => {
-    const made = element("option", "", `${name} (${counts.get(name).toLocaleString()})`);
+    const made = element("option", "", `\u2068${name}\u2069 (${counts.get(name).toLocaleString()})`); // whatever its direction
     made.value = name;
     return made;
   }));
@@ -481,6 +492,7 @@ function histogram() {
     const bar = element("button"), height = element("span");
     const [from, to] = [(100 * place) / BARS, (100 * (place + 1)) / BARS];
     bar.type = "button";
+    bar.tabIndex = -1; // by keyboard, the two handles do the same
     bar.title = `${count.toLocaleString()} images, ${from} to ${to} %`;
     bar.setAttribute("aria-label", bar.title);
     height.style.height = count ? `${Math.max(4, (100 * count) / most)}%` : "0";
