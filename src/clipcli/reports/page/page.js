@@ -4,6 +4,7 @@ const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const UNKNOWN = "unknown";
 const BARS = 20;
+const CHART_DOTS = 200; // per inch, of charts that are PNG
 const HEADING_HEIGHT = 44, LEAST_TILE = 156, USUAL_TILE = 200, AHEAD = 400;
 const WORDS_HEIGHT = data.truth ? 88 : 70; // below the picture of a tile, with the gap to the next
 
@@ -30,6 +31,9 @@ const key = (name) => name.normalize("NFC");
 const typed = (name) => key(name).trim().toLowerCase().replace(/\s+/g, " ");
 const spelt = new Map();
 for (const label of [...data.labels, UNKNOWN]) if (!spelt.has(typed(label))) spelt.set(typed(label), label);
+// As people sort names: 2 before 10, and b after A.
+const collator = new Intl.Collator(undefined, { numeric: true });
+const byName = (a, b) => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 const percent = (value) => `${(100 * value).toFixed(1)}%`;
 
 // Thumbnails stand in blocks after this script, so that the page is there before they are read.
@@ -75,7 +79,7 @@ const orders = {
   sure: (a, b) => b.probability - a.probability,
   narrow: (a, b) => a.margin - b.margin,
   clear: (a, b) => b.margin - a.margin,
-  name: (a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0),
+  name: (a, b) => byName(a.path, b.path),
 };
 const kinds = {
   "": () => true,
@@ -111,7 +115,7 @@ function choose() {
   const heading = byId("heading").value, order = orders[byId("order").value];
   const headed = heading === "group" ? (record) => record.group : shownLabel;
   visible.sort(heading
-    ? (a, b) => (headed(a) < headed(b) ? -1 : headed(a) > headed(b) ? 1 : order(a, b) || a.index - b.index)
+    ? (a, b) => byName(headed(a), headed(b)) || order(a, b) || a.index - b.index
     : (a, b) => order(a, b) || a.index - b.index);
   current = before ? visible.indexOf(before) : -1;
   byId("count").textContent = `${visible.length.toLocaleString()} of ${records.length.toLocaleString()}`;
@@ -230,7 +234,7 @@ function tileOf(place) {
   fill(frame, record);
   const words = element("div", "words");
   const line = element("div", "line");
-  line.append(element("b", "", data.hits ? `${place + 1}.` : record.failed !== null && !mine ? "failed" : label));
+  line.append(element("b", "", data.hits ? `${record.index + 1}.` : record.failed !== null && !mine ? "failed" : label));
   const probability = probabilityOf(record, label);
   if (probability !== undefined) line.append(element("span", "", data.hits ? probability.toFixed(3) : percent(probability)));
   words.append(line);
@@ -317,6 +321,9 @@ document.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+// By keyboard, one sees where one is; a click beside the images selects none.
+grid.addEventListener("focus", () => { if (current < 0 && grid.matches(":focus-visible")) moveTo(0); });
 
 // --- one image -----------------------------------------------------------------------------------------
 
@@ -470,7 +477,7 @@ window.addEventListener("beforeunload", (event) => { if (!saved && checked.size)
 // --- the start -----------------------------------------------------------------------------------------
 
 function options(select, names, counts) {
-  const known = names.filter((name) => counts.has(name)).sort();
+  const known = names.filter((name) => counts.has(name)).sort(byName);
   select.append(...known.map((name) => {
     const made = element("option", "", `\u2068${name}\u2069 (${counts.get(name).toLocaleString()})`); // whatever its direction
     made.value = name;
@@ -523,10 +530,14 @@ histogram();
 if (data.truth) {
   document.querySelectorAll(".of-truth").forEach((each) => { each.hidden = false; });
   byId("evaluation")?.addEventListener("toggle", draw); // what is below moves
+  document.querySelectorAll('.charts img[src^="data:image/png"]').forEach((each) => {
+    each.addEventListener("load", () => { each.width = Math.round(each.naturalWidth * 96 / CHART_DOTS); });
+  });
 }
 if (data.hits) {
   document.querySelectorAll(".of-labels").forEach((each) => { each.hidden = true; });
   byId("order").value = "given";
+  byId("order").querySelector('[value="given"]').textContent = "rank";
   byId("order").querySelector('[value="unsure"]').textContent = "least similar";
   byId("order").querySelector('[value="sure"]').textContent = "most similar";
 }
