@@ -239,16 +239,22 @@ def _forward(encoder: Any, batch: list[Any]) -> float:
     return sorted(seconds[1:])[2]
 
 
+class ClipcliTorch(Clipcli):
+    """clipcli with torch in the precision that it takes by itself: bf16 where the processor has it."""
+
+    options: ClassVar[dict[str, Any]] = {"engine": "torch"}
+
+
+class ClipcliTorchFp32(Clipcli):
+    """clipcli with torch in fp32."""
+
+    options: ClassVar[dict[str, Any]] = {"engine": "torch", "precision": "fp32"}
+
+
 class ClipcliFp32(Clipcli):
-    """clipcli held to fp32."""
+    """clipcli with the engine that it takes by itself, in fp32 as ONNX Runtime."""
 
     options: ClassVar[dict[str, Any]] = {"precision": "fp32"}
-
-
-class ClipcliOpenVino(Clipcli):
-    """clipcli with OpenVINO for the images."""
-
-    options: ClassVar[dict[str, Any]] = {"engine": "openvino"}
 
 
 CONTENDERS: dict[str, type[Contender]] = {
@@ -257,9 +263,10 @@ CONTENDERS: dict[str, type[Contender]] = {
     "open_clip loop": OpenClipLoop,
     "open_clip DataLoader": OpenClipDataLoader,
     "ONNX Runtime": OnnxRuntime,
+    "clipcli torch fp32": ClipcliTorchFp32,
+    "clipcli torch": ClipcliTorch,
     "clipcli fp32": ClipcliFp32,
     "clipcli": Clipcli,
-    "clipcli openvino": ClipcliOpenVino,
 }
 
 

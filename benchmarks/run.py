@@ -23,19 +23,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import agreement, startup
+from benchmarks import agreement
 from benchmarks.workers import Worker, workers
 
 Row = dict[str, Any]
 
 LOOP, LOADER, ONNX = "open_clip loop", "open_clip DataLoader", "ONNX Runtime"
 PIPELINE, BATCHES = "transformers pipeline", "transformers pipeline, by 8"
-PLAIN, FP32, OPENVINO = "clipcli", "clipcli fp32", "clipcli openvino"
-ALL = [PIPELINE, BATCHES, LOOP, LOADER, ONNX, FP32, PLAIN, OPENVINO]
-OWN = [FP32, PLAIN, OPENVINO]
+TORCH_FP32, TORCH, FP32, PLAIN = "clipcli torch fp32", "clipcli torch", "clipcli fp32", "clipcli"
+OWN = [TORCH_FP32, TORCH, FP32, PLAIN]
+ALL = [PIPELINE, BATCHES, LOOP, LOADER, ONNX, *OWN]
 FEW = {10: 64, 100: 16, 1000: 8}  # photographs for the pipelines, which encode the labels again and again
 
-TIMES = {PLAIN: 3, OPENVINO: 3}  # how often the quick ones get all photographs, to be timed for seconds too
+TIMES = {TORCH: 3, FP32: 3, PLAIN: 3}  # how often the quick ones get all photographs, to be timed for seconds too
 _SHARE = 2  # the others get half of them
 
 _MATERIAL = """
@@ -184,13 +184,12 @@ def measure(options: argparse.Namespace, console: Console) -> None:
     part("memory", title, measure_memory, options.folder, small, hundred)
     title = "Peak memory, 12-megapixel JPEGs, 100 labels"
     part("memory large", title, measure_memory, options.folder, large[:8], hundred)
-    part("start", "Wall seconds", startup.measure, options.folder, Path(small[0]), [Path(path) for path in small[1:6]])
 
 
 def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = ["agreement", "small", "large", "text", "memory", "start"]
+    parts = ["agreement", "small", "large", "text", "memory"]
     parser.add_argument("--folder", type=Path, default=Path("build/benchmark"), help="for weights and photographs")
     parser.add_argument("--photos", type=Path, help="more photographs, to compare pocket's precisions on")
     parser.add_argument("--json", type=Path, help="write all figures there")

@@ -25,6 +25,7 @@ import numpy as np
 from PIL import Image
 
 _UNIT = "python -c 'import numpy, PIL.Image'"
+_HELP = "clipcli --help"
 _SAVE = """
 import json, sys
 from pathlib import Path
@@ -133,7 +134,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     wanted = parser.parse_args()
-    taken: dict[str, Taken] = {_UNIT: Taken()}
+    taken: dict[str, Taken] = {_UNIT: Taken(), _HELP: Taken()}
     with tempfile.TemporaryDirectory() as temporary:
         folder, cases = Path(temporary), []
         for model in wanted.models:
@@ -146,6 +147,7 @@ def main() -> None:
             case.warm()
         for _ in range(wanted.rounds):
             taken[_UNIT].add([sys.executable, "-c", "import numpy, PIL.Image"], dict(os.environ))
+            taken[_HELP].add(_program(["--help"]), dict(os.environ))
             for case in cases:
                 case.round(taken)
         heavy = {case.name: case.heavy() for case in cases}

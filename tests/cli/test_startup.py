@@ -70,6 +70,17 @@ def test_what_looks_things_up_never_imports_a_model(command: tuple[str, ...], ru
     assert not packages & MODEL_CODE
 
 
+@pytest.mark.parametrize("model", [(), ("--model", "pocket"), ("--offline",)], ids=["automatic", "named", "offline"])
+def test_an_answer_from_the_cache_imports_no_picture_and_no_client_of_the_hub(
+    model: tuple[str, ...], run: Run, photos: dict[str, Path]
+) -> None:
+    command = ("classify", photos["cat"], "-l", "cat", "-l", "rocket", *model)
+    first = run(*command)
+    shown, packages = imported(run, *command)
+    assert shown == first.stdout
+    assert not packages & (MODEL_CODE | {"PIL", "pydantic", "asyncio", "tqdm", "httpx", "httpx2", "tarfile", "zipfile"})
+
+
 def test_a_mistake_in_the_labels_is_found_before_a_model_is_imported(run: Run) -> None:
     done = run("classify", "x.png", "--labels", "nowhere.txt", "--model", "pocket", PYTHONPROFILEIMPORTTIME="1")
     assert "nowhere.txt: no such file" in done.stderr

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipcli.errors import ImageError
-from clipcli.images.files import open_image, to_rgb
+from clipcli.images.files import open_image
+from clipcli.images.rgb import to_rgb
 from clipcli.images.white_point import choose_range
 from tests.deep_files import pillow_tiff, png_file, raw_tiff, tiff_file, to_bits
 

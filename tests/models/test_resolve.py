@@ -13,9 +13,11 @@ import pytest
 from clipcli.cache.embeddings import EmbeddingStore
 from clipcli.errors import CheckpointError, HubUnreachableError, ModelError, ModelNotFoundError
 from clipcli.models.hub import weight_candidates
+from clipcli.models.registry import pretrained_tags
 from clipcli.models.resolve import (
     AUTO_MODEL,
     AUTO_PRETRAINED,
+    AUTO_WEIGHTS,
     POCKET_FOLDER,
     is_on_disk,
     resolve_model,
@@ -45,9 +47,7 @@ def put_in_hub_cache(cache: Path, repository: str, filename: str, content: bytes
 
 
 def put_recommended_in_hub_cache(cache: Path) -> Path:
-    from clipcli.models.registry import pretrained_tags
-
-    repository, filenames = weight_candidates(pretrained_tags(AUTO_MODEL)[AUTO_PRETRAINED]["hf_hub"])
+    repository, filenames = weight_candidates(AUTO_WEIGHTS)
     return put_in_hub_cache(cache, repository, filenames[-1])
 
 
@@ -63,6 +63,10 @@ def test_auto_is_the_recommended_clip_where_it_is_on_disk(hub_cache: Path, logge
     source = resolve_model("auto", offline=True)
     assert (source.name, source.pretrained, source.checkpoint) == (AUTO_MODEL, AUTO_PRETRAINED, path)
     assert logged == []
+
+
+def test_the_recommended_weights_are_where_the_table_of_open_clip_says() -> None:
+    assert pretrained_tags(AUTO_MODEL)[AUTO_PRETRAINED]["hf_hub"] == AUTO_WEIGHTS
 
 
 def test_auto_is_pocket_with_one_remark_where_it_is_not(hub_cache: Path, logged: list[str]) -> None:

@@ -150,6 +150,39 @@ def test_names_that_collide_get_a_number(action: str, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("again", ["copy", "link"])
+@pytest.mark.parametrize("action", ["copy", "link"])
+def test_an_image_that_gets_another_label_leaves_its_old_folder(action: str, again: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    place(tmp_path, [record("a.png"), record("b.png", "dog")], action)
+    place(tmp_path, [record("a.png"), record("b.png")], again)
+    assert sorted_files(tmp_path) == {"cat/a.png": "a.png", "cat/b.png": "b.png"}
+    assert not (tmp_path / "sorted/dog").exists()
+    assert set(taken_back(tmp_path).values()) == {None}
+    assert tree(tmp_path) == {"a.png": b"a.png", "b.png": b"b.png"}
+
+
+def test_an_old_copy_that_is_not_a_copy_any_more_stays(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    place(tmp_path, [record("a.png", "dog"), record("b.png", "dog")])
+    (tmp_path / "sorted/dog/a.png").write_bytes(b"painted over")
+    (tmp_path / "b.png").write_bytes(b"another picture")  # the only copy of the earlier one is that in the folder
+    place(tmp_path, [record("a.png"), record("b.png")])
+    assert sorted_files(tmp_path) == {
+        "cat/a.png": "a.png", "cat/b.png": "another picture", "dog/a.png": "painted over", "dog/b.png": "b.png",
+    }  # fmt: skip
+
+
+def test_a_log_cannot_make_a_second_run_remove_files_elsewhere(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "other/a.png")
+    place(tmp_path, [record("a.png", "dog")])
+    (tmp_path / "other/a.png").write_bytes(b"a.png")
+    shutil.rmtree(tmp_path / "sorted/dog")
+    (tmp_path / "sorted/dog").symlink_to(tmp_path / "other")
+    place(tmp_path, [record("a.png")])
+    assert (tmp_path / "other/a.png").read_bytes() == b"a.png"
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_file_that_is_there_is_never_overwritten(action: str, tmp_path: Path) -> None:
     make(tmp_path, "a.png", "sorted/cat/a.png")

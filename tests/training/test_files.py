@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from clipcli.errors import CheckpointError, InputError, OutputError
+from clipcli.training.best_epoch import Progress
 from clipcli.training.metrics_log import MetricsFile
-from clipcli.training.progress import Progress
 from clipcli.training.restore import restore
 from clipcli.training.run_folder import TrainingFolder
 from tests.models.test_hostile_models import rewritten, scripted_trap

@@ -156,11 +156,11 @@ def evaluate(
 @contextmanager
 def _outputs(json_file: Path | None, plots: Path | None, inputs: list[Any], *, overwrite: bool) -> Iterator[None]:
     """Check what is written, and keep other runs from writing it meanwhile."""
-    from clipcli.storage.atomic import check_writable
+    from clipcli.outputs.own_files import check_output
     from clipcli.storage.locks import locked
 
     if json_file is not None:
-        check_writable(json_file, inputs, overwrite=overwrite)
+        check_output(json_file, inputs, overwrite=overwrite)
     if plots is not None:
         from clipcli.evaluation.charts import check_charts
 

@@ -86,7 +86,6 @@ def matrix(
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
-    was_chart = plot is not None and plot.exists()
     from clipcli.classifier import Classifier
     from clipcli.cli.reporter import end
     from clipcli.reports.matrix import save_matrix, texts_as_labels, write_tsv
@@ -104,7 +103,7 @@ def matrix(
     if output is not None:
         save_matrix(made, output, overwrite=overwrite)
     if plot is not None:
-        _draw(made, files, plot, classifier.source.title, overwrite=overwrite or was_chart)
+        _draw(made, files, plot, classifier.source.title, overwrite=overwrite)
     if output is None:  # last: the reader may close the pipe early
         _print_table(made) if sys.stdout.isatty() else write_tsv(made, sys.stdout)
     end(outcome, messages)
@@ -122,23 +121,21 @@ def _texts(file: Path | None, given: Sequence[str]) -> list[str]:
 
 
 def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any], *, overwrite: bool) -> None:
-    from clipcli.storage.atomic import check_writable
+    from clipcli.outputs.own_files import check_output
 
     if output is not None:
         from clipcli.reports.matrix import check_suffix
 
         check_suffix(output)
-        check_writable(output, inputs, overwrite=overwrite)
+        check_output(output, inputs, overwrite=overwrite)
     if plot is not None:
         from importlib.util import find_spec
-
-        from clipcli.reports.matplotlib_figures import is_chart
 
         if plot.suffix.lower() not in (".png", ".svg"):
             raise OutputError(f"cannot draw {plot}: unknown extension (use .png or .svg)")
         if find_spec("matplotlib") is None:
             raise OutputError("cannot use --plot: it needs an extra (pip install 'clipcli[evaluate]')")
-        check_writable(plot, inputs, overwrite=overwrite, is_ours=is_chart(plot))
+        check_output(plot, inputs, overwrite=overwrite)
 
 
 def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tuple[list[Any], Any, Outcome]:

@@ -97,11 +97,11 @@ def report(
 
 
 def _check_output(output: Path, inputs: Sequence[Path | None], *, overwrite: bool) -> None:
-    from clipcli.storage.atomic import check_writable
+    from clipcli.outputs.own_files import check_output
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
-    check_writable(output, inputs, overwrite=overwrite)
+    check_output(output, inputs, overwrite=overwrite)
 
 
 def _read(results: Path) -> list[ReadRecord]:

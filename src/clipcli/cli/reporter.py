@@ -63,7 +63,7 @@ class TerminalReporter(PlainReporter):
         self._model, self._work, self._encoded = model, work, encoded
         self._bar: Bar | None = None
         self._labels: Counter[str] = Counter()
-        self._failures = 0
+        self._failures = self._all = 0
         self._since = time.monotonic()
 
     @contextmanager
@@ -96,8 +96,9 @@ class TerminalReporter(PlainReporter):
         unknown = self._labels.pop(UNKNOWN, 0)
         shown = ", ".join(f"{one_line(label)} {number:,}" for label, number in self._labels.most_common(_TOP))
         more = f" and {len(self._labels) - _TOP} more labels" if len(self._labels) > _TOP else ""
+        of_all = f" of {self._all:,}" if self._all > count else ""
         self._messages.note(
-            f"{count:,} images in {time.monotonic() - self._since:.1f} s{encoded}: {self._failures:,} failed, "
+            f"{count:,}{of_all} images in {time.monotonic() - self._since:.1f} s{encoded}: {self._failures:,} failed, "
             f"{unknown:,} unknown" + (f"; {shown}{more}" if shown else "")
         )
         if following is not None:
@@ -113,7 +114,13 @@ class TerminalReporter(PlainReporter):
             return progress_bar(count, self._messages)
         self._bar.phase(self._work)
         self._bar.count(count)
-        return nullcontext(self._bar.show)
+        return nullcontext(self._show)
+
+    def _show(self, done: int, failed: int) -> None:
+        """Show how many records there are, including those of an earlier run."""
+        self._all = done
+        if self._bar is not None:
+            self._bar.show(done, failed)
 
 
 class Readable:

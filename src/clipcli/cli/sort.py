@@ -98,14 +98,16 @@ def _sort(
     records = corrected(read_results(results), corrections)
     placements = plan(records, into, base if root is None else root, by_group=by_group)
     counts: Counter[str] = Counter()
-    there = 0
+    there = removed = 0
 
     def problems() -> Iterator[tuple[str, str]]:
-        nonlocal there
+        nonlocal there, removed
         for placement in placements if dry_run else carry_out(placements, action, into):
             if placement.target is None:
                 yield placement.name or str(placement.source), str(placement.problem)
-            elif placement.is_there:
+                continue
+            removed += placement.old is not None
+            if placement.is_there:
                 there += 1
             else:
                 counts[placement.label] += 1
@@ -115,6 +117,8 @@ def _sort(
     left = messages.problems(problems(), "{} more files")
     if there:
         messages.note(f"{there} images were already there")
+    if removed and not dry_run:
+        messages.note(f"{removed} images were in other folders before; those copies and links were removed")
     if not dry_run:
         for label, count in sorted(counts.items()):
             typer.echo(tsv_line([label, str(count)]), nl=False)

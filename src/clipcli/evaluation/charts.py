@@ -15,8 +15,9 @@ import numpy as np
 
 from clipcli.evaluation.evaluate import Evaluation, confusion_table
 from clipcli.evaluation.metrics import BINS, reliability
-from clipcli.reports.matplotlib_figures import empty_figure, ink_on, is_chart, legible_size, plain, save, size_of
-from clipcli.storage.atomic import already_exists, check_writable
+from clipcli.outputs.own_files import check_output
+from clipcli.reports.matplotlib_figures import empty_figure, ink_on, legible_size, plain, save, size_of
+from clipcli.storage.atomic import already_exists
 
 __all__ = ["check_charts", "draw_evaluations"]
 
@@ -33,13 +34,13 @@ def check_charts(folder: Path, *, overwrite: bool) -> None:
     Raises
     ------
     OutputError
-        If there are charts and ``overwrite`` is not set, or if a file with the name of a chart is another image.
+        If there are charts and ``overwrite`` is not set, or if a file with the name of a chart is none.
     """
     for file in sorted(folder.iterdir()):
         if _CHART_FILE.fullmatch(file.name):
             if not overwrite and not file.is_dir():
                 raise already_exists(file, "folder")
-            check_writable(file, overwrite=True, is_ours=is_chart(file))
+            check_output(file, overwrite=True)
 
 
 def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path, *, overwrite: bool = True) -> Iterator[Path]:

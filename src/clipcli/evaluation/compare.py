@@ -24,6 +24,7 @@ from clipcli.evaluation.grouping import classes_as_groups, group_names
 from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
 from clipcli.evaluation.matching import in_all, match_records, with_embeddings
 from clipcli.evaluation.records import evaluate_records
+from clipcli.evaluation.seen_images import warn_of_seen_images
 from clipcli.evaluation.vocabulary import indices_of, warn_of_spellings
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
@@ -33,7 +34,7 @@ from clipcli.labels.templates import Template, resolve_templates
 from clipcli.log import LOG
 from clipcli.outputs.embedding_files import ImageEmbeddings
 from clipcli.outputs.readers import read_results
-from clipcli.outputs.recognition import groups_of_run, labels_of_run
+from clipcli.outputs.recognition import groups_of_run, labels_of_run, model_of_run
 from clipcli.runner import SILENT, Outcome, Reporter
 from clipcli.text import printable
 
@@ -124,7 +125,7 @@ def evaluate(
     ClipcliError
         As for :class:`clipcli.Classifier`.
     """
-    labelled = read_truth(Path(truth), exclusion, columns)
+    found = labelled = read_truth(Path(truth), exclusion, columns)
     if image_embeddings is not None:
         if not isinstance(image_embeddings, ImageEmbeddings):
             image_embeddings = ImageEmbeddings(image_embeddings)
@@ -140,6 +141,7 @@ def evaluate(
     failed: list[str] = []
     for classifier in classifiers:
         classifier.warn_of_single_label()
+        warn_of_seen_images(classifier.source.title, classifier.source.checkpoint.parent, found)
         images, unreadable = _embedded(classifier, labelled, reporter, is_first=not evaluations)
         failed = failed or unreadable
         title, first = classifier.source.title, len(evaluations)
@@ -183,6 +185,8 @@ def evaluate_results(
     failures = {record.path: record.error for some in matched for record, _ in some if record.error is not None}
     for path, reason in failures.items():
         reporter.failed(path, reason)
+    for model in dict.fromkeys(model for file in files if (model := model_of_run(Path(file)))):
+        warn_of_seen_images(model, Path(model.removeprefix("local-dir:")), labelled)
     chosen = labels_from(labels) if labels is not None else None
     evaluations = [
         evaluate_records(str(file), some, chosen, labels_of_run(Path(file)), _groups(Path(file), chosen, by_group))

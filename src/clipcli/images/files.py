@@ -10,15 +10,16 @@ import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
-
-from PIL import Image, UnidentifiedImageError
+from typing import TYPE_CHECKING, BinaryIO
 
 from clipcli.errors import ImageError
-from clipcli.images.decode import Resized, decode
 from clipcli.images.formats import SIGNATURE_BYTES, has_image_suffix, is_heif, looks_like_image, open_formats
 from clipcli.images.limits import MAX_BYTES, too_many_bytes, too_many_pixels
-from clipcli.images.rgb import to_rgb
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from clipcli.images.decode import Resized
 
 __all__ = [
     "SIGNATURE_BYTES",
@@ -28,7 +29,6 @@ __all__ = [
     "open_image",
     "read_file",
     "read_signature",
-    "to_rgb",
 ]
 
 
@@ -96,6 +96,10 @@ def decoded_image(source: Path | bytes | BinaryIO, resized: Resized | None = Non
     ImageError
         See :func:`open_image`.
     """
+    from PIL import Image, UnidentifiedImageError
+
+    from clipcli.images.decode import decode
+
     data = _bytes_of(source)
     with ExitStack() as claims:
         try:

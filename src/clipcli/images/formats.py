@@ -11,8 +11,6 @@ import struct
 from collections.abc import Callable
 from functools import cache
 
-from PIL import Image
-
 __all__ = ["SIGNATURE_BYTES", "formats_of", "has_image_suffix", "is_heif", "looks_like_image", "open_formats"]
 
 SIGNATURE_BYTES = 256
@@ -54,12 +52,16 @@ def open_formats() -> tuple[str, ...]:
         pass
     else:
         pillow_heif.register_heif_opener()
+    from PIL import Image
+
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 @cache
 def _common_formats() -> tuple[str, ...]:
+    from PIL import Image
+
     Image.preinit()
     return tuple(name for name in _COMMON if name in Image.OPEN)
 
@@ -92,6 +94,8 @@ def looks_like_image(signature: bytes) -> bool:
 
 
 def _is_one_of(formats: tuple[str, ...], signature: bytes) -> bool:
+    from PIL import Image
+
     padded = signature.ljust(SIGNATURE_BYTES, b"\0")  # some of Pillow's tests fail on fewer bytes
     for name in formats:
         accept = Image.OPEN[name][1]

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, floor, isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["LARGEST_SIDE", "Preprocessing"]
 
@@ -24,7 +26,7 @@ LARGEST_SIDE = 4096
 _RESIZE_MODES = ("shortest", "longest", "squash")
 _BICUBIC_REACH = 2.0  # pixels on each side that contribute, if an image is not reduced
 _LONGEST_RESIZED = 4  # multiple of the encoder's input; a longer image is cropped before it is resized
-_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_INTERPOLATIONS = ("bicubic", "bilinear")
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Preprocessing:
                 raise ValueError("mean or std")
         if min(self.std) <= 0.0:
             raise ValueError("std")
-        if self.resize_mode not in _RESIZE_MODES or self.interpolation not in _FILTERS:
+        if self.resize_mode not in _RESIZE_MODES or self.interpolation not in _INTERPOLATIONS:
             raise ValueError("resize_mode or interpolation")
         if type(self.fill) is not int or not 0 <= self.fill <= 255:
             raise ValueError("fill")
@@ -139,7 +141,9 @@ class Preprocessing:
 
     @property
     def _filter(self) -> Image.Resampling:
-        return _FILTERS[self.interpolation]
+        from PIL import Image
+
+        return Image.Resampling[self.interpolation.upper()]
 
     def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return (3,) factors and offsets: ``pixels * factor + offset`` is the encoder's input."""

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from clipcli.inputs import tar, zip_images
-from clipcli.inputs.exclusion import Exclusion
-from clipcli.inputs.items import Shard
+from typing import TYPE_CHECKING
+
+from clipcli.schemes import path_part
+
+if TYPE_CHECKING:
+    from clipcli.inputs.exclusion import Exclusion
+    from clipcli.inputs.items import Shard
 
 __all__ = ["archive_of", "is_archive"]
+
+_ZIP = ".zip"
+_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", _ZIP)
 
 
 def is_archive(name: str) -> bool:
     """Return whether a file is an archive, by its extension."""
-    return tar.is_archive(name) or zip_images.is_zip_name(name)
+    return path_part(name).lower().endswith(_SUFFIXES)
 
 
 def archive_of(name: str, exclusion: Exclusion) -> Shard:
     """Return the archive of a path or URL, unread."""
-    return (zip_images.ZipArchive if zip_images.is_zip_name(name) else tar.Archive)(name, name, exclusion)
+    if path_part(name).lower().endswith(_ZIP):
+        from clipcli.inputs.zip_images import ZipArchive
+
+        return ZipArchive(name, name, exclusion)
+    from clipcli.inputs.tar import Archive
+
+    return Archive(name, name, exclusion)

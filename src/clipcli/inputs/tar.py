@@ -14,13 +14,12 @@ from clipcli.images.files import SIGNATURE_BYTES, has_image_suffix, looks_like_i
 from clipcli.images.limits import MAX_BYTES, too_many_bytes
 from clipcli.inputs.archive import ArchiveFile
 from clipcli.inputs.items import BadInput, Input, MemberInput
-from clipcli.schemes import path_part
 from clipcli.storage.remote import open_location
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["DAMAGE", "Archive", "StrictArchive", "StrictHeader", "is_archive"]
+__all__ = ["DAMAGE", "Archive", "StrictArchive", "StrictHeader"]
 
 _DESCRIBING = (  # headers whose data describes the next member and is read into memory
     tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
@@ -30,12 +29,6 @@ _STEP = 1 << 20
 DAMAGE = (
     tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError, LookupError, RecursionError,
 )  # fmt: skip
-_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-
-
-def is_archive(name: str) -> bool:
-    """Return whether a file is an archive, by its extension."""
-    return path_part(name).lower().endswith(_SUFFIXES)
 
 
 class StrictHeader(tarfile.TarInfo):

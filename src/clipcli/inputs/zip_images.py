@@ -15,21 +15,15 @@ from clipcli.images.files import SIGNATURE_BYTES, has_image_suffix, looks_like_i
 from clipcli.images.limits import MAX_BYTES, too_many_bytes
 from clipcli.inputs.archive import ArchiveFile
 from clipcli.inputs.items import BadInput, Input, MemberInput
-from clipcli.schemes import path_part
 from clipcli.storage.remote import open_location
 from clipcli.storage.zip_archive import DamagedZipError, check_members, member_errors, opened_zip
 
-__all__ = ["ZipArchive", "is_zip_name"]
+__all__ = ["ZipArchive"]
 
 # LZMA is left out: a header of a few bytes makes its decoder allocate gigabytes.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 _IS_UTF8 = 0x800  # flag of a member
 _UNICODE_PATH = 0x7075  # kind of an extra field
-
-
-def is_zip_name(name: str) -> bool:
-    """Return whether a file is a zip archive, by its extension."""
-    return path_part(name).lower().endswith(".zip")
 
 
 @dataclass(frozen=True)

@@ -99,26 +99,52 @@ def reachable(repository: str, filename: str, seconds: float = REACH_SECONDS) ->
     """Return whether the hub answers for a file within a few seconds, even if it refuses access.
 
     It is the file that is asked for, because a hub in trouble may still show its front page, and the
-    client then tries again for minutes. Asked from a thread, because looking up a name can hang for
-    longer than any timeout one can set.
+    client then tries again for minutes.
     """
-    if is_forbidden():
+    if is_forbidden() or not _connects(seconds):
         return False
     from huggingface_hub import get_session, hf_hub_url
 
     url = hf_hub_url(repository, filename)
+    return _succeeds(lambda: bool(get_session().head(url, timeout=seconds).status_code < 500), seconds)
+
+
+def _connects(seconds: float) -> bool:
+    """Return whether the hub's host accepts a connection; true without a try where there may be a proxy.
+
+    Without a network, this saves the import of the hub's client, which takes longer than to classify an image.
+    """
+    import socket
+    from urllib.parse import urlsplit
+
+    from huggingface_hub import constants
+
+    if sys.platform != "linux" or any(name.lower().endswith("_proxy") for name in os.environ):
+        return True  # the settings of other systems can name a proxy too
+    parts = urlsplit(constants.ENDPOINT)
+    place = (parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443))
+
+    def connect() -> bool:
+        socket.create_connection(place, timeout=seconds).close()
+        return True
+
+    return _succeeds(connect, seconds)
+
+
+def _succeeds(ask: Callable[[], bool], seconds: float) -> bool:
+    """Ask on a thread, because looking up a name can hang for longer than any timeout one can set."""
     done, answered = threading.Event(), threading.Event()
 
-    def ask() -> None:
+    def run() -> None:
         try:
-            if get_session().head(url, timeout=seconds).status_code < 500:
+            if ask():
                 answered.set()
         except Exception:  # noqa: BLE001, S110 - whatever went wrong, the hub cannot be reached
             pass
         finally:
             done.set()
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
     done.wait(seconds + 1.0)
     return answered.is_set()
 

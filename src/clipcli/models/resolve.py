@@ -17,12 +17,12 @@ from clipcli.models.config import read_model_config
 from clipcli.models.hub import WEIGHT_NAMES, cached_file, fetch_file, offline_reason, reachable, weight_candidates
 from clipcli.models.source import CONFIG_NAME, ModelSource, hub_tokenizer_name
 from clipcli.models.unknown_names import unknown_model, unknown_tag
-from clipcli.models.weight_kinds import looks_like_openai
 from clipcli.schemes import is_remote
 
 __all__ = [
     "AUTO_MODEL",
     "AUTO_PRETRAINED",
+    "AUTO_WEIGHTS",
     "POCKET_FOLDER",
     "TINY_FOLDER",
     "is_on_disk",
@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 AUTO_MODEL, AUTO_PRETRAINED = "ViT-B-32-256", "datacomp_s34b_b86k"
+AUTO_WEIGHTS = "laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K/"
+"""Where open_clip's table has them; the table itself takes longer to import than ``pocket`` takes to answer."""
 POCKET_FOLDER = Path(__file__).resolve().parent / "pocket"
 TINY_FOLDER = POCKET_FOLDER.parent / "tiny"
 
@@ -152,8 +154,9 @@ def repository_of(name: str, pretrained: str | None = None) -> str:
 def _resolve_auto(offline: bool) -> ModelSource:
     forbidden = offline_reason(offline)
     reason = forbidden or "the hub does not answer"
-    repository, filenames = weight_candidates(registry.pretrained_tags(AUTO_MODEL)[AUTO_PRETRAINED]["hf_hub"])
-    if is_on_disk(AUTO_MODEL, AUTO_PRETRAINED) or (not forbidden and reachable(repository, filenames[0], 3.0)):
+    repository, filenames = weight_candidates(AUTO_WEIGHTS)
+    on_disk = any(cached_file(repository, filename) for filename in filenames)
+    if on_disk or (not forbidden and reachable(repository, filenames[0], 3.0)):
         try:
             return _from_catalogue(AUTO_MODEL, AUTO_PRETRAINED, offline)
         except (HubUnreachableError, ModelNotFoundError):
@@ -256,6 +259,12 @@ def _from_tag(name: str, config: dict[str, Any], tag: str, entry: dict[str, Any]
     )  # fmt: skip
 
 
+def _is_openai(path: Path) -> bool:
+    from clipcli.models.weight_kinds import looks_like_openai  # its readers of archives and pickles
+
+    return looks_like_openai(path)
+
+
 def _from_file(name: str, config: dict[str, Any], path: Path, offline: bool) -> ModelSource:
     """Use a checkpoint file, with its training settings as far as the folder and the file contain them."""
     preprocess = registry.usual_preprocess(name)
@@ -265,7 +274,7 @@ def _from_file(name: str, config: dict[str, Any], path: Path, offline: bool) -> 
         beside = read_model_config(path.parent / CONFIG_NAME)
         preprocess = {**preprocess, **beside.get("preprocess_cfg", {})}
         quick_gelu = quick_gelu or bool(beside["model_cfg"].get("quick_gelu"))
-    elif not quick_gelu and "timm_model_name" not in config["vision_cfg"] and looks_like_openai(path):
+    elif not quick_gelu and "timm_model_name" not in config["vision_cfg"] and _is_openai(path):
         quick_gelu = True
         notes = (f"{path.name} holds OpenAI's weights, which need QuickGELU: using {name} with QuickGELU",)
     if hub_tokenizer_name(config) and (path.parent / "tokenizer.json").is_file():

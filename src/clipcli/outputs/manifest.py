@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clipcli.errors import OutputError
-from clipcli.outputs.run_settings import RunSettings, check_version
+from clipcli.outputs.run_settings import RunSettings, check_version, header
 from clipcli.storage.atomic import already_exists
 from clipcli.storage.folders import Folder
 
@@ -22,6 +22,7 @@ __all__ = [
     "records_in",
     "settings_in",
     "started_in",
+    "write_manifest",
 ]
 
 MANIFEST, UPDATING = "manifest.json", "updating"
@@ -78,6 +79,22 @@ def started_in(manifest: Mapping[str, Any] | None) -> float:
     """Return when a run began, in seconds since the epoch; 0 if its manifest does not say."""
     value = (manifest or {}).get("started")
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def write_manifest(folder: Folder, state: str, started: float, about: Mapping[str, Any], settings: RunSettings) -> None:
+    """Write the manifest of a run.
+
+    Parameters
+    ----------
+    state
+        ``running`` or ``complete``.
+    started
+        When the run began, in seconds since the epoch.
+    about
+        Counts, and what else describes the run.
+    """
+    manifest = {**header(), "state": state, "started": started, **about, "settings": settings.as_json}
+    folder.put(MANIFEST, (json.dumps(manifest, ensure_ascii=False, indent=1) + "\n").encode())
 
 
 def read_manifest(folder: Folder) -> dict[str, Any] | None:

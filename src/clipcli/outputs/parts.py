@@ -10,7 +10,6 @@ So a listing of the folder is enough to continue an interrupted run.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,8 +19,17 @@ from typing import Any, Generic, TypeVar
 from clipcli.errors import OutputError
 from clipcli.inputs.items import Unit
 from clipcli.inputs.missing import none_exists
-from clipcli.outputs.manifest import MANIFEST, UPDATING, check_folder, match_part, part_names, settings_in, started_in
-from clipcli.outputs.run_settings import RunSettings, header
+from clipcli.outputs.manifest import (
+    MANIFEST,
+    UPDATING,
+    check_folder,
+    match_part,
+    part_names,
+    settings_in,
+    started_in,
+    write_manifest,
+)
+from clipcli.outputs.run_settings import RunSettings
 from clipcli.outputs.some_found import NOT_FOUND, NoneFoundError
 from clipcli.pipeline.chunks import Chunk, Engine, Gathered, Piece, in_chunks
 from clipcli.storage.folders import Folder
@@ -229,19 +237,13 @@ class PartedOutput(Generic[Row]):
             self._failures[kind] = self._failures.get(kind, 0) + 1
 
     def _write_manifest(self, state: str) -> None:
-        failed = sum(self._failures.values())
-        manifest = {
-            **header(),
-            "state": state,
-            "started": self._started,
+        counts = {
             "records": self.earlier + self._records,
-            "failures": self.earlier_failures + failed,
+            "failures": self.earlier_failures + sum(self._failures.values()),
             "failure_types_of_last_run": self._failures,
             "parts": self.parts,
-            **self._about,
-            "settings": self._settings.as_json,
         }
-        self._folder.put(MANIFEST, (json.dumps(manifest, ensure_ascii=False, indent=1) + "\n").encode())
+        write_manifest(self._folder, state, self._started, counts | self._about, self._settings)
 
     def idle(self) -> str | None:
         """Return why nothing was written."""

@@ -21,7 +21,6 @@ from clipcli.cache.embeddings import content_key
 from clipcli.cache.images import Cached, ImageStatistics, round_as_cached, stamp_of_input
 from clipcli.cache.stamps import FileStamp
 from clipcli.errors import ImageError
-from clipcli.images.files import to_rgb
 from clipcli.inputs.items import BadInput, FileInput, is_input
 from clipcli.models.backend import ImageEncoder
 from clipcli.pipeline.decoding import pixels_of, read_input
@@ -157,6 +156,8 @@ def _prepared(
         if not is_input(item):
             preprocessing = encoder.wait().preprocessing
             may_decode.wait()
+            from clipcli.images.rgb import to_rgb  # Pillow, which answers from the cache do not need
+
             return _Ready(b"", None, preprocessing.pixels(to_rgb(item)))
         before = stamp_of_input(item)
         data = read_input(item)

@@ -9,16 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clipcli.outputs.own_files import CHART_MARK
 from clipcli.storage.atomic import replacing
 
-__all__ = ["empty_figure", "ink_on", "is_chart", "legible_size", "plain", "save", "save_as", "size_of"]
+__all__ = ["empty_figure", "ink_on", "legible_size", "plain", "save", "save_as", "size_of"]
 
 _DOTS = 200  # per inch
 _POINTS = 72  # per inch
 _SIZES = (9, 8, 7, 6)  # points of text; smaller text cannot be read
 _CHARACTER, _LINE = 0.65, 1.3  # width of a character and height of a line, in the size of the text
 _EQUAL = 0.179  # luminance of a colour on which black and white have the same contrast
-_HEAD = 2048  # bytes of a PNG or SVG in which matplotlib names itself
+_METADATA: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": CHART_MARK},
+    ".svg": {"Creator": CHART_MARK, "Date": None},
+}
 
 
 def empty_figure(width: float, height: float) -> Any:
@@ -50,7 +54,7 @@ def save_as(drawn: Any, file: Path, *, overwrite: bool = True) -> None:
     _take_literally(drawn)
     settings: Any = {"text.parse_math": False, "svg.hashsalt": "clipcli"}  # the salt: the same chart is the same file
     with replacing(file, overwrite=overwrite) as temporary, rc_context(settings):
-        drawn.savefig(temporary, dpi=_DOTS, format=suffix[1:], metadata={"Date": None} if suffix == ".svg" else None)
+        drawn.savefig(temporary, dpi=_DOTS, format=suffix[1:], metadata=_METADATA[suffix])
 
 
 def size_of(axes: Any) -> tuple[float, float]:
@@ -86,15 +90,6 @@ def _take_literally(drawn: Any) -> None:
 
     for text in drawn.findobj(Text):
         text.set_parse_math(False)
-
-
-def is_chart(file: Path) -> bool:
-    """Return whether a file is a chart that clipcli drew, which may be overwritten."""
-    try:
-        with file.open("rb") as opened:
-            return b"Matplotlib" in opened.read(_HEAD)
-    except OSError:
-        return False
 
 
 def plain(text: str, longest: int = 32) -> str:

@@ -55,6 +55,21 @@ class PlacedBefore:
         place = self._into / entry.folder / entry.name if entry is not None else None
         return place if place is not None and os.path.lexists(place) else None
 
+    def old_copy_of(self, source: Path, place: Path) -> Path | None:
+        """Return the copy of an image, or the link to it, that a run placed elsewhere, if removing it loses nothing."""
+        entry = self._entry_of(source)
+        if entry is None or entry.action == "move":
+            return None
+        old = self._into / entry.folder / entry.name
+        try:
+            if old == place or old.parent.is_symlink() or not os.path.lexists(old):
+                return None
+            if old.is_symlink():
+                return old if entry.action == "link" and old.readlink() == source.resolve() else None
+            return old if not old.samefile(source) and is_beginning_of(source, old) else None
+        except (OSError, RuntimeError):
+            return None
+
     def is_half(self, source: Path, place: Path) -> bool:
         """Return whether a file is what a run that was killed left of an image: its beginning, logged there."""
         entry = self._entry_of(source)
@@ -65,11 +80,15 @@ class PlacedBefore:
         except OSError:
             return False
 
-    def _entry_of(self, source: Path, *, moved: bool = False) -> Entry | None:
+    def read(self) -> None:
+        """Read the log, unless that is done."""
         if self._known is None:
             self._known = _entries_in(self._into)
             self._last = {entry.source: entry for entry in self._known}
             self._moves = {entry.source: entry for entry in self._known if entry.action == "move"}
+
+    def _entry_of(self, source: Path, *, moved: bool = False) -> Entry | None:
+        self.read()
         try:
             return (self._moves if moved else self._last).get(source.parent.resolve() / source.name)
         except (OSError, RuntimeError, ValueError):

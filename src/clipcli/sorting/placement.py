@@ -38,6 +38,8 @@ class Placement:
         Whether an earlier run sorted the image, so that nothing is to be done.
     is_half
         Whether the target is the beginning of the image, which a run that was killed left; it is replaced.
+    old
+        Where an earlier run placed the image, if that is another place and the copy or link there can be removed.
     name
         Its name in messages if that is not ``source``: a path changes a URL.
     """
@@ -48,6 +50,7 @@ class Placement:
     problem: str | None = None
     is_there: bool = False
     is_half: bool = False
+    old: Path | None = None
     name: str = ""
 
 
@@ -130,10 +133,12 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
         if source is None:
             yield _moved_or_missing(label, root, record.path, folder, earlier)
             continue
+        earlier.read()  # before this run adds to the log
         found = _Search(source, folder, taken, earlier)
         target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, found.is_taken)
         taken.add(_folded(str(target)))
-        yield Placement(label, source, target, is_there=found.is_there, is_half=found.is_half)
+        old = earlier.old_copy_of(source, target)
+        yield Placement(label, source, target, is_there=found.is_there, is_half=found.is_half, old=old)
 
 
 def _moved_or_missing(label: str, root: Path, path: str, folder: Path, earlier: PlacedBefore) -> Placement:
@@ -203,14 +208,24 @@ def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Itera
     with open_log(into) as log:
         place = _Placer(action, log)
         for placement in placements:
-            if placement.target is not None and not placement.is_there:
+            if placement.target is not None:
                 try:
-                    if placement.is_half and is_beginning_of(placement.source, placement.target):
-                        placement.target.unlink()
-                    place(placement.source, placement.target)
+                    _place(placement, placement.target, place)
                 except OSError as problem:
                     placement = replace(placement, target=None, problem=problem.strerror or str(problem))
             yield placement
+
+
+def _place(placement: Placement, target: Path, place: _Placer) -> None:
+    """Place an image, and remove the copy in another folder that an earlier run made, with its folder if now empty."""
+    if not placement.is_there:
+        if placement.is_half and is_beginning_of(placement.source, target):
+            target.unlink()
+        place(placement.source, target)
+    if placement.old is not None:
+        placement.old.unlink()
+        with suppress(OSError):
+            placement.old.parent.rmdir()  # fails if the folder is not empty
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from clipcli.errors import Interrupted
 from clipcli.models.allocator import keep_freed_memory
 from clipcli.training._open_clip import cosine_lr, train_one_epoch
 from clipcli.training.base_model import Start
+from clipcli.training.best_epoch import Progress
 from clipcli.training.data import TrainingData
 from clipcli.training.loss import GroupedLoss, TwoTowers
 from clipcli.training.metrics_log import MetricsFile
 from clipcli.training.model_folder import plain_weights
-from clipcli.training.progress import Progress
 from clipcli.training.request import Place, Reporter
 from clipcli.training.restore import restore
 from clipcli.training.run_folder import TrainingFolder
@@ -199,7 +199,7 @@ class Training:
         if not self._place.is_first:
             return
         validation = self.validate() if self._held_out is not None else None
-        best = validation is None or progress.note(progress.epoch, validation.goodness)
+        best = validation is None or progress.note(progress.epoch, validation)
         if validation is not None:
             measured = {"epoch": progress.epoch, "step": self._steps_done(), "validation": validation.as_json}
             self.metrics.write(measured)

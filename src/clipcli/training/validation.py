@@ -84,12 +84,6 @@ class Validation:
         """The measures that are available."""
         return {name: round(value, 6) for name, value in asdict(self).items() if value is not None}
 
-    @property
-    def goodness(self) -> tuple[float, float]:
-        """The sort key of measures: accuracy, or else the mean recall at 1; then the loss."""
-        recall = (self.image_recall_1 + self.text_recall_1) / 2
-        return (recall if self.accuracy is None else self.accuracy, -self.loss)
-
 
 def validate(network: Any, preprocessing: Preprocessing, tokenizer: Any, device: str, held_out: HeldOut) -> Validation:
     """Measure a network with the encoders that ``classify`` uses.

@@ -1,11 +1,20 @@
-"""The progress of a run: completed epochs and steps, the best epoch, and when to stop early."""
+"""Which epoch of a run is the best, and when to stop early; with the completed epochs and steps."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Progress"]
+if TYPE_CHECKING:
+    from clipcli.training.validation import Validation
+
+__all__ = ["Progress", "goodness"]
+
+
+def goodness(measures: Validation) -> tuple[float, float]:
+    """Return the key by which epochs are compared: accuracy, or else the mean recall at 1; then the loss."""
+    recall = (measures.image_recall_1 + measures.text_recall_1) / 2
+    return (recall if measures.accuracy is None else measures.accuracy, -measures.loss)
 
 
 @dataclass
@@ -34,12 +43,13 @@ class Progress:
         """Whether any step is done."""
         return bool(self.epoch or self.step)
 
-    def note(self, epoch: int, goodness: tuple[float, float]) -> bool:
+    def note(self, epoch: int, measures: Validation) -> bool:
         """Add the measures of an epoch, and return whether they are the best so far."""
-        better, lower = not self.best or goodness > tuple(self.best), -goodness[1] < self.lowest_loss
+        found = goodness(measures)
+        better, lower = not self.best or found > tuple(self.best), measures.loss < self.lowest_loss
         if better:
-            self.best, self.best_epoch = goodness, epoch
-        self.lowest_loss = min(self.lowest_loss, -goodness[1])
+            self.best, self.best_epoch = found, epoch
+        self.lowest_loss = min(self.lowest_loss, measures.loss)
         self.stale = 0 if better or lower else self.stale + 1
         return better
 
