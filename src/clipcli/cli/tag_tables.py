@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from clipcli.cli.evaluation_tables import figures_table
+from clipcli.cli.listing import print_figures
 from clipcli.outputs.records import round_score
 from clipcli.text import one_line
 
@@ -51,23 +51,26 @@ def print_tag_tables(evaluations: Sequence[TagEvaluation], failures: int) -> Non
     failed = f", {failures} failed" if failures else ""
     average = first.truth.sum(axis=1).mean()
     console.print(f"{len(first.paths)} images with {average:.1f} of {len(first.labels)} labels on average{failed}\n")
-    table = figures_table("", "mAP", "precision", "recall", "F1", "F1 of labels", "tags per image")
-    for each in evaluations:
-        table.add_row(
+    rows = [
+        (
             one_line(each.name), _percent(each.mean_average_precision), _percent(each.micro.precision),
             _percent(each.micro.recall), _percent(each.micro.f1), _percent(each.macro.f1),
             f"{each.predicted.sum(axis=1).mean():.1f}",
-        )  # fmt: skip
-    console.print(table)
+        )
+        for each in evaluations
+    ]  # fmt: skip
+    print_figures(console, ("", "mAP", "precision", "recall", "F1", "F1 of labels", "tags per image"), rows)
     best = max(evaluations, key=lambda each: (each.mean_average_precision or 0.0, each.micro.f1))
     of = f" of {one_line(best.name)}" if len(evaluations) > 1 else ""
-    table = figures_table(f"labels{of}", "images", "AP", "precision", "recall", "F1", "threshold")
-    for report in sorted(best.reports, key=_worst_first):
-        limit = "" if report.threshold is None else f"{report.threshold:.3g}"
-        numbers = map(_percent, (report.average_precision, report.precision, report.recall, report.f1))
-        table.add_row(one_line(report.label), str(report.support), *numbers, limit)
+    rows = [
+        (
+            one_line(each.label), str(each.support), _percent(each.average_precision), _percent(each.precision),
+            _percent(each.recall), _percent(each.f1), "" if each.threshold is None else f"{each.threshold:.3g}",
+        )
+        for each in sorted(best.reports, key=_worst_first)
+    ]  # fmt: skip
     console.print()
-    console.print(table)
+    print_figures(console, (f"labels{of}", "images", "AP", "precision", "recall", "F1", "threshold"), rows)
 
 
 def _worst_first(report: TagReport) -> tuple[bool, float, float]:

@@ -4,6 +4,7 @@ const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const UNKNOWN = "unknown";
 const BARS = 20;
+const CHART_DOTS = 200; // per inch, of charts that are PNG
 const HEADING_HEIGHT = 44, LEAST_TILE = 156, USUAL_TILE = 200, AHEAD = 400;
 const WORDS_HEIGHT = data.truth ? 88 : 70; // below the picture of a tile, with the gap to the next
 
@@ -35,6 +36,9 @@ const typed = (name) => key(name).trim().toLowerCase().replace(/\s+/g, " ");
 const spelt = new Map();
 const single = data.labels.filter((label) => !data.tags || !label.includes("|"));
 for (const label of [...single, UNKNOWN]) if (!spelt.has(typed(label))) spelt.set(typed(label), label);
+// As people sort names: 2 before 10, and b after A.
+const collator = new Intl.Collator(undefined, { numeric: true });
+const byName = (a, b) => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 const percent = (value) => `${(100 * value).toFixed(1)}%`;
 
 // Thumbnails stand in blocks after this script, so that the page is there before they are read.
@@ -80,7 +84,7 @@ const orders = {
   sure: (a, b) => b.probability - a.probability,
   narrow: (a, b) => a.margin - b.margin,
   clear: (a, b) => b.margin - a.margin,
-  name: (a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0),
+  name: (a, b) => byName(a.path, b.path),
 };
 const kinds = {
   "": () => true,
@@ -116,10 +120,11 @@ function choose() {
   const heading = byId("heading").value, order = orders[byId("order").value];
   const headed = heading === "group" ? (record) => record.group : shownLabel;
   visible.sort(heading
-    ? (a, b) => (headed(a) < headed(b) ? -1 : headed(a) > headed(b) ? 1 : order(a, b) || a.index - b.index)
+    ? (a, b) => byName(headed(a), headed(b)) || order(a, b) || a.index - b.index
     : (a, b) => order(a, b) || a.index - b.index);
   current = before ? visible.indexOf(before) : -1;
   byId("count").textContent = `${visible.length.toLocaleString()} of ${records.length.toLocaleString()}`;
+  byId("least").style.zIndex = least > 0.5 ? 1 : 0; // of two handles in one place, the one that can move is on top
   byId("span").style.left = percent(least);
   byId("span").style.right = percent(1 - most);
   byId("range").textContent = whole ? "" : `${Math.round(100 * least)} to ${Math.round(100 * most)} %`;
@@ -205,8 +210,8 @@ function element(name, kind, text) {
 }
 
 function headingOf(row) {
-  const made = element("h2", "", inWords(row.heading) + " ");
-  made.append(element("small", "", row.count.toLocaleString()));
+  const made = element("h2");
+  made.append(element("bdi", "", inWords(row.heading)), " ", element("small", "", row.count.toLocaleString()));
   made.style.top = `${row.top}px`;
   return made;
 }
@@ -234,11 +239,11 @@ function tileOf(place) {
   fill(frame, record);
   const words = element("div", "words");
   const line = element("div", "line");
-  line.append(element("b", "", data.hits ? `${place + 1}.` : record.failed !== null && !mine ? "failed" : inWords(label)));
+  line.append(element("b", "", data.hits ? `${record.index + 1}.` : record.failed !== null && !mine ? "failed" : inWords(label)));
   const probability = probabilityOf(record, label);
   if (probability !== undefined) line.append(element("span", "", data.hits ? probability.toFixed(3) : percent(probability)));
   words.append(line);
-  if (data.truth) words.append(element("small", "truth", isWrong(record) ? `true class: ${record.truth}` : ""));
+  if (data.truth) words.append(element("small", "truth", record.truth && label !== record.truth ? `true class: ${record.truth}` : ""));
   words.append(record.failed === null ? shortName(names[record.index]) : element("small", "", record.failed));
   const meter = element("span", "meter"), part = element("i");
   part.style.width = percent(probability ?? 0);
@@ -271,9 +276,14 @@ function fill(frame, record) {
   }
 }
 
+// What readers see as one letter: an emoji, or a letter with its accents, may be several characters.
+const segmenter = Intl.Segmenter && new Intl.Segmenter();
+const lettersOf = (name) => segmenter ? Array.from(segmenter.segment(name), ({ segment }) => segment) : Array.from(name);
+
 function shortName(name) {
   // A long name loses its middle: numbers and the extension are at the end.
-  const letters = Array.from(name), made = element("small", "name"), tail = Math.min(10, letters.length >> 1);
+  const letters = lettersOf(name), made = element("small", "name"), tail = Math.min(10, letters.length >> 1);
+  made.dir = "auto"; // the start of a Hebrew or Arabic name is on the right
   made.append(element("span", "start", letters.slice(0, letters.length - tail).join("")));
   made.append(element("span", "end", letters.slice(letters.length - tail).join("")));
   return made;
@@ -307,7 +317,7 @@ function moveTo(place) {
 }
 
 document.addEventListener("keydown", (event) => {
-  const within = event.target.closest?.("input, select, button, dialog");
+  const within = event.target.closest?.("input, select, button, summary, a, dialog");
   if (event.key === "Escape" && event.target === byId("search")) grid.focus();
   if (within || event.ctrlKey || event.metaKey || event.altKey) return;
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -visible.length, End: visible.length };
@@ -318,6 +328,9 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+// By keyboard, one sees where one is; a click beside the images selects none.
+grid.addEventListener("focus", () => { if (current < 0 && grid.matches(":focus-visible")) moveTo(0); });
+
 // --- one image -----------------------------------------------------------------------------------------
 
 const detail = byId("detail");
@@ -326,7 +339,7 @@ function open() {
   if (current < 0) return;
   show();
   if (!detail.open) detail.showModal();
-  byId("correction").focus();
+  if (!matchMedia("(pointer: coarse)").matches) byId("correction").focus(); // on a phone, the keyboard would hide the image
 }
 
 function show() {
@@ -410,8 +423,13 @@ byId("correct").addEventListener("submit", (event) => {
 });
 byId("correction").addEventListener("input", () => ask(""));
 byId("forget").addEventListener("click", () => { checked.delete(visible[current].index); changed(); });
-byId("previous").addEventListener("click", () => { moveTo(current - 1); show(); });
-byId("next").addEventListener("click", () => { moveTo(current + 1); show(); });
+const turn = (step) => { moveTo(current + step); show(); };
+byId("previous").addEventListener("click", () => turn(-1));
+byId("next").addEventListener("click", () => turn(1));
+detail.addEventListener("keydown", (event) => {
+  const step = { PageUp: -1, PageDown: 1 }[event.key];
+  if (step) { event.preventDefault(); turn(step); }
+});
 byId("close").addEventListener("click", () => detail.close());
 detail.addEventListener("click", (event) => { if (event.target === detail) detail.close(); });
 detail.addEventListener("close", () => { choose(); grid.focus({ preventScroll: true }); });
@@ -474,9 +492,9 @@ window.addEventListener("beforeunload", (event) => { if (!saved && checked.size)
 // --- the start -----------------------------------------------------------------------------------------
 
 function options(select, names, counts) {
-  const known = names.filter((name) => counts.has(name)).sort();
+  const known = names.filter((name) => counts.has(name)).sort(byName);
   select.append(...known.map((name) => {
-    const made = element("option", "", `${name} (${counts.get(name).toLocaleString()})`);
+    const made = element("option", "", `\u2068${name}\u2069 (${counts.get(name).toLocaleString()})`); // whatever its direction
     made.value = name;
     return made;
   }));
@@ -496,6 +514,7 @@ function histogram() {
     const bar = element("button"), height = element("span");
     const [from, to] = [(100 * place) / BARS, (100 * (place + 1)) / BARS];
     bar.type = "button";
+    bar.tabIndex = -1; // by keyboard, the two handles do the same
     bar.title = `${count.toLocaleString()} images, ${from} to ${to} %`;
     bar.setAttribute("aria-label", bar.title);
     height.style.height = count ? `${Math.max(4, (100 * count) / most)}%` : "0";
@@ -526,10 +545,14 @@ histogram();
 if (data.truth) {
   document.querySelectorAll(".of-truth").forEach((each) => { each.hidden = false; });
   byId("evaluation")?.addEventListener("toggle", draw); // what is below moves
+  document.querySelectorAll('.charts img[src^="data:image/png"]').forEach((each) => {
+    each.addEventListener("load", () => { each.width = Math.round(each.naturalWidth * 96 / CHART_DOTS); });
+  });
 }
 if (data.hits) {
   document.querySelectorAll(".of-labels").forEach((each) => { each.hidden = true; });
   byId("order").value = "given";
+  byId("order").querySelector('[value="given"]').textContent = "rank";
   byId("order").querySelector('[value="unsure"]').textContent = "least similar";
   byId("order").querySelector('[value="sure"]').textContent = "most similar";
 }
