@@ -24,7 +24,7 @@ __all__ = ["matrix"]
 
 _OUT, _TEXTS = "Output", "Texts"
 _CELL = 7  # characters of a cell on a terminal
-_NAME = 28
+_NAME, _LEAST_NAME = 28, 10  # characters of a file name
 
 
 @with_groups
@@ -209,29 +209,33 @@ def _draw(made: Matrix, files: list[Any], plot: Path, title: str, *, overwrite: 
 
 def _print_table(made: Matrix) -> None:
     """Print a coloured table with as many columns as fit on the terminal."""
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     from clipcli.cli.colours import style_between
     from clipcli.terminal import console as open_console
-    from clipcli.text import one_line, printable
+    from clipcli.text import one_line, short_name
 
     console = open_console()
-    room = max(1, (console.width - _NAME - 2) // (_CELL + 1))
+    longest = min(_NAME, max(_LEAST_NAME, console.width // 3))
+    names = [short_name(Path(path).name, longest) for path in made.paths]
+    width = max(map(cell_len, names))
+    room = max(1, (console.width - width) // (_CELL + 1))
     shown = made.texts[:room]
     for number, text in enumerate(shown, start=1):
         console.print(f"{number:>3}  {one_line(text)}", markup=False, overflow="fold")
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("", max_width=_NAME, no_wrap=True, overflow="ellipsis")
+    table.add_column("", no_wrap=True, overflow="ellipsis")
     for number in range(1, len(shown) + 1):
         table.add_column(str(number), justify="right", no_wrap=True, min_width=_CELL)
     least, greatest = made.values.min(), made.values.max()
-    for path, row in zip(made.paths, made.values, strict=True):
+    for name, row in zip(names, made.values, strict=True):
         cells = (
             Text(f"{value:.3f}".rjust(_CELL), style=style_between(value, least, greatest))
             for value in row[: len(shown)]
         )
-        table.add_row(Text(one_line(Path(printable(path)).name)), *cells)
+        table.add_row(Text(name), *cells)
     console.print(table)
     if len(shown) < len(made.texts):
         console.print(
