@@ -27,6 +27,7 @@ __all__ = [
     "open_text",
     "printable",
     "read_text",
+    "short_name",
 ]
 
 
@@ -151,6 +152,13 @@ def _escape(text: str, keep: str, quote: Callable[[str], str]) -> str:
 def _is_shown(character: str) -> bool:
     """Return whether a character is safe on a terminal; wide spaces and joiners of letters and emoji are."""
     return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
+
+
+def short_name(name: str, longest: int) -> str:
+    """Return a file name on one line; a long one loses its middle, as numbers and the extension are at the end."""
+    shown = one_line(printable(name))
+    tail = longest // 2 - 1
+    return shown if len(shown) <= longest else f"{shown[: longest - tail - 1]}…{shown[len(shown) - tail :]}"
 
 
 def name_key(name: str) -> str:

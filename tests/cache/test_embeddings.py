@@ -8,9 +8,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from weakref import finalize
 
 import numpy as np
 import pytest
@@ -20,6 +23,8 @@ from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import EmbeddingStore, ModelFacts, content_key
 from clipcli.cache.folder import default_folder
+from clipcli.cache.rows import SCHEMA
+from clipcli.cache.sqlite import Database
 from clipcli.errors import CacheError
 from clipcli.storage.checksums import hash_file
 
@@ -882,3 +887,30 @@ def test_a_process_killed_while_it_writes_leaves_a_sound_cache(batches: int, tmp
     keep(store, "cat")
     assert kept(store, "cat") == ["cat"]
     assert logged == []
+
+
+def test_closing_waits_for_the_work_of_other_threads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    database = Database(tmp_path / "x.sqlite", SCHEMA)
+    started, answers = threading.Event(), []
+
+    def work(connection: sqlite3.Connection) -> int:
+        started.set()
+        time.sleep(0.2)  # in which an unsynchronised close would come
+        return int(connection.execute("SELECT 7").fetchone()[0])
+
+    thread = threading.Thread(target=lambda: answers.append(database.run(work, None)))
+    thread.start()
+    started.wait()
+    database.close()
+    thread.join()
+    assert (answers, caplog.messages) == ([7], [])
+
+
+def test_work_after_the_exit_of_the_process_began_is_a_miss_without_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(tmp_path / "x.sqlite", SCHEMA)
+    (at_exit,) = [each for each in list(vars(finalize)["_registry"]) if each.peek() and each.peek()[0] is database]
+    at_exit()  # as Python does while daemon threads still run
+    assert database.run(lambda connection: connection.execute("SELECT 7").fetchone(), None) is None
+    assert caplog.messages == []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from tests.conftest import Run, RunTogether, clean_environment, clipcli_command, lines_of
 
@@ -154,7 +157,7 @@ def test_an_option_that_cannot_be_is_named_with_where_to_read_more(
 ) -> None:
     line = only_line(run("classify", "x.png", "-l", "cat", *arguments))
     assert named in line
-    assert line.endswith("(see clipcli classify --help)")
+    assert line.endswith("see clipcli classify --help)")
 
 
 def test_an_unknown_command_is_refused_with_a_near_match(run: Run) -> None:
@@ -275,14 +278,77 @@ def test_control_characters_in_a_name_do_not_reach_the_terminal(run: Run) -> Non
     assert line == r"cannot read red\x1b[31m\nname.txt: no such file"
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
-def test_a_command_started_with_closed_streams_does_its_work(closed: str, tmp_path: Path) -> None:
-    command = f"{shlex.quote(sys.executable)} -m clipcli prompts list {closed}"
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, env=clean_environment(tmp_path), capture_output=True, text=True
+def with_closed_streams(closed: str, folder: Path, *arguments: object) -> Done:
+    command = shlex.join([sys.executable, "-m", "clipcli", *map(str, arguments)])
+    return subprocess.run(
+        ["bash", "-c", f"{command} {closed}"], cwd=folder, env=clean_environment(folder), capture_output=True, text=True
     )
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&-"])
+def test_a_command_started_with_closed_streams_does_its_work(closed: str, tmp_path: Path) -> None:
+    done = with_closed_streams(closed, tmp_path, "prompts", "list")
     assert (done.returncode, done.stderr) == (0, "")
-    assert (">&-" in closed and closed != "2>&-") or "photo" in done.stdout
+    assert "photo" in done.stdout
+
+
+def test_a_command_without_any_stream_writes_its_file(tmp_path: Path, photos: dict[str, Path]) -> None:
+    line = ("classify", photos["cat"], "-l", "cat", "-l", "dog", *POCKET, "-o", "r.csv")
+    assert with_closed_streams("<&- >&- 2>&-", tmp_path, *line).returncode == 0
+    assert (tmp_path / "r.csv").read_text("utf-8").startswith("path,label,")
+
+
+def test_output_to_a_closed_stdout_is_one_line(tmp_path: Path) -> None:
+    done = with_closed_streams(">&-", tmp_path, "prompts", "list")
+    assert (done.returncode, done.stderr) == (2, "error: cannot continue: stdout is closed\n")
+
+
+@pytest.mark.parametrize("name", ["-rf.jpg", "-l.jpg", "--help.png"])
+def test_a_name_that_begins_with_a_hyphen_gets_a_hint(name: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    line = only_line(run("classify", name, "-l", "cat", "-l", "dog", *POCKET))
+    assert line == (
+        f"cannot use {name}: a name that begins with - is read as an option (write ./{name}, or put -- before the "
+        "names)"
+    )
+
+
+def test_an_option_is_an_option_even_if_a_file_has_its_name(run: Run, tmp_path: Path, photos: dict[str, Path]) -> None:
+    (tmp_path / "-l").touch()
+    assert run("classify", photos["cat"], "-l", "cat", "-l", "dog", *POCKET).returncode == 0
+
+
+@pytest.mark.parametrize("given", ["50", "50%"])
+@pytest.mark.parametrize("option", ["--min-probability", "--min-margin"])
+def test_a_share_in_per_cent_gets_a_hint(option: str, given: str, run: Run) -> None:
+    line = only_line(run("classify", "x.png", "-l", "cat", "-l", "dog", option, given, *POCKET))
+    assert line.endswith("(write 0.5 for 50 %; see clipcli classify --help)")
+
+
+def test_a_long_name_is_shortened_in_the_middle(run: Run) -> None:
+    line = lines_of(run("classify", "x" * 5000 + ".png", "-l", "cat", "-l", "dog", *POCKET).stderr)[0]
+    assert len(line) < 500
+    assert line.startswith("error: xxx")
+    assert "characters ...]x" in line
+    assert "x.png: " in line
+
+
+@pytest.mark.parametrize("kind", ["tar", "gztar", "zip", "parquet"])
+def test_an_archive_on_standard_input_is_recognised(kind: str, tmp_path: Path, photos: dict[str, Path]) -> None:
+    (tmp_path / "album").mkdir()
+    shutil.copy(photos["cat"], tmp_path / "album")
+    if kind == "parquet":
+        archive = tmp_path / "album.parquet"
+        parquet.write_table(pyarrow.table({"path": ["album/cat.png"]}), archive)
+    else:
+        archive = Path(shutil.make_archive(str(tmp_path / "archive"), kind, tmp_path / "album"))
+    environment = clean_environment(tmp_path)
+    line = [*clipcli_command(environment), "classify", "-", "-l", "cat", "-l", "dog", *POCKET]
+    with archive.open("rb") as file:
+        done = subprocess.run(line, stdin=file, capture_output=True, text=True, env=environment, check=False)
+    told = only_line(done)
+    assert told.startswith("cannot read standard input: it is a")
+    assert told.endswith(", not a list of paths (give the name of the file as an INPUT)")
 
 
 @pytest.mark.parametrize("names", [("-",), ()])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipcli.cache.embeddings import EmbeddingStore
+from clipcli.cache.embeddings import EmbeddingStore, ModelFacts
 from clipcli.cli.options import bytes_in
 from clipcli.errors import CacheError
 from tests.conftest import Run, RunHere, RunTogether, lines_of
@@ -199,7 +199,7 @@ def cache_story(run_together: RunTogether, tmp_path_factory: pytest.TempPathFact
     output = tmp_path_factory.mktemp("cache") / "labels.npz"
     _, *cache = run_together(
         ("export", "text", *TWO_LABELS, *POCKET, "-o", output),
-        *(("cache", command) for command in ("info", "check", "clear", "info")),
+        *(("cache", *command) for command in (("info",), ("check",), ("clear", "--yes"), ("info",))),
     )
     assert [done.returncode for done in cache] == [0, 0, 0, 0]
     return [lines_of(done.stdout) for done in cache]
@@ -218,6 +218,17 @@ def test_cache_check_finds_a_sound_cache_sound(cache_story: list[list[str]]) -> 
 
 def test_cache_clear_says_how_much_went(cache_story: list[list[str]]) -> None:
     assert cache_story[2] == ["deleted 2 embeddings"]
+
+
+def test_cache_clear_asks_or_needs_yes(run_here: RunHere, tmp_path: Path) -> None:
+    with EmbeddingStore(tmp_path / "cache") as store:
+        store.remember_model("abc", ModelFacts("a", None, 4, 100.0, None))
+        store.put_many("text", "abc", {bytes(32): np.full(4, 0.5, np.float32)})
+    refused, info = run_here(("cache", "clear"), ("cache", "info"))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"error: cannot delete the cache {tmp_path}")
+    assert refused.stderr.endswith(": stdin is not a terminal, so it cannot be confirmed (use --yes)\n")
+    assert info.stdout.endswith("a\ttext\t1\n")
 
 
 def test_a_cleared_cache_holds_nothing(cache_story: list[list[str]]) -> None:

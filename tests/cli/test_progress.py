@@ -56,20 +56,14 @@ def test_many_samples_do_not_fill_the_memory() -> None:
     assert len(rate._samples) < 100
 
 
-@pytest.fixture
-def seen(tmp_path: Path, photos: dict[str, Path]) -> str:
-    """The stderr of a run, which is a terminal."""
+def seen_by_terminal(folder: Path, *line: object) -> tuple[int, str]:
+    """Return the exit code and the stderr of a run, which is a terminal."""
     pty = pytest.importorskip("pty")
-    (tmp_path / "album").mkdir()
-    for name in ("cat", "rocket"):
-        shutil.copy(photos[name], tmp_path / "album")
-    (tmp_path / "album" / "broken.jpg").write_bytes(b"no image")
     master, slave = pty.openpty()
-    environment = clean_environment(tmp_path) | {"TERM": "xterm"}
-    line = ("classify", "album", "-l", "cat", "-l", "rocket", "-m", "pocket", "-o", "r.csv")
+    environment = clean_environment(folder) | {"TERM": "xterm"}
     process = subprocess.Popen(
-        [*clipcli_command(environment), *line], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave,
-        cwd=tmp_path, env=environment,
+        [*clipcli_command(environment), *map(str, line)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=slave, cwd=folder, env=environment,
     )  # fmt: skip
     os.close(slave)
     read = b""
@@ -78,9 +72,29 @@ def seen(tmp_path: Path, photos: dict[str, Path]) -> str:
             read += piece
     except OSError:  # the other end was closed
         pass
-    assert process.wait() == 1
+    code = process.wait()
     os.close(master)
-    return read.decode()
+    return code, read.decode()
+
+
+COMMAND = ("classify", "album", "-l", "cat", "-l", "rocket", "-m", "pocket", "-o", "r.csv")
+
+
+@pytest.fixture
+def album(tmp_path: Path, photos: dict[str, Path]) -> Path:
+    (tmp_path / "album").mkdir()
+    for name in ("cat", "rocket"):
+        shutil.copy(photos[name], tmp_path / "album")
+    (tmp_path / "album" / "broken.jpg").write_bytes(b"no image")
+    return tmp_path / "album"
+
+
+@pytest.fixture
+def seen(tmp_path: Path, album: Path) -> str:
+    """The stderr of a run, which is a terminal."""
+    code, text = seen_by_terminal(tmp_path, *COMMAND)
+    assert code == 1
+    return text
 
 
 def test_a_terminal_shows_the_phases_and_a_summary_with_the_next_command(seen: str) -> None:
@@ -91,3 +105,14 @@ def test_a_terminal_shows_the_phases_and_a_summary_with_the_next_command(seen: s
     summary = r"3 images in [\d.]+ s, 0 from the cache: 1 failed, 0 unknown; (cat 1, rocket 1|rocket 1, cat 1)\s"
     assert re.search(summary, seen)
     assert "next: clipcli report r.csv -o r.html" in seen
+
+
+def test_the_summary_of_a_continued_run_says_how_many_there_are_in_all(
+    tmp_path: Path, album: Path, photos: dict[str, Path]
+) -> None:
+    (album / "broken.jpg").unlink()
+    seen_by_terminal(tmp_path, *COMMAND)
+    shutil.copy(photos["coffee"], album / "z.png")
+    code, text = seen_by_terminal(tmp_path, *COMMAND, "--update")
+    assert code == 0
+    assert re.search(r"1 of 3 images in [\d.]+ s, 0 from the cache: 0 failed", text)

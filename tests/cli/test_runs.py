@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from clipcli.cli.messages import Messages
-from clipcli.errors import ModelError
+from clipcli.errors import ModelError, OutputError
+from clipcli.outputs.own_files import check_output, is_own_output
 from clipcli.outputs.text_formats import Layout, write_results
 from clipcli.pipeline.predictions import Result
 from clipcli.storage.locks import locked
@@ -160,11 +161,31 @@ WRITERS = {
     "report": ("report", "results.csv", "-o", "OUT.html"),
 }
 _NO_MODEL = ("report",)
+MORE_WRITERS = {
+    "classify csv": ("classify", "classes", *LABELS, "-o", "OUT.csv"),
+    "classify compact tsv": ("classify", "classes", *LABELS, "--compact", "-o", "OUT.tsv"),
+    "classify table": ("classify", "classes", *LABELS, "-f", "table", "-o", "OUT.txt"),
+    "classify csv in a text file": ("classify", "classes", *LABELS, "-f", "csv", "-o", "OUT.txt"),
+    "export text jsonl": ("export", "text", *LABELS, "-o", "OUT.jsonl"),
+    "export text npz": ("export", "text", *LABELS, "-o", "OUT.npz"),
+    "export text parquet": ("export", "text", *LABELS, "-o", "OUT.parquet"),
+    "export images csv": ("export", "images", "classes", "-o", "OUT.csv"),
+    "export images safetensors": ("export", "images", "classes", "-o", "OUT.safetensors"),
+    "matrix tsv": ("matrix", "classes", "-x", "a cat", "-x", "coffee, black", "-o", "OUT.tsv"),
+    "matrix json": ("matrix", "classes", "-x", "a cat", "-o", "OUT.json"),
+    "matrix svg": ("matrix", "classes", "-x", "a cat", "-x", "coffee", "--plot", "OUT.svg"),
+    "search table": ("search", "a cat", "classes", "-f", "table", "-o", "OUT.txt"),
+    "search csv": ("search", "a cat", "classes", "-o", "OUT.csv"),
+    "search tsv": ("search", "a cat", "classes", "-o", "OUT.tsv"),
+    "search json": ("search", "a cat", "classes", "-o", "OUT.json"),
+    "search jsonl": ("search", "a cat", "classes", "-o", "OUT.jsonl"),
+    "search page": ("search", "a cat", "classes", "-o", "OUT.html"),
+}
 
 
 def writing(name: str, model: tuple[str, str], place: str = "") -> tuple[object, ...]:
     """The command line of a writer; ``place`` replaces OUT."""
-    line = [part.replace("OUT", place or "out") for part in WRITERS[name]]
+    line = [part.replace("OUT", place or "out") for part in (WRITERS | MORE_WRITERS)[name]]
     return (*line, *(() if name in _NO_MODEL else model))
 
 
@@ -186,8 +207,8 @@ def test_a_full_disk_ends_with_one_line_that_names_the_file(
     assert Path("/dev/full").is_char_device()
 
 
-@pytest.mark.parametrize("name", WRITERS)
-def test_an_existing_file_is_replaced_only_with_overwrite(
+@pytest.mark.parametrize("name", [*WRITERS, *MORE_WRITERS])
+def test_an_existing_file_is_replaced_only_with_overwrite_and_if_clipcli_wrote_it(
     name: str, run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
 ) -> None:
     line = writing(name, model)
@@ -198,14 +219,96 @@ def test_an_existing_file_is_replaced_only_with_overwrite(
     assert refused.stderr == (
         f"error: cannot write {file.name}: it exists (replace it with --overwrite, or name another file)\n"
     )
+    (foreign,) = run_here((*line, "--overwrite"))
+    assert (foreign.returncode, foreign.stdout) == (2, "")
+    assert foreign.stderr == (
+        f"error: cannot write {file.name}: clipcli did not write this file (delete it, or name another file)\n"
+    )
     assert file.read_text() == "something else\n"
+    file.write_bytes(b"")
     (done,) = run_here((*line, "--overwrite"))
     assert done.returncode == 0, done.stderr
-    written = file.read_bytes()
-    assert written != b"something else\n"
-    (again,) = run_here(line)  # what was written now is as safe as what another program wrote
-    assert again.returncode == 2
-    assert file.read_bytes() == written
+    written, inode = file.read_bytes(), file.stat().st_ino
+    assert written
+    again, replaced = run_here(line, (*line, "--overwrite"))  # the first is refused
+    assert (again.returncode, replaced.returncode, replaced.stderr) == (2, 0, done.stderr)
+    assert file.stat().st_ino != inode
+
+
+FOREIGN = {
+    "labels.csv": "label,group\ncat,animal\n",
+    "truth.csv": "path,label\na.jpg,cat\n",
+    "sizes.csv": "path,width,height\na.jpg,640,480\n",
+    "hand.csv": "path,label,clipcli\na.jpg,cat,1\n",  # labels that the page of report saved
+    "notes.json": '{"labels": ["cat"]}\n',
+    "list.json": '[{"path": "a.jpg", "label": "cat"}]\n',
+    "rows.jsonl": '{"path": "a.jpg", "label": "cat"}\n',
+    "page.html": "<!DOCTYPE html>\n<title>clipcli</title>\n",
+    "damaged.npz": "PK\x03\x04 no archive",
+    "damaged.parquet": "PAR1 no table",
+    "array.npy": "\x93NUMPY",
+    "deep.json": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_that_only_looks_similar_is_never_replaced(name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_text(FOREIGN[name], "latin-1")
+    assert not is_own_output(file)
+    with pytest.raises(OutputError, match="clipcli did not write this file"):
+        check_output(file, overwrite=True)
+
+
+def test_a_table_that_was_changed_since_its_run_is_not_replaced(
+    run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    line = writing("classify table", model)
+    run_here(line)
+    with (tmp_path / "out.txt").open("a") as file:
+        file.write("my own notes\n")
+    assert run_here((*line, "--overwrite"))[0].returncode == 2
+    assert (tmp_path / "out.txt").read_text("utf-8").endswith("my own notes\n")
+
+
+def test_a_plot_of_another_program_is_not_replaced(
+    run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    from matplotlib.figure import Figure
+
+    for suffix in ("png", "svg"):
+        Figure().savefig(tmp_path / f"out.{suffix}")
+    before = [(tmp_path / f"out.{suffix}").read_bytes() for suffix in ("png", "svg")]
+    names = ("matrix plot", "matrix svg")
+    refused = run_here(*((*writing(name, model), "--overwrite") for name in names))
+    assert [done.returncode for done in refused] == [2, 2]
+    assert [(tmp_path / f"out.{suffix}").read_bytes() for suffix in ("png", "svg")] == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("classify", "classes", *LABELS, "-f", "jsonl", "-o", "r.csv"),
+        ("search", "a cat", "classes", "-f", "csv", "-o", "r.html"),
+    ],
+    ids=["classify", "search"],
+)  # fmt: skip
+def test_a_format_that_contradicts_the_extension_is_refused(
+    line: tuple[str, ...], run_here: RunHere, results: Path, model: tuple[str, str], tmp_path: Path
+) -> None:
+    (refused,) = run_here((*line, *model))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"error: cannot write {line[-3]} to {line[-1]}: its extension is that of ")
+    assert not (tmp_path / line[-1]).exists()
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_missing_folder_is_named_with_how_to_create_it(
+    name: str, run_here: RunHere, results: Path, model: tuple[str, str]
+) -> None:
+    (refused,) = run_here(writing(name, model, "a b/c/out"))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.endswith(": the folder a b/c does not exist (create it with: mkdir -p 'a b/c')\n")
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -130,6 +130,30 @@ def test_the_run_is_recorded_step_by_step_with_measures_of_each_epoch(place: Pat
     assert not (place / "first" / "training" / "checkpoint.pt").exists()
 
 
+def test_an_evaluation_on_the_training_images_warns(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "colours" / "red", tmp_path / "moved" / "red")  # images are recognised wherever they are
+    shutil.copytree(place / "colours" / "blue", tmp_path / "moved" / "blue")
+    for file in (tmp_path / "moved").glob("*/1*.png"):
+        with Image.open(file) as image:
+            image.transpose(Image.Transpose.ROTATE_90).save(file)
+    model = ("--model", f"local-dir:{place / 'first'}")
+    run = command(tmp_path)
+    labels = [part for name in COLOURS for part in ("-l", name)]
+    run("classify", place / "colours", *labels, *model, "-o", "r.csv")
+    warnings = [
+        next((line for line in done.stderr.splitlines() if "was trained with" in line), "")
+        for done in (
+            run("evaluate", place / "colours", *model),
+            run("evaluate", "r.csv", "--truth", place / "colours"),
+            run("evaluate", "moved", *model),
+            run("evaluate", place / "colours", "--model", "pocket"),
+        )
+    ]
+    assert ["was trained with 108 of these 120 images" in line for line in warnings] == [True, True, False, False]
+    assert 20 < int(re.findall(r"with (\d+) of these 60 images", warnings[2])[0]) <= 38
+    assert warnings[3] == ""
+
+
 def test_nothing_is_replaced_without_overwrite_and_then_only_what_a_run_writes(place: Path) -> None:
     shutil.copytree(place / "first", place / "again")
     (place / "again" / "notes.txt").write_text("mine")

@@ -68,3 +68,15 @@ def test_of_many_classes_the_confused_ones_are_named_next_to_the_whole() -> None
 
 def test_many_classes_without_confusions_are_drawn() -> None:
     assert _confusion(evaluation(100, {})).axes[0].get_title() == "no label is confused"
+
+
+@pytest.mark.parametrize("classes", [5, 60])
+def test_each_cell_of_a_confusion_matrix_has_its_number_of_images(classes: int) -> None:
+    axes = _confusion(evaluation(classes, {1: 2}, images=120)).axes[0]
+    assert {text.get_position(): text.get_text() for text in axes.texts}[1, 1] == "119"
+    assert len(axes.texts) == classes + 1
+
+
+def test_a_class_that_is_never_right_has_a_number_not_an_empty_line() -> None:
+    axes = _classes(evaluation(5, {1: 2}, images=1)).axes[-1]
+    assert [text.get_text() for text in axes.texts].count("0%") == 2

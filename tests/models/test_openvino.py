@@ -383,7 +383,7 @@ def test_records_name_the_engine(run: Run, tmp_path: Path, photos: dict[str, Pat
     )  # fmt: skip
     assert json.loads(done.stdout)["precision"] == "openvino-fp32"
     assert "1 encoded on cpu with OpenVINO" in done.stderr
-    cleared = run("cache", "clear", "--cache-dir", str(tmp_path))
+    cleared = run("cache", "clear", "--yes", "--cache-dir", str(tmp_path))
     assert cleared.stdout == "deleted 3 embeddings\n"
 
 

@@ -309,7 +309,7 @@ def test_nothing_is_left_where_the_reader_of_the_rows_stops(suffix: str, tmp_pat
 
 @SUFFIX
 def test_a_folder_that_is_not_there_is_an_output_error(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"cannot write .*: No such file or directory$"):
+    with pytest.raises(OutputError, match=r"cannot write .*: the folder .* does not exist "):
         write(tmp_path / "missing" / f"images{suffix}", rows())
 
 

@@ -267,7 +267,8 @@ def test_a_folder_that_a_run_writes_in_is_refused_to_others(tmp_path: Path) -> N
 
 def test_a_folder_in_no_folder_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "no/out", names(2)).endswith(
-        f"cannot create {tmp_path}/no/out/: no such folder as {tmp_path}/no"
+        f"cannot write to {tmp_path}/no/out/: the folder {tmp_path}/no does not exist "
+        f"(create it with: mkdir -p {tmp_path}/no)"
     )
 
 

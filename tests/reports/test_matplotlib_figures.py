@@ -6,7 +6,7 @@ from pathlib import Path
 
 import matplotlib
 
-from clipcli.reports.matplotlib_figures import empty_figure, save_as
+from clipcli.reports.matplotlib_figures import empty_figure, ink_on, legible_size, save_as
 
 
 def test_figures_leave_the_settings_of_matplotlib_alone(tmp_path: Path) -> None:
@@ -27,3 +27,13 @@ def test_the_same_figure_is_the_same_file_and_dollars_are_dollars(tmp_path: Path
         save_as(drawn, tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert b"<!-- costs $5 or $7 -->" in (tmp_path / "a.svg").read_bytes()
+
+
+def test_text_on_a_colour_is_black_or_white_whichever_has_more_contrast() -> None:
+    assert [ink_on(shade, shade, shade) for shade in (0, 0.3, 0.44, 0.48, 0.7, 1)] == ["white"] * 3 + ["black"] * 3
+    assert (ink_on(0, 0, 1), ink_on(0, 1, 0)) == ("white", "black")
+
+
+def test_text_is_as_large_as_its_space_allows_and_never_too_small_to_read() -> None:
+    assert [legible_size(width, 1.0, 4) for width in (1.0, 0.3, 0.25, 0.2)] == [9, 8, 6, None]
+    assert legible_size(1.0, 0.1, 4) is None

@@ -6,7 +6,9 @@ import csv
 import json
 import subprocess
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,8 +127,48 @@ def test_a_matrix_of_any_size_is_drawn(shape: tuple[int, int], photos: dict[str,
     drawn.savefig(tmp_path / "m.png", dpi=40)
     axes, bar = drawn.axes
     assert bar.get_ylabel() == "cosine"
-    assert bool(axes.texts) == (max(shape) <= 14 or rows <= 100)  # numbers in cells, or names of rows without pictures
+    assert len(axes.texts) == (rows * columns if columns <= 40 and rows <= 100 else 0)  # numbers in cells
     assert len(axes.artists) == (rows // 2 if rows <= 100 else 0)
+
+
+def names_of(axis: Any) -> list[str]:
+    return [text.get_text() for text in axis.get_ticklabels() if text.get_text()]
+
+
+def test_a_matrix_of_75_images_and_50_texts_has_all_names_and_numbers() -> None:
+    paths, texts = tuple(f"photos/{n:03}.png" for n in range(75)), tuple(f"text {n}" for n in range(50))
+    made = Matrix(paths, texts, np.random.default_rng(0).normal(0.1, 0.1, (75, 50)), "cosine")
+    axes = draw_matrix(made, open_pictures([None] * 75)).axes[0]
+    assert len(axes.texts) == 75 * 50
+    assert min(text.get_fontsize() for text in axes.texts) >= 6
+    assert names_of(axes.yaxis) == [path.removeprefix("photos/") for path in paths]
+    assert names_of(axes.xaxis) == list(texts)
+
+
+def test_numbers_in_cells_do_not_touch_each_other() -> None:
+    made = Matrix(tuple("abc"), tuple(map(str, range(50))), np.full((3, 50), -12.34), "logit")
+    drawn = draw_matrix(made, [None] * 3)
+    written = drawn.axes[0].texts[:50]
+    if written:
+        drawn.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in written]
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_rows_and_columns_without_names_are_numbered_from_one() -> None:
+    made = Matrix(("a",) * 250, ("b",) * 200, np.zeros((250, 200)), "cosine")
+    drawn = draw_matrix(made, [None] * 250)
+    drawn.draw_without_rendering()
+    axes = drawn.axes[0]
+    assert axes.get_ylabel().startswith("image (number")
+    assert axes.yaxis.get_major_formatter()(0) == "1"
+
+
+def test_a_long_file_name_loses_its_middle(tmp_path: Path) -> None:
+    name = "a photograph with a name that is far too long 0001.jpg"
+    axes = draw_matrix(Matrix((f"x/{name}",), ("b",), np.zeros((1, 1)), "cosine"), [None]).axes[0]
+    (shown,) = names_of(axes.yaxis)
+    assert (len(shown), shown[:6], shown[-8:]) == (28, "a phot", "0001.jpg")
 
 
 def test_the_colours_of_a_terminal_run_from_dark_to_bright() -> None:

@@ -290,6 +290,24 @@ def test_hits_of_a_search_have_ranks_and_no_labels(browser: Any, pages: dict[int
     assert browser.execute_script("return document.getElementById('label').closest('.of-labels').hidden")
 
 
+def test_a_hit_keeps_its_rank_in_any_order(browser: Any, tmp_path: Path) -> None:
+    hits = [ReadRecord(f"{name}.jpg", "hit", 0.3, None) for name in ("img10", "img9", "Img2")]
+    write_page(hits, [""] * 3, tmp_path / "hits.html", "a beach", PageContent(hits=True))
+    browser.get((tmp_path / "hits.html").as_uri())
+    choose(browser, "order", "name")
+    assert tiles(browser) == ["3.", "2.", "1."]  # and 9 is before 10
+    choose(browser, "search", "9")
+    assert tiles(browser) == ["2."]
+
+
+def test_charts_are_wide_enough_to_read_and_do_not_widen_the_page(true_page: Any) -> None:
+    wide = "<svg xmlns='http://www.w3.org/2000/svg' width='1920' height='10'/>"
+    true_page.execute_script("document.getElementById('evaluation').open = true")
+    true_page.execute_script("document.querySelector('.charts img').src = 'data:image/svg+xml,' + arguments[0]", wide)
+    until(lambda: true_page.execute_script("return document.querySelector('.charts img').width") == 1920)
+    assert true_page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
 # --- keys -------------------------------------------------------------------------------------------
 
 
@@ -307,6 +325,45 @@ def test_it_can_be_used_by_keys_alone(page: Any) -> None:
     press(page, "/")
     press(page, "00005")
     assert text(page, "#count").startswith("1 of")
+
+
+def test_the_accuracy_opens_by_enter_and_no_image_with_it(true_page: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    press(true_page, Keys.ARROW_RIGHT)
+    true_page.execute_script("document.querySelector('#evaluation summary').focus()")
+    press(true_page, Keys.ENTER)
+    assert true_page.execute_script("return document.getElementById('evaluation').open")
+    assert not true_page.execute_script("return document.getElementById('detail').open")
+
+
+def test_whoever_comes_to_the_images_by_tab_sees_where_they_are(several: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    several.execute_script("document.getElementById('reset').focus()")
+    press(several, Keys.TAB)
+    assert several.execute_script("return document.querySelector('.tile.current').id") == "tile-0"
+
+
+def test_page_keys_turn_over_images_that_are_open(several: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    several.execute_script("document.querySelectorAll('.tile')[0].click()")
+    press(several, Keys.PAGE_DOWN, Keys.PAGE_DOWN)
+    assert text(several, "#detail-name") == "b/2.jpg"
+    press(several, Keys.PAGE_UP, Keys.PAGE_UP, Keys.PAGE_UP)
+    assert text(several, "#detail-name") == "a/1.jpg"
+    press(several, Keys.ESCAPE)
+
+
+def test_two_handles_in_one_place_can_be_parted(several: Any) -> None:
+    script = """const box = document.getElementById('least').getBoundingClientRect();
+        return document.elementFromPoint(arguments[0] ? box.right - 8 : box.left + 8, box.top + 10).id"""
+    choose(several, "least", "100")
+    assert several.execute_script(script, True) == "least"
+    choose(several, "least", "0")
+    choose(several, "most", "0")
+    assert several.execute_script(script, False) == "most"
 
 
 def test_a_label_is_corrected_and_saved_as_a_table_that_evaluate_reads(page: Any) -> None:
@@ -501,3 +558,38 @@ def test_hostile_names_do_nothing_and_no_request_leaves_the_page(browser: Any, p
     dialogs = [event["params"]["type"] for event in events if event["method"] == "Page.javascriptDialogOpening"]
     assert "alert" not in dialogs  # the page before this one may ask whether its corrections are to be lost
     assert browser.get_log("browser") == []
+
+
+# --- several labels ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tagged(browser: Any, tmp_path: Path) -> Any:
+    """A page of results with several labels per image."""
+    scores = tuple(Score(label, probability, 0.3) for label, probability in (("cat", 0.9), ("sun", 0.8), ("dog", 0.1)))
+    records = [
+        ReadRecord("a.jpg", "cat", 0.9, None, scores, labels=("cat", "sun")),
+        ReadRecord("b.jpg", "sun", 0.9, None, scores, labels=("sun",)),
+        ReadRecord("c.jpg", UNKNOWN, 0.3, None, scores, labels=()),
+    ]
+    write_page(records, [""] * 3, tmp_path / "tags.html", "t", PageContent(labels=("cat", "sun", "dog")))
+    afresh(browser, tmp_path / "tags.html")
+    choose(browser, "order", "given")
+    return browser
+
+
+def test_images_show_all_their_labels_and_are_found_by_each(tagged: Any) -> None:
+    assert tiles(tagged) == ["cat, sun", "sun", UNKNOWN]
+    choose(tagged, "label", "sun")
+    assert tiles(tagged) == ["cat, sun", "sun"]
+
+
+def test_a_click_on_a_label_adds_it_or_takes_it_away_and_the_table_has_all(tagged: Any) -> None:
+    click = (
+        "[...document.querySelectorAll('#ranking button')].find((each) => each.textContent === arguments[0]).click()"
+    )
+    tagged.execute_script("document.querySelector('.tile').click()")
+    tagged.execute_script(click, "dog")
+    tagged.execute_script(click, "cat")
+    assert tagged.execute_script("return document.getElementById('correction').value") == "sun|dog"
+    assert tagged.execute_script("return table()") == "path,label,clipcli\na.jpg,sun|dog,checked\n"

@@ -145,7 +145,7 @@ def test_a_name_as_long_as_the_system_allows_can_be_written(tmp_path: Path) -> N
 
 
 def test_a_missing_folder_is_an_output_error_that_names_the_file(tmp_path: Path) -> None:
-    complaint = r"cannot write .*out\.csv: No such file or directory"
+    complaint = r"cannot write .*out\.csv: the folder .*missing does not exist \(create it with: mkdir -p .*missing\)"
     with pytest.raises(OutputError, match=complaint), replacing(tmp_path / "missing" / "out.csv"):
         pass
 

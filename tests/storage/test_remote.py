@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from clipcli.errors import ImageError, InputError
 from clipcli.inputs.discover import Source, discover
 from clipcli.outputs.readers import read_results
 from clipcli.schemes import is_remote
-from clipcli.storage.remote import list_url, read_url
+from clipcli.storage.remote import attempted, list_url, read_url
 from tests.conftest import RunHere
 from tests.object_store import DroppingProxy, Store, running_store
 
@@ -309,6 +310,21 @@ def test_a_shard_and_a_table_of_pictures_are_read_from_a_store(
         "s3://photos/tables/0.parquet/0", "s3://photos/tables/0.parquet/1",
     ]  # fmt: skip
     assert ["error" in record for record in records] == [False, False, False, False, True]
+
+
+def test_a_store_that_is_busy_for_long_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer() -> bool:
+        deadline = time.monotonic() + 30
+        while not caplog.messages and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return True
+
+    attempted(lambda: True, "https://example.org/fast.jpg")
+    monkeypatch.setattr("clipcli.storage.slow_answers._PATIENCE", 0.05)
+    assert attempted(answer, "https://user:secret@example.org/a/b.jpg?token=secret")
+    assert caplog.messages == ["https://example.org is busy or does not answer; still trying (stop with Ctrl-C)"]
 
 
 # --- the web ------------------------------------------------------------------------------------------------

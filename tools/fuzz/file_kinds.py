@@ -122,7 +122,7 @@ def _models() -> list[FileKind]:
     kinds.append(FileKind("classes.npy.json", "classes.npy.json", damage_json, (use,), ("classes.npy",)))
     use = "classify -m pocket --image-embeddings images.npy -l cat -l coffee"
     kinds.append(FileKind("images.npy.jsonl", "images.npy.jsonl", damage_json, (use,), ("images.npy",)))
-    cache = ("cache info", "cache check", f"classify photos {ANSWER}", "cache clear")
+    cache = ("cache info", "cache check", f"classify photos {ANSWER}", "cache clear --yes")
     return [*kinds, FileKind("cache", "cache/embeddings-v1.sqlite", damage_bytes, cache)]
 
 

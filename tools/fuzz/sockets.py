@@ -42,7 +42,7 @@ _OFFLINE = (
 _LOCAL = (
     "report results.jsonl -o page.html", "sort results.jsonl --into sorted", "sort --undo sorted",
     "models list", "models list --all --on-disk", "models show pocket", "models show ViT-B-32",
-    "prompts list", "prompts show photo", "cache info", "cache check", "cache clear",
+    "prompts list", "prompts show photo", "cache info", "cache check", "cache clear --yes",
 )  # fmt: skip
 COMMANDS = (*_OFFLINE, *_LOCAL)
 """Command lines that must not open a socket, in the folder that :func:`tools.fuzz.templates.make_template` fills."""

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -77,14 +78,15 @@ class Database:
         self._schema = schema
         self._patience, self._create, self._strict = patience, create, strict
         self._connection: sqlite3.Connection | None = None
-        self._lock = threading.RLock()
+        self._lock, self._is_closed = threading.RLock(), threading.Event()
         self.run(lambda _: None, None)
 
     def close(self) -> None:
-        """Close the file; later work returns the default result."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection, self.path = None, None
+        """Close the file, when other threads are done with it; later work returns the default result."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection, self.path = None, None
 
     def run(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
         """Run ``work``; set a damaged file aside and retry once, disable the file at other faults.
@@ -96,7 +98,7 @@ class Database:
         """
         with self._lock:
             for attempt in (1, 2):
-                if self.path is None:
+                if self.path is None or self._is_closed.is_set():
                     break
                 try:
                     if self._connection is None and not (self._create or os.path.lexists(self.path)):
@@ -131,7 +133,8 @@ class Database:
             connection.close()
             raise
         self._connection = connection
-        finalize(self, connection.close)  # for those who let go of it without closing it
+        # For those who let go of it without closing it, and at exit, when other threads may still use it.
+        finalize(self, _close, connection, self._lock, self._is_closed)
         return connection
 
     def _give_up(self, reason: str) -> None:
@@ -194,6 +197,12 @@ def used_bytes(connection: sqlite3.Connection) -> int:
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
     return int((pages - free) * size)
+
+
+def _close(connection: sqlite3.Connection, lock: AbstractContextManager[object], is_closed: threading.Event) -> None:
+    with lock:
+        is_closed.set()
+        connection.close()
 
 
 def _parts(path: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -16,6 +17,7 @@ from clipcli.cli.exit_codes import COMMAND_FAILED, INTERRUPTED, SUMMARY
 from clipcli.cli.help import WIDTH, Group
 from clipcli.cli.messages import Messages, library_heard
 from clipcli.errors import ClipcliError, Interrupted
+from clipcli.message_names import naming_options
 from clipcli.models.allocator import allow_keeping_memory
 from clipcli.signals import exit_code, stopped
 from clipcli.storage.network_policy import process_policy
@@ -103,7 +105,7 @@ def run(arguments: list[str]) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # warnings of libraries are addressed to programmers
     try:
-        with stopped(), process_policy(), library_heard():
+        with stopped(), process_policy(), library_heard(), naming_options():
             outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
             sys.stdout.flush()
         if outcome == INTERRUPTED:  # some versions of Typer return the code, others raise
@@ -125,7 +127,7 @@ def run(arguments: list[str]) -> int:
             return _reader_left()
         raise
     except OSError as problem:
-        reason = problem.strerror or str(problem)
+        reason = "stdout is closed" if problem.errno == errno.EBADF else problem.strerror or str(problem)
         messages.error(f"{problem.filename}: {reason}" if problem.filename else f"cannot continue: {reason}")
         _forget_stdout()
         return COMMAND_FAILED
@@ -152,10 +154,17 @@ _LABELS_OF_MATRIX = ("-l", "-L", "--label", "--labels")
 
 
 def _hint_of(error: Any) -> str:
-    """Return what to use instead of an option of another command."""
+    """Return what to use instead of an option of another command, or of a share in per cent."""
     if _command_of(error) == "clipcli matrix" and getattr(error, "option_name", None) in _LABELS_OF_MATRIX:
         return "give texts with -x TEXT or --texts FILE; "
-    return ""
+    return "write 0.5 for 50 %; " if _is_share(getattr(error, "param", None)) else ""
+
+
+def _is_share(parameter: Any) -> bool:
+    """Return whether the values of an option are from 0 to 1; releases of Typer differ in where the limits are."""
+    described = getattr(getattr(parameter, "type_descriptor", None), "parameter_info", None)
+    limits = described or getattr(parameter, "type", None)
+    return (getattr(limits, "min", None), getattr(limits, "max", None)) == (0.0, 1.0)
 
 
 def _reader_left() -> int:
@@ -175,10 +184,15 @@ def _command_of(error: Any) -> str:
 
 
 def _replace_closed_streams() -> None:
-    """Replace streams that were closed when the process started, as a daemon's are, by the null device."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    """Replace streams that were closed when the process started, as a daemon's are, by the null device.
+
+    Nothing can be written to that of stdout: results would be lost without a word. What is opened takes the number of
+    the closed stream, so that no output file does.
+    """
+    for name, access in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
+            number = os.open(os.devnull, access)
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _prefer_utf8() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.confirmation import Yes, confirmed
 from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.listing import print_table
 from clipcli.cli.messages import Messages
@@ -53,12 +54,16 @@ def show_info(cache_dir: options.CacheDir = None) -> None:
 
 
 @app.command("clear")
-def clear(cache_dir: options.CacheDir = None) -> None:
+def clear(cache_dir: options.CacheDir = None, yes: Yes = False) -> None:
     """Delete all cached embeddings and encoders converted for OpenVINO. They are recomputed when needed."""
     from clipcli.models.openvino_graphs import clear_graphs
 
     with _open(cache_dir) as store:
-        place = store.path
+        place, info = store.path, store.info()
+        if info is not None and (info.entries or info.graphs):
+            count = sum(count for *_, count in info.entries)
+            if not confirmed(f"the cache {place}", f"{count:,} embeddings, {info.size / 1e6:,.0f} MB", yes=yes):
+                return
         embeddings = store.clear()  # first: if another process has locked the cache, nothing is removed
         graphs = clear_graphs(place.parent) if place else 0
     converted = f", {graphs} converted encoder{'s' if graphs != 1 else ''}" if graphs else ""

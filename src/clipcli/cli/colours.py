@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from clipcli.reports.matplotlib_figures import ink_on
+
 __all__ = ["style_between"]
 
 # Points of matplotlib's cividis (Nuñez et al. 2018), which colour-blind people see like others.
 _CIVIDIS = ((0, 34, 78), (53, 69, 108), (102, 105, 112), (148, 142, 119), (200, 184, 102), (254, 232, 56))
-_BRIGHT = 0.55  # from here on, black text is more legible than white
 
 
 def style_between(value: float, least: float, greatest: float) -> str:
@@ -19,4 +20,4 @@ def style_between(value: float, least: float, greatest: float) -> str:
         for low, high in zip(_CIVIDIS[below], _CIVIDIS[below + 1], strict=True)
     )
     red, green, blue = mixed
-    return f"{'black' if share > _BRIGHT else 'white'} on rgb({red},{green},{blue})"
+    return f"{ink_on(red / 255, green / 255, blue / 255)} on rgb({red},{green},{blue})"

@@ -38,6 +38,8 @@ class Command(GroupedHelp, CheckedCommand):
         for parameter in self.get_params(ctx):
             convert_plain_values(parameter)
         given = list(args)
+        if not ctx.resilient_parsing:
+            self._check_no_file(ctx, given)
         if not ctx.resilient_parsing and not set(given) & set(ctx.help_option_names):
             self._check_repeated(ctx, given)
         rest = self._parsed(ctx, args)
@@ -48,6 +50,17 @@ class Command(GroupedHelp, CheckedCommand):
         if _lacks_inputs(ctx.params):
             raise UsageError("Missing argument 'INPUT...': name images, or give --image-embeddings.", ctx=ctx)
         return rest
+
+    def _check_no_file(self, ctx: Any, given: list[str]) -> None:
+        """Raise :class:`InputError` for a file that would be read as options, as ``-rf.jpg`` in ``*.jpg`` would."""
+        known = {name for each in self.get_params(ctx) for name in (*each.opts, *each.secondary_opts)}
+        before = given[: given.index("--")] if "--" in given else given
+        for each in before:
+            if len(each) > 1 and each[0] == "-" and each.partition("=")[0] not in known and os.path.lexists(each):
+                raise InputError(
+                    f"cannot use {each}: a name that begins with - is read as an option (write ./{each}, or put -- "
+                    "before the names)"
+                )
 
     def _check_repeated(self, ctx: Any, given: list[str]) -> None:
         _, _, order = self.make_parser(ctx).parse_args(list(given))

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from clipcli.cli.listing import print_figures
 from clipcli.evaluation.evaluate import Evaluation, compare
 from clipcli.evaluation.linear_probe import ProbeResult
 from clipcli.evaluation.metrics import Interval
@@ -15,7 +16,6 @@ from clipcli.text import one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 __all__ = ["print_tables", "print_tsv"]
 
@@ -72,7 +72,7 @@ def print_tables(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult
     supported = sum(report.support > 0 for report in first.classes)
     failed = f", {failures} failed" if failures else ""
     console.print(f"{len(first.paths)} images of {supported} classes, among {first.label_count} labels{failed}\n")
-    console.print(_accuracies(evaluations))
+    _print_accuracies(console, evaluations)
     for each in evaluations:
         _print_shares(console, each, named=len(evaluations) > 1)
     for each in evaluations[1:]:
@@ -80,26 +80,26 @@ def print_tables(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult
         if gain is not None:
             console.print(f"{one_line(each.name)}: {_gain(gain)}", markup=False)
     if probes:
-        console.print()
-        console.print(_probes(probes))
+        _print_probes(console, probes)
     best = max(evaluations, key=lambda each: each.top1.value)
     _print_worst(console, best, named=len(evaluations) > 1)
 
 
-def _accuracies(evaluations: Sequence[Evaluation]) -> Table:
-    table = _table("", "top-1", "95 %", "top-5", "mean per class", "ECE", "temperature")
-    for each in evaluations:
-        temperature = each.calibration.temperature
-        table.add_row(
+def _print_accuracies(console: Console, evaluations: Sequence[Evaluation]) -> None:
+    header = ("", "top-1", "95 %", "top-5", "mean per class", "ECE", "temperature")
+    rows = [
+        (
             one_line(each.name),
             f"{each.top1.value:.1%}",
             f"{each.top1.low * 100:.1f}-{each.top1.high * 100:.1f}",
             f"{each.top5.value:.1%}" if each.top5 else "",
             f"{each.mean_per_class.value:.1%}",
             f"{each.calibration.error:.3f}",
-            f"{temperature:.2f}" if temperature is not None else "",
+            "" if each.calibration.temperature is None else f"{each.calibration.temperature:.2f}",
         )
-    return table
+        for each in evaluations
+    ]
+    print_figures(console, header, rows)
 
 
 def _print_shares(console: Console, each: Evaluation, *, named: bool) -> None:
@@ -117,43 +117,39 @@ def _print_shares(console: Console, each: Evaluation, *, named: bool) -> None:
         )  # fmt: skip
 
 
-def _probes(probes: Sequence[ProbeResult]) -> Table:
-    table = _table("linear probe", "images per class", "top-1", "zero-shot", "difference", "95 %")
-    for each in probes:
-        numbers = (str(each.shots), f"{each.accuracy.value:.1%}", f"{each.zero_shot.value:.1%}")
-        gain = (f"{each.gain.value * 100:+.1f}", f"{each.gain.low * 100:+.1f} to {each.gain.high * 100:+.1f}")
-        table.add_row(one_line(each.name), *numbers, *gain)
-    return table
+def _print_probes(console: Console, probes: Sequence[ProbeResult]) -> None:
+    header = ("linear probe", "images per class", "top-1", "zero-shot", "difference", "95 %")
+    rows = [
+        (
+            one_line(each.name), str(each.shots), f"{each.accuracy.value:.1%}", f"{each.zero_shot.value:.1%}",
+            f"{each.gain.value * 100:+.1f}", f"{each.gain.low * 100:+.1f} to {each.gain.high * 100:+.1f}",
+        )
+        for each in probes
+    ]  # fmt: skip
+    console.print()
+    print_figures(console, header, rows)
 
 
 def _print_worst(console: Console, best: Evaluation, *, named: bool) -> None:
+    """Print the worst classes, among which none is without an error, and the most frequent mistakes."""
     of = f" of {one_line(best.name)}" if named else ""
-    classes = sorted((report for report in best.classes if report.support), key=lambda each: each.f1)[:_WORST]
-    if any(report.f1 < 1 for report in classes):
-        table = _table(f"worst classes{of}", "images", "precision", "recall", "F1")
-        for each in classes:
-            figures = (f"{value:.1%}" for value in (each.precision, each.recall, each.f1))
-            table.add_row(one_line(each.label), str(each.support), *figures)
+    imperfect = (report for report in best.classes if report.support and report.f1 < 1)
+    if worst := sorted(imperfect, key=lambda each: each.f1)[:_WORST]:
         console.print()
-        console.print(table)
+        rows = [
+            (one_line(each.label), str(each.support), *(f"{it:.1%}" for it in (each.precision, each.recall, each.f1)))
+            for each in worst
+        ]
+        print_figures(console, (f"worst classes{of}", "images", "precision", "recall", "F1"), rows)
     if best.confusions:
-        table = _table("most frequent mistakes", "taken for", "times", "for example")
-        for column in (table.columns[1], table.columns[3]):
-            column.justify, column.no_wrap = "left", False
-        for pair in best.confusions[:_WORST]:
-            example = one_line(printable(best.paths[pair.images[0]]))
-            table.add_row(one_line(pair.truth), one_line(pair.predicted), str(pair.count), example)
         console.print()
-        console.print(table)
-
-
-def _table(*header: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
-    return table
+        mistakes = [
+            (one_line(each.truth), one_line(each.predicted), str(each.count),
+             one_line(printable(best.paths[each.images[0]])))
+            for each in best.confusions[:_WORST]
+        ]  # fmt: skip
+        header = ("most frequent mistakes", "taken for", "times", "for example")
+        print_figures(console, header, mistakes, names=(0, 1, 3))
 
 
 def _gain(gain: Interval) -> str:

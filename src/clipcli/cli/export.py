@@ -62,12 +62,12 @@ def export_text(
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier
     from clipcli.outputs.class_embeddings import check_suffix, files_of, save_class_embeddings
-    from clipcli.storage.atomic import check_writable
+    from clipcli.outputs.own_files import check_output
     from clipcli.storage.locks import locked
 
     check_suffix(output)
     for file in files_of(output):
-        check_writable(file, [*labels.files, pretrained], overwrite=overwrite)
+        check_output(file, [*labels.files, pretrained], overwrite=overwrite)
     classifier = Classifier(
         model, labels.load(), pretrained=pretrained, **labels.prompt_parameters, device=device,
         cache=options.cache_setting(cache_dir, no_cache), offline=offline,

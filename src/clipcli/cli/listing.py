@@ -8,9 +8,10 @@ from typing import Any
 
 import typer
 
-__all__ = ["fitting", "print_table"]
+__all__ = ["fitting", "print_figures", "print_table"]
 
 _LEAST = 14  # width of a column of words that are wrapped
+_LEAST_NAME = 10  # the same for names between numbers
 _GAP = 2
 
 
@@ -75,3 +76,43 @@ def _print_in_lines(console: Any, rows: Sequence[Sequence[str]], names: int) -> 
         rest = ", ".join(filter(None, row[names:]))
         if rest:
             console.print(Padding(Text(rest), (0, 0, 0, 2)))
+
+
+def print_figures(
+    console: Any, header: Sequence[str], rows: Sequence[Sequence[str]], *, names: Sequence[int] = (0,)
+) -> None:
+    """Print a table of names and numbers on a terminal; no number is ever cut or wrapped.
+
+    Parameters
+    ----------
+    console
+        A Rich console.
+    names
+        The columns of names, which are wrapped if there is no room for them; the others are numbers. If there is no
+        room for the numbers either, each row takes several lines.
+    """
+    from rich.cells import cell_len
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    columns = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
+    least = [min(width, _LEAST_NAME) if place in names else width for place, width in enumerate(columns)]
+    if sum(least) + _GAP * (len(least) - 1) <= console.width:
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+        for place, name in enumerate(header):
+            is_name = place in names
+            table.add_column(
+                name, justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold",
+                min_width=least[place],
+            )  # fmt: skip
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+        return
+    console.print(Text(header[0], style="bold", overflow="fold"))
+    for first, *others in rows:
+        console.print(Text(first, overflow="fold"))
+        for name, cell in zip(header[1:], others, strict=True):
+            if cell:
+                console.print(Padding(Text(f"{name} {cell}".lstrip(), overflow="fold"), (0, 0, 0, 2)))

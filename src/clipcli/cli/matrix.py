@@ -24,7 +24,7 @@ __all__ = ["matrix"]
 
 _OUT, _TEXTS = "Output", "Texts"
 _CELL = 7  # characters of a cell on a terminal
-_NAME = 28
+_NAME, _LEAST_NAME = 28, 10  # characters of a file name
 
 
 @with_groups
@@ -86,7 +86,6 @@ def matrix(
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
-    was_chart = plot is not None and plot.exists()
     from clipcli.classifier import Classifier
     from clipcli.cli.reporter import end
     from clipcli.reports.matrix import save_matrix, texts_as_labels, write_tsv
@@ -104,7 +103,7 @@ def matrix(
     if output is not None:
         save_matrix(made, output, overwrite=overwrite)
     if plot is not None:
-        _draw(made, files, plot, classifier.source.title, overwrite=overwrite or was_chart)
+        _draw(made, files, plot, classifier.source.title, overwrite=overwrite)
     if output is None:  # last: the reader may close the pipe early
         _print_table(made) if sys.stdout.isatty() else write_tsv(made, sys.stdout)
     end(outcome, messages)
@@ -122,23 +121,21 @@ def _texts(file: Path | None, given: Sequence[str]) -> list[str]:
 
 
 def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any], *, overwrite: bool) -> None:
-    from clipcli.storage.atomic import check_writable
+    from clipcli.outputs.own_files import check_output
 
     if output is not None:
         from clipcli.reports.matrix import check_suffix
 
         check_suffix(output)
-        check_writable(output, inputs, overwrite=overwrite)
+        check_output(output, inputs, overwrite=overwrite)
     if plot is not None:
         from importlib.util import find_spec
-
-        from clipcli.reports.matplotlib_figures import is_chart
 
         if plot.suffix.lower() not in (".png", ".svg"):
             raise OutputError(f"cannot draw {plot}: unknown extension (use .png or .svg)")
         if find_spec("matplotlib") is None:
             raise OutputError("cannot use --plot: it needs an extra (pip install 'clipcli[evaluate]')")
-        check_writable(plot, inputs, overwrite=overwrite, is_ours=is_chart(plot))
+        check_output(plot, inputs, overwrite=overwrite)
 
 
 def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tuple[list[Any], Any, Outcome]:
@@ -212,29 +209,33 @@ def _draw(made: Matrix, files: list[Any], plot: Path, title: str, *, overwrite: 
 
 def _print_table(made: Matrix) -> None:
     """Print a coloured table with as many columns as fit on the terminal."""
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     from clipcli.cli.colours import style_between
     from clipcli.terminal import console as open_console
-    from clipcli.text import one_line, printable
+    from clipcli.text import one_line, short_name
 
     console = open_console()
-    room = max(1, (console.width - _NAME - 2) // (_CELL + 1))
+    longest = min(_NAME, max(_LEAST_NAME, console.width // 3))
+    names = [short_name(Path(path).name, longest) for path in made.paths]
+    width = max(map(cell_len, names))
+    room = max(1, (console.width - width) // (_CELL + 1))
     shown = made.texts[:room]
     for number, text in enumerate(shown, start=1):
         console.print(f"{number:>3}  {one_line(text)}", markup=False, overflow="fold")
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("", max_width=_NAME, no_wrap=True, overflow="ellipsis")
+    table.add_column("", no_wrap=True, overflow="ellipsis")
     for number in range(1, len(shown) + 1):
         table.add_column(str(number), justify="right", no_wrap=True, min_width=_CELL)
     least, greatest = made.values.min(), made.values.max()
-    for path, row in zip(made.paths, made.values, strict=True):
+    for name, row in zip(names, made.values, strict=True):
         cells = (
             Text(f"{value:.3f}".rjust(_CELL), style=style_between(value, least, greatest))
             for value in row[: len(shown)]
         )
-        table.add_row(Text(one_line(Path(printable(path)).name)), *cells)
+        table.add_row(Text(name), *cells)
     console.print(table)
     if len(shown) < len(made.texts):
         console.print(

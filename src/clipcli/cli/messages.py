@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ SHOWN = 10
 
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[33m", "": "\x1b[2m"}
 _RETOLD = ("adlfs", "azure", "fsspec", "gcsfs", "huggingface_hub", "s3fs")  # what these log, our errors say in a line
-_LONGEST = 4000  # characters per line: messages quote names, cells and lines of files, which may have any length
+_LONGEST = 2000  # characters per line: messages quote names, cells and lines of files, which may have any length
+_LONGEST_NAME = 300  # characters without a space
 
 
 class Messages:
@@ -130,8 +132,13 @@ def library_heard() -> Iterator[None]:
 
 
 def _shortened(line: str) -> str:
-    """Leave out the middle of a line that is too long: the subject is at its start, the remedy at its end."""
-    if len(line) <= _LONGEST:
-        return line
-    half = _LONGEST // 2 - 50
-    return f"{line[:half]} [... {len(line) - 2 * half} characters ...] {line[-half:]}"
+    """Leave out the middle of names and of a line that are too long: the remedy is at the end of a line."""
+    line = re.sub(rf"\S{{{_LONGEST_NAME + 1},}}", lambda name: _without_middle(name[0], _LONGEST_NAME, ""), line)
+    return _without_middle(line, _LONGEST, " ")
+
+
+def _without_middle(text: str, longest: int, space: str) -> str:
+    if len(text) <= longest:
+        return text
+    half = longest // 2 - 20
+    return f"{text[:half]}{space}[... {len(text) - 2 * half} characters ...]{space}{text[-half:]}"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.confirmation import Yes, confirmed
 from clipcli.cli.listing import print_table
 from clipcli.cli.messages import Messages
-from clipcli.errors import InputError
 
 if TYPE_CHECKING:
     from clipcli.models.recommended import Recommendation
@@ -123,7 +122,7 @@ def download_model(
 def delete_model(
     name: _HubModel,
     pretrained: _Tag = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Delete a downloaded model.
@@ -136,11 +135,7 @@ def delete_model(
     messages = Messages(quiet=quiet)
 
     def confirm(folder: Path, size: int) -> bool:
-        if yes:
-            return True
-        if not sys.stdin.isatty():
-            raise InputError(f"cannot delete {folder}: stdin is not a terminal, so it cannot be confirmed (use --yes)")
-        return typer.confirm(f"Delete {folder} ({size / 1e6:,.0f} MB)?", err=True)
+        return confirmed(str(folder), f"{size / 1e6:,.0f} MB", yes=yes)
 
     repository = repository_of(name, pretrained)
     if delete_repository(repository, confirm=confirm):

@@ -97,11 +97,11 @@ def report(
 
 
 def _check_output(output: Path, inputs: Sequence[Path | None], *, overwrite: bool) -> None:
-    from clipcli.storage.atomic import check_writable
+    from clipcli.outputs.own_files import check_output
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"cannot write {output}: the page is HTML (use the extension .html)")
-    check_writable(output, inputs, overwrite=overwrite)
+    check_output(output, inputs, overwrite=overwrite)
 
 
 def _read(results: Path) -> list[ReadRecord]:
@@ -148,6 +148,8 @@ def _content(
     content = PageContent(folder, labels=labels_of_run(results))
     if truth is None:
         return content
+    if any(record.labels is not None for record in records):
+        raise InputError(f"cannot use --truth with {results}: it has several labels per image (use clipcli evaluate)")
     from clipcli.cli.evaluate import check_extra
     from clipcli.evaluation.for_page import evaluation_for_page
     from clipcli.evaluation.ground_truth import TruthColumns, read_truth

@@ -63,7 +63,7 @@ class TerminalReporter(PlainReporter):
         self._model, self._work, self._encoded = model, work, encoded
         self._bar: Bar | None = None
         self._labels: Counter[str] = Counter()
-        self._failures = 0
+        self._images = self._failures = self._all = 0
         self._since = time.monotonic()
 
     @contextmanager
@@ -81,23 +81,25 @@ class TerminalReporter(PlainReporter):
 
     def done(self, row: object) -> None:
         """Count the answers."""
-        label = getattr(row, "label", None)
+        label, tags = getattr(row, "label", None), getattr(row, "labels", None)
+        self._images += 1
         if isinstance(label, str):
-            self._labels[label] += 1
+            self._labels.update([score.label for score in tags] if tags else [label])
         else:
             self._failures += 1
 
     def sum_up(self, following: str | None = None) -> None:
         """Print the numbers of this run and the next command, on a terminal only."""
-        count = self._labels.total() + self._failures
+        count = self._images
         if not count or not sys.stderr.isatty():
             return
         encoded = f", {count - self._failures - self._encoded():,} from the cache" if self._encoded is not None else ""
         unknown = self._labels.pop(UNKNOWN, 0)
         shown = ", ".join(f"{one_line(label)} {number:,}" for label, number in self._labels.most_common(_TOP))
         more = f" and {len(self._labels) - _TOP} more labels" if len(self._labels) > _TOP else ""
+        of_all = f" of {self._all:,}" if self._all > count else ""
         self._messages.note(
-            f"{count:,} images in {time.monotonic() - self._since:.1f} s{encoded}: {self._failures:,} failed, "
+            f"{count:,}{of_all} images in {time.monotonic() - self._since:.1f} s{encoded}: {self._failures:,} failed, "
             f"{unknown:,} unknown" + (f"; {shown}{more}" if shown else "")
         )
         if following is not None:
@@ -113,7 +115,13 @@ class TerminalReporter(PlainReporter):
             return progress_bar(count, self._messages)
         self._bar.phase(self._work)
         self._bar.count(count)
-        return nullcontext(self._bar.show)
+        return nullcontext(self._show)
+
+    def _show(self, done: int, failed: int) -> None:
+        """Show how many records there are, including those of an earlier run."""
+        self._all = done
+        if self._bar is not None:
+            self._bar.show(done, failed)
 
 
 class Readable:

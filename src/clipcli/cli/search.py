@@ -125,14 +125,17 @@ def _check_order(query: str, inputs: list[str]) -> None:
 def _check_output(form: HitFormat | None, output: Path | None, overwrite: bool, inputs: list[Any]) -> str:
     if output is None:
         return form.value if form else "table" if sys.stdout.isatty() else "tsv"
-    from clipcli.storage.atomic import check_writable
+    from clipcli.outputs.destination import check_extension
+    from clipcli.outputs.own_files import check_output
 
     suffix = output.suffix.lower().removeprefix(".")
     if form is None and suffix not in [_PAGE, *(each.value for each in HitFormat if each is not HitFormat.table)]:
         raise OutputError(
             f"cannot write {output}: unknown format {output.suffix!r} (use .tsv, .csv, .json, .jsonl or .html)"
         )
-    check_writable(output, inputs, overwrite=overwrite)
+    if form is not None:
+        check_extension(str(output), form.value)
+    check_output(output, inputs, overwrite=overwrite)
     return form.value if form else suffix
 
 

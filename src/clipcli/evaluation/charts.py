@@ -15,17 +15,16 @@ import numpy as np
 
 from clipcli.evaluation.evaluate import Evaluation, confusion_table
 from clipcli.evaluation.metrics import BINS, reliability
-from clipcli.reports.matplotlib_figures import empty_figure, is_chart, plain, save
-from clipcli.storage.atomic import already_exists, check_writable
+from clipcli.outputs.own_files import check_output
+from clipcli.reports.matplotlib_figures import empty_figure, ink_on, legible_size, plain, save, size_of
+from clipcli.storage.atomic import already_exists
 
 __all__ = ["check_charts", "draw_evaluations"]
 
 _CHART_FILE = re.compile(r"(?:confusion|reliability|classes)(?:-.*)?\.(?:png|svg)")
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#767676"
 _NAMED = 60  # classes whose names fit along an axis
-_SPACIOUS = 30  # names that fit there in a larger size
-_COUNTED = 25  # classes whose counts fit into a matrix's cells
-_BRIGHT = 0.6  # a share from which on a cell is too light for white digits
+_CONFUSED = 25  # of more, those with the most confusions are named
 _BARS = 40  # classes that fit into one chart of bars
 
 
@@ -35,13 +34,13 @@ def check_charts(folder: Path, *, overwrite: bool) -> None:
     Raises
     ------
     OutputError
-        If there are charts and ``overwrite`` is not set, or if a file with the name of a chart is another image.
+        If there are charts and ``overwrite`` is not set, or if a file with the name of a chart is none.
     """
     for file in sorted(folder.iterdir()):
         if _CHART_FILE.fullmatch(file.name):
             if not overwrite and not file.is_dir():
                 raise already_exists(file, "folder")
-            check_writable(file, overwrite=True, is_ours=is_chart(file))
+            check_output(file, overwrite=True)
 
 
 def draw_evaluations(evaluations: Sequence[Evaluation], folder: Path, *, overwrite: bool = True) -> Iterator[Path]:
@@ -72,22 +71,23 @@ def _confusion(evaluation: Evaluation) -> Any:
     side = float(np.clip(2.5 + 0.3 * len(named), 4.5, 16.0))
     drawn = empty_figure(side + 1.0 + 9.0 * many, max(side, 9.0 * many))
     axes, *others = drawn.subplots(1, 1 + many, width_ratios=[side, 8.0][: 1 + many], squeeze=False)[0]
-    image = _cells(axes, shares[np.ix_(named, named)], counts[np.ix_(named, named)])
+    block = np.ix_(named, named)
+    image = axes.imshow(shares[block], cmap="viridis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
     names = [plain(evaluation.labels[place]) for place in named]
-    size = 9 if len(names) <= _SPACIOUS else 7
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=9)
+    axes.set_yticks(range(len(names)), names, fontsize=9)
     title = _title(evaluation, f"top-1 {evaluation.top1.value:.1%}")
     confused = f"the {len(names)} labels with the most confusions" if evaluation.confusions else "no label is confused"
     axes.set_title(confused if many else title, fontsize="medium")
     for whole in others:
-        image = _dots(whole, shares[np.ix_(occurring, occurring)], counts[np.ix_(occurring, occurring)])
+        _dots(whole, shares[np.ix_(occurring, occurring)], counts[np.ix_(occurring, occurring)])
         whole.set_title(f"all {len(occurring)} labels that occur, in the order of the label list", fontsize="medium")
         drawn.suptitle(title, fontsize="medium")
     for each in (axes, *others):
         each.set_xlabel("predicted label")
         each.set_ylabel("true class")
     drawn.colorbar(image, ax=[axes, *others], shrink=0.7).set_label("share of images of the class")
+    _write_counts(axes, image, shares[block], counts[block])
     return drawn
 
 
@@ -97,29 +97,32 @@ def _most_confused(counts: Any) -> Any:
     found: dict[int, None] = {}
     for pair in np.argsort(-wrong, axis=None, kind="stable"):
         row, column = np.unravel_index(pair, wrong.shape)
-        if len(found) >= _COUNTED or not wrong[row, column]:
+        if len(found) >= _CONFUSED or not wrong[row, column]:
             break
         found.update(dict.fromkeys((int(row), int(column))))
-    return np.array(list(found)[:_COUNTED] or range(min(_COUNTED, len(counts))), dtype=np.intp)
+    return np.array(list(found)[:_CONFUSED] or range(min(_CONFUSED, len(counts))), dtype=np.intp)
 
 
-def _cells(axes: Any, shares: Any, counts: Any) -> Any:
-    """Fill a cell for each pair, with its count if it fits."""
-    if len(counts) <= _COUNTED:
-        for row, column in zip(*np.nonzero(counts), strict=True):
-            colour = "black" if shares[row, column] > _BRIGHT else "white"
-            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    return axes.imshow(shares, cmap="viridis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+def _write_counts(axes: Any, image: Any, shares: Any, counts: Any) -> None:
+    """Write the number of images into each cell that has some, if all numbers are legible there."""
+    width, height = size_of(axes)
+    size = legible_size(width / len(counts), height / len(counts), len(str(counts.max())))
+    if size is None:
+        return
+    colours = image.cmap(image.norm(shares))
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        ink = ink_on(*colours[row, column, :3])
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=size)
 
 
-def _dots(axes: Any, shares: Any, counts: Any) -> Any:
+def _dots(axes: Any, shares: Any, counts: Any) -> None:
     """Draw a dot for each pair that occurs: a cell would be too thin to see."""
     rows, columns = np.nonzero(counts)
     axes.set_facecolor("black")
     axes.set_xlim(-1, len(counts))
     axes.set_ylim(len(counts), -1)
     axes.set_aspect("equal")
-    return axes.scatter(columns, rows, s=9, c=shares[rows, columns], cmap="viridis", vmin=0, vmax=1, linewidths=0)
+    axes.scatter(columns, rows, s=9, c=shares[rows, columns], cmap="viridis", vmin=0, vmax=1, linewidths=0)
 
 
 def _reliability(evaluation: Evaluation) -> Any:
@@ -132,7 +135,7 @@ def _reliability(evaluation: Evaluation) -> Any:
     upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="perfectly calibrated")
     counts, means, shares = (np.array(column) for column in zip(*rows, strict=True))
     upper.plot(means, shares, color=_BLUE, linewidth=1, label="this model")
-    upper.scatter(means, shares, s=15 + 200 * counts / counts.max(), color=_BLUE, zorder=3)
+    upper.scatter(means, shares, s=15 + 200 * counts / counts.max(), color=_BLUE, zorder=3, clip_on=False)
     upper.set_ylabel("accuracy")
     upper.set_ylim(-0.03, 1.05)
     upper.set_xlim(0, 1.02)
@@ -140,7 +143,7 @@ def _reliability(evaluation: Evaluation) -> Any:
     upper.set_title(_title(evaluation, f"calibration error {evaluation.calibration.error:.3f}"), fontsize="medium")
     lower.hist(evaluation.probability, bins=BINS, range=(0, 1), color=_BLUE, rwidth=0.9)
     lower.set_ylabel("images")
-    lower.yaxis.set_major_locator(MaxNLocator(integer=True))
+    lower.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     lower.set_xlabel("probability of the best label")
     return drawn
 
@@ -155,16 +158,20 @@ def _classes(evaluation: Evaluation) -> Any:
     drawn = empty_figure(7.5, height + 2.0 * many)
     *above, axes = drawn.subplots(1 + many, 1, height_ratios=[2.0, height][not many :], squeeze=False)[:, 0]
     for upper in above:
-        upper.hist([each.f1 for each in reports], bins=20, range=(0, 1), color=_GREY, rwidth=0.9)
+        found, _, bars = upper.hist([each.f1 for each in reports], bins=20, range=(0, 1), color=_GREY, rwidth=0.9)
+        upper.bar_label(bars, [f"{count:.0f}" if count else "" for count in found], fontsize=7)
+        upper.margins(y=0.15)
         upper.set_xlabel("F1")
         upper.set_ylabel("classes")
         upper.set_title(_title(evaluation, f"all {len(reports)} classes"), fontsize="medium")
     places = np.arange(len(shown))
-    axes.barh(places - 0.2, [each.recall for each in shown], height=0.38, color=_BLUE, label="recall")
-    axes.barh(places + 0.2, [each.precision for each in shown], height=0.38, color=_ORANGE, label="precision")
+    for name, offset, colour in (("recall", -0.2, _BLUE), ("precision", 0.2, _ORANGE)):
+        bars = axes.barh(places + offset, [getattr(each, name) for each in shown], 0.38, color=colour, label=name)
+        axes.bar_label(bars, fmt=lambda share: f"{share:.0%}", fontsize=6, padding=2)  # a share of 0 is seen too
     axes.set_yticks(places, [f"{plain(each.label)} ({each.support})" for each in shown], fontsize=8)
     axes.set_ylim(len(shown) - 0.4, -0.6)
-    axes.set_xlim(0, 1)
+    axes.set_xlim(0, 1.07)
+    axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_xlabel("share of images")
     axes.set_ylabel("class (images)")
     axes.set_title(_worst(len(shown), len(imperfect)) if many else _title(evaluation, ""), fontsize="medium")

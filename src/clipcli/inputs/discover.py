@@ -30,7 +30,7 @@ from clipcli.inputs.items import (
     shown_name,
 )
 from clipcli.inputs.mistakes import check_not_only_tables, table_problem
-from clipcli.inputs.path_lists import begin_stream, read_paths
+from clipcli.inputs.path_lists import begin_stream, check_is_list, read_paths
 from clipcli.inputs.patterns import is_pattern, matches_of
 from clipcli.inputs.tables import Columns, DamagedTableError, is_parquet, rows_of
 from clipcli.inputs.walk import walk
@@ -193,6 +193,7 @@ def _on_stream(stream: BinaryIO, exclusion: Exclusion, *, null_separated: bool) 
             data += piece
         yield BadInput("-", too_many_bytes(len(data))) if len(data) > MAX_BYTES else MemberInput("-", bytes(data))
         return
+    check_is_list(start)
     for path in read_paths(chain((start,), rest), null_separated=null_separated):
         yield from _of_path(path, exclusion)
 

@@ -11,9 +11,14 @@ from clipcli.errors import InputError
 from clipcli.images.files import SIGNATURE_BYTES
 from clipcli.text import encoding_of
 
-__all__ = ["begin_stream", "read_paths"]
+__all__ = ["begin_stream", "check_is_list", "read_paths"]
 
 _CHUNK = 1 << 16
+_ARCHIVES = (  # first bytes, of files that hold images and have to be named
+    (b"PK\3\4", "a zip archive"), (b"\x1f\x8b", "a compressed archive"), (b"BZh91AY&SY", "a compressed archive"),
+    (b"\xfd7zXZ\0", "a compressed archive"), (b"(\xb5/\xfd", "a compressed archive"), (b"PAR1\x15", "a Parquet file"),
+)  # fmt: skip
+_TAR_MARK = slice(257, 262)
 _NOT_TEXT = (*range(9), *range(14, 32), 0x89, 0xFF)  # with which no path begins, but images do
 
 
@@ -30,6 +35,16 @@ def begin_stream(stream: BinaryIO, *, null_separated: bool) -> tuple[bytes, Iter
             break
         start += piece
     return start, pieces
+
+
+def check_is_list(start: bytes) -> None:
+    """Raise :class:`InputError` if a stream begins like an archive or a Parquet file, rather than a list of paths."""
+    kind = next((kind for signature, kind in _ARCHIVES if start.startswith(signature)), None)
+    kind = "a tar archive" if start[_TAR_MARK] == b"ustar" else kind
+    if kind is not None:
+        raise InputError(
+            f"cannot read standard input: it is {kind}, not a list of paths (give the name of the file as an INPUT)"
+        )
 
 
 def read_paths(pieces: Iterable[bytes], *, null_separated: bool) -> Iterator[str]:

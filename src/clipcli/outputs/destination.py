@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clipcli.errors import OutputError
 
-__all__ = ["Destination", "Format", "check_compact", "is_folder"]
+__all__ = ["Destination", "Format", "check_compact", "check_extension", "is_folder"]
 
 
 class Format(str, Enum):
@@ -28,6 +28,17 @@ def check_compact(form: str, *, compact: bool) -> None:
     """Raise :class:`OutputError` if a format has no columns to leave out."""
     if compact and form not in ("csv", "tsv", "parquet"):
         raise OutputError(f"cannot write compact {form}: it has no columns to leave out (use csv, tsv or parquet)")
+
+
+def check_extension(output: str, form: str) -> None:
+    """Raise :class:`OutputError` if the extension of a file is that of another format than the one asked for."""
+    suffix = Path(output).suffix.lower().lstrip(".")
+    named = {"ndjson": Format.jsonl.value, "htm": "html"}.get(suffix, suffix)
+    if named != form and named in (*(each.value for each in Format if each is not Format.table), "html"):
+        raise OutputError(
+            f"cannot write {form} to {output}: its extension is that of {named} (leave out --format, or name another "
+            "file)"
+        )
 
 
 def is_folder(output: str | None) -> bool:
@@ -105,7 +116,9 @@ class Destination:
 
             form = check_part_suffix(output, form)
         else:
-            _check_not_input(Path(output), inputs, overwrite=True)  # whether there is an earlier run is checked below
+            if form is not None:
+                check_extension(output, form)
+            _check_file(Path(output), inputs, overwrite=overwrite or None)  # an earlier run is checked below
         chosen = cls(output, form or _format_of(output), resume, overwrite, part_size, compact, update)
         check_compact(chosen.form, compact=compact)
         chosen._check_results()
@@ -139,7 +152,7 @@ class Destination:
             folder = "a folder, whose name ends with /; cached embeddings are reused"
             raise _not_resumable(output, folder, "resume" if resume else "update")
         for file in filter(None, (Path(output), path_lines_of(Path(output)))):
-            _check_not_input(file, inputs, overwrite=overwrite)
+            _check_file(file, inputs, overwrite=overwrite)
         suffix = Path(output).suffix.lower()
         if is_special(Path(output)) and suffix not in (".csv", ".jsonl"):
             raise OutputError(
@@ -171,9 +184,7 @@ class Destination:
 
             check_file(self.file, resume=self.resume or self.update, overwrite=self.overwrite)
         else:
-            from clipcli.storage.atomic import check_writable
-
-            check_writable(self.file, overwrite=self.overwrite)
+            _check_file(self.file, (), overwrite=self.overwrite)
 
 
 def _not_resumable(output: str, choices: str, doing: str = "resume") -> OutputError:
@@ -201,10 +212,10 @@ def _check_name(output: str, *, resume: bool, overwrite: bool, update: bool) -> 
         )
 
 
-def _check_not_input(file: Path, inputs: Iterable[object], *, overwrite: bool) -> None:
-    from clipcli.storage.atomic import check_writable
+def _check_file(file: Path, inputs: Iterable[object], *, overwrite: bool | None) -> None:
+    from clipcli.outputs.own_files import check_output
 
-    check_writable(file, [each for each in inputs if isinstance(each, str | Path)], overwrite=overwrite)
+    check_output(file, [each for each in inputs if isinstance(each, str | Path)], overwrite=overwrite)
 
 
 def _format_of(output: str) -> str:

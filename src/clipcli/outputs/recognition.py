@@ -14,7 +14,7 @@ from clipcli.outputs.manifest import MANIFEST, part_names
 from clipcli.outputs.run_settings import RunRecord
 from clipcli.text import open_text
 
-__all__ = ["RESULT_SUFFIXES", "groups_of_run", "labels_of_run", "own_kind_of"]
+__all__ = ["RESULT_SUFFIXES", "groups_of_run", "labels_of_run", "model_of_run", "own_kind_of"]
 
 RESULT_SUFFIXES = (".csv", ".tsv", ".json", ".parquet", *JSON_LINES)
 """The extensions of files that may hold results or embeddings."""
@@ -50,6 +50,12 @@ def labels_of_run(results: Path) -> tuple[str, ...]:
     """Return all labels of the run that wrote a results file or folder, as far as its record next to it is known."""
     labels = _settings_of_run(results).get("labels")
     return tuple(each for each in labels if isinstance(each, str)) if isinstance(labels, list) else ()
+
+
+def model_of_run(results: Path) -> str | None:
+    """Return the title of the model of the run that wrote a results file or folder, as far as it is known."""
+    model = _settings_of_run(results).get("model")
+    return model if isinstance(model, str) else None
 
 
 def groups_of_run(results: Path) -> dict[str, str]:

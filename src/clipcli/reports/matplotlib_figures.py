@@ -9,12 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clipcli.outputs.own_files import CHART_MARK
 from clipcli.storage.atomic import replacing
 
-__all__ = ["empty_figure", "is_chart", "plain", "save", "save_as"]
+__all__ = ["empty_figure", "ink_on", "legible_size", "plain", "save", "save_as", "size_of"]
 
 _DOTS = 200  # per inch
-_HEAD = 2048  # bytes of a PNG or SVG in which matplotlib names itself
+_POINTS = 72  # per inch
+_SIZES = (9, 8, 7, 6)  # points of text; smaller text cannot be read
+_CHARACTER, _LINE = 0.65, 1.3  # width of a character and height of a line, in the size of the text
+_EQUAL = 0.179  # luminance of a colour on which black and white have the same contrast
+_METADATA: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": CHART_MARK},
+    ".svg": {"Creator": CHART_MARK, "Date": None},
+}
 
 
 def empty_figure(width: float, height: float) -> Any:
@@ -41,23 +49,47 @@ def save_as(drawn: Any, file: Path, *, overwrite: bool = True) -> None:
         If the file cannot be written.
     """
     from matplotlib import rc_context
-    from matplotlib.text import Text
 
     suffix = file.suffix.lower()
-    for text in drawn.findobj(Text):
-        text.set_parse_math(False)  # a label may hold a dollar sign
+    _take_literally(drawn)
     settings: Any = {"text.parse_math": False, "svg.hashsalt": "clipcli"}  # the salt: the same chart is the same file
     with replacing(file, overwrite=overwrite) as temporary, rc_context(settings):
-        drawn.savefig(temporary, dpi=_DOTS, format=suffix[1:], metadata={"Date": None} if suffix == ".svg" else None)
+        drawn.savefig(temporary, dpi=_DOTS, format=suffix[1:], metadata=_METADATA[suffix])
 
 
-def is_chart(file: Path) -> bool:
-    """Return whether a file is a chart that clipcli drew, which may be overwritten."""
-    try:
-        with file.open("rb") as opened:
-            return b"Matplotlib" in opened.read(_HEAD)
-    except OSError:
-        return False
+def size_of(axes: Any) -> tuple[float, float]:
+    """Return the width and height in inches that axes will have, after the layout of the whole figure."""
+    from matplotlib import rc_context
+
+    drawn = axes.figure
+    _take_literally(drawn)
+    with rc_context({"text.parse_math": False}):  # for the names that are made while drawing
+        drawn.draw_without_rendering()
+    box = axes.get_window_extent()
+    return box.width / drawn.dpi, box.height / drawn.dpi
+
+
+def legible_size(width: float, height: float, characters: int) -> int | None:
+    """Return the largest size in points for a text in a space in inches, ``None`` if it is not legible there."""
+    for size in _SIZES:
+        if characters * _CHARACTER * size <= _POINTS * width and _LINE * size <= _POINTS * height:
+            return size
+    return None
+
+
+def ink_on(red: float, green: float, blue: float) -> str:
+    """Return ``black`` or ``white``, which has the higher contrast on a colour of sRGB values from 0 to 1."""
+    linear = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in (red, green, blue))
+    luminance = sum(share * value for share, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "black" if luminance > _EQUAL else "white"
+
+
+def _take_literally(drawn: Any) -> None:
+    """Let a dollar sign in a label be a dollar sign, and not the start of a formula."""
+    from matplotlib.text import Text
+
+    for text in drawn.findobj(Text):
+        text.set_parse_math(False)
 
 
 def plain(text: str, longest: int = 32) -> str:

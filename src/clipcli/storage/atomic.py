@@ -6,10 +6,11 @@ import errno
 import os
 import re
 import secrets
+import shlex
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -17,7 +18,15 @@ from pathlib import Path
 from clipcli.errors import OutputError
 from clipcli.images.files import looks_like_image, read_signature
 
-__all__ = ["already_exists", "check_not_created", "check_writable", "is_special", "moved", "replacing"]
+__all__ = [
+    "already_exists",
+    "check_not_created",
+    "check_writable",
+    "is_special",
+    "missing_folder",
+    "moved",
+    "replacing",
+]
 
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d{1,9})")
@@ -138,8 +147,9 @@ def _disk_faults_of(path: Path) -> Iterator[None]:
 
 
 def check_writable(
-    path: Path, inputs: Iterable[str | Path | None] = (), *, overwrite: bool, is_ours: bool = False
-) -> None:
+    path: Path, inputs: Iterable[str | Path | None] = (), *, overwrite: bool | None,
+    is_own: Callable[[], bool] = lambda: False,
+) -> None:  # fmt: skip
     """Check that a file can be created, before any work is done for it.
 
     Parameters
@@ -147,9 +157,10 @@ def check_writable(
     inputs
         Files that are never replaced.
     overwrite
-        Whether an existing file may be replaced. An image never is, unless ``is_ours``.
-    is_ours
-        Whether an existing file is known to be an earlier output, such as a chart.
+        Whether an existing file may be replaced, if it is empty or ``is_own``. ``None`` if the caller checks that
+        itself.
+    is_own
+        Whether an existing file is an output of this program.
 
     Raises
     ------
@@ -160,15 +171,22 @@ def check_writable(
         return
     if any(_is_same(path, other) for other in inputs if other):
         raise OutputError(f"cannot write {path}: it is one of the inputs (name another file)")
-    if path.exists() and not is_ours and looks_like_image(read_signature(path)):
-        raise OutputError(f"cannot write {path}: it is an image (name another file)")
-    if path.exists() and not overwrite:
-        raise already_exists(path)
+    if path.exists():
+        _check_replaceable(path, overwrite, is_own)
     target, _ = _new_name(path)
     try:
         tempfile.TemporaryFile(dir=target.parent).close()  # where the system can, one without a name
     except OSError as problem:
         raise _cannot_be_written(path, problem) from None
+
+
+def _check_replaceable(path: Path, overwrite: bool | None, is_own: Callable[[], bool]) -> None:
+    if looks_like_image(read_signature(path)) and not is_own():
+        raise OutputError(f"cannot write {path}: it is an image (name another file)")
+    if overwrite is False:
+        raise already_exists(path)
+    if overwrite and path.stat().st_size and not is_own():
+        raise OutputError(f"cannot write {path}: clipcli did not write this file (delete it, or name another file)")
 
 
 def already_exists(path: object, kind: str = "file", state: str = "it exists") -> OutputError:
@@ -215,7 +233,17 @@ def _is_same(path: Path, other: str | Path) -> bool:
         return False
 
 
+def missing_folder(path: Path) -> str | None:
+    """Return that the folder of a file is missing, and how it is made; ``None`` if it exists."""
+    folder = path.parent
+    if folder.exists():
+        return None
+    return f"the folder {folder} does not exist (create it with: mkdir -p {shlex.quote(str(folder))})"
+
+
 def _cannot_be_written(path: Path, problem: OSError | RuntimeError) -> OutputError:
+    if isinstance(problem, FileNotFoundError) and (reason := missing_folder(path)) is not None:
+        return OutputError(f"cannot write {path}: {reason}")
     return OutputError(f"cannot write {path}: {getattr(problem, 'strerror', None) or problem}")
 
 

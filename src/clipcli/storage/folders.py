@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from clipcli.errors import OutputError, StorageError
 from clipcli.schemes import is_remote
-from clipcli.storage.atomic import replacing
+from clipcli.storage.atomic import missing_folder, replacing
 from clipcli.storage.locks import locked
 from clipcli.storage.remote import attempted, filesystem, path_in
 
@@ -76,7 +76,7 @@ class _DiskFolder:
             try:
                 self._path.mkdir(exist_ok=True)
             except FileNotFoundError:
-                raise OutputError(f"cannot create {self.name}: no such folder as {self._path.parent}") from None
+                raise OutputError(f"cannot write to {self.name}: {missing_folder(self._path)}") from None
         self._lock.enter_context(locked(self._path))
         return self
 

@@ -21,6 +21,7 @@ from clipcli.images.limits import MAX_BYTES, too_many_bytes
 from clipcli.redaction import redacted, redacted_foreign
 from clipcli.schemes import EXTRAS, is_remote, scheme_of
 from clipcli.storage.network_policy import check_location
+from clipcli.storage.slow_answers import warn_if_slow
 
 __all__ = [
     "attempted",
@@ -232,6 +233,11 @@ def _below(found: Any, url: str) -> Iterator[str]:
 
 def attempted(ask: Callable[[], Answer], url: str) -> Answer:
     """Call an object store, retry if the connection fails, and translate the remaining errors."""
+    with warn_if_slow(_place(url)):
+        return _attempted(ask, url)
+
+
+def _attempted(ask: Callable[[], Answer], url: str) -> Answer:
     for pause in (*(_PAUSES if EXTRAS[scheme_of(url)] == "http" else ()), None):
         try:
             return ask()

@@ -6,6 +6,7 @@
     DIR/training/settings.json          settings of the run
     DIR/training/metrics.jsonl          one line per step, one per epoch
     DIR/training/left_out.jsonl         pairs that cannot be used, or are truncated
+    DIR/training/images.txt             digests of the training images
     DIR/training/loss.png               the training curve
     DIR/training/checkpoint.pt          the state of an incomplete run
     DIR/training/best.safetensors       the best weights of an incomplete run
@@ -23,10 +24,11 @@ from typing import Any
 
 from clipcli.errors import InputError, OutputError
 from clipcli.models.state_dicts import read_state_dict
+from clipcli.models.training_images import TRAINING_IMAGES, digest_of_file, text_of_digests
 from clipcli.storage.atomic import already_exists, replacing
 from clipcli.storage.locks import locked
 from clipcli.training.best_epoch import Progress
-from clipcli.training.pairs import LeftOut
+from clipcli.training.pairs import Example, LeftOut
 from clipcli.training.records import check_left_out, check_progress, check_settings, check_summary
 from clipcli.training.restore import check_weights, read_states
 
@@ -39,7 +41,7 @@ _MODEL_FILES = ("open_clip_config.json", "open_clip_model.safetensors", "README.
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
 _RUN_FILES = (
     "settings.json", "metrics.jsonl", "left_out.jsonl", "loss.png", "checkpoint.pt", "best.safetensors",
-    "summary.json",
+    "summary.json", TRAINING_IMAGES.name,
 )  # fmt: skip
 
 
@@ -136,6 +138,12 @@ class TrainingFolder:
         measures = [(name, values) for name, values in summary["measures"]]
         held_out = int(self.read_json("settings.json")["validation"])
         return measures, int(summary.get("left_out", 0)), int(summary["best_epoch"]), held_out
+
+    def write_images(self, examples: Sequence[Example]) -> None:
+        """Record the images to train with, so that an evaluation can warn of them."""
+        images = (each.image for each in examples)
+        with replacing(self.root / TRAINING_IMAGES) as temporary:
+            temporary.write_text(text_of_digests(digest_of_file(each.path, each.offset, each.size) for each in images))
 
     def write_left_out(self, rows: Sequence[LeftOut]) -> None:
         """Record the pairs that cannot be used."""

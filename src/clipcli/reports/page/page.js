@@ -4,32 +4,41 @@ const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const UNKNOWN = "unknown";
 const BARS = 20;
+const CHART_DOTS = 200; // per inch, of charts that are PNG
 const HEADING_HEIGHT = 44, LEAST_TILE = 156, USUAL_TILE = 200, AHEAD = 400;
 const WORDS_HEIGHT = data.truth ? 88 : 70; // below the picture of a tile, with the gap to the next
 
 // --- records -------------------------------------------------------------------------------------------
 
-const records = data.records.map(([path, label, probability, ranking, group, truth, linked], index) => {
+const records = data.records.map(([path, label, probability, ranking, group, truth, linked, tags], index) => {
   if (probability === undefined) return { index, path, failed: label, label: "", probability: 0, margin: 0, ranking: [], group: "", truth: "" };
   const top = [];
   for (let at = 0; at < ranking.length; at += 3) {
     top.push({ label: data.labels[ranking[at]], probability: ranking[at + 1], similarity: ranking[at + 2] });
   }
   const margin = probability - (top.length > 1 ? top[1].probability : 0);
+  const several = tags?.map((place) => data.labels[place]).join("|");
   return {
-    index, path, failed: null, label: data.labels[label], probability, margin, ranking: top,
+    index, path, failed: null, label: tags ? several || UNKNOWN : data.labels[label], probability, margin, ranking: top,
     group: group < 0 ? "" : data.groups[group], truth: truth < 0 ? "" : data.labels[truth], linked,
   };
 });
 const checked = new Map(data.checked.map(([index, label]) => [index, data.labels[label]])); // by hand, by index of a record
 
+// With tags, the label of an image is all of them, as in a table of labels: "cat|outdoor".
+const labelsIn = (label) => (data.tags ? label.split("|").map((each) => each.trim()).filter(Boolean) : [label]);
+const inWords = (label) => labelsIn(label).join(", ");
 const shownLabel = (record) => checked.get(record.index) ?? record.label;
 // Names are compared by their composed letters: systems write é in different ways.
 const key = (name) => name.normalize("NFC");
 // Labels as people type them: case and spaces do not matter.
 const typed = (name) => key(name).trim().toLowerCase().replace(/\s+/g, " ");
 const spelt = new Map();
-for (const label of [...data.labels, UNKNOWN]) if (!spelt.has(typed(label))) spelt.set(typed(label), label);
+const single = data.labels.filter((label) => !data.tags || !label.includes("|"));
+for (const label of [...single, UNKNOWN]) if (!spelt.has(typed(label))) spelt.set(typed(label), label);
+// As people sort names: 2 before 10, and b after A.
+const collator = new Intl.Collator(undefined, { numeric: true });
+const byName = (a, b) => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 const percent = (value) => `${(100 * value).toFixed(1)}%`;
 
 // Thumbnails stand in blocks after this script, so that the page is there before they are read.
@@ -75,7 +84,7 @@ const orders = {
   sure: (a, b) => b.probability - a.probability,
   narrow: (a, b) => a.margin - b.margin,
   clear: (a, b) => b.margin - a.margin,
-  name: (a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0),
+  name: (a, b) => byName(a.path, b.path),
 };
 const kinds = {
   "": () => true,
@@ -105,16 +114,17 @@ function choose() {
   visible = records.filter((record) =>
     isKind(record)
     && (whole || (!record.failed && record.probability >= least && record.probability <= most))
-    && (!label || shownLabel(record) === label)
+    && (!label || labelsIn(shownLabel(record)).includes(label))
     && (!group || record.group === group)
     && (!words || key(record.path.toLowerCase()).includes(words)));
   const heading = byId("heading").value, order = orders[byId("order").value];
   const headed = heading === "group" ? (record) => record.group : shownLabel;
   visible.sort(heading
-    ? (a, b) => (headed(a) < headed(b) ? -1 : headed(a) > headed(b) ? 1 : order(a, b) || a.index - b.index)
+    ? (a, b) => byName(headed(a), headed(b)) || order(a, b) || a.index - b.index
     : (a, b) => order(a, b) || a.index - b.index);
   current = before ? visible.indexOf(before) : -1;
   byId("count").textContent = `${visible.length.toLocaleString()} of ${records.length.toLocaleString()}`;
+  byId("least").style.zIndex = least > 0.5 ? 1 : 0; // of two handles in one place, the one that can move is on top
   byId("span").style.left = percent(least);
   byId("span").style.right = percent(1 - most);
   byId("range").textContent = whole ? "" : `${Math.round(100 * least)} to ${Math.round(100 * most)} %`;
@@ -200,8 +210,8 @@ function element(name, kind, text) {
 }
 
 function headingOf(row) {
-  const made = element("h2", "", row.heading + " ");
-  made.append(element("small", "", row.count.toLocaleString()));
+  const made = element("h2");
+  made.append(element("bdi", "", inWords(row.heading)), " ", element("small", "", row.count.toLocaleString()));
   made.style.top = `${row.top}px`;
   return made;
 }
@@ -229,11 +239,11 @@ function tileOf(place) {
   fill(frame, record);
   const words = element("div", "words");
   const line = element("div", "line");
-  line.append(element("b", "", data.hits ? `${place + 1}.` : record.failed !== null && !mine ? "failed" : label));
+  line.append(element("b", "", data.hits ? `${record.index + 1}.` : record.failed !== null && !mine ? "failed" : inWords(label)));
   const probability = probabilityOf(record, label);
   if (probability !== undefined) line.append(element("span", "", data.hits ? probability.toFixed(3) : percent(probability)));
   words.append(line);
-  if (data.truth) words.append(element("small", "truth", isWrong(record) ? `true class: ${record.truth}` : ""));
+  if (data.truth) words.append(element("small", "truth", record.truth && label !== record.truth ? `true class: ${record.truth}` : ""));
   words.append(record.failed === null ? shortName(names[record.index]) : element("small", "", record.failed));
   const meter = element("span", "meter"), part = element("i");
   part.style.width = percent(probability ?? 0);
@@ -247,6 +257,7 @@ function tileOf(place) {
 // The probability of the label that is shown: of another label than the model's, as far as the ranking has it.
 function probabilityOf(record, label) {
   if (record.failed !== null) return undefined;
+  if (data.tags) return record.ranking.find((score) => score.label === labelsIn(label)[0])?.probability;
   return label === record.label ? record.probability : record.ranking.find((score) => score.label === label)?.probability;
 }
 
@@ -265,9 +276,14 @@ function fill(frame, record) {
   }
 }
 
+// What readers see as one letter: an emoji, or a letter with its accents, may be several characters.
+const segmenter = Intl.Segmenter && new Intl.Segmenter();
+const lettersOf = (name) => segmenter ? Array.from(segmenter.segment(name), ({ segment }) => segment) : Array.from(name);
+
 function shortName(name) {
   // A long name loses its middle: numbers and the extension are at the end.
-  const letters = Array.from(name), made = element("small", "name"), tail = Math.min(10, letters.length >> 1);
+  const letters = lettersOf(name), made = element("small", "name"), tail = Math.min(10, letters.length >> 1);
+  made.dir = "auto"; // the start of a Hebrew or Arabic name is on the right
   made.append(element("span", "start", letters.slice(0, letters.length - tail).join("")));
   made.append(element("span", "end", letters.slice(letters.length - tail).join("")));
   return made;
@@ -301,7 +317,7 @@ function moveTo(place) {
 }
 
 document.addEventListener("keydown", (event) => {
-  const within = event.target.closest?.("input, select, button, dialog");
+  const within = event.target.closest?.("input, select, button, summary, a, dialog");
   if (event.key === "Escape" && event.target === byId("search")) grid.focus();
   if (within || event.ctrlKey || event.metaKey || event.altKey) return;
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -visible.length, End: visible.length };
@@ -312,6 +328,9 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+// By keyboard, one sees where one is; a click beside the images selects none.
+grid.addEventListener("focus", () => { if (current < 0 && grid.matches(":focus-visible")) moveTo(0); });
+
 // --- one image -----------------------------------------------------------------------------------------
 
 const detail = byId("detail");
@@ -320,7 +339,7 @@ function open() {
   if (current < 0) return;
   show();
   if (!detail.open) detail.showModal();
-  byId("correction").focus();
+  if (!matchMedia("(pointer: coarse)").matches) byId("correction").focus(); // on a phone, the keyboard would hide the image
 }
 
 function show() {
@@ -336,7 +355,8 @@ function show() {
     const line = element("tr"), name = element("td"), take = element("button", "", score.label);
     take.type = "button";
     take.title = "It shows this";
-    take.addEventListener("click", () => check(score.label));
+    take.classList.toggle("chosen", data.tags && labelsIn(shownLabel(record)).includes(score.label));
+    take.addEventListener("click", () => check(data.tags ? toggled(record, score.label) : score.label));
     name.append(take);
     line.append(name, element("td", "", percent(score.probability)), element("td", "", score.similarity?.toFixed(3) ?? ""));
     return line;
@@ -358,18 +378,25 @@ const addressOf = (path) => (path.startsWith("/") ? data.top : `${data.root}/`) 
 
 let fresh = ""; // a label that no image has so far, which one more Enter adds
 
+// The labels of an image with one more, or without it.
+function toggled(record, label) {
+  const others = labelsIn(shownLabel(record)).filter((each) => each !== UNKNOWN);
+  return (others.includes(label) ? others.filter((each) => each !== label) : [...others, label]).join("|") || UNKNOWN;
+}
+
 function check(label) {
-  const text = spelt.get(typed(label)) ?? label.trim().replace(/\s+/g, " ");
-  spelt.set(typed(text), text);
+  const texts = labelsIn(label).map((each) => spelt.get(typed(each)) ?? each.trim().replace(/\s+/g, " "));
+  for (const each of texts) spelt.set(typed(each), each);
+  const text = texts.join("|");
   checked.set(visible[current].index, text);
   changed();
 }
 
 // What is typed may be a slip: a label that is not known is asked for once more.
-function ask(label) {
+function ask(label, unknown = label) {
   fresh = label;
   byId("new").hidden = !label;
-  byId("new").textContent = label ? `“${label}” is not one of the labels. Press Enter again to add it.` : "";
+  byId("new").textContent = label ? `“${unknown}” is not one of the labels. Press Enter again to add it.` : "";
   byId("correct").querySelector("button").textContent = label ? "Add label" : "Check";
 }
 
@@ -387,7 +414,8 @@ function changed() {
 byId("correct").addEventListener("submit", (event) => {
   event.preventDefault();
   const label = byId("correction").value.trim();
-  if (label && !spelt.has(typed(label)) && label !== fresh) { ask(label); return; }
+  const unknown = labelsIn(label).filter((each) => !spelt.has(typed(each)));
+  if (label && unknown.length && label !== fresh) { ask(label, unknown.join(", ")); return; }
   if (label) check(label);
   ask("");
   if (current < visible.length - 1) { moveTo(current + 1); show(); }
@@ -395,8 +423,13 @@ byId("correct").addEventListener("submit", (event) => {
 });
 byId("correction").addEventListener("input", () => ask(""));
 byId("forget").addEventListener("click", () => { checked.delete(visible[current].index); changed(); });
-byId("previous").addEventListener("click", () => { moveTo(current - 1); show(); });
-byId("next").addEventListener("click", () => { moveTo(current + 1); show(); });
+const turn = (step) => { moveTo(current + step); show(); };
+byId("previous").addEventListener("click", () => turn(-1));
+byId("next").addEventListener("click", () => turn(1));
+detail.addEventListener("keydown", (event) => {
+  const step = { PageUp: -1, PageDown: 1 }[event.key];
+  if (step) { event.preventDefault(); turn(step); }
+});
 byId("close").addEventListener("click", () => detail.close());
 detail.addEventListener("click", (event) => { if (event.target === detail) detail.close(); });
 detail.addEventListener("close", () => { choose(); grid.focus({ preventScroll: true }); });
@@ -459,9 +492,9 @@ window.addEventListener("beforeunload", (event) => { if (!saved && checked.size)
 // --- the start -----------------------------------------------------------------------------------------
 
 function options(select, names, counts) {
-  const known = names.filter((name) => counts.has(name)).sort();
+  const known = names.filter((name) => counts.has(name)).sort(byName);
   select.append(...known.map((name) => {
-    const made = element("option", "", `${name} (${counts.get(name).toLocaleString()})`);
+    const made = element("option", "", `\u2068${name}\u2069 (${counts.get(name).toLocaleString()})`); // whatever its direction
     made.value = name;
     return made;
   }));
@@ -469,7 +502,7 @@ function options(select, names, counts) {
 
 function tally(of) {
   const counts = new Map();
-  for (const record of records) counts.set(of(record), (counts.get(of(record)) ?? 0) + 1);
+  for (const record of records) for (const name of of(record)) counts.set(name, (counts.get(name) ?? 0) + 1);
   return counts;
 }
 
@@ -481,6 +514,7 @@ function histogram() {
     const bar = element("button"), height = element("span");
     const [from, to] = [(100 * place) / BARS, (100 * (place + 1)) / BARS];
     bar.type = "button";
+    bar.tabIndex = -1; // by keyboard, the two handles do the same
     bar.title = `${count.toLocaleString()} images, ${from} to ${to} %`;
     bar.setAttribute("aria-label", bar.title);
     height.style.height = count ? `${Math.max(4, (100 * count) / most)}%` : "0";
@@ -495,14 +529,14 @@ if (!data.groups.length) byId("heading").querySelector('[value="group"]').remove
 recall();
 tellSaved();
 byId("model").textContent = data.models.join(", ");
-options(byId("label"), data.labels, tally((record) => record.label));
+options(byId("label"), single, tally((record) => labelsIn(record.label)));
 if (data.groups.length) {
-  options(byId("group"), data.groups, tally((record) => record.group));
+  options(byId("group"), data.groups, tally((record) => [record.group]));
   byId("group-filter").hidden = false;
   byId("heading").querySelector('[value="group"]').hidden = false;
 }
-for (const name of checked.values()) if (!spelt.has(typed(name))) spelt.set(typed(name), name);
-byId("known").append(...data.labels.filter((name) => name !== UNKNOWN).map((name) => {
+for (const name of [...checked.values()].flatMap(labelsIn)) if (!spelt.has(typed(name))) spelt.set(typed(name), name);
+byId("known").append(...single.filter((name) => name !== UNKNOWN).map((name) => {
   const made = element("option");
   made.value = name;
   return made;
@@ -511,10 +545,14 @@ histogram();
 if (data.truth) {
   document.querySelectorAll(".of-truth").forEach((each) => { each.hidden = false; });
   byId("evaluation")?.addEventListener("toggle", draw); // what is below moves
+  document.querySelectorAll('.charts img[src^="data:image/png"]').forEach((each) => {
+    each.addEventListener("load", () => { each.width = Math.round(each.naturalWidth * 96 / CHART_DOTS); });
+  });
 }
 if (data.hits) {
   document.querySelectorAll(".of-labels").forEach((each) => { each.hidden = true; });
   byId("order").value = "given";
+  byId("order").querySelector('[value="given"]').textContent = "rank";
   byId("order").querySelector('[value="unsure"]').textContent = "least similar";
   byId("order").querySelector('[value="sure"]').textContent = "most similar";
 }
