@@ -11,7 +11,7 @@ import typer
 __all__ = ["fitting_widths", "print_figures", "print_table"]
 
 _LONG = 32  # columns of a name; a longer one gets a line to itself, so that it does not widen the whole column
-_LEAST = 14  # width of a column of words that are wrapped
+_LEAST = 12  # width of a column of words that are wrapped
 _LEAST_NAME = 10  # the same for names between numbers
 _GAP = 2
 
@@ -22,9 +22,8 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, names: 
     Parameters
     ----------
     names
-        The number of columns, from the left, that people type again: they are never shortened. The columns on the
-        right are left out if there is no room for them; if names alone do not fit, each row takes several lines. A
-        very long name is on a line by itself, above the rest of its row.
+        The number of columns, from the left, that people type again: they are never shortened. A very long name is on
+        a line by itself, above the rest of its row. If the columns do not fit, each row takes several lines.
     """
     if not sys.stdout.isatty():
         for row in (header, *rows):
@@ -47,9 +46,6 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, names: 
         if rest != row:
             console.print(Text("  ".join(filter(None, row[:names])), overflow="fold"))
         _print_rows(console, [rest], widths)
-    if len(widths) < len(header):
-        left_out = ", ".join(header[len(widths) :])
-        console.print(Text(f"left out for lack of room: {left_out} (shown in a wider terminal or a pipe)", style="dim"))
 
 
 def _print_rows(console: Any, rows: Sequence[Sequence[str]], widths: Sequence[int], style: str = "") -> None:
@@ -71,19 +67,16 @@ def _without_long(row: Sequence[str], names: int) -> list[str]:
 
 
 def fitting_widths(header: Sequence[str], rows: Sequence[Sequence[str]], names: int, width: int) -> list[int]:
-    """Return the widths of the columns that fit into a width, with whole names; none if the names do not fit."""
+    """Return the widths of columns that fit into a width, with whole names; none if they do not fit."""
     least: list[int] = []
     most: list[int] = []
-    for place, column in enumerate(zip(header, *rows, strict=True)):
-        longest = max(map(len, column))
-        needed = longest if place < names else min(longest, max(_LEAST, *(len(word) for word in column[0].split())))
-        if sum(least) + _GAP * len(least) + needed > width:
-            break
-        least.append(needed)
-        most.append(longest)
-    if len(least) < names:
-        return []
+    for place, (name, *column) in enumerate(zip(header, *rows, strict=True)):
+        most.append(max(map(len, (name, *column))))
+        words = max(map(len, name.split()), default=0)
+        least.append(most[-1] if place < names else max(words, min(_LEAST, max(map(len, column), default=0))))
     spare = width - sum(least) - _GAP * (len(least) - 1)
+    if spare < 0:
+        return []
     for place in range(len(least)):
         more = min(spare, most[place] - least[place])
         least[place] += more
@@ -103,7 +96,9 @@ def _print_in_lines(console: Any, header: Sequence[str], rows: Sequence[Sequence
 
 
 def _with_unit(name: str, cell: str) -> str:
-    return f"{cell} {name}" if cell.replace(".", "").isdigit() else cell
+    if not cell.replace(".", "").isdigit():
+        return cell
+    return f"{name[:-2]} {cell} %" if name.endswith(" %") else f"{cell} {name}"
 
 
 def _print_below(console: Any, parts: Iterable[str]) -> None:
@@ -114,7 +109,7 @@ def _print_below(console: Any, parts: Iterable[str]) -> None:
     line = ""
     for part in [*filter(None, parts), ""]:
         longer = f"{line}, {part}" if line else part
-        if part and len(longer) + _GAP <= console.width:
+        if part and len(longer) + _GAP < console.width:  # a comma may follow
             line = longer
             continue
         if line:
