@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,33 +18,36 @@ from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.cache.limit import DEFAULT_LIMIT
-from clipcli.embedder import Embedder
 from clipcli.errors import LabelError
-from clipcli.inputs.discover import Input, Source
-from clipcli.inputs.given import check_count, source_of
+from clipcli.inputs.given import check_count
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
-from clipcli.log import LOG
-from clipcli.outputs.destination import Destination
-from clipcli.outputs.output import Output, result_output
 from clipcli.outputs.run_settings import RunSettings, classify_settings
 from clipcli.outputs.text_formats import Layout
-from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
-from clipcli.pipeline.class_embeddings import ClassEmbeddings, Encode, TextStatistics, build_class_embeddings
+from clipcli.pipeline.chunks import EncoderFacts
+from clipcli.pipeline.class_embeddings import (
+    ClassEmbeddings,
+    Encode,
+    TextStatistics,
+    build_class_embeddings,
+    embed_competitors,
+    telling_cut,
+)
 from clipcli.pipeline.label_warnings import warn_of_language, warn_of_single_label
-from clipcli.pipeline.predictions import Result, failure_of
+from clipcli.pipeline.predictions import Result
 from clipcli.pipeline.rank import Ranker
-from clipcli.runner import SILENT, OpenEngine, Outcome, Reporter, Task, run
-from clipcli.scoring.thresholds import Thresholds
+from clipcli.pipeline.scorer import Tagging, can_be_unknown, tag_options
+from clipcli.result_runs import ResultRuns
+from clipcli.scoring.thresholds import DEFAULT_THRESHOLD, Thresholds
 
 if TYPE_CHECKING:
-    from clipcli.inputs.given import ImageLike, Names
+    from clipcli.inputs.given import ImageLike
 
 __all__ = ["Classifier"]
 
 
-class Classifier(Embedder):
+class Classifier(ResultRuns):
     """Classify images with labels given as text.
 
     Class embeddings are computed, or read from the cache, on first use; the model is loaded to encode the first prompt.
@@ -79,6 +81,12 @@ class Classifier(Embedder):
         Number of labels per prediction.
     thresholds
         When to answer ``unknown``.
+    tags
+        Give an image all labels whose probability is at or above their threshold, instead of the best label.
+    score
+        With ``tags``: ``softmax``, ``sigmoid`` or ``contrast``. The default depends on the model.
+    threshold
+        With ``tags``: the least probability of labels without a separate threshold, 0 to 1.
     cache
         ``False`` for no cache; the path of the cache folder; or ``True`` for the folder in the environment variable
         ``CLIPCLI_CACHE_DIR``, else the user's cache folder.
@@ -109,6 +117,9 @@ class Classifier(Embedder):
         workers: int | None = None,
         top_k: int = 5,
         thresholds: Thresholds | None = None,
+        tags: bool = False,
+        score: str | None = None,
+        threshold: float = DEFAULT_THRESHOLD,
         cache: bool | str | Path = True,
         cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
@@ -124,6 +135,7 @@ class Classifier(Embedder):
         self._templates = resolve_templates(list(templates), list(prompts))
         self._text_embeddings = text_embeddings
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
+        self._tags = tag_options(tags, score, threshold, self.thresholds)
         self.text_statistics: TextStatistics | None = None
         self._warned = False
 
@@ -136,12 +148,13 @@ class Classifier(Embedder):
             Those of the image encoder, if it is not open here.
         """
         encoder = facts.settings if facts else self.encoder_settings
-        return classify_settings(self.source.title, self.classes, self.thresholds, encoder)
+        return classify_settings(self.source.title, self.classes, self.thresholds, encoder, self.tagging)
 
     def layout(self, form: str) -> Layout:
         """Return how results are laid out in a format."""
         ranks, grouped = min(self.top_k, len(self.classes.labels)), any(self.classes.groups)
-        return Layout(form, ranks, grouped, with_unknown=self.thresholds.any)
+        tagged, unsure = self._tags is not None, can_be_unknown(self.classes, self.thresholds)
+        return Layout(form, ranks, grouped, with_unknown=tagged or unsure, tagged=tagged)
 
     @property
     def templates(self) -> list[str]:
@@ -152,15 +165,26 @@ class Classifier(Embedder):
     def classes(self) -> ClassEmbeddings:
         """The class embeddings of all labels."""
         if self._text_embeddings is not None:
-            return self._from_file(self._text_embeddings)
+            return self._for_tags(self._from_file(self._text_embeddings))
         return self.embed_labels(self._templates)
+
+    @cached_property
+    def tagging(self) -> Tagging | None:
+        """How the tags of an image are chosen; ``None`` without tags."""
+        return None if self._tags is None else self._tags.tagging(self.classes)
 
     def embed_labels(self, templates: Sequence[Template]) -> ClassEmbeddings:
         """Compute the class embeddings of the labels with other templates, or read them from the cache."""
         classes, self.text_statistics = build_class_embeddings(
             self._labels, templates, self.source, self._store, self._engine.text_key, self._open_text_encoder
         )
-        return classes
+        return self._for_tags(classes)
+
+    def _for_tags(self, classes: ClassEmbeddings) -> ClassEmbeddings:
+        if self._tags is None:
+            return classes
+        from_cache = self.source, self._store, self._engine.text_key, self._open_text_encoder
+        return self._tags.prepared(classes, lambda phrases: embed_competitors(phrases, *from_cache))
 
     @property
     def class_embeddings(self) -> NDArray[np.float32]:
@@ -173,16 +197,7 @@ class Classifier(Embedder):
         return load_for_model(path, self.source.fingerprint(self._store.file_sha256), self.source.title)
 
     def _open_text_encoder(self) -> tuple[ModelFacts, Encode]:
-        encoder = self._backend.text_encoder()
-
-        def encode(prompts: Sequence[str]) -> NDArray[np.float32]:
-            cut = sum(encoder.cut(prompts))
-            if cut:
-                prompts_are = "1 prompt is" if cut == 1 else f"{cut} prompts are"
-                LOG.warning(f"{prompts_are} longer than the context of {self.source.title}, and truncated")
-            return encoder.encode(prompts)
-
-        return self.facts(), encode
+        return self.facts(), telling_cut(self._backend.text_encoder(), self.source.title)
 
     def classify(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Result]:
         """Classify images and yield one result per image, in order.
@@ -209,80 +224,16 @@ class Classifier(Embedder):
         for block in self.embed(images, even_batches=even_batches):
             yield from self.ranker(self.given.precision_in(block)).results(block)
 
-    def classify_to(
-        self, output: str | Path, inputs: Names, *, file_format: str | None = None, resume: bool = False,
-        overwrite: bool = False, update: bool = False, part_size: int = 4096, compact: bool = False,
-        reporter: Reporter = SILENT,
-    ) -> Outcome:  # fmt: skip
-        """Classify images and write the results to a file, or to a folder of parts.
-
-        Results are saved as they come, and the file appears at the end. Memory does not grow with the number of images.
-
-        Parameters
-        ----------
-        output
-            A ``.csv``, ``.tsv``, ``.jsonl``, ``.json`` or ``.parquet`` file; a folder if the name ends with a slash
-            or is the URL of an object store.
-        inputs
-            The inputs, as for ``clipcli classify``: paths, folders, patterns, archives, URLs; a
-            :class:`~clipcli.inputs.discover.Source`; or :class:`~clipcli.ImageEmbeddings`.
-        file_format
-            The format, if not that of the extension; for a folder ``jsonl`` or ``parquet`` (default with pyarrow).
-        resume, overwrite, update
-            Continue an interrupted run, if there is one (if the run is complete, only compare its settings and inputs);
-            replace an earlier run; or add records of new inputs to it and compute failed ones again.
-        part_size
-            Inputs per part of a folder.
-        compact
-            Leave out the columns of similarities and of the model in CSV, TSV and Parquet.
-        reporter
-            Receives the events of the run.
-
-        Returns
-        -------
-        The numbers of records and failures, including those of an earlier run.
-
-        Raises
-        ------
-        OutputError
-            If the output cannot be written, or there is an interrupted run and neither ``resume`` nor ``overwrite`` is
-            set; if the inputs or settings of the run to resume differ.
-        InputError
-            If there is nothing to classify.
-        Interrupted
-            If the user stopped the run; the message names what was saved.
-        ClipcliError
-            As for :meth:`classify`.
-        """
-        source = source_of(inputs)
-        destination = Destination.for_results(
-            str(output), file_format, inputs=source.names,
-            resume=resume, overwrite=overwrite, update=update, part_size=part_size, compact=compact,
-        )  # fmt: skip
-        return run(self.task(source), self.result_output(destination), reporter)
-
-    def task(self, source: Source, open_engine: OpenEngine[Result] | None = None) -> Task[Result]:
-        """Return the work of classifying all inputs, here or by another engine; see :mod:`clipcli.runner`."""
-
-        def results(items: Iterable[Input], even_batches: bool) -> Iterator[Result]:
-            return self.classify(items, even_batches=even_batches)
-
-        facts = self.given.facts(source)
-        return Task(source, open_engine or (lambda: nullcontext(LocalEngine(results, facts))), failure_of)
-
-    def result_output(self, destination: Destination) -> Output[Result]:
-        """Return the output that results are written to."""
-        return result_output(destination, self.layout, self.settings, lambda: {"templates": self.templates})
-
     def warn_of_single_label(self) -> None:
         """Warn once of a single label, whose softmax is 1, and of labels in a language that the model cannot read."""
         if not self._warned:
             self._warned = True
-            warn_of_single_label(self.classes)
+            if self._tags is None or self._tags.score == "softmax":
+                warn_of_single_label(self.classes)
             warn_of_language(self.classes, self.source)
 
     def ranker(self, precision: str | None = None) -> Ranker:
         """Return the ranker, which turns embeddings into results, for this or another precision."""
         self.warn_of_single_label()
         made_by = (self.source.name, self.source.pretrained, precision or self.precision)
-        return Ranker(self.classes, self.top_k, self.thresholds, *made_by)
+        return Ranker(self.classes, self.top_k, self.thresholds, *made_by, self.tagging)

@@ -15,7 +15,7 @@ from tests.conftest import RunHere
 
 ALONE = {
     "classify": """inputs labels label template prompts text_embeddings model pretrained device precision engine offline
-        top_k min_probability min_similarity min_margin form output compact resume show exclude include_hidden
+        top_k min_probability min_similarity min_margin tags form output compact resume show exclude include_hidden
         batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
     "evaluate": """source truth by path_column label_column labels label template prompts compare_model few_shot
@@ -34,6 +34,9 @@ ALONE = {
 
 REFUSED = """
 classify a.png -l a -l b -q -v: --verbose only works without --quiet
+classify a.png -l a -l b --threshold 0.4: --threshold only works with --tags
+classify a.png -l a -l b --tags --min-margin 0.4: --min-margin only works without --tags
+evaluate truth.csv --tags --by group: --by only works without --tags
 classify a.png -l a -l b --no-cache --cache-dir x: --cache-dir only works without --no-cache
 classify a.png -l a -l b --no-cache --cache-size 1GB: --cache-size only works without --no-cache
 classify a.png -l a -l b -0: --null only works with '-' as an INPUT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -559,3 +560,49 @@ def test_python_accepts_exactly_the_labels_that_the_command_line_accepts(texts: 
 def test_labels_that_were_checked_pass_again_unchanged(texts: list[str]) -> None:
     labels = check_labels([f" {text}\n" for text in texts])
     assert check_labels(labels) == labels
+
+
+# --- thresholds and phrases that compete ------------------------------------------------------------
+
+
+def test_a_table_gives_labels_thresholds_and_phrases_that_compete() -> None:
+    text = "label,threshold,not\ndog,0.7,wolf | fox\ncat,,\n"
+    assert parse_csv(text) == [Label("dog", threshold=0.7, negatives=("wolf", "fox")), Label("cat")]
+
+
+def test_phrases_that_compete_can_be_in_several_rows() -> None:
+    assert parse_csv("label,not\ndog,wolf\ndog,fox\n") == [Label("dog", negatives=("wolf", "fox"))]
+    both = parse_csv("label,prompt,not\ndog,a dog,wolf\ndog,a puppy,wolf\n")
+    assert both == [Label("dog", prompts=("a dog", "a puppy"), negatives=("wolf",))]
+
+
+def test_a_threshold_can_have_a_decimal_comma() -> None:
+    assert parse_csv("label;threshold\ndog;0,25\n") == [Label("dog", threshold=0.25)]
+
+
+def test_json_gives_labels_thresholds_and_phrases_that_compete() -> None:
+    text = '{"dog": {"threshold": 1, "not": ["wolf", "fox"]}, "cat": {"not": "lynx"}}'
+    dog, cat = parse_json(text)
+    assert (dog.threshold, dog.negatives, cat.negatives) == (1.0, ("wolf", "fox"), ("lynx",))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("label,threshold\ndog,1.5\n", "labels: line 2: its threshold '1.5' is not a number from 0 to 1"),
+        ("label,threshold\ndog,nan\n", "its threshold 'nan' is not a number from 0 to 1"),
+        ("label,threshold\ndog,high\n", "labels: line 2: its threshold 'high' is not a number from 0 to 1"),
+        ("label,prompt,threshold\ndog,a,0.5\ndog,b,0.6\n", "two thresholds: 0.5 (line 2) and 0.6 (line 3)"),
+        ("label,not\ndog,wolf\ndog,wolf\n", "duplicate label 'dog' (lines 2 and 3)"),
+        ("label,not\ndog,a {label}\n", "cannot have a placeholder"),
+    ],
+)
+def test_wrong_thresholds_and_phrases_in_a_table_are_one_line(text: str, reason: str) -> None:
+    with pytest.raises(LabelError, match=re.escape(reason)):
+        parse_csv(text)
+
+
+@pytest.mark.parametrize("value", ["0.5", True, -0.1, [0.5], {}])
+def test_a_threshold_in_json_is_a_number_from_0_to_1(value: object) -> None:
+    with pytest.raises(LabelError, match=r"its threshold .* is not a number from 0 to 1"):
+        parse_json(json.dumps({"dog": {"threshold": value}}))

@@ -262,3 +262,51 @@ def test_numbers_that_a_spreadsheet_changed_are_refused_with_a_hint(tmp_path: Pa
     file.write_text("path;label;probability;error_type;error_message\na.png;cat;213694;;\n")
     with pytest.raises(InputError, match="'213694' is not a number from 0 to 1; if a spreadsheet saved the file"):
         list(read_results(file))
+
+
+# --- several labels ---------------------------------------------------------------------------------
+
+
+def tagged(path: str, *labels: str) -> Prediction:
+    scores = tuple(Score(label, 0.75, 0.3) for label in labels)
+    top = (*scores, Score("dog", 0.1, 0.2))[:2]
+    return Prediction(path, labels[0] if labels else UNKNOWN, top, "pocket", labels=scores)
+
+
+def save_tags(file: Path, results: list[Result]) -> Path:
+    layout = Layout(file.suffix[1:], 2, grouped=False, with_unknown=True, tagged=True)
+    if layout.form == "parquet":
+        list(ResultFile(file, layout, RunSettings("classify"), overwrite=True).write(results))
+        return file
+    text = io.StringIO(newline="")
+    list(write_results(results, text, layout))
+    file.write_bytes(text.getvalue().encode())
+    return file
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_all_labels_of_an_image_are_read_back_from_every_format(form: str, tmp_path: Path) -> None:
+    results: list[Result] = [
+        tagged("a.png", "=cat", "outdoor", "sun"),
+        tagged("b.png"),
+        Failure("c.png", "empty", "no"),
+    ]
+    first, second, failed = read_results(save_tags(tmp_path / f"r.{form}", results))
+    assert (first.label, first.labels) == ("=cat", ("=cat", "outdoor", "sun"))
+    assert [score.label for score in first.top] == ["=cat", "outdoor"]
+    assert (second.label, second.labels, second.top[0].label) == (UNKNOWN, (), "dog")
+    assert (failed.label, failed.error) == (None, "no")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_run_with_one_label_per_image_has_no_list_of_labels(form: str, tmp_path: Path) -> None:
+    (record,) = read_results(save(tmp_path / f"r.{form}", [predicted("a.png")]))
+    assert record.labels is None
+
+
+@pytest.mark.parametrize("labels", [[1], [{"label": 3}], [{"label": ""}], {"a": 1}, 7])
+def test_labels_that_are_not_text_are_one_line(labels: object, tmp_path: Path) -> None:
+    record = {"path": "a.png", "label": "cat", "probability": 0.5, "labels": labels, "top": []}
+    file = tmp_path / "r.jsonl"
+    file.write_text(json.dumps(record) + "\n", "utf-8")
+    assert "record 1 is not a result" in refusal(file)

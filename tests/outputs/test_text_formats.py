@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,6 +121,20 @@ def test_a_compact_row_has_no_columns_for_similarities_and_the_model() -> None:
 @pytest.mark.parametrize("result", [CAT, GROUPED, BROKEN])
 def test_every_cell_of_a_flat_row_has_its_column(result: Result) -> None:
     assert set(flat_values(result)) <= set(flat_columns(Layout("csv", 2, grouped=True, with_unknown=True)))
+
+
+def test_a_row_with_tags_has_them_after_the_best_label() -> None:
+    columns = flat_columns(Layout("csv", 2, grouped=False, compact=True, with_unknown=True, tagged=True))
+    assert columns[:5] == ["path", "label", "labels", "probability", "label_1"]
+    tagged = replace(CAT, labels=CAT.top)
+    assert set(flat_values(tagged)) <= {*columns, "similarity", "similarity_2", "model", "pretrained", "precision"}
+    assert flat_values(tagged)["labels"] == "cat|a cup of coffee"
+
+
+def test_the_table_for_people_shows_all_tags_and_then_the_best_others() -> None:
+    tags = (Score("cat", 0.9, 0.3), Score("sofa", 0.8, 0.3), Score("room", 0.7, 0.3))
+    text = written([replace(CAT, top=tags[:2], labels=tags)], "table")
+    assert [name in text for name in ("cat", "sofa", "room")] == [True] * 3
 
 
 # --- formats ----------------------------------------------------------------------------------------

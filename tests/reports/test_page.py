@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,17 @@ def data_in(page: str) -> dict[str, object]:
 
 
 # --- what is in it ----------------------------------------------------------------------------------
+
+
+def test_the_labels_of_an_image_follow_its_record_if_it_can_have_several() -> None:
+    tagged, none = (
+        replace(record("a.jpg", "cat", "dog"), labels=("cat", "sun")),
+        replace(record("b.jpg", "dog"), labels=()),
+    )
+    data = page_data([tagged, none, FAILED])
+    assert (data["labels"], data["tags"]) == (["cat", "dog", "sun"], True)
+    assert [row[7:] for row in data["records"]] == [[[0, 2]], [[]], []]
+    assert page_data([record("a.jpg", "cat")])["tags"] is False
 
 
 def test_a_label_is_named_once_and_records_refer_to_it() -> None:

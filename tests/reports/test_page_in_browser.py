@@ -558,3 +558,38 @@ def test_hostile_names_do_nothing_and_no_request_leaves_the_page(browser: Any, p
     dialogs = [event["params"]["type"] for event in events if event["method"] == "Page.javascriptDialogOpening"]
     assert "alert" not in dialogs  # the page before this one may ask whether its corrections are to be lost
     assert browser.get_log("browser") == []
+
+
+# --- several labels ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tagged(browser: Any, tmp_path: Path) -> Any:
+    """A page of results with several labels per image."""
+    scores = tuple(Score(label, probability, 0.3) for label, probability in (("cat", 0.9), ("sun", 0.8), ("dog", 0.1)))
+    records = [
+        ReadRecord("a.jpg", "cat", 0.9, None, scores, labels=("cat", "sun")),
+        ReadRecord("b.jpg", "sun", 0.9, None, scores, labels=("sun",)),
+        ReadRecord("c.jpg", UNKNOWN, 0.3, None, scores, labels=()),
+    ]
+    write_page(records, [""] * 3, tmp_path / "tags.html", "t", PageContent(labels=("cat", "sun", "dog")))
+    afresh(browser, tmp_path / "tags.html")
+    choose(browser, "order", "given")
+    return browser
+
+
+def test_images_show_all_their_labels_and_are_found_by_each(tagged: Any) -> None:
+    assert tiles(tagged) == ["cat, sun", "sun", UNKNOWN]
+    choose(tagged, "label", "sun")
+    assert tiles(tagged) == ["cat, sun", "sun"]
+
+
+def test_a_click_on_a_label_adds_it_or_takes_it_away_and_the_table_has_all(tagged: Any) -> None:
+    click = (
+        "[...document.querySelectorAll('#ranking button')].find((each) => each.textContent === arguments[0]).click()"
+    )
+    tagged.execute_script("document.querySelector('.tile').click()")
+    tagged.execute_script(click, "dog")
+    tagged.execute_script(click, "cat")
+    assert tagged.execute_script("return document.getElementById('correction').value") == "sun|dog"
+    assert tagged.execute_script("return table()") == "path,label,clipcli\na.jpg,sun|dog,checked\n"

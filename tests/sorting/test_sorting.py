@@ -929,6 +929,59 @@ def test_the_command_sorts_and_undoes(action: str, tmp_path: Path, run: Run) -> 
     assert tree(tmp_path) == before
 
 
+def tagged(path: str, *labels: str) -> Prediction:
+    scores = tuple(Score(label, 0.5, 0.3) for label in labels)
+    return Prediction(
+        path, labels[0] if labels else "unknown", scores or (Score("x", 0.1, 0.1),), "pocket", labels=scores
+    )
+
+
+def save_tags(file: Path, *results: Result) -> None:
+    text = io.StringIO(newline="")
+    list(write_results(results, text, Layout("jsonl", 1, grouped=False, tagged=True)))
+    file.write_bytes(text.getvalue().encode())
+
+
+def test_an_image_goes_into_the_folder_of_each_of_its_labels_and_back(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png", "b.png", "c.png")
+    save_tags(tmp_path / "r.jsonl", tagged("a.png", "cat", "outdoor"), tagged("b.png", "outdoor"), tagged("c.png"))
+    before = tree(tmp_path)
+    first, again = (run("sort", "r.jsonl", "--into", "sorted") for _ in range(2))
+    assert (first.returncode, first.stdout) == (0, "cat\t1\noutdoor\t2\nunknown\t1\n")
+    assert sorted_files(tmp_path) == {
+        "cat/a.png": "a.png", "outdoor/a.png": "a.png", "outdoor/b.png": "b.png", "unknown/c.png": "c.png"
+    }  # fmt: skip
+    assert (again.stdout, again.stderr) == ("", "4 images were already there\n")
+    assert run("sort", "--undo", "sorted").stdout == "4 undone\n"
+    assert tree(tmp_path) == before
+
+
+def test_an_image_with_several_labels_is_not_moved(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png", "b.png")
+    save_tags(tmp_path / "r.jsonl", tagged("b.png", "cat"), tagged("a.png", "cat", "outdoor"))
+    done = run("sort", "r.jsonl", "--into", "sorted", "--move")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: cannot move a.png: it has several labels, cat, outdoor (use --copy or --link)\n"
+    assert not (tmp_path / "sorted").exists()
+
+
+def test_checked_labels_of_an_image_take_the_place_of_its_tags(tmp_path: Path, run: Run) -> None:
+    make(tmp_path, "a.png", "b.png")
+    save_tags(tmp_path / "r.jsonl", tagged("a.png", "cat", "outdoor"), tagged("b.png", "cat"))
+    (tmp_path / "checked.csv").write_text("path,label,clipcli\na.png,cat,checked\nb.png,dog|sun,checked\n", "utf-8")
+    assert run("sort", "r.jsonl", "--into", "sorted", "--checked", "checked.csv").stdout == "cat\t1\ndog\t1\nsun\t1\n"
+
+
+def test_the_half_of_a_copy_in_each_folder_of_an_image_is_completed(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    several = [ReadRecord("a.png", "cat", 0.5, None, labels=("cat", "dog"))]
+    place(tmp_path, several)
+    for label in ("cat", "dog"):
+        (tmp_path / "sorted" / label / "a.png").write_bytes(b"a.")
+    place(tmp_path, several)
+    assert sorted_files(tmp_path) == {"cat/a.png": "a.png", "dog/a.png": "a.png"}
+
+
 def test_a_dry_run_lists_what_would_be_done_and_does_nothing(tmp_path: Path, run: Run) -> None:
     make(tmp_path, "1/a.png", "2/a.png")
     save(tmp_path / "r.jsonl", [predicted("1/a.png"), predicted("2/a.png")])

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["classify"]
 
-_OUT, _SCORES = "Output", "Scores"
+_OUT = "Output"
 
 
 @with_groups
@@ -43,26 +43,7 @@ def classify(
                      help="File written by 'clipcli export text', to be used instead of labels and templates."),
     ] = None,
     model: options.ModelOnCluster,
-    top_k: Annotated[
-        int,
-        typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES,
-                     help="Number of labels to list per image."),
-    ] = 5,
-    min_probability: Annotated[
-        float | None,
-        typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the highest probability is below P."),
-    ] = None,
-    min_similarity: Annotated[
-        float | None,
-        typer.Option(metavar="COSINE", min=-1.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the highest cosine similarity is below COSINE."),
-    ] = None,
-    min_margin: Annotated[
-        float | None,
-        typer.Option(metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                     help="Answer 'unknown' if the two highest probabilities differ by less than P."),
-    ] = None,
+    scores: options.Scores,
     form: Annotated[
         Format | None,
         typer.Option("--format", "-f", rich_help_panel=_OUT, show_default=False,
@@ -112,14 +93,11 @@ def classify(
         _check_no_labels(context, labels)
     from clipcli.classifier import Classifier
     from clipcli.cli.reporter import end
-    from clipcli.scoring.thresholds import Thresholds
 
     source = reading.source()
     classifier = Classifier(
         labels=None if text_embeddings is not None else labels.load(), text_embeddings=text_embeddings,
-        top_k=top_k,
-        thresholds=Thresholds(min_probability, min_similarity, min_margin),
-        **labels.prompt_parameters, **model.parameters, **running.parameters,
+        **scores.parameters, **labels.prompt_parameters, **model.parameters, **running.parameters,
     )  # fmt: skip
     outcome = _run(classifier, source, cluster, target, messages)
     if not cluster and source.embedded is None:

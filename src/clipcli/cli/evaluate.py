@@ -14,7 +14,9 @@ import typer
 from clipcli.cli import options
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
+from clipcli.cli.score_options import TagScore, TagThreshold
 from clipcli.errors import InputError, LabelError, OutputError
+from clipcli.scoring.thresholds import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from clipcli.evaluation.compare import Comparison
@@ -71,6 +73,12 @@ def evaluate(
     by: Annotated[
         Level, typer.Option("--by", help="Evaluate the labels, or their groups; the classes can be groups or labels.")
     ] = Level.label,
+    tags: Annotated[
+        bool, typer.Option("--tags", help="Images can have several labels, such as 'cat|outdoor' in SOURCE, or none "
+                                          "('unknown').")
+    ] = False,
+    score: TagScore = None,
+    threshold: TagThreshold = DEFAULT_THRESHOLD,
     path_column: options.TruthPath = None,
     label_column: options.TruthLabel = None,
     labels: _Labels,
@@ -119,6 +127,8 @@ def evaluate(
     clipcli evaluate truth.csv --labels labels.txt --prompts photo --few-shot 4
 
     clipcli evaluate results.csv --truth truth.csv
+
+    clipcli evaluate truth.csv --labels labels.txt --tags
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     check_extra()
@@ -144,6 +154,7 @@ def evaluate(
     else:
         comparison = compare(
             source[0], [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
+            tags=tags, score=score.value if score else None, threshold=threshold,
             few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, image_embeddings=image_embeddings,
             **reading,
             **labels.prompt_parameters, **model.running, **running.parameters,
@@ -182,6 +193,8 @@ def _save(
             text = json.dumps(comparison.as_json, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, "utf-8")
     if plots is not None:
+        if comparison.tags:
+            raise InputError("cannot use --plots with results of --tags: there are no charts for several labels")
         from clipcli.evaluation.charts import draw_evaluations
 
         for file in draw_evaluations(comparison.evaluations, plots, overwrite=overwrite):
@@ -216,7 +229,14 @@ def _tell(comparison: Comparison) -> None:
     import sys
 
     from clipcli.cli.evaluation_tables import print_tables, print_tsv
+    from clipcli.cli.tag_tables import print_tag_tables, print_tag_tsv
 
+    if comparison.tags:
+        if sys.stdout.isatty():
+            print_tag_tables(comparison.tags, len(comparison.failed))
+        else:
+            print_tag_tsv(comparison.tags)
+        return
     evaluations, probes = comparison.evaluations, comparison.probes
     if sys.stdout.isatty():
         print_tables(evaluations, probes, len(comparison.failed))

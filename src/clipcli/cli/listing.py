@@ -141,8 +141,10 @@ def print_figures(
     if sum(least) + _GAP * (len(least) - 1) <= console.width:
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
         for place, name, width in zip(used, texts[0], least, strict=True):
-            side, is_name = ("left", True) if place in names else ("right", False)
-            table.add_column(name, justify=side, no_wrap=not is_name, overflow="fold", min_width=width)
+            is_name = place in names
+            table.add_column(
+                name, justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold", min_width=width
+            )
         for row in texts[1:]:
             table.add_row(*map(Text, row))
         console.print(table)

@@ -21,6 +21,7 @@ from clipcli.cli.input_options import (
 )
 from clipcli.cli.label_options import Labels, PromptSets, Templates
 from clipcli.cli.model_options import Device, Model, ModelName, ModelOnCluster, Offline, Pretrained
+from clipcli.cli.score_options import Scores
 from clipcli.errors import CacheError
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Resume",
     "Running",
     "RunningOnCluster",
+    "Scores",
     "Templates",
     "TruthLabel",
     "TruthPath",

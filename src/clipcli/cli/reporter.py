@@ -63,7 +63,7 @@ class TerminalReporter(PlainReporter):
         self._model, self._work, self._encoded = model, work, encoded
         self._bar: Bar | None = None
         self._labels: Counter[str] = Counter()
-        self._failures = self._all = 0
+        self._images = self._failures = self._all = 0
         self._since = time.monotonic()
 
     @contextmanager
@@ -81,15 +81,16 @@ class TerminalReporter(PlainReporter):
 
     def done(self, row: object) -> None:
         """Count the answers."""
-        label = getattr(row, "label", None)
+        label, tags = getattr(row, "label", None), getattr(row, "labels", None)
+        self._images += 1
         if isinstance(label, str):
-            self._labels[label] += 1
+            self._labels.update([score.label for score in tags] if tags else [label])
         else:
             self._failures += 1
 
     def sum_up(self, following: str | None = None) -> None:
         """Print the numbers of this run and the next command, on a terminal only."""
-        count = self._labels.total() + self._failures
+        count = self._images
         if not count or not sys.stderr.isatty():
             return
         encoded = f", {count - self._failures - self._encoded():,} from the cache" if self._encoded is not None else ""

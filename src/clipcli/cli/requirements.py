@@ -69,6 +69,11 @@ _HERE = Requirement(
     ("image_embeddings",), f"without --engine {cluster_names()}",
     lambda values: not runs_on_cluster(str(values["engine"])),
 )  # fmt: skip
+_TAGGED = Requirement(("score", "threshold"), "with --tags", lambda values: bool(values["tags"]))
+_TAGS = (
+    _TAGGED,
+    _needs_no("tags", "min_probability", "min_similarity", "min_margin"),
+)
 _IN_PARTS = "with a folder as -o (end its name with /) or a URL"
 _MODEL_OPTIONS = (
     "model", "pretrained", "device", "precision", "engine", "batch_size", "workers", "cache_dir", "no_cache",
@@ -91,7 +96,7 @@ def _has_truth(values: Values) -> bool:
 
 REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "classify": (
-        _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _HERE, _LISTED, _TABLES, _CLUSTER,
+        _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _HERE, _LISTED, _TABLES, _CLUSTER, *_TAGS,
         Requirement(("part_size",), _IN_PARTS, _writes_parts),
         _OVERWRITE,
         Requirement(("update",), "with -o", lambda values: values["output"] is not None),
@@ -99,7 +104,8 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "sort": (_needs_no("undo", "copy", "link", "move", "by", "checked"),),
     "evaluate": (
         _LOUD, _CACHE,
-        _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings"),
+        _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags"),
+        _TAGGED, _needs_no("tags", "by", "few_shot", "plots"),
         _NO_ENCODER,
         Requirement(
             ("overwrite",), "with --json or --plots", lambda values: bool(values["json_file"] or values["plots"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +14,11 @@ from clipcli.cli import options
 from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.messages import Messages
 from clipcli.errors import InputError
+from clipcli.text import printable
 
 if TYPE_CHECKING:
     from clipcli.outputs.corrections import Corrections
+    from clipcli.outputs.readers import ReadRecord
 
 __all__ = ["sort", "tell_unused"]
 
@@ -64,6 +66,8 @@ def sort(
 ) -> None:  # fmt: skip
     """Sort images into one folder per label. Files are never overwritten; images that are already there are skipped.
 
+    With results of 'clipcli classify --tags', an image goes into the folder of each of its labels.
+
     clipcli sort results.jsonl --into sorted --link
 
     clipcli sort --undo sorted
@@ -94,6 +98,8 @@ def _sort(
 
     corrections = read_corrections(checked)
     base = _checked(results, corrections, by_group=by_group)
+    if action == "move":
+        _check_movable(corrected(read_results(results), corrections))
     tell_unused(corrections, checked, messages)
     records = corrected(read_results(results), corrections)
     placements = plan(records, into, base if root is None else root, by_group=by_group)
@@ -106,7 +112,7 @@ def _sort(
             if placement.target is None:
                 yield placement.name or str(placement.source), str(placement.problem)
                 continue
-            removed += placement.old is not None
+            removed += len(placement.old)
             if placement.is_there:
                 there += 1
             else:
@@ -145,6 +151,16 @@ def _checked(results: Path, corrections: Corrections, *, by_group: bool) -> Path
     if by_group and not has_groups:
         raise InputError(f"cannot sort by group: {results} has no groups (give the labels groups in a label file)")
     return Path(base.folder)
+
+
+def _check_movable(records: Iterable[ReadRecord]) -> None:
+    """Raise :class:`InputError` if an image has several labels, and so would be moved to several places."""
+    several = next((record for record in records if len(record.labels or ()) > 1), None)
+    if several is not None:
+        raise InputError(
+            f"cannot move {printable(several.path)}: it has several labels, {', '.join(several.labels or ())} "
+            "(use --copy or --link)"
+        )
 
 
 def tell_unused(corrections: Corrections, checked: Path | None, messages: Messages) -> None:

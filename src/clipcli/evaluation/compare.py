@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,13 +19,18 @@ from clipcli.evaluation.evaluate import (
     embed_labelled,
     evaluate_embeddings,
 )
-from clipcli.evaluation.ground_truth import LabelledImage, TruthColumns, classes_of, read_truth
-from clipcli.evaluation.grouping import classes_as_groups, group_names
+from clipcli.evaluation.ground_truth import LabelledImage, TruthColumns, read_truth
+from clipcli.evaluation.label_choice import choose_labels
 from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
 from clipcli.evaluation.matching import in_all, match_records, with_embeddings
 from clipcli.evaluation.records import evaluate_records
 from clipcli.evaluation.seen_images import warn_of_seen_images
-from clipcli.evaluation.vocabulary import indices_of, warn_of_spellings
+from clipcli.evaluation.tags import (
+    TagEvaluation,
+    evaluate_tag_records,
+    evaluate_tags,
+    tags_as_json,
+)
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import labels_from
@@ -41,6 +46,9 @@ from clipcli.text import printable
 __all__ = ["Comparison", "evaluate", "evaluate_results"]
 
 
+_Named = TypeVar("_Named", Evaluation, TagEvaluation)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The outcome of an evaluation.
@@ -53,20 +61,26 @@ class Comparison:
         The linear probes of each model.
     failed
         The names of images that cannot be read, which are left out of all metrics.
+    tags
+        In place of ``evaluations`` if images have several labels.
     """
 
     evaluations: tuple[Evaluation, ...]
     probes: tuple[ProbeResult, ...] = ()
     failed: tuple[str, ...] = ()
+    tags: tuple[TagEvaluation, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
         """The numbers of images and of unreadable images."""
-        return Outcome(len(self.failed) + len(self.evaluations[0].paths), len(self.failed))
+        first = (self.evaluations or self.tags)[0]
+        return Outcome(len(self.failed) + len(first.paths), len(self.failed))
 
     @property
     def as_json(self) -> dict[str, Any]:
         """All metrics as plain values."""
+        if self.tags:
+            return {"tags": list(map(tags_as_json, self.tags)), "failed": list(map(printable, self.failed))}
         return {
             "evaluations": as_json(self.evaluations),
             "linear_probes": probes_as_json(self.probes),
@@ -76,7 +90,7 @@ class Comparison:
 
 def evaluate(
     truth: str | Path, models: str | Sequence[str | tuple[str, str | None]] = ("auto",),
-    labels: Iterable[str | Label] | Path | None = None, *, by_group: bool = False,
+    labels: Iterable[str | Label] | Path | None = None, *, by_group: bool = False, tags: bool = False,
     templates: Sequence[str] = (), prompts: Sequence[str] = (),
     few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0,
     image_embeddings: ImageEmbeddings | str | Path | None = None,
@@ -95,6 +109,8 @@ def evaluate(
         As for :class:`clipcli.Classifier`; by default the classes that occur.
     by_group
         Whether to evaluate the groups of the labels instead of the labels; the classes can be groups or labels.
+    tags
+        Whether images can have several labels, such as ``cat|outdoor``, or none, which is ``unknown``.
     templates
         Prompt templates, evaluated as one ensemble.
     prompts
@@ -114,7 +130,8 @@ def evaluate(
     reporter
         Receives the progress, and the images that cannot be read.
     options
-        Further parameters of :class:`clipcli.Classifier`: ``device``, ``batch_size``, ``cache``.
+        Further parameters of :class:`clipcli.Classifier`: ``device``, ``batch_size``, ``cache``; with tags, ``score``
+        and ``threshold``.
 
     Raises
     ------
@@ -130,27 +147,30 @@ def evaluate(
         if not isinstance(image_embeddings, ImageEmbeddings):
             image_embeddings = ImageEmbeddings(image_embeddings)
         labelled = with_embeddings(labelled, image_embeddings)
-    chosen = labels_from(labels) if labels is not None else [Label(name) for name in classes_of(labelled)]
-    _check_classes(truth, labelled, chosen, by_group=by_group)
+    chosen = choose_labels(truth, labels, labelled, by_group=by_group, tags=tags)
     variants = _variants(templates, prompts)
     models = [models] if isinstance(models, str) else models
     named = [(each, None) if isinstance(each, str) else each for each in models]
-    classifiers = [Classifier(name, chosen, pretrained=pretrained, **options) for name, pretrained in named]
+    classifiers = [Classifier(name, chosen, pretrained=pretrained, tags=tags, **options) for name, pretrained in named]
     evaluations: list[Evaluation] = []
+    tagged: list[TagEvaluation] = []
     probes: list[ProbeResult] = []
     failed: list[str] = []
     for classifier in classifiers:
         classifier.warn_of_single_label()
         warn_of_seen_images(classifier.source.title, classifier.source.checkpoint.parent, found)
-        images, unreadable = _embedded(classifier, labelled, reporter, is_first=not evaluations)
+        images, unreadable = _embedded(classifier, labelled, reporter, is_first=classifier is classifiers[0])
         failed = failed or unreadable
         title, first = classifier.source.title, len(evaluations)
         for variant, resolved in variants:
             classes = classifier.embed_labels(resolved)
             name = f"{title}, {variant}"
+            if classifier.tagging is not None:
+                tagged.append(evaluate_tags(name, images, chosen, classes, classifier.tagging))
+                continue
             evaluations.append(evaluate_embeddings(name, images, chosen, classes, by_group=by_group))
         probes += [probe(title, images.vectors, evaluations[first], shots, probe_strength, seed) for shots in few_shot]
-    return Comparison(_distinct(evaluations), tuple(probes), tuple(failed))
+    return Comparison(_distinct(evaluations), tuple(probes), tuple(failed), _distinct(tagged))
 
 
 def evaluate_results(
@@ -188,14 +208,21 @@ def evaluate_results(
     for model in dict.fromkeys(model for file in files if (model := model_of_run(Path(file)))):
         warn_of_seen_images(model, Path(model.removeprefix("local-dir:")), labelled)
     chosen = labels_from(labels) if labels is not None else None
+    pairs = list(zip(files, in_all(matched), strict=True))
+    are_tagged = {any(record.labels is not None for record, _ in some) for _, some in pairs}
+    if len(are_tagged) > 1:
+        raise InputError("cannot compare results of --tags with results that have one label per image")
+    if are_tagged == {True}:
+        found = [evaluate_tag_records(str(file), some, chosen, labels_of_run(Path(file))) for file, some in pairs]
+        return Comparison((), failed=tuple(failures), tags=_distinct(found))
     evaluations = [
         evaluate_records(str(file), some, chosen, labels_of_run(Path(file)), _groups(Path(file), chosen, by_group))
-        for file, some in zip(files, in_all(matched), strict=True)
+        for file, some in pairs
     ]
     return Comparison(_distinct(evaluations), failed=tuple(failures))
 
 
-def _distinct(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:
+def _distinct(evaluations: Iterable[_Named]) -> tuple[_Named, ...]:
     """Return evaluations with distinct names: the second of a name gets a number."""
     counts: Counter[str] = Counter()
     named = []
@@ -210,21 +237,6 @@ def _groups(results: Path, labels: Sequence[Label] | None, by_group: bool) -> di
     if not by_group:
         return None
     return groups_of_run(results) if labels is None else {each.name: each.group for each in labels if each.group}
-
-
-def _check_classes(
-    truth: str | Path, labelled: Sequence[LabelledImage], labels: Sequence[Label], *, by_group: bool
-) -> None:
-    """Check before anything is embedded that each class has a label."""
-    classes = sorted({each.label for each in labelled})
-    if by_group:
-        known = group_names(labels)
-        classes_as_groups(classes, labels)
-    else:
-        known = []
-        indices_of(classes, labels)
-    names = [text for label in labels for text in (label.name, label.folder) if text]
-    warn_of_spellings(truth, classes, [*known, *names])
 
 
 def _variants(templates: Sequence[str], prompts: Sequence[str]) -> list[tuple[str, list[Template]]]:

@@ -36,6 +36,11 @@ class Label:
         The coarser class it belongs to, if any.
     folder
         Its name in the ground truth of an evaluation, if that is different.
+    threshold
+        The probability, 0 to 1, below which the label is not given; ``None`` for that of the run.
+    negatives
+        Phrases that compete with the label: an image that fits one of them better does not get it. They are filled
+        into the templates, as names are.
     """
 
     name: str
@@ -43,6 +48,8 @@ class Label:
     prompts: tuple[str, ...] = ()
     group: str | None = None
     folder: str | None = None
+    threshold: float | None = None
+    negatives: tuple[str, ...] = ()
 
 
 def prompts_for(label: Label, templates: Sequence[Template]) -> list[str]:
@@ -133,10 +140,12 @@ def check_label(label: Any, where: str) -> Label:
     if not isinstance(label, Label):
         raise LabelError(f"{where}: expected a text or a Label, not {type(label).__name__}")
     name = _text(label.name, where, "the label")
-    names, prompts = (
+    names, prompts, negatives = (
         tuple(_text(each, where, f"one of its {field}") for each in _list(getattr(label, field), where, field))
-        for field in ("names", "prompts")
+        for field in ("names", "prompts", "negatives")
     )
+    if phrase := next(filter(has_placeholder, negatives), None):
+        raise LabelError(f"{where}: {phrase!r} competes with the label, and cannot have a placeholder (write a phrase)")
     for prompt in filter(has_placeholder, prompts):
         try:
             parse_template(prompt, where)
@@ -146,7 +155,22 @@ def check_label(label: Any, where: str) -> Label:
         _text(value, where, f"its {field}") if (value := getattr(label, field)) not in (None, "") else None
         for field in ("group", "folder")
     )
-    return Label(name, names, prompts, group, folder)
+    return Label(name, names, prompts, group, folder, _threshold(label.threshold, where), negatives)
+
+
+def _threshold(value: Any, where: str) -> float | None:
+    """Return a threshold as a number.
+
+    Raises
+    ------
+    LabelError
+        If it is not a number from 0 to 1.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+        raise LabelError(f"{where}: its threshold {str(value)[:20]!r} is not a number from 0 to 1")
+    return float(value)
 
 
 def _list(value: Any, where: str, field: str) -> Sequence[Any]:

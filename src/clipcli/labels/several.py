@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from clipcli.errors import LabelError
 from clipcli.log import LOG
 
 __all__ = [
+    "SEPARATOR",
     "check_list",
     "check_one_label",
+    "joined",
     "label_key",
+    "split",
     "warn_of_several",
     "with_lines",
     "with_list",
     "with_options",
 ]
+
+SEPARATOR = "|"
+"""The character between several labels, or several phrases, in one cell of a table."""
 
 _SEPARATOR = re.compile(r"[,;|，；、]")
 _TIGHT = re.compile(r"[^\s\d][,;|，；、][^\s\d]")
@@ -35,6 +41,16 @@ def label_key(name: str) -> str:
     Case, spaces, underscores in their place, invisible characters and Unicode form are ignored.
     """
     return " ".join(unicodedata.normalize("NFKC", name).translate(_INVISIBLE).lower().replace("_", " ").split())
+
+
+def joined(labels: Iterable[str]) -> str:
+    """Return the labels of an image as one text, see :func:`split`."""
+    return SEPARATOR.join(labels)
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Return the labels in a text such as ``cat|outdoor``, each once, without outer spaces; an empty text has none."""
+    return tuple(dict.fromkeys(name for part in text.split(SEPARATOR) if (name := part.strip())))
 
 
 def _parts(text: str) -> list[str]:

@@ -12,10 +12,11 @@ from clipcli.delimited import Table, read_delimited
 from clipcli.errors import InputError
 from clipcli.headers import needed_column
 from clipcli.inputs.path_base import PathBase
-from clipcli.labels.several import label_key
+from clipcli.labels.several import label_key, split
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.recognition import own_kind_of
 from clipcli.schemes import is_remote
+from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.text import is_unicode, name_key, open_text
 
 __all__ = ["Corrections", "LabelTable", "TruthColumns", "corrected", "read_corrections", "read_label_table"]
@@ -103,6 +104,8 @@ class Corrections:
         self._labels = {name_key(path): label for path, label in labels.items()}
         self._used: set[str] = set()
         self._groups: dict[str, Counter[str]] = {}
+        self.is_tagged = False
+        """Whether the run could give an image several labels, as far as records of it are known; see :meth:`learn`."""
 
     def of(self, path: str) -> str | None:
         """Return the label of an image, ``None`` without a correction."""
@@ -116,6 +119,7 @@ class Corrections:
     def learn(self, record: ReadRecord) -> None:
         """Note a record of the run, for :meth:`group_of` and :attr:`unused`."""
         self.of(record.path)
+        self.is_tagged = self.is_tagged or record.labels is not None
         if record.label is not None and record.group is not None:
             self._groups.setdefault(name_key(record.label), Counter())[record.group] += 1
 
@@ -163,7 +167,13 @@ def corrected(records: Iterable[ReadRecord], corrections: Corrections) -> Iterat
     """Yield records with the labels that people gave them; a failed input with such a label is no longer failed."""
     for record in records:
         label = corrections.of(record.path)
-        if label is None or (record.label is not None and name_key(label) == name_key(record.label)):
+        if label is None:
+            yield record
+        elif corrections.is_tagged:
+            labels = () if label == UNKNOWN else split(label)
+            first = labels[0] if labels else UNKNOWN
+            yield replace(record, label=first, error=None, group=corrections.group_of(first), labels=labels)
+        elif record.label is not None and name_key(label) == name_key(record.label):
             yield record
         else:
             yield replace(record, label=label, error=None, group=corrections.group_of(label))

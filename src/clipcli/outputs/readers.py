@@ -15,6 +15,7 @@ from clipcli.delimited import own_kind, rows_of, tsv_cell, unguarded
 from clipcli.errors import InputError
 from clipcli.headers import delimiter_of
 from clipcli.inputs.items import shown_name
+from clipcli.labels.several import split
 from clipcli.log import LOG
 from clipcli.outputs.manifest import is_complete_folder, part_names
 from clipcli.redaction import redacted
@@ -50,6 +51,8 @@ class ReadRecord:
         The groups that the file has with their probabilities, best first.
     model
         The model's name, pretrained tag and precision, as far as the file has them.
+    labels
+        All labels of the image, best first, if the run could give several; else ``None``.
     """
 
     path: str
@@ -60,6 +63,7 @@ class ReadRecord:
     group: str | None = field(default=None, compare=False)
     model: str = field(default="", compare=False)
     groups: tuple[tuple[str, float], ...] = field(default=(), compare=False)
+    labels: tuple[str, ...] | None = None
 
 
 def read_results(file: Path) -> Iterator[ReadRecord]:
@@ -121,7 +125,21 @@ def _record(values: Any) -> ReadRecord:
     _, group, *model = (_text(values, name) for name in ("label", "group", "model", "pretrained", "precision"))
     probability = _number(values["probability"], "probability", 0.0)
     title = " ".join(filter(None, model))
-    return ReadRecord(path, label, probability, None, _ranking(values), group, title, _groups(values, group))
+    groups, labels = _groups(values, group), _labels(values)
+    return ReadRecord(path, label, probability, None, _ranking(values), group, title, groups, labels)
+
+
+def _labels(values: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return the labels of a record of a run with tags: a list of scores, or one text."""
+    if "labels" not in values:
+        return None
+    found = values["labels"] or ""
+    if not isinstance(found, str | list):
+        raise TypeError("its labels are neither a list nor text")
+    labels = split(found) if isinstance(found, str) else tuple(each["label"] for each in found)
+    if not all(isinstance(label, str) and label and is_unicode(label) for label in labels):
+        raise TypeError("one of its labels is not text")
+    return labels
 
 
 def _groups(values: dict[str, Any], best: str | None) -> tuple[tuple[str, float], ...]:

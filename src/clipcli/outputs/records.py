@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from clipcli.labels.several import joined
 from clipcli.pipeline.predictions import Failure, Result
+from clipcli.scoring.zeroshot import Score
 from clipcli.text import printable
 
 __all__ = ["Layout", "as_record", "flat_columns", "flat_values", "round_score"]
@@ -27,6 +30,8 @@ class Layout:
         Whether a flat format leaves out similarities and the model, for reading in a spreadsheet.
     with_unknown
         Whether an answer can be ``unknown``; a flat format then has a column for the best label too.
+    tagged
+        Whether an image can have several labels; a flat format then has a column for them.
     """
 
     form: str
@@ -34,6 +39,7 @@ class Layout:
     grouped: bool
     compact: bool = False
     with_unknown: bool = False
+    tagged: bool = False
 
 
 def round_score(number: float) -> float:
@@ -50,14 +56,8 @@ def as_record(result: Result) -> dict[str, Any]:
         "label": result.label,
         "probability": round_score(result.probability),
         "similarity": round_score(result.similarity),
-        "top": [
-            {
-                "label": score.label,
-                "probability": round_score(score.probability),
-                "similarity": round_score(score.similarity),
-            }
-            for score in result.top
-        ],
+        **({} if result.labels is None else {"labels": _scores(result.labels)}),
+        "top": _scores(result.top),
     }
     if result.groups:
         record["group"] = next(iter(result.groups))
@@ -65,14 +65,26 @@ def as_record(result: Result) -> dict[str, Any]:
     return {**record, "model": result.model, "pretrained": result.pretrained, "precision": result.precision}
 
 
+def _scores(scores: Iterable[Score]) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": score.label,
+            "probability": round_score(score.probability),
+            "similarity": round_score(score.similarity),
+        }
+        for score in scores
+    ]
+
+
 def flat_columns(layout: Layout) -> list[str]:
     """Return the columns of CSV, TSV and Parquet output."""
     scores = ["probability"] if layout.compact else ["probability", "similarity"]
     best = ["label_1"] if layout.with_unknown else []
+    tags = ["labels"] if layout.tagged else []
     ranks = [f"{name}_{rank}" for rank in range(2, layout.top_k + 1) for name in ("label", *scores)]
     groups = ["group", "group_probability"] if layout.grouped else []
     model = [] if layout.compact else ["model", "pretrained", "precision"]
-    return ["path", "label", *scores, *best, *ranks, *groups, *model, "error_type", "error_message"]
+    return ["path", "label", *tags, *scores, *best, *ranks, *groups, *model, "error_type", "error_message"]
 
 
 def flat_values(result: Result) -> dict[str, str | float | None]:
@@ -89,6 +101,8 @@ def flat_values(result: Result) -> dict[str, str | float | None]:
         "pretrained": result.pretrained,
         "precision": result.precision,
     }
+    if result.labels is not None:
+        values["labels"] = joined(score.label for score in result.labels)
     for rank, score in enumerate(result.top[1:], start=2):
         values[f"label_{rank}"] = score.label
         values[f"probability_{rank}"] = round_score(score.probability)

@@ -23,6 +23,7 @@ from clipcli._version import __version__
 from clipcli.errors import OutputError
 from clipcli.outputs.image_rows import EmbeddingKind
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.pipeline.scorer import Tagging
 from clipcli.scoring.thresholds import Thresholds
 from clipcli.storage.atomic import replacing
 
@@ -109,8 +110,9 @@ class RunSettings:
 
 
 def classify_settings(
-    model: str, classes: ClassEmbeddings, thresholds: Thresholds, encoder: Mapping[str, Any]
-) -> RunSettings:
+    model: str, classes: ClassEmbeddings, thresholds: Thresholds, encoder: Mapping[str, Any],
+    tagging: Tagging | None = None,
+) -> RunSettings:  # fmt: skip
     """Return what decides the results of ``classify``, apart from the form of the file.
 
     Parameters
@@ -119,6 +121,8 @@ def classify_settings(
         Its title.
     encoder
         What decides the embeddings: precision, fingerprint and batch size, or the file that they are read from.
+    tagging
+        How the tags of an image are chosen, if it can have several.
     """
     values = {
         "model": model,
@@ -129,6 +133,13 @@ def classify_settings(
         "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
         **{f"min_{name}": value for name, value in vars(thresholds).items()},
     }
+    if classes.thresholds:
+        values["thresholds"] = ["none" if each is None else each for each in classes.thresholds]
+    if classes.competitors is not None:
+        values["competing_prompts"] = [prompt for prompts in classes.competitors.prompts for prompt in prompts]
+        values["rivals"] = [list(places) for places in classes.competitors.rivals]
+    if tagging is not None:
+        values |= {"tags": True, **asdict(tagging)}
     return RunSettings("classify", values)
 
 

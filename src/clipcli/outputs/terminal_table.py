@@ -55,7 +55,10 @@ def bars(result: Prediction, width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    rows = [(one_line(score.label), score.probability, f"{score.similarity:.3f}") for score in result.top]
+    tags = result.labels or ()
+    shown = result.top if result.labels is None else (*tags, *result.top[len(tags) :])
+    chosen = len(tags) if result.labels is not None else int(result.label != UNKNOWN)  # rows that are the answer
+    rows = [(one_line(score.label), score.probability, f"{score.similarity:.3f}") for score in shown]
     rows += [(f"[{one_line(name)}]", value, "") for name, value in list(result.groups.items())[:3]]
     similarity_width = max(len(similarity) for _, _, similarity in rows)
     beside = width - _PROBABILITY - similarity_width - 2 * _GAP  # for label and bar
@@ -70,7 +73,7 @@ def bars(result: Prediction, width: int) -> Table:
         table.add_column(justify="right", no_wrap=True, min_width=_PROBABILITY)
         table.add_column(justify="right", style="dim", no_wrap=True, min_width=similarity_width)
     for index, (label, probability, similarity) in enumerate(rows):
-        style = "bold" if index == 0 and result.label != UNKNOWN else ""
+        style = "bold" if index < chosen else ""
         figure = Text(f"{probability:6.1%}", style=style)
         if is_narrow:  # the numbers get a separate line
             table.add_row(Text(label, style=style, overflow="fold"))

@@ -15,12 +15,43 @@ from numpy.typing import NDArray
 from clipcli.cache.embeddings import EmbeddingStore, ModelFacts, content_key
 from clipcli.labels.files import Label, prompts_for
 from clipcli.labels.templates import Template
+from clipcli.log import LOG
+from clipcli.models.backend import TextEncoder
 from clipcli.models.source import ModelSource
 from clipcli.scoring.ensemble import ensemble
 
-__all__ = ["ClassEmbeddings", "TextStatistics", "build_class_embeddings"]
+__all__ = [
+    "ClassEmbeddings",
+    "Competitors",
+    "TextStatistics",
+    "build_class_embeddings",
+    "embed_competitors",
+    "telling_cut",
+]
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Competitors:
+    """The embeddings of phrases that compete with labels.
+
+    Parameters
+    ----------
+    phrases
+        K phrases.
+    prompts
+        The prompts of each of them.
+    vectors
+        (K, D) float32, rows of length one.
+    rivals
+        For each of the C labels, the phrases that compete with it, as indices.
+    """
+
+    phrases: tuple[str, ...]
+    prompts: tuple[tuple[str, ...], ...]
+    vectors: NDArray[np.float32]
+    rivals: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -37,6 +68,10 @@ class ClassEmbeddings:
         Identifies the model.
     facts
         The model's name and its learned scale and bias.
+    thresholds
+        The threshold of each label, as far as it has a separate one; empty if none has.
+    competitors
+        The phrases that compete with labels, if there are any.
     """
 
     labels: tuple[str, ...]
@@ -45,6 +80,8 @@ class ClassEmbeddings:
     vectors: NDArray[np.float32]
     fingerprint: str
     facts: ModelFacts
+    thresholds: tuple[float | None, ...] = ()
+    competitors: Competitors | None = None
 
 
 @dataclass(frozen=True)
@@ -79,10 +116,58 @@ def build_class_embeddings(
         Loads the model; called only when a prompt is missing from the cache.
     """
     prompts = [prompts_for(label, templates) for label in labels]
-    distinct = list(dict.fromkeys(prompt for ensemble_prompts in prompts for prompt in ensemble_prompts))
+    phrases = list(dict.fromkeys(phrase for label in labels for phrase in label.negatives))
+    against = [prompts_for(Label(phrase), templates) for phrase in phrases]
     fingerprint = source.fingerprint(store.file_sha256)
+    vectors, facts, statistics = _embedded([*prompts, *against], key(fingerprint), store, open_encoder)
+    thresholds = tuple(label.threshold for label in labels)
+    rivals = tuple(tuple(dict.fromkeys(map(phrases.index, label.negatives))) for label in labels)
+    classes = ClassEmbeddings(
+        labels=tuple(label.name for label in labels),
+        groups=tuple(label.group for label in labels),
+        prompts=tuple(map(tuple, prompts)),
+        vectors=vectors[: len(labels)],
+        fingerprint=fingerprint,
+        # The cache holds the name under which the model was first used; the same weights may have several names.
+        facts=replace(facts, name=source.name, pretrained=source.pretrained),
+        thresholds=() if set(thresholds) == {None} else thresholds,
+        competitors=Competitors(tuple(phrases), tuple(map(tuple, against)), vectors[len(labels) :], rivals)
+        if phrases
+        else None,
+    )
+    return classes, statistics
+
+
+def embed_competitors(
+    phrases: Sequence[str], source: ModelSource, store: EmbeddingStore, key: Callable[[str], str],
+    open_encoder: Callable[[], tuple[ModelFacts, Encode]],
+) -> Competitors:  # fmt: skip
+    """Embed phrases as they are, which compete with no label so far; for the parameters see the function above."""
+    prompts = tuple((phrase,) for phrase in phrases)
+    vectors, _, _ = _embedded(prompts, key(source.fingerprint(store.file_sha256)), store, open_encoder)
+    return Competitors(tuple(phrases), prompts, vectors, ())
+
+
+def telling_cut(encoder: TextEncoder, title: str) -> Encode:
+    """Return what encodes prompts with an encoder, and warns of those that are longer than its context."""
+
+    def encode(prompts: Sequence[str]) -> NDArray[np.float32]:
+        cut = sum(encoder.cut(prompts))
+        if cut:
+            prompts_are = "1 prompt is" if cut == 1 else f"{cut} prompts are"
+            LOG.warning(f"{prompts_are} longer than the context of {title}, and truncated")
+        return encoder.encode(prompts)
+
+    return encode
+
+
+def _embedded(
+    prompts: Sequence[Sequence[str]], made_by: str, store: EmbeddingStore,
+    open_encoder: Callable[[], tuple[ModelFacts, Encode]],
+) -> tuple[NDArray[np.float32], ModelFacts, TextStatistics]:  # fmt: skip
+    """Return the embedding of each ensemble of prompts, (E, D); the encoder is opened if one is not in the cache."""
+    distinct = list(dict.fromkeys(prompt for ensemble_prompts in prompts for prompt in ensemble_prompts))
     keys = {prompt: content_key(prompt) for prompt in distinct}
-    made_by = key(fingerprint)
     facts = store.model_facts(made_by)
     known = store.get_many("text", made_by, list(keys.values())) if facts else {}
     missing = [prompt for prompt in distinct if keys[prompt] not in known]
@@ -94,13 +179,5 @@ def build_class_embeddings(
             store.put_many("text", made_by, fresh)
             known.update(fresh)
     rows = np.stack([known[keys[prompt]] for ensemble_prompts in prompts for prompt in ensemble_prompts])
-    classes = ClassEmbeddings(
-        labels=tuple(label.name for label in labels),
-        groups=tuple(label.group for label in labels),
-        prompts=tuple(map(tuple, prompts)),
-        vectors=ensemble(rows, [len(ensemble_prompts) for ensemble_prompts in prompts]),
-        fingerprint=fingerprint,
-        # The cache holds the name under which the model was first used; the same weights may have several names.
-        facts=replace(facts, name=source.name, pretrained=source.pretrained),
-    )
-    return classes, TextStatistics(len(distinct) - len(missing), len(missing))
+    statistics = TextStatistics(len(distinct) - len(missing), len(missing))
+    return ensemble(rows, [len(ensemble_prompts) for ensemble_prompts in prompts]), facts, statistics

@@ -29,6 +29,9 @@ class Prediction:
         Its pretrained tag or checkpoint, if it has one.
     precision
         The precision of its image encoder, such as ``bf16``.
+    labels
+        With tags, all labels at or above their threshold, best first; they come first in ``top`` too, and ``label`` is
+        the first of them. ``None`` if the run gives one label per image.
     """
 
     path: str
@@ -38,6 +41,7 @@ class Prediction:
     pretrained: str | None = None
     groups: dict[str, float] = field(default_factory=dict)
     precision: str = "fp32"
+    labels: tuple[Score, ...] | None = None
 
     @property
     def probability(self) -> float:

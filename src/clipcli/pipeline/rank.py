@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from clipcli.errors import ImageError
 from clipcli.inputs.items import name_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.predictions import Failure, Prediction, Result
+from clipcli.pipeline.scorer import Tagging, score_labels, thresholds_of
 from clipcli.pipeline.stream import Block
+from clipcli.scoring.tags import rank_tags
 from clipcli.scoring.thresholds import Thresholds
-from clipcli.scoring.zeroshot import cosine_similarities, group_probabilities, probabilities, rank
+from clipcli.scoring.zeroshot import ScoreArray, group_probabilities, rank
 
 __all__ = ["Ranker"]
 
@@ -32,6 +35,8 @@ class Ranker:
         When to answer ``unknown``.
     model, pretrained, precision
         The model, as written into the records.
+    tagging
+        How the tags of an image are chosen; ``None`` for one label per image.
     """
 
     classes: ClassEmbeddings
@@ -40,15 +45,14 @@ class Ranker:
     model: str
     pretrained: str | None
     precision: str
+    tagging: Tagging | None = None
 
     def results(self, block: Block[Any]) -> list[Result]:
         """Rank the labels for all images of a block at once; return one result per image, in order."""
-        classes = self.classes
         vectors = [vector for _, vector in block if not isinstance(vector, ImageError)]
-        stacked = np.stack(vectors) if vectors else np.empty((0, classes.facts.dim), np.float32)
-        similarity = cosine_similarities(stacked, classes.vectors)  # (N, D) x (C, D) -> (N, C)
-        scored = probabilities(similarity, classes.facts.logit_scale, classes.facts.logit_bias)
-        rows = iter(zip(scored, similarity, strict=True))
+        stacked = np.stack(vectors) if vectors else np.empty((0, self.classes.facts.dim), np.float32)
+        scores = score_labels(stacked, self.classes, self.tagging)
+        rows = iter(zip(scores.probability, scores.similarity, scores.order, scores.is_other, strict=True))
         return [
             Failure(name_of(item), vector.kind, str(vector))
             if isinstance(vector, ImageError)
@@ -56,10 +60,19 @@ class Ranker:
             for item, vector in block
         ]
 
-    def _prediction(self, path: str, probability: Any, cosines: Any) -> Prediction:
-        groups = self.classes.groups
-        ranking = rank(self.classes.labels, probability, cosines, self.top_k, self.thresholds)
-        by_group = group_probabilities(groups, probability) if any(groups) else {}
+    @cached_property
+    def _least(self) -> ScoreArray:
+        """(C,) the least probability of each label as a tag."""
+        return np.empty(0) if self.tagging is None else thresholds_of(self.classes, self.tagging)
+
+    def _prediction(self, path: str, probability: Any, cosines: Any, order: Any, is_other: Any) -> Prediction:
+        names, groups, tags = self.classes.labels, self.classes.groups, None
+        if self.tagging is not None:
+            ranking, tags = rank_tags(names, probability, order, cosines, self.top_k, self._least)
+        else:
+            own = self.classes.thresholds
+            ranking = rank(names, probability, cosines, self.top_k, self.thresholds, own, is_other=bool(is_other))
+        by_group = group_probabilities(groups, probability, is_exclusive=tags is None) if any(groups) else {}
         return Prediction(
-            path, ranking.label, ranking.top, self.model, self.pretrained, by_group, self.precision
+            path, ranking.label, ranking.top, self.model, self.pretrained, by_group, self.precision, tags
         )  # fmt: skip

@@ -86,7 +86,7 @@ def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent(
 
     A record is ``[path, label, probability, [label, probability, similarity or null, …], group, truth, linked]``, or
     ``[path, message]`` if the input failed. A number of -1 stands for no group and no known truth; ``linked`` is 1 for
-    a path that the page may link to.
+    a path that the page may link to. If the run could give an image several labels, a list of them follows.
     """
     labels, groups = _Numbered(), _Numbered()
     rows: list[list[Any]] = []
@@ -104,6 +104,8 @@ def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent(
         known = -1 if truth is None else labels.number(truth)
         linked = int(content.root is not None and has_image_suffix(record.path))  # no link to a web page among images
         rows.append([record.path, label, round_score(record.probability or 0.0), ranking, group, known, linked])
+        if record.labels is not None:
+            rows[-1].append([labels.number(name) for name in record.labels])
     checked = [[place, labels.number(name)] for place, name in enumerate(content.checked) if name is not None]
     for name in content.labels:
         labels.number(name)
@@ -111,6 +113,7 @@ def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent(
     return {
         "labels": labels.names, "groups": groups.names, "models": list(models), "chunk": CHUNK, "records": rows,
         "truth": any(truth is not None for truth in content.truths), "hits": content.hits,
+        "tags": any(record.labels is not None for record in records),
         "checked": checked, "id": _identity(records, content.checked),
     }  # fmt: skip
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["UNKNOWN", "Thresholds"]
+__all__ = ["DEFAULT_THRESHOLD", "UNKNOWN", "Thresholds"]
 
 UNKNOWN = "unknown"
+DEFAULT_THRESHOLD = 0.5
+"""The least probability of a tag."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ the shared space. Embeddings are float32 and L2-normalised along D; scores are f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -108,6 +108,9 @@ def rank(
     similarity: ScoreArray,
     top_k: int,
     thresholds: Thresholds | None = None,
+    own: Sequence[float | None] = (),
+    *,
+    is_other: bool = False,
 ) -> Ranking:
     """Rank the labels for one image; ties are in the order of the labels.
 
@@ -119,24 +122,34 @@ def rank(
         (C,) each.
     top_k
         Number of best labels to return; all if it exceeds C.
+    own
+        The least probability of each label that has a separate one, in place of that of ``thresholds``.
+    is_other
+        Whether something else fits the image better than all labels, so that the answer is ``unknown``.
     """
     thresholds = thresholds or Thresholds()
     order = np.argsort(-similarity, kind="stable")[: max(top_k, 2)]
     best = [Score(labels[i], float(probability[i]), float(similarity[i])) for i in order]
     lead = best[0].probability - (best[1].probability if len(best) > 1 else 0.0)
-    named = thresholds.accept(best[0].probability, best[0].similarity, lead)
+    if own and (least := own[order[0]]) is not None:
+        thresholds = replace(thresholds, probability=least)
+    named = not is_other and thresholds.accept(best[0].probability, best[0].similarity, lead)
     return Ranking(best[0].label if named else UNKNOWN, tuple(best[:top_k]))
 
 
-def group_probabilities(groups: Sequence[str | None], probability: ScoreArray) -> dict[str, float]:
+def group_probabilities(
+    groups: Sequence[str | None], probability: ScoreArray, *, is_exclusive: bool = True
+) -> dict[str, float]:
     """Sum the labels' probabilities by group, best group first. Labels without a group are left out.
 
-    For sigmoid models, whose probabilities do not sum to one, the sum is capped at one.
+    For sigmoid models, whose probabilities do not sum to one, the sum is capped at one. If several labels can be right
+    (``is_exclusive`` is false), a group has the probability of its best label.
     """
     sums: dict[str, float] = {}
     spelt: dict[str, str] = {}  # groups that differ only in Unicode composition are equal
     for group, value in zip(groups, probability, strict=True):
         if group is not None:
             name = spelt.setdefault(name_key(group), group)
-            sums[name] = sums.get(name, 0.0) + float(value)
+            before = sums.get(name, 0.0)
+            sums[name] = before + float(value) if is_exclusive else max(before, float(value))
     return {group: min(total, 1.0) for group, total in sorted(sums.items(), key=lambda item: -item[1])}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import filecmp
 import os
 import stat
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from clipcli.errors import InputError
@@ -45,35 +47,35 @@ class PlacedBefore:
 
     def __init__(self, into: Path) -> None:
         self._into = into
-        self._known: list[Entry] | None = None
-        self._moves: dict[Path, Entry] = {}
-        self._last: dict[Path, Entry] = {}
+        self._known: dict[Path, dict[Path, Entry]] | None = None
 
     def place_of(self, source: Path) -> Path | None:
         """Return the present place of an image that was moved from a path, ``None`` if there is none."""
-        entry = self._entry_of(source, moved=True)
-        place = self._into / entry.folder / entry.name if entry is not None else None
-        return place if place is not None and os.path.lexists(place) else None
+        moved = [place for place, entry in self._entries_of(source).items() if entry.action == "move"]
+        return moved[-1] if moved and os.path.lexists(moved[-1]) else None
 
-    def old_copy_of(self, source: Path, place: Path) -> Path | None:
-        """Return the copy of an image, or the link to it, that a run placed elsewhere, if removing it loses nothing."""
-        entry = self._entry_of(source)
-        if entry is None or entry.action == "move":
-            return None
-        old = self._into / entry.folder / entry.name
-        try:
-            if old == place or old.parent.is_symlink() or not os.path.lexists(old):
-                return None
-            if old.is_symlink():
-                return old if entry.action == "link" and old.readlink() == source.resolve() else None
-            return old if not old.samefile(source) and is_beginning_of(source, old) else None
-        except (OSError, RuntimeError):
-            return None
+    def old_copies_of(self, source: Path, places: Collection[Path]) -> Iterator[Path]:
+        """Yield the copies of an image, or the links to it, that runs placed elsewhere, if removing them loses nothing.
+
+        Parameters
+        ----------
+        places
+            Where the image is to be.
+        """
+        for old, entry in self._entries_of(source).items():
+            if entry.action == "move" or old in places or old.parent.is_symlink() or not os.path.lexists(old):
+                continue
+            with suppress(OSError, RuntimeError):
+                if old.is_symlink():
+                    is_ours = entry.action == "link" and old.readlink() == source.resolve()
+                else:
+                    is_ours = not old.samefile(source) and is_beginning_of(source, old)
+                if is_ours:
+                    yield old
 
     def is_half(self, source: Path, place: Path) -> bool:
         """Return whether a file is what a run that was killed left of an image: its beginning, logged there."""
-        entry = self._entry_of(source)
-        if entry is None or self._into / entry.folder / entry.name != place:
+        if place not in self._entries_of(source):
             return False
         try:
             return is_beginning_of(source, place)
@@ -83,16 +85,20 @@ class PlacedBefore:
     def read(self) -> None:
         """Read the log, unless that is done."""
         if self._known is None:
-            self._known = _entries_in(self._into)
-            self._last = {entry.source: entry for entry in self._known}
-            self._moves = {entry.source: entry for entry in self._known if entry.action == "move"}
+            self._known = {}
+            for entry in _entries_in(self._into):
+                entries = self._known.setdefault(entry.source, {})
+                place = self._into / entry.folder / entry.name
+                entries.pop(place, None)  # the last entry of a place comes last
+                entries[place] = entry
 
-    def _entry_of(self, source: Path, *, moved: bool = False) -> Entry | None:
+    def _entries_of(self, source: Path) -> dict[Path, Entry]:
+        """Return the places that an image was given, with the last entry of each."""
         self.read()
         try:
-            return (self._moves if moved else self._last).get(source.parent.resolve() / source.name)
+            return (self._known or {}).get(source.parent.resolve() / source.name, {})
         except (OSError, RuntimeError, ValueError):
-            return None
+            return {}
 
 
 def _entries_in(into: Path) -> list[Entry]:

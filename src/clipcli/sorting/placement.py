@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,7 +39,7 @@ class Placement:
     is_half
         Whether the target is the beginning of the image, which a run that was killed left; it is replaced.
     old
-        Where an earlier run placed the image, if that is another place and the copy or link there can be removed.
+        Where earlier runs placed the image, if it no longer belongs there and the copies or links can be removed.
     name
         Its name in messages if that is not ``source``: a path changes a URL.
     """
@@ -50,7 +50,7 @@ class Placement:
     problem: str | None = None
     is_there: bool = False
     is_half: bool = False
-    old: Path | None = None
+    old: tuple[Path, ...] = ()
     name: str = ""
 
 
@@ -103,7 +103,7 @@ def folder_names(labels: Iterable[str]) -> dict[str, str]:
 
 
 def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: bool = False) -> Iterator[Placement]:
-    """Yield the target of each classified image; failed ones are skipped.
+    """Yield the target of each classified image; failed ones are skipped, and one with several labels has several.
 
     An image that is in its place already gets no second one: names are compared, then contents.
 
@@ -123,22 +123,36 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
     for record in records:
         if record.label is None:
             continue
-        label = record.group if by_group and record.label != UNKNOWN else record.label
-        if label is None:
-            yield Placement(record.label, root / record.path, None, f"its label {record.label!r} has no group")
-            continue
-        name = names.of(label)
-        folder = into / known.get(name, known.get(name_key(name), name))
         source = _found(root, record.path)
-        if source is None:
-            yield _moved_or_missing(label, root, record.path, folder, earlier)
-            continue
-        earlier.read()  # before this run adds to the log
-        found = _Search(source, folder, taken, earlier)
-        target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, found.is_taken)
-        taken.add(_folded(str(target)))
-        old = earlier.old_copy_of(source, target)
-        yield Placement(label, source, target, is_there=found.is_there, is_half=found.is_half, old=old)
+        placements: list[Placement] = []
+        for label in _labels_of(record, by_group=by_group):
+            if label is None:
+                problem = f"its label {record.label!r} has no group"
+                placements.append(Placement(record.label, root / record.path, None, problem))
+                continue
+            name = names.of(label)
+            folder = into / known.get(name, known.get(name_key(name), name))
+            if source is None:
+                placements.append(_moved_or_missing(label, root, record.path, folder, earlier))
+                continue
+            earlier.read()  # before this run adds to the log
+            found = _Search(source, folder, taken, earlier)
+            target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, found.is_taken)
+            taken.add(_folded(str(target)))
+            placements.append(Placement(label, source, target, is_there=found.is_there, is_half=found.is_half))
+        yield from placements[:-1]
+        last, places = placements[-1], [each.target for each in placements if each.target is not None]
+        old = (
+            tuple(earlier.old_copies_of(last.source, places)) if source is not None and last.target is not None else ()
+        )
+        yield replace(last, old=old)
+
+
+def _labels_of(record: ReadRecord, *, by_group: bool) -> Sequence[str | None]:
+    """Return the labels whose folders an image goes into, or its group; ``None`` if it has none."""
+    if record.label == UNKNOWN or not by_group:
+        return record.labels or [record.label]
+    return [record.group]
 
 
 def _moved_or_missing(label: str, root: Path, path: str, folder: Path, earlier: PlacedBefore) -> Placement:
@@ -222,10 +236,10 @@ def _place(placement: Placement, target: Path, place: _Placer) -> None:
         if placement.is_half and is_beginning_of(placement.source, target):
             target.unlink()
         place(placement.source, target)
-    if placement.old is not None:
-        placement.old.unlink()
+    for old in placement.old:
+        old.unlink()
         with suppress(OSError):
-            placement.old.parent.rmdir()  # fails if the folder is not empty
+            old.parent.rmdir()  # fails if the folder is not empty
 
 
 @dataclass(frozen=True)

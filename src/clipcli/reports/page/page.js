@@ -10,27 +10,32 @@ const WORDS_HEIGHT = data.truth ? 88 : 70; // below the picture of a tile, with 
 
 // --- records -------------------------------------------------------------------------------------------
 
-const records = data.records.map(([path, label, probability, ranking, group, truth, linked], index) => {
+const records = data.records.map(([path, label, probability, ranking, group, truth, linked, tags], index) => {
   if (probability === undefined) return { index, path, failed: label, label: "", probability: 0, margin: 0, ranking: [], group: "", truth: "" };
   const top = [];
   for (let at = 0; at < ranking.length; at += 3) {
     top.push({ label: data.labels[ranking[at]], probability: ranking[at + 1], similarity: ranking[at + 2] });
   }
   const margin = probability - (top.length > 1 ? top[1].probability : 0);
+  const several = tags?.map((place) => data.labels[place]).join("|");
   return {
-    index, path, failed: null, label: data.labels[label], probability, margin, ranking: top,
+    index, path, failed: null, label: tags ? several || UNKNOWN : data.labels[label], probability, margin, ranking: top,
     group: group < 0 ? "" : data.groups[group], truth: truth < 0 ? "" : data.labels[truth], linked,
   };
 });
 const checked = new Map(data.checked.map(([index, label]) => [index, data.labels[label]])); // by hand, by index of a record
 
+// With tags, the label of an image is all of them, as in a table of labels: "cat|outdoor".
+const labelsIn = (label) => (data.tags ? label.split("|").map((each) => each.trim()).filter(Boolean) : [label]);
+const inWords = (label) => labelsIn(label).join(", ");
 const shownLabel = (record) => checked.get(record.index) ?? record.label;
 // Names are compared by their composed letters: systems write é in different ways.
 const key = (name) => name.normalize("NFC");
 // Labels as people type them: case and spaces do not matter.
 const typed = (name) => key(name).trim().toLowerCase().replace(/\s+/g, " ");
 const spelt = new Map();
-for (const label of [...data.labels, UNKNOWN]) if (!spelt.has(typed(label))) spelt.set(typed(label), label);
+const single = data.labels.filter((label) => !data.tags || !label.includes("|"));
+for (const label of [...single, UNKNOWN]) if (!spelt.has(typed(label))) spelt.set(typed(label), label);
 // As people sort names: 2 before 10, and b after A.
 const collator = new Intl.Collator(undefined, { numeric: true });
 const byName = (a, b) => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
@@ -109,7 +114,7 @@ function choose() {
   visible = records.filter((record) =>
     isKind(record)
     && (whole || (!record.failed && record.probability >= least && record.probability <= most))
-    && (!label || shownLabel(record) === label)
+    && (!label || labelsIn(shownLabel(record)).includes(label))
     && (!group || record.group === group)
     && (!words || key(record.path.toLowerCase()).includes(words)));
   const heading = byId("heading").value, order = orders[byId("order").value];
@@ -206,7 +211,7 @@ function element(name, kind, text) {
 
 function headingOf(row) {
   const made = element("h2");
-  made.append(element("bdi", "", row.heading), " ", element("small", "", row.count.toLocaleString()));
+  made.append(element("bdi", "", inWords(row.heading)), " ", element("small", "", row.count.toLocaleString()));
   made.style.top = `${row.top}px`;
   return made;
 }
@@ -234,7 +239,7 @@ function tileOf(place) {
   fill(frame, record);
   const words = element("div", "words");
   const line = element("div", "line");
-  line.append(element("b", "", data.hits ? `${record.index + 1}.` : record.failed !== null && !mine ? "failed" : label));
+  line.append(element("b", "", data.hits ? `${record.index + 1}.` : record.failed !== null && !mine ? "failed" : inWords(label)));
   const probability = probabilityOf(record, label);
   if (probability !== undefined) line.append(element("span", "", data.hits ? probability.toFixed(3) : percent(probability)));
   words.append(line);
@@ -252,6 +257,7 @@ function tileOf(place) {
 // The probability of the label that is shown: of another label than the model's, as far as the ranking has it.
 function probabilityOf(record, label) {
   if (record.failed !== null) return undefined;
+  if (data.tags) return record.ranking.find((score) => score.label === labelsIn(label)[0])?.probability;
   return label === record.label ? record.probability : record.ranking.find((score) => score.label === label)?.probability;
 }
 
@@ -349,7 +355,8 @@ function show() {
     const line = element("tr"), name = element("td"), take = element("button", "", score.label);
     take.type = "button";
     take.title = "It shows this";
-    take.addEventListener("click", () => check(score.label));
+    take.classList.toggle("chosen", data.tags && labelsIn(shownLabel(record)).includes(score.label));
+    take.addEventListener("click", () => check(data.tags ? toggled(record, score.label) : score.label));
     name.append(take);
     line.append(name, element("td", "", percent(score.probability)), element("td", "", score.similarity?.toFixed(3) ?? ""));
     return line;
@@ -371,18 +378,25 @@ const addressOf = (path) => (path.startsWith("/") ? data.top : `${data.root}/`) 
 
 let fresh = ""; // a label that no image has so far, which one more Enter adds
 
+// The labels of an image with one more, or without it.
+function toggled(record, label) {
+  const others = labelsIn(shownLabel(record)).filter((each) => each !== UNKNOWN);
+  return (others.includes(label) ? others.filter((each) => each !== label) : [...others, label]).join("|") || UNKNOWN;
+}
+
 function check(label) {
-  const text = spelt.get(typed(label)) ?? label.trim().replace(/\s+/g, " ");
-  spelt.set(typed(text), text);
+  const texts = labelsIn(label).map((each) => spelt.get(typed(each)) ?? each.trim().replace(/\s+/g, " "));
+  for (const each of texts) spelt.set(typed(each), each);
+  const text = texts.join("|");
   checked.set(visible[current].index, text);
   changed();
 }
 
 // What is typed may be a slip: a label that is not known is asked for once more.
-function ask(label) {
+function ask(label, unknown = label) {
   fresh = label;
   byId("new").hidden = !label;
-  byId("new").textContent = label ? `“${label}” is not one of the labels. Press Enter again to add it.` : "";
+  byId("new").textContent = label ? `“${unknown}” is not one of the labels. Press Enter again to add it.` : "";
   byId("correct").querySelector("button").textContent = label ? "Add label" : "Check";
 }
 
@@ -400,7 +414,8 @@ function changed() {
 byId("correct").addEventListener("submit", (event) => {
   event.preventDefault();
   const label = byId("correction").value.trim();
-  if (label && !spelt.has(typed(label)) && label !== fresh) { ask(label); return; }
+  const unknown = labelsIn(label).filter((each) => !spelt.has(typed(each)));
+  if (label && unknown.length && label !== fresh) { ask(label, unknown.join(", ")); return; }
   if (label) check(label);
   ask("");
   if (current < visible.length - 1) { moveTo(current + 1); show(); }
@@ -487,7 +502,7 @@ function options(select, names, counts) {
 
 function tally(of) {
   const counts = new Map();
-  for (const record of records) counts.set(of(record), (counts.get(of(record)) ?? 0) + 1);
+  for (const record of records) for (const name of of(record)) counts.set(name, (counts.get(name) ?? 0) + 1);
   return counts;
 }
 
@@ -514,14 +529,14 @@ if (!data.groups.length) byId("heading").querySelector('[value="group"]').remove
 recall();
 tellSaved();
 byId("model").textContent = data.models.join(", ");
-options(byId("label"), data.labels, tally((record) => record.label));
+options(byId("label"), single, tally((record) => labelsIn(record.label)));
 if (data.groups.length) {
-  options(byId("group"), data.groups, tally((record) => record.group));
+  options(byId("group"), data.groups, tally((record) => [record.group]));
   byId("group-filter").hidden = false;
   byId("heading").querySelector('[value="group"]').hidden = false;
 }
-for (const name of checked.values()) if (!spelt.has(typed(name))) spelt.set(typed(name), name);
-byId("known").append(...data.labels.filter((name) => name !== UNKNOWN).map((name) => {
+for (const name of [...checked.values()].flatMap(labelsIn)) if (!spelt.has(typed(name))) spelt.set(typed(name), name);
+byId("known").append(...single.filter((name) => name !== UNKNOWN).map((name) => {
   const made = element("option");
   made.value = name;
   return made;

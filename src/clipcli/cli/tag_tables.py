@@ -1,0 +1,82 @@
+"""Print evaluations of tags: tables for people, TSV for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from clipcli.cli.listing import print_figures
+from clipcli.outputs.records import round_score
+from clipcli.text import one_line
+
+if TYPE_CHECKING:
+    from clipcli.evaluation.tags import TagEvaluation, TagReport
+
+__all__ = ["print_tag_tables", "print_tag_tsv"]
+
+
+def print_tag_tsv(evaluations: Sequence[TagEvaluation]) -> None:
+    """Print one line per figure: name, metric, label (empty for all labels) and value."""
+    print("name", "metric", "label", "value", sep="\t")  # noqa: T201
+    for each in evaluations:
+        for metric, label, value in _figures(each):
+            print(one_line(each.name), metric, one_line(label), f"{round_score(value):g}", sep="\t")  # noqa: T201
+    sys.stdout.flush()
+
+
+def _figures(each: TagEvaluation) -> Iterator[tuple[str, str, float]]:
+    yield "images", "", len(each.paths)
+    yield "labels_per_image", "", float(each.truth.sum(axis=1).mean())
+    yield "tags_per_image", "", float(each.predicted.sum(axis=1).mean())
+    for name, value in (("mAP", each.mean_average_precision), ("micro_AP", each.micro_average_precision)):
+        if value is not None:
+            yield name, "", value
+    for kind, figures in (("micro", each.micro), ("macro", each.macro)):
+        for name, value in vars(figures).items():
+            yield f"{kind}_{name}", "", value
+    for report in each.reports:
+        yield "images", report.label, report.support
+        if report.average_precision is not None:
+            yield "AP", report.label, report.average_precision
+        for name, value in (("precision", report.precision), ("recall", report.recall), ("f1", report.f1)):
+            yield name, report.label, value
+
+
+def print_tag_tables(evaluations: Sequence[TagEvaluation], failures: int) -> None:
+    """Print the figures over all labels, and those of each label of the best evaluation, worst first."""
+    from clipcli.terminal import console as open_console
+
+    console, first = open_console(), evaluations[0]
+    failed = f", {failures} failed" if failures else ""
+    average = first.truth.sum(axis=1).mean()
+    console.print(f"{len(first.paths)} images with {average:.1f} of {len(first.labels)} labels on average{failed}\n")
+    rows = [
+        (
+            one_line(each.name), _percent(each.mean_average_precision), _percent(each.micro.precision),
+            _percent(each.micro.recall), _percent(each.micro.f1), _percent(each.macro.f1),
+            f"{each.predicted.sum(axis=1).mean():.1f}",
+        )
+        for each in evaluations
+    ]  # fmt: skip
+    print_figures(console, ("", "mAP", "precision", "recall", "F1", "F1 of labels", "tags per image"), rows)
+    best = max(evaluations, key=lambda each: (each.mean_average_precision or 0.0, each.micro.f1))
+    of = f" of {one_line(best.name)}" if len(evaluations) > 1 else ""
+    rows = [
+        (
+            one_line(each.label), str(each.support), _percent(each.average_precision), _percent(each.precision),
+            _percent(each.recall), _percent(each.f1), "" if each.threshold is None else f"{each.threshold:.3g}",
+        )
+        for each in sorted(best.reports, key=_worst_first)
+    ]  # fmt: skip
+    console.print()
+    print_figures(console, (f"labels{of}", "images", "AP", "precision", "recall", "F1", "threshold"), rows)
+
+
+def _worst_first(report: TagReport) -> tuple[bool, float, float]:
+    """Sort labels by their average precision, then F1; those that no image has come last."""
+    return not report.support, report.average_precision or 0.0, report.f1
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"

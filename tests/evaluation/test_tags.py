@@ -1,0 +1,128 @@
+"""Figures of tags are those of scikit-learn, to the last digit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+
+from clipcli.cache.embeddings import ModelFacts
+from clipcli.errors import InputError
+from clipcli.evaluation.compare import evaluate, evaluate_results
+from clipcli.evaluation.evaluate import Embedded
+from clipcli.evaluation.tags import (
+    TagEvaluation,
+    evaluate_tag_records,
+    evaluate_tags,
+    make_tag_evaluation,
+    tag_truth,
+    tags_as_json,
+)
+from clipcli.labels.label import Label
+from clipcli.outputs.readers import ReadRecord
+from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.pipeline.scorer import Tagging
+from clipcli.scoring.thresholds import UNKNOWN
+from clipcli.scoring.zeroshot import Score, normalise
+
+NAMES = ("cat", "indoor", "outdoor", "sun", "never")
+
+
+def many(seed: int = 0, count: int = 300) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """Scores that know something of the truth; the last label never occurs."""
+    generator = np.random.default_rng(seed)
+    truth = generator.random((count, len(NAMES))) < 0.3
+    truth[:, -1] = False
+    return truth, np.round(truth + generator.normal(scale=0.8, size=truth.shape), 2)  # rounded, so that there are ties
+
+
+def test_every_figure_is_that_of_scikit_learn() -> None:
+    truth, scores = many()
+    predicted, occurs = scores >= 0.5, truth.any(axis=0)
+    found = make_tag_evaluation("x", NAMES, [str(row) for row in range(len(truth))], truth, predicted, scores)
+    assert found.mean_average_precision == average_precision_score(truth[:, occurs], scores[:, occurs], average="macro")
+    assert found.micro_average_precision == average_precision_score(
+        truth[:, occurs], scores[:, occurs], average="micro"
+    )
+    columns = precision_recall_fscore_support(truth, predicted, average=None, zero_division=0)
+    for report, *values in zip(found.reports, *columns, strict=True):
+        assert [report.precision, report.recall, report.f1, report.support] == values
+        if report.support:
+            place = NAMES.index(report.label)
+            assert report.average_precision == average_precision_score(truth[:, place], scores[:, place])
+    micro = precision_recall_fscore_support(truth, predicted, average="micro")
+    assert (found.micro.precision, found.micro.recall, found.micro.f1) == micro[:3]
+    macro = precision_recall_fscore_support(truth[:, occurs], predicted[:, occurs], average="macro")
+    assert (found.macro.precision, found.macro.recall, found.macro.f1) == macro[:3]
+    assert found.reports[-1].average_precision is None
+
+
+def classes_and_images() -> tuple[ClassEmbeddings, Embedded]:
+    axes = np.eye(4, dtype=np.float32)
+    classes = ClassEmbeddings(
+        NAMES[:3], (None,) * 3, (("",),) * 3, axes[:3], "0", ModelFacts("axes", None, 4, 8.0, -4.0)
+    )
+    vectors = normalise(np.array([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=np.float32))
+    return classes, Embedded(("a", "b", "c"), ("Cat|indoor", "outdoor|sun", UNKNOWN), vectors)
+
+
+def test_images_are_judged_by_their_embeddings_and_other_classes_are_left_out(logged: list[str]) -> None:
+    classes, images = classes_and_images()
+    found = evaluate_tags("x", images, list(map(Label, NAMES[:3])), classes, Tagging("sigmoid", 0.5))
+    assert found.truth.tolist() == [[True, True, False], [False, False, True], [False, False, False]]
+    assert (found.predicted == found.truth).all()
+    assert (found.mean_average_precision, found.micro.f1, found.macro.f1) == (1.0, 1.0, 1.0)
+    assert [report.threshold for report in found.reports] == [0.5] * 3
+
+
+def test_no_class_that_is_a_label_is_an_error() -> None:
+    _, images = classes_and_images()
+    with pytest.raises(InputError, match=r"none of the classes of the ground truth .* is a label"):
+        evaluate_tag_records("r.csv", [(ReadRecord("a", "x", 1.0, None, labels=("x",)), "cat|dog")], None, ["x"])
+    assert tag_truth(images.labels, [Label("sun")]).tolist() == [[False], [True], [False]]
+
+
+def record(path: str, *labels: str, top: tuple[tuple[str, float], ...] = ()) -> ReadRecord:
+    scores = tuple(Score(label, probability, 0.2) for label, probability in top)
+    return ReadRecord(path, labels[0] if labels else UNKNOWN, 0.5, None, scores, labels=labels)
+
+
+FULL = (("cat", 0.9), ("sun", 0.2))
+
+
+def test_results_that_list_all_labels_have_an_average_precision(logged: list[str]) -> None:
+    matched = [(record("a", "cat", top=FULL), "cat"), (record("b", top=(("sun", 0.4), ("cat", 0.1))), "sun")]
+    found = evaluate_tag_records("r", matched, None, ["cat", "sun"])
+    assert (found.mean_average_precision, found.micro.recall, logged) == (1.0, 0.5, [])
+
+
+def test_results_that_list_some_labels_have_the_other_figures_and_say_why(logged: list[str]) -> None:
+    matched = [(record("a", "cat", top=FULL[:1]), "cat|sun"), (ReadRecord("b", None, None, "broken"), "cat")]
+    found = evaluate_tag_records("r", matched, None, ["cat", "sun"])
+    assert (found.mean_average_precision, found.micro.recall, len(found.paths)) == (None, 0.5, 1)
+    assert logged == ["r: no average precision, because not all labels are listed (use --top-k 2)"]
+    assert tags_as_json(found)["labels"][1] == {
+        "label": "sun", "support": 1, "average_precision": None, "precision": 0.0, "recall": 0.0, "f1": 0.0,
+        "threshold": None,
+    }  # fmt: skip
+
+
+def test_images_and_the_results_of_a_run_have_the_same_figures(
+    tiny_siglip: Path, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    from clipcli import Classifier
+
+    rows = "".join(f"{photos[name]},{text}\n" for name, text in (("cat", "cat"), ("coffee", "cup|spoon")))
+    (tmp_path / "truth.csv").write_text("path,label\n" + rows, "utf-8")
+    given: dict[str, Any] = {"cache": False, "engine": "torch", "threshold": 1e-5}
+    model = f"local-dir:{tiny_siglip}"
+    (images,) = evaluate(tmp_path / "truth.csv", model, tags=True, **given).tags
+    with Classifier(model, ["cat", "cup", "spoon"], tags=True, **given) as classifier:
+        classifier.classify_to(tmp_path / "r.csv", [photos["cat"], photos["coffee"]])
+    (results,) = evaluate_results(tmp_path / "r.csv", tmp_path / "truth.csv").tags
+    assert isinstance(images, TagEvaluation)
+    assert results.mean_average_precision == pytest.approx(images.mean_average_precision)
+    assert results.micro == images.micro
