@@ -104,7 +104,8 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "sort": (_needs_no("undo", "copy", "link", "move", "by", "checked"),),
     "evaluate": (
         _LOUD, _CACHE,
-        _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags"),
+        _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags", "classes"),
+        _needs_no("compare_model", "classes"),
         _TAGGED, _needs_no("tags", "by", "few_shot", "plots"),
         _NO_ENCODER,
         Requirement(
@@ -112,8 +113,10 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
+    "teach": (_LOUD, _CACHE, _NO_ENCODER),
     "matrix": (
         _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _LISTED, _TABLES,
+        _needs_no("classes", "texts_file", "text", "template", "paired"),
         Requirement(("overwrite",), "with -o or --plot", lambda values: bool(values["output"] or values["plot"])),
     ),
     "search": (_LOUD, _CACHE, *_EMBEDDED, _LISTED, _TABLES, _OVERWRITE),

@@ -13,7 +13,7 @@ from clipcli.labels.several import SEPARATOR
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Competitors
 from clipcli.scoring.odds import SCORES, log_odds, sigmoid
 from clipcli.scoring.thresholds import DEFAULT_THRESHOLD, Thresholds
-from clipcli.scoring.zeroshot import FloatArray, ScoreArray, cosine_similarities, probabilities
+from clipcli.scoring.zeroshot import FloatArray, ScoreArray, cosine_similarities
 
 __all__ = [
     "BACKGROUND",
@@ -97,6 +97,8 @@ class TagOptions:
     def tagging(self, classes: ClassEmbeddings) -> Tagging:
         """Return how tags are chosen: by ``sigmoid`` if the model has a bias, else by ``contrast``.
 
+        Classes that were taught by examples are only comparable with each other: by ``softmax``.
+
         Raises
         ------
         LabelError
@@ -109,7 +111,12 @@ class TagOptions:
             raise LabelError(
                 f"cannot use label {label!r} with tags: {SEPARATOR} separates the labels of an image (rename it)"
             )
-        return Tagging(self.score or ("sigmoid" if has_bias else "contrast"), self.threshold)
+        if classes.taught is not None and self.score == "contrast":
+            raise LabelError(
+                "cannot use score 'contrast' with taught classes: they compare only with each other (use softmax)"
+            )
+        usual = "sigmoid" if has_bias else "contrast" if classes.taught is None else "softmax"
+        return Tagging(self.score or usual, self.threshold)
 
     def prepared(self, classes: ClassEmbeddings, embed: Callable[[Sequence[str]], Competitors]) -> ClassEmbeddings:
         """Return classes that can be scored: for ``contrast``, each label needs something to be compared with.
@@ -181,15 +188,15 @@ def score_labels(vectors: FloatArray, classes: ClassEmbeddings, tagging: Tagging
     tagging
         ``None`` for one answer per image.
     """
-    scale, bias = classes.facts.logit_scale, classes.facts.logit_bias
-    similarity = cosine_similarities(vectors, classes.vectors)  # (N, D) x (C, D) -> (N, C)
+    found, scale = classes.score(vectors), classes.logit_scale  # (N, D) -> (N, C)
+    similarity, bias = found.similarity, found.bias
     rivals, competing = classes.competitors, None
     is_other = np.zeros(len(vectors), dtype=np.bool_)
     if rivals is not None:
         competing = scale * cosine_similarities(vectors, rivals.vectors)  # (N, K)
-        is_other = competing.max(axis=1) > scale * similarity.max(axis=1)
+        is_other = competing.max(axis=1) > found.logits.max(axis=1)
     if tagging is None and competing is None:
-        return LabelScores(probabilities(similarity, scale, bias), similarity, similarity, is_other)
+        return LabelScores(found.probability, similarity, found.ranked, is_other)
     score = tagging.score if tagging is not None else "softmax" if bias is None else "sigmoid"
-    odds = log_odds(score, scale * similarity, bias, competing, rivals.rivals if rivals is not None else ())
-    return LabelScores(sigmoid(odds), similarity, similarity if tagging is None else odds, is_other)
+    odds = log_odds(score, found.logits, bias, competing, rivals.rivals if rivals is not None else ())
+    return LabelScores(sigmoid(odds), similarity, found.ranked if tagging is None else odds, is_other)
