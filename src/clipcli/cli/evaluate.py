@@ -192,10 +192,11 @@ def _save(
     if json_file is not None:
         import json
 
+        from clipcli._version import __version__
         from clipcli.storage.atomic import replacing
 
         with replacing(json_file, overwrite=overwrite) as temporary:
-            text = json.dumps(comparison.as_json, indent=1, ensure_ascii=False) + "\n"
+            text = json.dumps({"clipcli": __version__, **comparison.as_json}, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, "utf-8")
     if plots is not None:
         if comparison.tags:

@@ -249,7 +249,7 @@ function tileOf(place) {
   part.style.width = percent(probability ?? 0);
   meter.append(part);
   made.append(frame, meter, words);
-  made.title = record.path;
+  made.title = data.hits ? record.path : `${record.path}\n${record.failed ?? inWords(label)}`; // in full, however long
   made.addEventListener("click", () => { moveTo(place); open(); });
   return made;
 }
@@ -350,7 +350,7 @@ function show() {
   picture.hidden = !source;
   if (source) picture.src = source;
   byId("original").hidden = !source || !record.linked;
-  if (record.linked) byId("original").href = addressOf(record.path);
+  if (record.linked) byId("original").href = addressOf(typeof record.linked === "string" ? record.linked : record.path);
   byId("ranking").replaceChildren(...record.ranking.map((score) => {
     const line = element("tr"), name = element("td"), take = element("button", "", score.label);
     take.type = "button";
