@@ -15,8 +15,8 @@ from tests.conftest import RunHere
 
 ALONE = {
     "classify": """inputs labels label template prompts text_embeddings model pretrained device precision engine offline
-        top_k min_probability min_similarity min_margin tags form output compact resume show exclude include_hidden
-        batch_size workers no_cache quiet""",
+        top_k min_probability min_similarity min_margin tags calibration form output compact resume show exclude
+        include_hidden batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
     "evaluate": """source truth by path_column label_column labels label template prompts compare_model few_shot
         json_file plots offline exclude include_hidden quiet""",
@@ -34,6 +34,9 @@ ALONE = {
 
 REFUSED = """
 classify a.png -l a -l b -q -v: --verbose only works without --quiet
+classify a.png -l a -l b --tags --calibration c.json --threshold 0.4: --threshold only works without --calibration
+evaluate truth.csv --conformal 0.9: --conformal only works with --save-calibration
+evaluate truth.csv --tags --save-calibration c.json --target-error 0.1: --target-error only works without --tags
 classify a.png -l a -l b --threshold 0.4: --threshold only works with --tags
 classify a.png -l a -l b --tags --min-margin 0.4: --min-margin only works without --tags
 evaluate truth.csv --tags --by group: --by only works without --tags

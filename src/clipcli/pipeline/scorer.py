@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from clipcli.errors import LabelError
 from clipcli.labels.several import SEPARATOR
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Competitors
+from clipcli.scoring.calibration import Correction
 from clipcli.scoring.odds import SCORES, log_odds, sigmoid
 from clipcli.scoring.thresholds import DEFAULT_THRESHOLD, Thresholds
 from clipcli.scoring.zeroshot import FloatArray, ScoreArray, cosine_similarities, probabilities
@@ -41,10 +42,13 @@ class Tagging:
         One of :data:`clipcli.scoring.odds.SCORES`.
     threshold
         The least probability of a label without a separate threshold, 0 to 1.
+    is_set
+        Whether one label is right, and the labels of an image are the set of those that it may be.
     """
 
     score: str
     threshold: float = DEFAULT_THRESHOLD
+    is_set: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,15 @@ class LabelScores:
         (N, C), by which labels are ranked: greater is better, also where probabilities are equal after rounding.
     is_other
         (N,) whether a phrase that competes with labels fits the image better than every label.
+    logits
+        (N, C + K), of the labels and of all phrases that compete with labels, without a bias.
     """
 
     probability: ScoreArray
     similarity: ScoreArray
     order: ScoreArray
     is_other: NDArray[np.bool_]
+    logits: ScoreArray
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ class TagOptions:
 
 def thresholds_of(classes: ClassEmbeddings, tagging: Tagging) -> ScoreArray:
     """Return (C,) the least probability of each label as a tag."""
-    own = classes.thresholds or (None,) * len(classes.labels)
+    own = (not tagging.is_set and classes.thresholds) or (None,) * len(classes.labels)
     return np.array([tagging.threshold if each is None else each for each in own], dtype=np.float64)
 
 
@@ -171,7 +178,9 @@ def with_background(classes: ClassEmbeddings, background: Competitors) -> ClassE
     return replace(classes, competitors=together)
 
 
-def score_labels(vectors: FloatArray, classes: ClassEmbeddings, tagging: Tagging | None = None) -> LabelScores:
+def score_labels(
+    vectors: FloatArray, classes: ClassEmbeddings, tagging: Tagging | None = None, correction: Correction | None = None
+) -> LabelScores:
     """Score all labels for some images.
 
     Parameters
@@ -180,16 +189,26 @@ def score_labels(vectors: FloatArray, classes: ClassEmbeddings, tagging: Tagging
         (N, D) float32, rows of length one.
     tagging
         ``None`` for one answer per image.
+    correction
+        What calibrates the probabilities.
     """
     scale, bias = classes.facts.logit_scale, classes.facts.logit_bias
     similarity = cosine_similarities(vectors, classes.vectors)  # (N, D) x (C, D) -> (N, C)
     rivals, competing = classes.competitors, None
     is_other = np.zeros(len(vectors), dtype=np.bool_)
+    is_answer = tagging is None or tagging.is_set
+    if correction is not None and is_answer and bias is None:
+        scale, correction = scale * correction.scale, None
+    every = scale * similarity
     if rivals is not None:
         competing = scale * cosine_similarities(vectors, rivals.vectors)  # (N, K)
-        is_other = competing.max(axis=1) > scale * similarity.max(axis=1)
-    if tagging is None and competing is None:
-        return LabelScores(probabilities(similarity, scale, bias), similarity, similarity, is_other)
-    score = tagging.score if tagging is not None else "softmax" if bias is None else "sigmoid"
-    odds = log_odds(score, scale * similarity, bias, competing, rivals.rivals if rivals is not None else ())
-    return LabelScores(sigmoid(odds), similarity, similarity if tagging is None else odds, is_other)
+        is_other = competing.max(axis=1) > every.max(axis=1)
+        every = np.hstack([every, competing])
+    if tagging is None and competing is None and correction is None:
+        return LabelScores(probabilities(similarity, scale, bias), similarity, similarity, is_other, every)
+    usual = "softmax" if bias is None else "sigmoid"
+    score = usual if tagging is None or tagging.is_set else tagging.score
+    own = rivals.rivals if rivals is not None else ()
+    odds = log_odds(score, scale * similarity, bias, competing, own)
+    odds = odds if correction is None else correction.odds(odds)
+    return LabelScores(sigmoid(odds), similarity, similarity if is_answer else odds, is_other, every)
