@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from clipcli.message_names import naming_options
 from tests.fork_server import ForkServer, needs_cold_start
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ def pytest_configure() -> None:
     settings.register_profile("suite", deadline=None, max_examples=25, derandomize=True)
     settings.register_profile("thorough", deadline=None, max_examples=1000)
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def option_names() -> Iterator[None]:
+    """Let messages name options, as on the command line, whose messages the tests know."""
+    with naming_options():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ Exit code 0 means success, 1 that some inputs failed, 128 + signal that the run 
 
 from __future__ import annotations
 
+from clipcli.message_names import named_for_caller
 from clipcli.redaction import redacted
 
 __all__ = [
@@ -48,13 +49,14 @@ __all__ = [
 class ClipcliError(Exception):
     """Base of all errors that a user can fix; the text is one line for people.
 
-    Secrets in URLs are removed from the text here, so that no message has to do it.
+    Secrets in URLs are removed from the text here, and options become parameters if the caller is a Python program, so
+    that no message has to do it.
     """
 
     exit_code = 2
 
     def __init__(self, *arguments: object) -> None:
-        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in arguments))
+        super().__init__(*(named_for_caller(redacted(each)) if isinstance(each, str) else each for each in arguments))
 
 
 class LabelError(ClipcliError):

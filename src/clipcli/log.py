@@ -10,9 +10,22 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from clipcli.message_names import named_for_caller
+
 __all__ = ["LOG", "quiet_loggers"]
 
 LOG = logging.getLogger("clipcli")
+
+
+class _Names(logging.Filter):
+    """Names parameters instead of options if the caller is a Python program."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = named_for_caller(record.getMessage()), ()
+        return True
+
+
+LOG.addFilter(_Names())
 
 
 @contextmanager

@@ -120,7 +120,7 @@ def test_torch_takes_over_where_openvino_cannot_be_imported(failure: str, tmp_pa
     first, second = done.stdout.splitlines()
     assert first.startswith("(1, 32) ")
     assert second.startswith("ModelError cannot import openvino: ")
-    assert second.endswith(" (reinstall it, or use --engine torch)")
+    assert second.endswith(" (reinstall it, or use engine torch)")
 
 
 def test_running_out_of_memory_is_known_however_it_is_told() -> None:

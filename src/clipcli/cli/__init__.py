@@ -17,6 +17,7 @@ from clipcli.cli.exit_codes import COMMAND_FAILED, INTERRUPTED, SUMMARY
 from clipcli.cli.help import WIDTH, Group
 from clipcli.cli.messages import Messages, library_heard
 from clipcli.errors import ClipcliError, Interrupted
+from clipcli.message_names import naming_options
 from clipcli.models.allocator import allow_keeping_memory
 from clipcli.signals import exit_code, stopped
 from clipcli.storage.network_policy import process_policy
@@ -104,7 +105,7 @@ def run(arguments: list[str]) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # warnings of libraries are addressed to programmers
     try:
-        with stopped(), process_policy(), library_heard():
+        with stopped(), process_policy(), library_heard(), naming_options():
             outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
             sys.stdout.flush()
         if outcome == INTERRUPTED:  # some versions of Typer return the code, others raise
