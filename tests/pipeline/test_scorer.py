@@ -122,7 +122,7 @@ def test_wrong_values_are_one_line(options: dict[str, object], reason: str) -> N
 
 
 def test_a_model_without_a_bias_has_no_sigmoid() -> None:
-    with pytest.raises(LabelError, match="cannot use score 'sigmoid' with axes: it has no bias"):
+    with pytest.raises(LabelError, match="cannot use score sigmoid with axes: it has no bias"):
         TagOptions("sigmoid").tagging(classes_of())
 
 

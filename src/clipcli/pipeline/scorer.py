@@ -97,9 +97,9 @@ class TagOptions:
     def __post_init__(self) -> None:
         """Check the values."""
         if self.score not in (None, *SCORES):
-            raise LabelError(f"cannot use score {self.score!r}: unknown (use {', '.join(SCORES)})")
+            raise LabelError(f"cannot use --score {self.score!r}: unknown (use {', '.join(SCORES)})")
         if not 0.0 <= self.threshold <= 1.0:
-            raise LabelError(f"cannot use threshold {self.threshold!r}: it is not a number from 0 to 1")
+            raise LabelError(f"cannot use --threshold {self.threshold!r}: it is not a number from 0 to 1")
 
     def tagging(self, classes: ClassEmbeddings) -> Tagging:
         """Return how tags are chosen: by ``sigmoid`` if the model has a bias, else by ``contrast``.
@@ -111,10 +111,10 @@ class TagOptions:
         """
         has_bias = classes.facts.logit_bias is not None
         if self.score == "sigmoid" and not has_bias:
-            raise LabelError(f"cannot use score 'sigmoid' with {classes.facts.name}: it has no bias (use contrast)")
+            raise LabelError(f"cannot use --score sigmoid with {classes.facts.name}: it has no bias (use contrast)")
         if label := next((label for label in classes.labels if SEPARATOR in label), None):
             raise LabelError(
-                f"cannot use label {label!r} with tags: {SEPARATOR} separates the labels of an image (rename it)"
+                f"cannot use label {label!r} with --tags: {SEPARATOR} separates the labels of an image (rename it)"
             )
         return Tagging(self.score or ("sigmoid" if has_bias else "contrast"), self.threshold)
 
@@ -145,9 +145,9 @@ def tag_options(tags: bool, score: str | None, threshold: float, thresholds: Thr
         If values are given that would be ignored.
     """
     if tags and thresholds.any:
-        raise LabelError("cannot use thresholds with tags: give each label a threshold, or use threshold")
+        raise LabelError("cannot use thresholds with --tags (give each label a threshold, or use --threshold)")
     if not tags and score is not None:
-        raise LabelError("cannot use score without tags")
+        raise LabelError("cannot use --score without --tags")
     return TagOptions(score, threshold) if tags else None
 
 
