@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from clipcli import Classifier, ImageEmbeddings
+from clipcli.errors import ImageError
 from clipcli.evaluation.calibrating import Goal, fit_calibration
 from clipcli.evaluation.evaluate import Embedded
 from clipcli.evaluation.metrics import expected_calibration_error
@@ -50,6 +51,8 @@ def labelled(manifest: Path, embeddings: Path) -> Embedded:
         captions[name].append(caption)
     paths, labels, vectors = [], [], []
     for row in ImageEmbeddings(embeddings).rows():
+        if isinstance(row.vector, ImageError):
+            continue
         words = set(re.findall(r"[a-z]+", " ".join(captions[Path(row.path).name]).lower()))
         paths.append(row.path)
         labels.append(joined(name for name, some in WORDS.items() if words & set(some.split())) or UNKNOWN)

@@ -197,7 +197,7 @@ def test_pocket_knows_what_the_photographs_show(photos: dict[str, Path]) -> None
         (["cat", 3], "expected a text or a Label, not int"),
         (["cat", "dog", " cat"], "duplicate label 'cat'"),
         ([], "no labels"),
-        (None, "either labels or text_embeddings"),
+        (None, "either labels or classes"),
     ],
 )
 def test_labels_that_cannot_be_used_are_refused(labels: Any, reason: str, tiny_clip: Path) -> None:
@@ -211,15 +211,15 @@ def test_a_number_of_nothing_is_refused(name: str, tiny_clip: Path) -> None:
         Classifier(f"local-dir:{tiny_clip}", ["cat"], cache=False, **cast("Any", {name: 0}))
 
 
-@pytest.mark.parametrize("given", ["labels", "text_embeddings"])
+@pytest.mark.parametrize("given", ["labels", "classes"])
 def test_a_single_label_is_warned_of_once(
     given: str, tiny_clip: Path, tmp_path: Path, photos: dict[str, Path], logged: list[str]
 ) -> None:
     labels: dict[str, Any] = {"labels": ["cat"]}
-    if given == "text_embeddings":
+    if given == "classes":
         classes = Classifier(str(tiny_clip), ["cat"], device="cpu", cache=False).classes
         save_class_embeddings(classes, tmp_path / "classes.npz")
-        labels = {"text_embeddings": tmp_path / "classes.npz"}
+        labels = {"classes": tmp_path / "classes.npz"}
     classifier = Classifier(str(tiny_clip), **labels, device="cpu", cache=False)
     for _ in range(2):
         (result,) = predictions(classifier.classify(photos["cat"]))
@@ -247,7 +247,7 @@ def test_exported_embeddings_take_the_place_of_labels(
     classifier: Classifier, tiny_clip: Path, tmp_path: Path, photos: dict[str, Path]
 ) -> None:
     save_class_embeddings(classifier.classes, tmp_path / "classes.npz")
-    again = Classifier(str(tiny_clip), text_embeddings=tmp_path / "classes.npz", device="cpu", cache=False)
+    again = Classifier(str(tiny_clip), classes=tmp_path / "classes.npz", device="cpu", cache=False)
     (expected,), (found,) = classifier.classify(photos["cat"]), again.classify(photos["cat"])
     assert found == expected
 
@@ -256,7 +256,7 @@ def test_exported_embeddings_of_another_model_are_refused(classifier: Classifier
     save_class_embeddings(classifier.classes, tmp_path / "classes.npz")
     other = save_model_folder(tmp_path / "other", TINY_CLIP, seed=1)
     with pytest.raises(EmbeddingFileError, match=r"not by the model in use, local-dir:.*other"):
-        Classifier(str(other), text_embeddings=tmp_path / "classes.npz", cache=False).class_embeddings.sum()
+        Classifier(str(other), classes=tmp_path / "classes.npz", cache=False).class_embeddings.sum()
 
 
 # --- the cache ---------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clipcli.scoring.thresholds import Thresholds
     from clipcli.scoring.zeroshot import Score
     from clipcli.search import Hit, ImageSearch
+    from clipcli.teaching.teach import Lesson, teach
 
 __all__ = [
     "Classifier",
@@ -33,6 +34,7 @@ __all__ = [
     "ImageEmbeddings",
     "ImageSearch",
     "Label",
+    "Lesson",
     "Outcome",
     "Prediction",
     "Reporter",
@@ -41,6 +43,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "evaluate_results",
+    "teach",
 ]
 
 _HOMES = {
@@ -53,6 +56,7 @@ _HOMES = {
     "ImageEmbeddings": "outputs.embedding_files",
     "ImageSearch": "search",
     "Label": "labels.files",
+    "Lesson": "teaching.teach",
     "Outcome": "runner",
     "Reporter": "runner",
     "Prediction": "pipeline.predictions",
@@ -60,6 +64,7 @@ _HOMES = {
     "Thresholds": "scoring.thresholds",
     "evaluate": "evaluation.compare",
     "evaluate_results": "evaluation.compare",
+    "teach": "teaching.teach",
 }
 
 

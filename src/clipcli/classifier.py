@@ -60,15 +60,16 @@ class Classifier(ResultRuns):
         ``auto``, ``pocket``, an open_clip name, ``hf-hub:org/repo`` or ``local-dir:PATH``.
     labels
         Label texts or :class:`~clipcli.labels.files.Label` values, or the path of a label file. Not needed if
-        ``text_embeddings`` is given.
+        ``classes`` is given.
     pretrained
         For an open_clip name: a tag or a checkpoint file.
     templates
         Prompt templates with ``{label}`` in them. The default is ``a photo of a {label}``.
     prompts
         Names or files of template sets.
-    text_embeddings
-        Class embeddings written by ``clipcli export text``, instead of labels.
+    classes
+        Classes instead of labels: a file written by ``clipcli teach`` or ``clipcli export text``, or the classes
+        themselves.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     precision
@@ -113,7 +114,7 @@ class Classifier(ResultRuns):
         pretrained: str | None = None,
         templates: Sequence[str] = (),
         prompts: Sequence[str] = (),
-        text_embeddings: Path | None = None,
+        classes: ClassEmbeddings | Path | None = None,
         device: str = "auto",
         precision: str = "auto",
         engine: str = "auto",
@@ -129,8 +130,8 @@ class Classifier(ResultRuns):
         cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
     ) -> None:
-        if (labels is None) == (text_embeddings is None):
-            raise LabelError("give either labels or text_embeddings")
+        if (labels is None) == (classes is None):
+            raise LabelError("give either labels or classes")
         check_count("top_k", top_k)
         super().__init__(
             model, pretrained=pretrained, device=device, precision=precision, engine=engine,
@@ -138,7 +139,7 @@ class Classifier(ResultRuns):
         )  # fmt: skip
         self._labels = labels_from(labels) if labels is not None else []
         self._templates = resolve_templates(list(templates), list(prompts))
-        self._text_embeddings = text_embeddings
+        self._given_classes = classes
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
         self._tags = tag_options(tags, score, threshold, self.thresholds)
         self._calibration_file = calibration
@@ -172,13 +173,13 @@ class Classifier(ResultRuns):
     @property
     def templates(self) -> list[str]:
         """The prompt templates; none if class embeddings are given, which contain their prompts."""
-        return [] if self._text_embeddings is not None else [template.text for template in self._templates]
+        return [] if self._given_classes is not None else [template.text for template in self._templates]
 
     @cached_property
     def classes(self) -> ClassEmbeddings:
         """The class embeddings of all labels."""
-        if self._text_embeddings is not None:
-            classes = self._for_tags(self._from_file(self._text_embeddings))
+        if self._given_classes is not None:
+            classes = self._for_tags(self._checked(self._given_classes))
         else:
             classes = self.embed_labels(self._templates)
         if self._calibration_file is not None:
@@ -218,10 +219,10 @@ class Classifier(ResultRuns):
         """(C, D) float32, one row of length one per label."""
         return self.classes.vectors
 
-    def _from_file(self, path: Path) -> ClassEmbeddings:
+    def _checked(self, given: ClassEmbeddings | Path) -> ClassEmbeddings:
         from clipcli.outputs.class_embeddings import load_for_model
 
-        return load_for_model(path, self.source.fingerprint(self._store.file_sha256), self.source.title)
+        return load_for_model(given, self.source.fingerprint(self._store.file_sha256), self.source.title)
 
     def _open_text_encoder(self) -> tuple[ModelFacts, Encode]:
         return self.facts(), telling_cut(self._backend.text_encoder(), self.source.title)

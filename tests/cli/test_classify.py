@@ -68,7 +68,7 @@ def runs(run_together: RunTogether, album: Path, photos: dict[str, Path]) -> dic
         ),
         **{option: (*in_vain, option, bound) for option, bound in THRESHOLDS.items()},
         "export": ("export", "text", *LABELS, *POCKET, "-o", exported),
-        "from export": ("classify", album, "--text-embeddings", exported, *POCKET, "--top-k", 3),
+        "from export": ("classify", album, "--classes", exported, *POCKET, "--top-k", 3),
     }  # fmt: skip
     return dict(zip(lines, run_together(*lines.values()), strict=True))
 

@@ -102,12 +102,12 @@ def test_an_unknown_template_set_is_refused_with_the_known_ones(run: Run) -> Non
 
 
 def test_labels_and_text_embeddings_do_not_go_together(run: Run) -> None:
-    line = only_line(run("classify", "x.png", "-l", "cat", "--text-embeddings", "x.npz", *POCKET))
-    assert "--text-embeddings" in line
+    line = only_line(run("classify", "x.png", "-l", "cat", "--classes", "x.npz", *POCKET))
+    assert "--classes" in line
 
 
 def test_a_missing_file_of_text_embeddings_is_named(run: Run, photos: dict[str, Path]) -> None:
-    assert only_line(run("classify", str(photos["cat"]), "--text-embeddings", "x.npz", *POCKET)).startswith(
+    assert only_line(run("classify", str(photos["cat"]), "--classes", "x.npz", *POCKET)).startswith(
         "cannot read x.npz: no such file"
     )
 

@@ -151,7 +151,7 @@ def test_embeddings_given_as_an_image_are_recognised(run_here: RunHere, tiny_cli
         run_here(("export", "images", "photos", "-o", f"a.{suffix}", *model))
         (answer,) = run_here(("classify", f"a.{suffix}", *LABELS, *model))
         assert (answer.returncode, "with --image-embeddings" in answer.stderr) == (2, True), answer.stderr
-        (answer,) = run_here(("classify", "photos", "--text-embeddings", f"a.{suffix}", *model))
+        (answer,) = run_here(("classify", "photos", "--classes", f"a.{suffix}", *model))
         assert (answer.returncode, "it holds image embeddings: use them" in answer.stderr) == (2, True), answer.stderr
 
 

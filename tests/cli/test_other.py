@@ -366,7 +366,7 @@ def test_an_option_goes_before_its_variable(run: Run) -> None:
 
 
 def test_text_embeddings_go_before_the_labels_variable(run: Run, photos: dict[str, Path]) -> None:
-    done = run("classify", str(photos["cat"]), "--text-embeddings", "gone.npz", *POCKET, CLIPCLI_LABELS="labels.txt")
+    done = run("classify", str(photos["cat"]), "--classes", "gone.npz", *POCKET, CLIPCLI_LABELS="labels.txt")
     assert lines_of(done.stderr) == ["error: cannot read gone.npz: no such file"]
 
 
@@ -402,6 +402,7 @@ def test_completion_offers_the_commands(run: Run) -> None:
         "classify",
         "sort",
         "evaluate",
+        "teach",
         "matrix",
         "search",
         "report",
@@ -418,7 +419,7 @@ def test_completion_offers_the_commands_of_a_group(run: Run) -> None:
 
 
 def test_completion_offers_options(run: Run) -> None:
-    assert "--text-embeddings" in completed(run, "classify", "--te")
+    assert "--classes" in completed(run, "classify", "--cl")
 
 
 def test_completion_offers_models(run: Run) -> None:

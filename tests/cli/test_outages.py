@@ -105,7 +105,7 @@ def test_overwriting_parts_keeps_the_old_ones_until_there_is_a_new_one(
     before = content(tmp_path, "parts/")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "weights.pt").write_text("nothing")
-    (failed,) = run_here((*command, "--overwrite", "--text-embeddings", "none.npz"))
+    (failed,) = run_here((*command, "--overwrite", "--classes", "none.npz"))
     assert failed.returncode == 2
     assert content(tmp_path, "parts/") == before
     (album / "1.png").unlink()

@@ -14,14 +14,17 @@ from clipcli.cli.requirements import REQUIREMENTS, CheckedCommand, unmet
 from tests.conftest import RunHere
 
 ALONE = {
-    "classify": """inputs labels label template prompts text_embeddings model pretrained device precision engine offline
+    "classify": """inputs labels label template prompts classes model pretrained device precision engine offline
         top_k min_probability min_similarity min_margin tags calibration form output compact resume show exclude
         include_hidden batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
-    "evaluate": """source truth by path_column label_column labels label template prompts compare_model few_shot
+    "evaluate": """source truth by path_column label_column labels label template prompts classes compare_model
+        few_shot
         json_file plots offline exclude include_hidden quiet""",
-    "matrix": """inputs texts_file text template logits paired output plot model pretrained device precision engine
-        offline exclude include_hidden batch_size workers no_cache quiet""",
+    "teach": """examples output overwrite path_column label_column labels label template prompts method folds seed
+        no_cache model pretrained device engine offline image_embeddings exclude include_hidden quiet""",
+    "matrix": """inputs texts_file text classes template logits paired output plot model pretrained device precision
+        engine offline exclude include_hidden batch_size workers no_cache quiet""",
     "report": "results output overwrite thumbnail title truth checked open_it quiet",
     "train": """pairs output resume validation labels template prompts from_scratch epochs batch_size accumulate
         learning_rate weight_decay warmup seed precision save_every device workers offline exclude include_hidden quiet
@@ -63,6 +66,10 @@ sort --undo d --by group: --by only works without --undo
 evaluate r.csv --truth t --model pocket: --model only works without --truth
 evaluate r.csv --truth t --device cpu: --device only works without --truth
 evaluate r.csv --truth t --no-cache: --no-cache only works without --truth
+evaluate r.csv --truth t --classes c.json: --classes only works without --truth
+evaluate d --classes c.json --compare-model pocket: --classes only works without --compare-model
+matrix a.png --classes c.json -x a: --text only works without --classes
+teach d -o c.json --image-embeddings e.npz --workers 2: --workers only works without --image-embeddings
 evaluate d --seed 3: --seed only works with --few-shot
 evaluate d --probe-c 3: --probe-c only works with --few-shot
 evaluate d --no-cache --cache-dir x: --cache-dir only works without --no-cache
@@ -79,7 +86,7 @@ train p -o m --unlocked-layers 2: --unlocked-layers only works with --lock-image
 train p -o m --validation 0.0 --patience 2: --patience only works with pairs held out; see --validation
 export text -l a -o x.npy --no-cache --cache-dir d: --cache-dir only works without --no-cache
 matrix a.png -x a --overwrite: --overwrite only works with -o or --plot
-evaluate d --overwrite: --overwrite only works with --json or --plots
+evaluate d --overwrite: --overwrite only works with --json, --plots or --save-calibration
 search a a.png --overwrite: --overwrite only works with -o
 export images a.png -o x.npy --format jsonl: --format only works with a folder as -o (end its name with /) or a URL
 export images a.png -o x.npy --part-size 2: --part-size only works with a folder as -o (end its name with /) or a URL

@@ -413,7 +413,7 @@ def test_a_file_in_another_encoding_is_refused_with_the_remedy(encoding: str, tm
         ("labels.txt", b"\xff\xd8\xff\xe0\0\x10JFIF\0" + b"\0" * 40, "it is an image, not a label file"),
         ("labels.yaml", b"- cat\n", "not a label file (write one label per line into a .txt file)"),
         ("r.jsonl", b'{"path": "a.png"}\n', "not a label file (write one label per line"),
-        ("labels.npy", b"", "not a label file (class embeddings are for --text-embeddings)"),
+        ("labels.npy", b"", "not a label file (class embeddings are for --classes)"),
         ("labels.xlsx", b"", "not a label file (save the spreadsheet as .csv)"),
         ("r.csv", OWN_HEADER.encode(), "a table of images that clipcli wrote, not a label file"),
         ("r.json", b'[{"path": "a.png", "label": "cat", "top": []}]', "results of clipcli classify, not a label file"),

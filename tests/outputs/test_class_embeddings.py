@@ -17,8 +17,17 @@ from hypothesis import strategies as st
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import EmbeddingFileError, OutputError
-from clipcli.outputs.class_embeddings import SUFFIXES, check_suffix, load_class_embeddings, save_class_embeddings
+from clipcli.outputs.class_contents import arrays_of, metadata_of
+from clipcli.outputs.class_embeddings import (
+    SUFFIXES,
+    TAUGHT_SUFFIXES,
+    check_suffix,
+    load_class_embeddings,
+    save_class_embeddings,
+)
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.pipeline.taught import Taught
+from clipcli.scoring.scores import LinearHead
 from clipcli.scoring.zeroshot import normalise
 
 FACTS = ModelFacts("ViT-B-32", "openai", 6, 100.00000762939453, None)
@@ -125,6 +134,98 @@ def test_writing_again_replaces_the_file(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"labels{suffix}"
     save_class_embeddings(classes_of(), path)
     assert_round_trip(classes_of(("dog",)), path)
+
+
+# --- taught classes ---------------------------------------------------------------------------------
+
+TAUGHT = pytest.mark.parametrize("suffix", TAUGHT_SUFFIXES)
+
+
+def taught_classes(*, with_head: bool = True, examples: int = 5) -> ClassEmbeddings:
+    random = np.random.default_rng(3)
+    plain = classes_of(groups=("pets", None, "wild"))
+    vectors = normalise(random.normal(size=(examples, FACTS.dim)).astype(np.float32)).astype(np.float16)
+    owners = np.sort(random.integers(0, 3, examples)).astype(np.int64)
+    head = LinearHead(random.normal(size=(3, FACTS.dim)).astype(np.float32), random.normal(size=3))
+    taught = Taught("logistic", 0.5, classes_of(("a", "b", "c")).vectors, vectors, owners, 0.875)
+    return replace(plain, head=head if with_head else None, scale=123.456789012345, taught=taught)
+
+
+@TAUGHT
+@pytest.mark.parametrize("with_head", [True, False], ids=["head", "no head"])
+@pytest.mark.parametrize("examples", [5, 0])
+def test_taught_classes_come_back_bit_for_bit(suffix: str, with_head: bool, examples: int, tmp_path: Path) -> None:
+    path, classes = tmp_path / f"classes{suffix}", taught_classes(with_head=with_head, examples=examples)
+    save_class_embeddings(classes, path)
+    found = load_class_embeddings(path)
+    assert metadata_of(found) == metadata_of(classes)
+    assert list(arrays_of(found)) == list(arrays_of(classes))
+    for name, array in arrays_of(classes).items():
+        assert arrays_of(found)[name].dtype == array.dtype
+        np.testing.assert_array_equal(arrays_of(found)[name], array)
+
+
+@pytest.mark.parametrize("suffix", sorted({*SUFFIXES} - {*TAUGHT_SUFFIXES}))
+def test_a_format_that_cannot_hold_taught_classes_is_refused(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot hold taught classes \(use \.safetensors or \.json\)"):
+        save_class_embeddings(taught_classes(), tmp_path / f"classes{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_has_one_line_per_class(tmp_path: Path) -> None:
+    path, classes = tmp_path / "classes.json", taught_classes()
+    save_class_embeddings(classes, path)
+    first, *lines, last = path.read_text("utf-8").splitlines()
+    assert (len(lines), last) == (3, "]}")
+    row = json.loads(lines[0].rstrip(","))
+    assert (row["label"], row["group"], row["prompts"]) == ("cat", "pets", list(classes.prompts[0]))
+    np.testing.assert_array_equal(np.float32(row["embedding"]), classes.vectors[0])
+    assert '"method": "logistic"' in first
+
+
+MANGLED: dict[str, Callable[[dict[str, object]], object]] = {
+    "an unknown key": lambda values: values.update(run="rm -rf /"),
+    "a method that does not exist": lambda values: values["taught"].update(method="magic"),  # type: ignore[attr-defined]
+    "a weight above one": lambda values: values["taught"].update(weight=7),  # type: ignore[attr-defined]
+    "another key of taught": lambda values: values["taught"].update(more=1),  # type: ignore[attr-defined]
+    "a scale of zero": lambda values: values.update(logit_scale=0),
+    "a scale that is text": lambda values: values.update(logit_scale="1"),
+    "a scale that is not a number": lambda values: values.update(logit_scale=float("nan")),
+    "a scale of the model that is not finite": lambda values: values["model"].update(logit_scale=float("inf")),  # type: ignore[attr-defined]
+    "a label that is a number": lambda values: values["classes"][0].update(label=3),  # type: ignore[index]
+    "an unknown key of a class": lambda values: values["classes"][0].update(code="x"),  # type: ignore[index]
+    "a head with too few numbers": lambda values: values["classes"][0].update(head_weights=[1.0]),  # type: ignore[index]
+    "a head that is not finite": lambda values: values["classes"][0].update(head_bias=float("inf")),  # type: ignore[index]
+    "an example that is not of length one": lambda values: values["classes"][0].update(examples=[[3.0] * 6]),  # type: ignore[index]
+    "words that are missing": lambda values: values["classes"][1].pop("text"),  # type: ignore[index]
+    "no classes": lambda values: values.update(classes=[]),
+    "classes that are a number": lambda values: values.update(classes=3),
+}
+
+
+@pytest.mark.parametrize("change", MANGLED.values(), ids=list(MANGLED))
+def test_a_classes_file_with_values_that_cannot_be_is_refused(
+    change: Callable[[dict[str, object]], object], tmp_path: Path
+) -> None:
+    path = tmp_path / "classes.json"
+    save_class_embeddings(taught_classes(), path)
+    values = json.loads(path.read_text("utf-8"))
+    change(values)
+    path.write_text(json.dumps(values), "utf-8")
+    with pytest.raises(EmbeddingFileError, match=r"classes\.json: not a file of class embeddings \(.+\)") as caught:
+        load_class_embeddings(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_arrays_that_do_not_belong_in_a_classes_file_are_refused(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    classes = taught_classes()
+    for number, more in enumerate(({"payload": np.zeros(3)}, {"owners": np.array([0, 1, 2, 9, 0])})):
+        path = tmp_path / f"{number}.safetensors"
+        save_file(arrays_of(classes) | more, path, metadata={"clipcli": json.dumps(metadata_of(classes))})
+        with pytest.raises(EmbeddingFileError, match="not a file of class embeddings"):
+            load_class_embeddings(path)
 
 
 # --- what other programs see ------------------------------------------------------------------------

@@ -1102,3 +1102,23 @@ def test_a_folder_that_is_named_like_an_archive_is_sorted(tmp_path: Path) -> Non
     make(tmp_path, "old.zip/a.png")
     place(tmp_path, [record("old.zip/a.png")])
     assert sorted_files(tmp_path) == {"cat/a.png": "old.zip/a.png"}
+
+
+# --- the page of images that were moved --------------------------------------------------------------------------
+
+
+def test_the_page_of_results_shows_and_links_images_that_were_moved(
+    run: Run, tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("cat", "coffee"):
+        shutil.copy(photos[name], tmp_path / "in" / f"{name}.png")
+    results = [predicted(f"in/{name}.png", "a b") for name in ("cat", "coffee")]
+    list(ResultFile(tmp_path / "r.csv", Layout("csv", 1, False), RunSettings("classify")).write(results))
+    assert run("sort", "r.csv", "--into", "sorted", "--move").returncode == 0
+    without, given = run("report", "r.csv", "-o", "a.html"), run("report", "r.csv", "-o", "b.html", "--root", "sorted")
+    assert "2 of 2 images have no thumbnail" in without.stderr
+    assert "name the folder that they were sorted into with --root" in without.stderr
+    assert (given.returncode, given.stderr) == (0, "")
+    page = (tmp_path / "b.html").read_text("utf-8")
+    assert json.dumps(str(tmp_path / "sorted" / "a b" / "cat.png")) in page

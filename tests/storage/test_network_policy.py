@@ -99,7 +99,7 @@ QUIET: dict[str, tuple[str, ...]] = {
     "labels": ("classify", "photo.png", "-m", "pocket", "--labels", URL),
     "prompts": ("classify", "photo.png", *ANSWER, "-p", URL),
     "texts": ("matrix", "photo.png", "-m", "pocket", "--texts", URL),
-    "exported labels": ("classify", "photo.png", "-m", "pocket", "--text-embeddings", URL),
+    "exported labels": ("classify", "photo.png", "-m", "pocket", "--classes", URL),
     "ground truth": ("evaluate", URL, "-m", "pocket"),
     "pairs": ("train", URL, "-o", "model"),
     "pairs of a table": ("train", "t.jsonl", "-o", "model", "--model", "pocket"),

@@ -113,12 +113,12 @@ def _models() -> list[FileKind]:
         kinds.append(FileKind(file, f"tokenized/{file}", damage_json, (use,), ("tokenized",)))
     for form in ("npy", "npz", "safetensors", "parquet", "csv", "jsonl"):
         how = {"csv": damage_text, "jsonl": damage_json}.get(form, damage_bytes)
-        use = f"classify photos -m pocket --text-embeddings classes.{form}"
+        use = f"classify photos -m pocket --classes classes.{form}"
         kinds.append(FileKind(f"classes.{form}", f"classes.{form}", how, (use,), ("classes.npy.json",)))
         given = f"-m pocket --image-embeddings images.{form}"
         uses = f"classify {given} -l cat -l coffee", f"search cat {given}"
         kinds.append(FileKind(f"images.{form}", f"images.{form}", how, uses, ("images.npy.jsonl",)))
-    use = "classify photos -m pocket --text-embeddings classes.npy"
+    use = "classify photos -m pocket --classes classes.npy"
     kinds.append(FileKind("classes.npy.json", "classes.npy.json", damage_json, (use,), ("classes.npy",)))
     use = "classify -m pocket --image-embeddings images.npy -l cat -l coffee"
     kinds.append(FileKind("images.npy.jsonl", "images.npy.jsonl", damage_json, (use,), ("images.npy",)))

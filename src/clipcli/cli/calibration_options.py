@@ -27,8 +27,7 @@ class Calibrating:
             metavar="FILE",
             rich_help_panel=_CALIBRATION,
             show_default=False,
-            help="Fit a calibration on these images and save it to this JSON file, for 'clipcli classify "
-            "--calibration'.",
+            help="Fit a calibration on these images and save it to this JSON file, for --calibration of classify.",
         ),
     ] = None
     target_precision: Annotated[

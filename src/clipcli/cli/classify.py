@@ -15,8 +15,7 @@ from clipcli.cli import cluster_options, options
 from clipcli.cli.engines import on_cluster
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
-from clipcli.cli.parameter_source import is_from_variable
-from clipcli.errors import InputError, LabelError, OutputError
+from clipcli.errors import InputError, OutputError
 from clipcli.outputs.destination import Destination, Format, check_compact
 
 if TYPE_CHECKING:
@@ -37,11 +36,7 @@ def classify(
     *,
     context: typer.Context,
     labels: options.Labels,
-    text_embeddings: Annotated[
-        Path | None,
-        typer.Option("--text-embeddings", metavar="FILE", rich_help_panel="Labels and prompts",
-                     help="File written by 'clipcli export text', to be used instead of labels and templates."),
-    ] = None,
+    classes: options.ClassesFile = None,
     model: options.ModelOnCluster,
     scores: options.Scores,
     form: Annotated[
@@ -86,30 +81,24 @@ def classify(
         raise InputError("an INPUT is empty; name an image file or a folder")
     target = _Target.choose(
         output, form.value if form else None,
-        [*reading.files, *labels.files, text_embeddings, scores.calibration, model.pretrained],
+        [*reading.files, *labels.files, classes, scores.calibration, model.pretrained],
         resume=resume, update=update, overwrite=overwrite, part_size=part_size, compact=compact, show=show,
         messages=messages,
     )  # fmt: skip
-    if text_embeddings is not None:
-        _check_no_labels(context, labels)
+    if classes is not None:
+        labels.check_unused(context)
     from clipcli.classifier import Classifier
     from clipcli.cli.reporter import end
 
     source = reading.source()
     classifier = Classifier(
-        labels=None if text_embeddings is not None else labels.load(), text_embeddings=text_embeddings,
+        labels=None if classes is not None else labels.load(), classes=classes,
         **scores.parameters, **labels.prompt_parameters, **model.parameters, **running.parameters,
     )  # fmt: skip
     outcome = _run(classifier, source, cluster, target, messages)
     if not cluster and source.embedded is None:
         _tell_images(classifier, messages)
     end(outcome, messages)
-
-
-def _check_no_labels(context: typer.Context, given: options.Labels) -> None:
-    """Raise :class:`LabelError` for options that ``--text-embeddings`` replaces; a default may be in a variable."""
-    if (given.labels and not is_from_variable(context, "labels")) or given.label or given.template or given.prompts:
-        raise LabelError("--text-embeddings takes the place of labels and templates; leave those out")
 
 
 def _run(
@@ -212,10 +201,9 @@ def _tell_text(classifier: Classifier, messages: Messages, given: str | None) ->
     count, statistics = len(classifier.classes.labels), classifier.text_statistics
     if statistics is not None:
         messages.detail(f"text: {statistics.cached} prompts from the cache, {statistics.encoded} encoded")
-    facts = classifier.classes.facts
     messages.detail(
         f"model: {classifier.source.title}, {count} label{'s' if count != 1 else ''}, "
-        f"logit scale {facts.logit_scale:.4g}, images in {given or classifier.precision}"
+        f"logit scale {classifier.classes.logit_scale:.4g}, images in {given or classifier.precision}"
     )
 
 

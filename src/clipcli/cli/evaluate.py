@@ -83,6 +83,7 @@ def evaluate(
     path_column: options.TruthPath = None,
     label_column: options.TruthLabel = None,
     labels: _Labels,
+    classes: options.ClassesFile = None,
     compare_model: Annotated[
         list[str] | None,
         typer.Option("--compare-model", metavar="NAME[@TAG|@FILE]", rich_help_panel=_WHAT,
@@ -128,6 +129,8 @@ def evaluate(
 
     clipcli evaluate truth.csv --labels labels.txt --prompts photo --few-shot 4
 
+    clipcli evaluate truth.csv --classes classes.safetensors
+
     clipcli evaluate results.csv --truth truth.csv
 
     clipcli evaluate truth.csv --labels labels.txt --tags
@@ -138,7 +141,9 @@ def evaluate(
         raise InputError(_NO_MODEL)
     if truth is None and len(source) > 1:
         raise InputError("cannot evaluate several sources without --truth: only results files can be compared")
-    given = [*source, truth, image_embeddings, *labels.files, model.pretrained]
+    if classes is not None:
+        labels.check_unused(context)
+    given = [*source, truth, image_embeddings, classes, *labels.files, model.pretrained]
     files = [json_file, calibrating.save_calibration]
     context.with_resource(_outputs(files, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end
@@ -147,7 +152,7 @@ def evaluate(
     from clipcli.evaluation.ground_truth import TruthColumns
     from clipcli.inputs.exclusion import Exclusion
 
-    chosen = labels.load() if labels.labels or labels.label else None
+    chosen = labels.load() if classes is None and (labels.labels or labels.label) else None
     reading: dict[str, Any] = {
         "by_group": by is Level.group, "columns": TruthColumns(path_column, label_column),
         "exclusion": Exclusion(tuple(exclude or ()), include_hidden), "reporter": TerminalReporter(messages),
@@ -159,7 +164,7 @@ def evaluate(
             source[0], [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
             tags=tags, score=score.value if score else None, threshold=threshold, goal=calibrating.goal,
             few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, image_embeddings=image_embeddings,
-            **reading,
+            classes=classes, **reading,
             **labels.prompt_parameters, **model.running, **running.parameters,
         )  # fmt: skip
     _save(comparison, json_file, plots, messages, overwrite=overwrite)
@@ -194,10 +199,11 @@ def _save(
     if json_file is not None:
         import json
 
+        from clipcli._version import __version__
         from clipcli.storage.atomic import replacing
 
         with replacing(json_file, overwrite=overwrite) as temporary:
-            text = json.dumps(comparison.as_json, indent=1, ensure_ascii=False) + "\n"
+            text = json.dumps({"clipcli": __version__, **comparison.as_json}, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, "utf-8")
     if plots is not None:
         if comparison.tags:
@@ -215,12 +221,12 @@ def _named(text: str) -> tuple[str, str | None]:
     return name, pretrained or None
 
 
-def check_extra() -> None:
-    """Raise :class:`InputError` if what an evaluation needs is not installed."""
+def check_extra(doing: str = "evaluate") -> None:
+    """Raise :class:`InputError` if what an evaluation, or teaching, needs is not installed."""
     from importlib.util import find_spec
 
     if find_spec("sklearn") is None or find_spec("matplotlib") is None:
-        raise InputError("cannot evaluate: it needs an extra (pip install 'clipcli[evaluate]')")
+        raise InputError(f"cannot {doing}: it needs an extra (pip install 'clipcli[evaluate]')")
 
 
 def _check_folder(folder: Path) -> None:

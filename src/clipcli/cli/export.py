@@ -23,7 +23,7 @@ OutputFile = Annotated[
     Path,
     typer.Option(
         "--output", "-o", metavar="FILE", rich_help_panel="Output", show_default=False,
-        help="Output file: .npy, .npz, .safetensors, .parquet, .csv or .jsonl.",
+        help="Output file: .npy, .npz, .safetensors, .parquet, .csv, .jsonl or .json.",
     ),
 ]  # fmt: skip
 
@@ -57,7 +57,7 @@ def export_text(
 
     The file can be used instead of labels:
 
-    clipcli classify photo.jpg --text-embeddings labels.safetensors
+    clipcli classify photo.jpg --classes labels.safetensors
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     from clipcli.classifier import Classifier

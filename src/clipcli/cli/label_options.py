@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clipcli.cli.parameter_source import is_from_variable
+from clipcli.errors import LabelError
+
 if TYPE_CHECKING:
     from clipcli.labels.label import Label
 
-__all__ = ["ExtraLabels", "Labels", "LabelsFile", "PromptSets", "Templates"]
+__all__ = ["ClassesFile", "ExtraLabels", "Labels", "LabelsFile", "PromptSets", "Templates"]
 
 _LABELS = "Labels and prompts"
 
@@ -49,6 +52,14 @@ PromptSets = Annotated[
         help="Built-in set of prompt templates (see 'clipcli prompts list'), or a file with one template per line.",
     ),
 ]  # fmt: skip
+ClassesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--classes", metavar="FILE", rich_help_panel=_LABELS,
+        help="Classes file written by 'clipcli teach' or 'clipcli export text', to be used instead of labels and "
+             "templates.",
+    ),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,11 @@ class Labels:
     def prompt_parameters(self) -> dict[str, Any]:
         """The parameters of :class:`clipcli.Classifier` for prompts."""
         return {"templates": self.template or (), "prompts": self.prompts or ()}
+
+    def check_unused(self, context: typer.Context) -> None:
+        """Raise :class:`LabelError` for options that ``--classes`` replaces; a default may be in a variable."""
+        if (self.labels and not is_from_variable(context, "labels")) or self.label or self.template or self.prompts:
+            raise LabelError("--classes takes the place of labels and templates; leave those out")
 
     def load(self) -> list[Label]:
         """Read the labels; see :func:`clipcli.labels.files.load_labels`."""

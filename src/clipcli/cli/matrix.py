@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.class_embeddings import ClassEmbeddings
     from clipcli.reports.matrix import Matrix
     from clipcli.runner import Outcome
+    from clipcli.scoring.scores import Scores
 
 __all__ = ["matrix"]
 
@@ -40,6 +41,12 @@ def matrix(
     text: Annotated[
         list[str] | None,
         typer.Option("--text", "-x", metavar="TEXT", rich_help_panel=_TEXTS, help="A text; repeat for more texts."),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option("--classes", metavar="FILE", rich_help_panel=_TEXTS,
+                     help="Classes file written by 'clipcli teach' or 'clipcli export text', to be used instead of "
+                          "texts."),
     ] = None,
     template: Annotated[
         list[str] | None,
@@ -82,7 +89,7 @@ def matrix(
     contrastive loss are printed too.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
-    _check_outputs(output, plot, [*reading.files, texts_file, model.pretrained], overwrite=overwrite)
+    _check_outputs(output, plot, [*reading.files, texts_file, classes, model.pretrained], overwrite=overwrite)
     from clipcli.storage.locks import locked
 
     context.with_resource(locked(output, plot))
@@ -90,16 +97,22 @@ def matrix(
     from clipcli.cli.reporter import end
     from clipcli.reports.matrix import save_matrix, texts_as_labels, write_tsv
 
-    texts = _texts(texts_file, text or ())
+    given: dict[str, Any] = {"classes": classes}
+    if classes is None:
+        texts = _texts(texts_file, text or ())
+        given = {"labels": texts_as_labels(texts), "templates": template or ("{label}",)}
     source = reading.source()
-    classifier = Classifier(
-        labels=texts_as_labels(texts), templates=template or ("{label}",), **model.parameters, **running.parameters
-    )
-    files, cosines, outcome = _similarities(classifier, source, messages)
+    classifier = Classifier(**given, **model.parameters, **running.parameters)
+    if classes is not None:
+        texts, paired = list(classifier.classes.labels), False
+    files, scores, outcome = _scores(classifier, source, messages)
+    cosines = scores.similarity
     _tell_pairing(cosines, paired, classifier.classes, outcome.failures, messages)
     if paired is None and cosines.shape[0] == cosines.shape[1] > 1 and not outcome.failures:
         _explain_pairing(files[0], texts[0], messages)
-    made = _made(files, texts, cosines, classifier.classes, logits=logits)
+    made = _made(
+        files, texts, scores.logits + (scores.bias or 0.0) if logits else cosines, "logit" if logits else "cosine"
+    )
     if output is not None:
         save_matrix(made, output, overwrite=overwrite)
     if plot is not None:
@@ -138,15 +151,14 @@ def _check_outputs(output: Path | None, plot: Path | None, inputs: list[Any], *,
         check_output(plot, inputs, overwrite=overwrite)
 
 
-def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tuple[list[Any], Any, Outcome]:
-    """Return the readable inputs, their cosine similarities (N, M), and how many inputs there are and failed."""
+def _scores(classifier: Classifier, source: Any, messages: Messages) -> tuple[list[Any], Scores, Outcome]:
+    """Return the readable inputs, their scores (N, M), and how many inputs there are and failed."""
     import numpy as np
 
     from clipcli.cli.reporter import Readable
     from clipcli.inputs.discover import discover
     from clipcli.inputs.missing import check_some_exist
     from clipcli.runner import prefetch_first
-    from clipcli.scoring.zeroshot import cosine_similarities
 
     check_some_exist(source)
     readable = Readable(source, messages)
@@ -155,7 +167,7 @@ def _similarities(classifier: Classifier, source: Any, messages: Messages) -> tu
     if not read:
         raise InputError("cannot compute the matrix: none of the images can be read")
     files, vectors = zip(*read, strict=True)
-    return list(files), cosine_similarities(np.stack(vectors), classifier.classes.vectors), readable.outcome
+    return list(files), classifier.classes.score(np.stack(vectors)), readable.outcome
 
 
 def _explain_pairing(first: Any, text: str, messages: Messages) -> None:
@@ -187,13 +199,11 @@ def _tell_pairing(cosines: Any, paired: bool | None, classes: ClassEmbeddings, f
     )
 
 
-def _made(files: list[Any], texts: list[str], cosines: Any, classes: ClassEmbeddings, *, logits: bool) -> Matrix:
+def _made(files: list[Any], texts: list[str], values: Any, unit: str) -> Matrix:
     from clipcli.inputs.items import name_of
     from clipcli.reports.matrix import Matrix
 
-    facts = classes.facts
-    values = facts.logit_scale * cosines + (facts.logit_bias or 0.0) if logits else cosines
-    return Matrix(tuple(map(name_of, files)), tuple(texts), values, "logit" if logits else "cosine")
+    return Matrix(tuple(map(name_of, files)), tuple(texts), values, unit)
 
 
 def _draw(made: Matrix, files: list[Any], plot: Path, title: str, *, overwrite: bool) -> None:

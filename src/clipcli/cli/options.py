@@ -19,7 +19,7 @@ from clipcli.cli.input_options import (
     TruthLabel,
     TruthPath,
 )
-from clipcli.cli.label_options import Labels, PromptSets, Templates
+from clipcli.cli.label_options import ClassesFile, Labels, PromptSets, Templates
 from clipcli.cli.model_options import Device, Model, ModelName, ModelOnCluster, Offline, Pretrained
 from clipcli.cli.score_options import Scores
 from clipcli.errors import CacheError
@@ -29,6 +29,7 @@ __all__ = [
     "CacheDir",
     "CacheSize",
     "Checked",
+    "ClassesFile",
     "Device",
     "Exclude",
     "ImageEmbeddingsFile",

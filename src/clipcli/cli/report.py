@@ -38,8 +38,9 @@ def report(
     overwrite: options.Overwrite = False,
     root: Annotated[
         Path | None, typer.Option("--root", metavar="DIR", show_default=False,
-                                  help="Folder that the paths in RESULTS are relative to. [default: the current "
-                                       "folder, or the folder of RESULTS if the images are there]"),
+                                  help="Folder that the paths in RESULTS are relative to, or that 'clipcli sort' moved "
+                                       "the images into. [default: the current folder, or the folder of RESULTS if "
+                                       "the images are there]"),
     ] = None,
     thumbnail: Annotated[
         int | None,
@@ -77,12 +78,17 @@ def report(
     """
     messages = Messages(quiet=quiet)
     _check_output(output, [results, checked], overwrite=overwrite)
+    from clipcli.sorting.moved import is_sorted_folder, moved_places
     from clipcli.storage.locks import locked
     from clipcli.text import printable
 
     records = _read(results)
-    folder = _folder_of(records, results) if root is None else root
+    is_sorted = is_sorted_folder(root)
+    folder = _folder_of(records, results) if root is None or is_sorted else root
     content = _content(records, results, folder, truth, (path_column, label_column), labels)
+    if root is not None and is_sorted:
+        places = moved_places([record.path for record in records], root, [folder, results.parent, Path()])
+        content = replace(content, places=places)
     content = _with_checked(content, records, checked, messages)
     title = title or printable(results.name)
     with locked(output):
@@ -90,7 +96,7 @@ def report(
     if missing:
         messages.warn(
             f"{missing} of {len(records)} images have no thumbnail: not found under {folder}, not readable, or "
-            "behind a URL (if clipcli sort moved them, make the report first: clipcli sort --undo DIR)"
+            "behind a URL (if clipcli sort moved them, name the folder that they were sorted into with --root)"
         )
     if open_it:
         webbrowser.open(output.resolve().as_uri())
@@ -181,7 +187,7 @@ def _write(
             yield thumbnail
 
     side = usual_side(len(records)) if thumbnail is None else thumbnail
-    wanted = [record.path if record.error is None else "" for record in records]
+    wanted = [content.places.get(record.path, record.path) if record.error is None else "" for record in records]
     thumbnails = thumbnails_of(wanted, content.root or Path(), side, workers)
     if side:
         thumbnails = with_progress(counted(thumbnails), lambda: len(records), messages)

@@ -105,9 +105,11 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "sort": (_needs_no("undo", "copy", "link", "move", "by", "checked"),),
     "evaluate": (
         _LOUD, _CACHE,
-        _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags"),
+        _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags", "classes"),
+        _needs_no("compare_model", "classes"),
         _TAGGED, _needs_no("tags", "by", "few_shot", "plots", "target_error", "conformal"),
-        _needs_no("truth", "save_calibration"), _needs_no("conformal", "target_error"),
+        _needs_no("truth", "save_calibration"), _needs_no("classes", "save_calibration"),
+        _needs_no("conformal", "target_error"),
         Requirement(("target_precision",), "with --tags", lambda values: bool(values["tags"])),
         Requirement(
             ("target_precision", "target_error", "conformal"), "with --save-calibration",
@@ -121,8 +123,10 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
+    "teach": (_LOUD, _CACHE, _NO_ENCODER),
     "matrix": (
         _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _LISTED, _TABLES,
+        _needs_no("classes", "texts_file", "text", "template", "paired"),
         Requirement(("overwrite",), "with -o or --plot", lambda values: bool(values["output"] or values["plot"])),
     ),
     "search": (_LOUD, _CACHE, *_EMBEDDED, _LISTED, _TABLES, _OVERWRITE),

@@ -8,19 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from clipcli.classifier import Classifier
-from clipcli.errors import InputError
+from clipcli.errors import InputError, LabelError
 from clipcli.evaluation.calibrating import Goal, fit_calibration
+from clipcli.evaluation.embedding import embed_all
 from clipcli.evaluation.evaluate import (
-    Embedded,
     Evaluation,
     as_json,
-    embed_labelled,
     evaluate_embeddings,
 )
-from clipcli.evaluation.ground_truth import LabelledImage, TruthColumns, read_truth
+from clipcli.evaluation.ground_truth import TruthColumns, read_truth
 from clipcli.evaluation.label_choice import choose_labels
 from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
 from clipcli.evaluation.matching import in_all, match_records, with_embeddings
@@ -32,16 +29,18 @@ from clipcli.evaluation.tags import (
     evaluate_tags,
     tags_as_json,
 )
+from clipcli.evaluation.taught_classes import labels_of, unseen, with_words
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
-from clipcli.log import LOG
+from clipcli.outputs.class_embeddings import load_class_embeddings
 from clipcli.outputs.embedding_files import ImageEmbeddings
 from clipcli.outputs.readers import read_results
 from clipcli.outputs.recognition import groups_of_run, labels_of_run, model_of_run
 from clipcli.pipeline.calibration import FittedCalibration
+from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.runner import SILENT, Outcome, Reporter
 from clipcli.text import printable
 
@@ -94,7 +93,7 @@ class Comparison:
 def evaluate(
     truth: str | Path, models: str | Sequence[str | tuple[str, str | None]] = ("auto",),
     labels: Iterable[str | Label] | Path | None = None, *, by_group: bool = False, tags: bool = False,
-    templates: Sequence[str] = (), prompts: Sequence[str] = (),
+    templates: Sequence[str] = (), prompts: Sequence[str] = (), classes: ClassEmbeddings | Path | None = None,
     few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0, goal: Goal | None = None,
     image_embeddings: ImageEmbeddings | str | Path | None = None,
     columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008 - values
@@ -118,6 +117,9 @@ def evaluate(
         Prompt templates, evaluated as one ensemble.
     prompts
         Names or files of template sets, each evaluated separately. Without templates and sets, the default template.
+    classes
+        Classes instead of labels and prompts, as for :class:`clipcli.Classifier`. Classes that were taught by examples
+        are compared with the same classes by words alone, on images that are not among the examples.
     few_shot
         Numbers of images per class; for each, a linear probe is fitted on them and tested on the others.
     probe_strength
@@ -152,13 +154,18 @@ def evaluate(
         if not isinstance(image_embeddings, ImageEmbeddings):
             image_embeddings = ImageEmbeddings(image_embeddings)
         labelled = with_embeddings(labelled, image_embeddings)
-    chosen = choose_labels(truth, labels, labelled, by_group=by_group, tags=tags)
+    if classes is not None and (labels is not None or templates or prompts):
+        raise LabelError("give either labels and prompts, or classes")
+    given = load_class_embeddings(classes) if isinstance(classes, Path) else classes
+    texts = labels if given is None else labels_of(given)
+    chosen = choose_labels(truth, texts, labelled, by_group=by_group, tags=tags)
+    what: dict[str, Any] = {"labels": chosen} if given is None else {"classes": given}
     variants = _variants(templates, prompts)
     models = [models] if isinstance(models, str) else models
     if goal is not None and len(models) * len(variants) > 1:
         raise InputError("cannot calibrate several models or sets of prompts at once (choose one)")
     named = [(each, None) if isinstance(each, str) else each for each in models]
-    classifiers = [Classifier(name, chosen, pretrained=pretrained, tags=tags, **options) for name, pretrained in named]
+    classifiers = [Classifier(name, pretrained=each, tags=tags, **what, **options) for name, each in named]
     evaluations: list[Evaluation] = []
     tagged: list[TagEvaluation] = []
     probes: list[ProbeResult] = []
@@ -167,18 +174,21 @@ def evaluate(
     for classifier in classifiers:
         classifier.warn_of_single_label()
         warn_of_seen_images(classifier.source.title, classifier.source.checkpoint.parent, found)
-        images, unreadable = _embedded(classifier, labelled, reporter, is_first=classifier is classifiers[0])
+        images, unreadable = embed_all(classifier, labelled, reporter, is_first=classifier is classifiers[0])
         failed = failed or unreadable
         title, first = classifier.source.title, len(evaluations)
-        for variant, resolved in variants:
-            classes = classifier.embed_labels(resolved)
+        if given is not None:
+            images, contenders = unseen(images, given.taught), with_words(classifier.classes, classes)
+        else:
+            contenders = [(variant, classifier.embed_labels(resolved)) for variant, resolved in variants]
+        for variant, embedded in contenders:
             name = f"{title}, {variant}"
             if goal is not None:
-                calibration = fit_calibration(images, chosen, classes, classifier.tagging, goal)
+                calibration = fit_calibration(images, chosen, embedded, classifier.tagging, goal)
             if classifier.tagging is not None:
-                tagged.append(evaluate_tags(name, images, chosen, classes, classifier.tagging))
+                tagged.append(evaluate_tags(name, images, chosen, embedded, classifier.tagging))
                 continue
-            evaluations.append(evaluate_embeddings(name, images, chosen, classes, by_group=by_group))
+            evaluations.append(evaluate_embeddings(name, images, chosen, embedded, by_group=by_group))
         probes += [probe(title, images.vectors, evaluations[first], shots, probe_strength, seed) for shots in few_shot]
     return Comparison(_distinct(evaluations), tuple(probes), tuple(failed), _distinct(tagged), calibration)
 
@@ -256,28 +266,3 @@ def _variants(templates: Sequence[str], prompts: Sequence[str]) -> list[tuple[st
         name = " + ".join(templates) if templates else "default prompt"
         found.append((name, resolve_templates(list(templates), [])))
     return found + [(Path(name).stem, resolve_templates([], [name])) for name in prompts]
-
-
-def _embedded(
-    classifier: Classifier, labelled: Sequence[LabelledImage], reporter: Reporter, *, is_first: bool
-) -> tuple[Embedded, list[str]]:
-    """Embed all images; return the readable ones and the names of the others, which the first model reports."""
-    failed: list[str] = []
-
-    def note(path: str, reason: str) -> None:
-        failed.append(path)
-        if is_first:
-            reporter.failed(path, reason)
-
-    rows = []
-    with reporter.following(lambda: len(labelled)) as show:
-        for row in embed_labelled(classifier, labelled, note):
-            rows.append(row)
-            show(len(rows) + len(failed), len(failed))
-    statistics = classifier.image_statistics
-    if statistics.cached or statistics.encoded:  # neither if the embeddings are those of a file
-        LOG.info(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
-    if not rows:
-        raise InputError("cannot evaluate: none of the images can be read")
-    paths, labels, vectors = zip(*rows, strict=True)
-    return Embedded(paths, labels, np.stack(vectors)), failed

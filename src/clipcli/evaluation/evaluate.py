@@ -36,7 +36,6 @@ from clipcli.evaluation.vocabulary import indices_of
 from clipcli.labels.files import Label
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.scoring.thresholds import UNKNOWN
-from clipcli.scoring.zeroshot import cosine_similarities, probabilities
 
 if TYPE_CHECKING:
     from clipcli.embedder import Embedder
@@ -176,14 +175,13 @@ def evaluate_embeddings(
     said = classes_as_groups(images.labels, labels) if by_group else images.labels
     truth = np.asarray(indices_of(said, list(map(Label, names)) if by_group else labels), dtype=np.intp)
     members = group_members(labels, names) if by_group else None  # (C, G)
-    count, scale, bias = len(truth), classes.facts.logit_scale, classes.facts.logit_bias
+    count, bias = len(truth), classes.facts.logit_bias
     within = np.empty((count, min(_WITHIN, len(names))), np.intp)
     probability = np.empty(count)
     for start in range(0, count, _ROWS):
         rows = slice(start, start + _ROWS)
-        similarity = cosine_similarities(images.vectors[rows], classes.vectors)  # (n, D) x (C, D) -> (n, C)
-        scores = probabilities(similarity, scale, bias)
-        ranked = similarity  # the same order, without the rounding of small probabilities
+        found = classes.score(images.vectors[rows])  # (n, D) -> (n, C)
+        scores, ranked = found.probability, found.ranked
         if members is not None:
             scores = ranked = np.minimum(scores @ members, 1.0)  # (n, C) x (C, G) -> (n, G)
         within[rows] = best_first(ranked)[:, : within.shape[1]]
@@ -191,7 +189,7 @@ def evaluate_embeddings(
     hits5 = hits_within(within, truth, _WITHIN) if len(names) > _WITHIN else None
     if bias is None and members is None:
         some = np.random.default_rng(0).permutation(count)[:_CALIBRATED]
-        fitted = calibrate(scale * cosine_similarities(images.vectors[some], classes.vectors), truth[some])
+        fitted = calibrate(classes.score(images.vectors[some]).logits, truth[some])
     else:  # the probabilities of a sigmoid model do not sum to 1, and those of groups have no logits
         fitted = Calibration(0.0)
     error = expected_calibration_error(probability, within[:, 0] == truth)

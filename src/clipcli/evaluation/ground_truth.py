@@ -39,6 +39,7 @@ def read_truth(
     exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
     columns: TruthColumns = TruthColumns(),  # noqa: B008 - a value
     results: object = None,
+    doing: str = "evaluate",
 ) -> list[LabelledImage]:
     """Read the ground truth of images.
 
@@ -53,6 +54,8 @@ def read_truth(
         The columns of a table. Names are compared without case and outer spaces.
     results
         The results that the ground truth is for, for messages.
+    doing
+        What cannot be done without it, for messages.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def read_truth(
     if source.is_dir():
         if columns != TruthColumns():
             raise InputError(f"cannot use --path-column or --label-column with {source}: it is a folder, not a table")
-        labelled = _from_folder(source, exclusion)
+        labelled = _from_folder(source, exclusion, doing)
     elif re.match(r"\w{2,}:/", source.as_posix()):
         raise InputError(
             f"cannot read {source}: the ground truth must be a table or folder on this machine (copy it here)"
@@ -79,11 +82,11 @@ def read_truth(
             "table with the columns path and label"
         )
     if not labelled:
-        raise InputError(f"cannot evaluate {source}: it has no labelled images")
+        raise InputError(f"cannot {doing} {source}: it has no labelled images")
     return labelled
 
 
-def _from_folder(root: Path, exclusion: Exclusion) -> list[LabelledImage]:
+def _from_folder(root: Path, exclusion: Exclusion, doing: str) -> list[LabelledImage]:
     labelled: list[LabelledImage] = []
     classless = 0
     warn_of_own_answers(root, is_own=(root / LOG_NAME).is_file())
@@ -95,7 +98,7 @@ def _from_folder(root: Path, exclusion: Exclusion) -> list[LabelledImage]:
         else:
             classless += 1
     if not labelled:
-        raise InputError(f"cannot evaluate {root}: it has no folders with images (make one folder per class)")
+        raise InputError(f"cannot {doing} {root}: it has no folders with images (make one folder per class)")
     if classless:
         LOG.warning(f"{root}: {classless} images are not in a class folder, and are left out")
     return labelled

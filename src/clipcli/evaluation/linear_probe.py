@@ -13,7 +13,7 @@ from clipcli.errors import InputError
 from clipcli.evaluation.evaluate import Evaluation
 from clipcli.evaluation.metrics import Indices, Interval, accuracy_interval, difference_interval
 
-__all__ = ["STRENGTH", "ProbeResult", "few_shot_split", "linear_probe", "probe", "probes_as_json"]
+__all__ = ["STRENGTH", "ProbeResult", "few_shot_split", "fit_probe", "linear_probe", "probe", "probes_as_json"]
 
 # The paper's code has 0.316 for embeddings of length about ten; here they have length one.
 STRENGTH = 31.6
@@ -85,11 +85,14 @@ def linear_probe(
     -------
     (len(tested),) classes.
     """
+    return np.asarray(fit_probe(vectors[fitted], truth[fitted], strength).predict(vectors[tested]), dtype=np.intp)
+
+
+def fit_probe(vectors: NDArray[np.float32], truth: Indices, strength: float = STRENGTH) -> Any:
+    """Fit scikit-learn's ``LogisticRegression`` on the embeddings (N, D) of images and their classes (N,)."""
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=strength, max_iter=_ITERATIONS, random_state=0)
-    model.fit(vectors[fitted], truth[fitted])
-    return np.asarray(model.predict(vectors[tested]), dtype=np.intp)
+    return LogisticRegression(C=strength, max_iter=_ITERATIONS, random_state=0).fit(vectors, truth)
 
 
 def probe(

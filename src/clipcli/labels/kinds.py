@@ -9,7 +9,7 @@ from clipcli.images.files import looks_like_image, read_signature
 
 __all__ = ["check_kind"]
 
-_REMEDIES = dict.fromkeys((".npy", ".npz", ".safetensors", ".parquet"), "class embeddings are for --text-embeddings")
+_REMEDIES = dict.fromkeys((".npy", ".npz", ".safetensors", ".parquet"), "class embeddings are for --classes")
 _REMEDIES |= dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save the spreadsheet as .csv")
 _REMEDIES |= dict.fromkeys((".yaml", ".yml", ".jsonl", ".ndjson"), "write one label per line into a .txt file")
 

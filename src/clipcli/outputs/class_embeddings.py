@@ -1,5 +1,6 @@
-"""Class embeddings in files: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.csv``, ``.jsonl``.
+"""Classes files: ``.npy``, ``.npz``, ``.safetensors``, ``.parquet``, ``.csv``, ``.jsonl``, ``.json``.
 
+Classes that were taught by examples have more arrays than the embeddings; ``.safetensors`` and ``.json`` hold them too.
 Every format holds the labels, groups and prompts, the model's name and fingerprint, and its logit scale and bias:
 inside the file, or for ``.npy`` in ``FILE.npy.json`` next to it. All can be read back. No format uses pickle.
 """
@@ -8,28 +9,30 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.cache.embeddings import ModelFacts
 from clipcli.delimited import csv_line, guarded, long_cells, rows_of, unguarded
 from clipcli.errors import EmbeddingFileError, OutputError
 from clipcli.extras import pyarrow_or_error
+from clipcli.outputs.class_contents import IMAGES, SHARED, arrays_of, metadata_of, restored
+from clipcli.outputs.classes_json import read_json, write_json
 from clipcli.outputs.recognition import own_kind_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.storage.atomic import replacing
 
-__all__ = ["SUFFIXES", "check_suffix", "files_of", "load_class_embeddings", "load_for_model", "save_class_embeddings"]
+__all__ = [
+    "SUFFIXES", "TAUGHT_SUFFIXES", "check_suffix", "files_of", "load_class_embeddings", "load_for_model",
+    "save_class_embeddings",
+]  # fmt: skip
 
-_VERSION = 1
-_SHARED = ("clipcli", "fingerprint", "model")
 _ROWS = ("label", "group", "prompts")
-_IMAGES = "it holds image embeddings: use them with --image-embeddings"
+TAUGHT_SUFFIXES = (".safetensors", ".json")
+"""The extensions of the formats that hold all of taught classes."""
 
 
 def save_class_embeddings(classes: ClassEmbeddings, path: Path, *, overwrite: bool = True) -> None:
@@ -42,13 +45,13 @@ def save_class_embeddings(classes: ClassEmbeddings, path: Path, *, overwrite: bo
     OutputError
         If the extension is not in :data:`SUFFIXES`, an extra is missing, or the file cannot be written.
     """
-    check_suffix(path)
+    check_suffix(path, taught=len(arrays_of(classes)) > 1 or classes.scale is not None)
     writer, _ = _FORMATS[path.suffix.lower()]
     with replacing(path, overwrite=overwrite) as temporary:
         writer(classes, temporary)
         if path.suffix.lower() == ".npy":
             with replacing(_sidecar(path), overwrite=overwrite) as sidecar:
-                sidecar.write_text(json.dumps(_metadata(classes), ensure_ascii=False, indent=1) + "\n", "utf-8")
+                sidecar.write_text(json.dumps(metadata_of(classes), ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 def files_of(path: Path) -> list[Path]:
@@ -56,10 +59,24 @@ def files_of(path: Path) -> list[Path]:
     return [path, _sidecar(path)] if path.suffix.lower() == ".npy" else [path]
 
 
-def check_suffix(path: Path) -> None:
-    """Raise :class:`OutputError` unless the extension is that of a known format."""
-    if path.suffix.lower() not in _FORMATS:
-        raise OutputError(f"cannot use {path}: unknown extension {path.suffix!r} (use {', '.join(SUFFIXES)})")
+def check_suffix(path: Path, suffixes: Sequence[str] = (), *, taught: bool = False) -> None:
+    """Raise :class:`OutputError` unless the extension is that of a known format.
+
+    Parameters
+    ----------
+    suffixes
+        The known formats; by default those of class embeddings.
+    taught
+        Whether the format must hold taught classes.
+    """
+    known = suffixes or SUFFIXES
+    if path.suffix.lower() not in known:
+        choice = ", ".join(TAUGHT_SUFFIXES if taught else known)
+        raise OutputError(f"cannot use {path}: unknown extension {path.suffix!r} (use {choice})")
+    if taught and path.suffix.lower() not in TAUGHT_SUFFIXES:
+        raise OutputError(
+            f"cannot write {path}: {path.suffix} cannot hold taught classes (use {' or '.join(TAUGHT_SUFFIXES)})"
+        )
     if path.suffix.lower() == ".parquet":
         pyarrow_or_error()
 
@@ -76,8 +93,8 @@ def load_class_embeddings(path: Path) -> ClassEmbeddings:
     if reader is None:
         raise EmbeddingFileError(f"cannot use {path}: unknown extension {path.suffix!r} (use {', '.join(SUFFIXES)})")
     try:
-        metadata, vectors = reader(path)
-        return _restored(metadata, np.ascontiguousarray(vectors, dtype=np.float32))
+        metadata, arrays = reader(path)
+        return restored(metadata, arrays if isinstance(arrays, dict) else {"embeddings": arrays})
     except FileNotFoundError as problem:
         raise EmbeddingFileError(f"cannot read {problem.filename or path}: no such file") from None
     except OutputError as problem:
@@ -85,56 +102,26 @@ def load_class_embeddings(path: Path) -> ClassEmbeddings:
     except Exception as problem:
         reason = " ".join(str(problem).split())[:120] or type(problem).__name__
         if own_kind_of(path) == "embeddings":
-            reason = _IMAGES
+            reason = IMAGES
         raise EmbeddingFileError(f"cannot read {path}: not a file of class embeddings ({reason})") from problem
 
 
-def load_for_model(path: Path, fingerprint: str, title: str) -> ClassEmbeddings:
-    """Read class embeddings that are to be used with a model.
+def load_for_model(given: ClassEmbeddings | Path, fingerprint: str, title: str) -> ClassEmbeddings:
+    """Read class embeddings that are to be used with a model, or check those that were read before.
 
     Raises
     ------
     EmbeddingFileError
         If they cannot be read, or another model made them.
     """
-    classes = load_class_embeddings(path)
+    classes = load_class_embeddings(given) if isinstance(given, Path) else given
     if classes.fingerprint != fingerprint:
+        name = given if isinstance(given, Path) else "these classes"
         made_by = " ".join(filter(None, (classes.facts.name, classes.facts.pretrained)))
         raise EmbeddingFileError(
-            f"cannot use {path}: made by {made_by} ({classes.fingerprint[:8]}), not by the model in use, "
-            f"{title} ({fingerprint[:8]}); export it again or choose the other --model"
+            f"cannot use {name}: made by {made_by} ({classes.fingerprint[:8]}), not by the model in use, "
+            f"{title} ({fingerprint[:8]}); make it again or choose the other --model"
         )
-    return classes
-
-
-def _metadata(classes: ClassEmbeddings) -> dict[str, Any]:
-    return {
-        "clipcli": _VERSION,
-        "fingerprint": classes.fingerprint,
-        "model": asdict(classes.facts),
-        "label": list(classes.labels),
-        "group": list(classes.groups),
-        "prompts": [list(prompts) for prompts in classes.prompts],
-    }
-
-
-def _restored(metadata: dict[str, Any], vectors: NDArray[np.float32]) -> ClassEmbeddings:
-    if "dtype" in metadata:
-        raise ValueError(_IMAGES)
-    classes = ClassEmbeddings(
-        labels=tuple(metadata["label"]),
-        groups=tuple(metadata["group"]),
-        prompts=tuple(map(tuple, metadata["prompts"])),
-        vectors=vectors,
-        fingerprint=metadata["fingerprint"],
-        facts=ModelFacts(**metadata["model"]),
-    )
-    if vectors.shape != (len(classes.labels), classes.facts.dim) or not len(classes.labels):
-        raise ValueError(
-            f"{len(classes.labels)} labels with {classes.facts.dim} dimensions, but embeddings of shape {vectors.shape}"
-        )
-    if not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
-        raise ValueError("its embeddings do not have length one")
     return classes
 
 
@@ -160,7 +147,7 @@ def _read_npy(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
 
 def _write_npz(classes: ClassEmbeddings, path: Path) -> None:
     with path.open("wb") as file:
-        np.savez(file, embeddings=classes.vectors, metadata=np.array(json.dumps(_metadata(classes))))
+        np.savez(file, embeddings=classes.vectors, metadata=np.array(json.dumps(metadata_of(classes))))
 
 
 def _read_npz(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
@@ -172,19 +159,21 @@ def _write_safetensors(classes: ClassEmbeddings, path: Path) -> None:
     from safetensors.numpy import save
 
     # Not save_file, whose error for a full disk is not an OSError.
-    path.write_bytes(save({"embeddings": classes.vectors}, metadata={"clipcli": json.dumps(_metadata(classes))}))
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays_of(classes).items()}
+    path.write_bytes(save(arrays, metadata={"clipcli": json.dumps(metadata_of(classes))}))
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
-        return json.loads((file.metadata() or {})["clipcli"]), file.get_tensor("embeddings")
+        metadata = json.loads((file.metadata() or {})["clipcli"])
+        return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
 
 
 def _write_parquet(classes: ClassEmbeddings, path: Path) -> None:
     arrow = pyarrow_or_error()
-    metadata = _metadata(classes)
+    metadata = metadata_of(classes)
     rows = arrow.FixedSizeListArray.from_arrays(arrow.array(classes.vectors.ravel()), classes.vectors.shape[1])
     columns = {
         "label": arrow.array(metadata["label"], arrow.string()),
@@ -192,7 +181,7 @@ def _write_parquet(classes: ClassEmbeddings, path: Path) -> None:
         "prompts": arrow.array(metadata["prompts"], arrow.list_(arrow.string())),
         "embedding": rows,
     }
-    shared = {"clipcli": json.dumps({key: metadata[key] for key in _SHARED})}
+    shared = {"clipcli": json.dumps({key: metadata[key] for key in SHARED})}
     arrow.parquet.write_table(arrow.table(columns).replace_schema_metadata(shared), path)
 
 
@@ -208,8 +197,8 @@ def _read_parquet(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
 
 def _rows(classes: ClassEmbeddings) -> Iterable[dict[str, Any]]:
     """Yield one self-contained row per class, with numbers that restore float32 bit for bit."""
-    metadata = _metadata(classes)
-    shared = {key: metadata[key] for key in _SHARED}
+    metadata = metadata_of(classes)
+    shared = {key: metadata[key] for key in SHARED}
     for index, vector in enumerate(classes.vectors):
         yield (
             {name: metadata[name][index] for name in _ROWS} | shared | {"embedding": [float(str(x)) for x in vector]}
@@ -229,7 +218,7 @@ def _read_jsonl(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
 def _write_csv(classes: ClassEmbeddings, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         dimensions = [f"e{index}" for index in range(classes.vectors.shape[1])]
-        file.write(csv_line([*_ROWS, *_SHARED, *dimensions]))
+        file.write(csv_line([*_ROWS, *SHARED, *dimensions]))
         for row in _rows(classes):
             own = (guarded(row["label"]), guarded(row["group"] or ""), json.dumps(row["prompts"], ensure_ascii=False))
             shared = (row["clipcli"], row["fingerprint"], json.dumps(row["model"]))
@@ -262,7 +251,7 @@ def _gathered(rows: list[dict[str, Any]]) -> tuple[dict[str, Any], NDArray[np.fl
 
 
 _Writer = Callable[[ClassEmbeddings, Path], None]
-_Reader = Callable[[Path], tuple[dict[str, Any], NDArray[np.float32]]]
+_Reader = Callable[[Path], tuple[dict[str, Any], NDArray[np.float32] | dict[str, NDArray[Any]]]]
 _FORMATS: dict[str, tuple[_Writer, _Reader]] = {
     ".npy": (_write_npy, _read_npy),
     ".npz": (_write_npz, _read_npz),
@@ -270,6 +259,7 @@ _FORMATS: dict[str, tuple[_Writer, _Reader]] = {
     ".parquet": (_write_parquet, _read_parquet),
     ".csv": (_write_csv, _read_csv),
     ".jsonl": (_write_jsonl, _read_jsonl),
+    ".json": (write_json, read_json),
 }
 SUFFIXES = tuple(_FORMATS)
 """The extensions of the formats."""

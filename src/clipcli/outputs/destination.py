@@ -138,6 +138,7 @@ class Destination:
         """
         from clipcli.outputs.class_embeddings import check_suffix
         from clipcli.outputs.embedding_arrays import path_lines_of
+        from clipcli.outputs.image_embeddings import IMAGE_SUFFIXES
         from clipcli.outputs.part_forms import check_part_suffix
         from clipcli.storage.atomic import is_special
 
@@ -147,7 +148,7 @@ class Destination:
             chosen = cls(output, form, resume, overwrite, part_size, update=update)
             chosen._check_earlier()
             return chosen
-        check_suffix(Path(output))
+        check_suffix(Path(output), IMAGE_SUFFIXES)
         if resume or update:
             folder = "a folder, whose name ends with /; cached embeddings are reused"
             raise _not_resumable(output, folder, "resume" if resume else "update")

@@ -29,7 +29,7 @@ RawRow = tuple[Any, Any]
 """The path of an input, and its embedding or its :class:`ImageError`; not checked yet."""
 
 _ROWS = 1024
-_CLASSES = "it holds class embeddings: use them with --text-embeddings"
+_CLASSES = "it holds class embeddings: use them with --classes"
 
 
 @dataclass(frozen=True)

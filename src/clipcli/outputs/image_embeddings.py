@@ -45,7 +45,7 @@ def write_image_embeddings(
     OutputError
         If the extension is not in :data:`IMAGE_SUFFIXES`, or the file cannot be written.
     """
-    check_suffix(path)
+    check_suffix(path, IMAGE_SUFFIXES)
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing(path, overwrite=overwrite))
         suffix = path.suffix.lower()

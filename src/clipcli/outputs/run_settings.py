@@ -45,6 +45,7 @@ _COMMAND = "command"
 _TITLES = {
     "fingerprint": "set of weights or preprocessing",
     "start": "set of weights to start from",
+    "taught": "set of taught classes",
     "pairs_digest": "set of pairs",
     "train": "number of pairs to train on",
     "validation_pairs": "number of pairs held out",
@@ -133,6 +134,8 @@ def classify_settings(
         "prompts": [prompt for prompts in classes.prompts for prompt in prompts],
         **{f"min_{name}": value for name, value in vars(thresholds).items()},
     }
+    if classes.taught is not None:  # otherwise the prompts and the model decide everything
+        values["taught"] = _digest_of(classes)
     if classes.thresholds:
         values["thresholds"] = ["none" if each is None else each for each in classes.thresholds]
     if classes.competitors is not None:
@@ -141,6 +144,15 @@ def classify_settings(
     if tagging is not None:
         values |= {"tags": True, **asdict(tagging)}
     return RunSettings("classify", values)
+
+
+def _digest_of(classes: ClassEmbeddings) -> str:
+    """Return what identifies taught classes."""
+    head = () if classes.head is None else (classes.head.weights, classes.head.bias)
+    digest = hashlib.sha256(repr(classes.scale).encode())
+    for array in (classes.vectors, *head):
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def export_settings(kind: EmbeddingKind, encoder: Mapping[str, Any]) -> RunSettings:

@@ -76,5 +76,9 @@ def digest_of(classes: ClassEmbeddings) -> str:
     """
     against = classes.competitors
     rivals = [] if against is None else [against.prompts, against.rivals]
-    content = json.dumps([classes.fingerprint, classes.labels, classes.prompts, rivals])
-    return hashlib.sha256(content.encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([classes.fingerprint, classes.labels, classes.prompts, rivals]).encode())
+    if classes.taught is not None:  # those are read from a file, whose digits are always the same
+        digest.update(json.dumps([classes.scale]).encode())
+        for each in (classes.vectors, *(vars(classes.head).values() if classes.head is not None else ())):
+            digest.update(each.tobytes())
+    return digest.hexdigest()

@@ -18,7 +18,9 @@ from clipcli.labels.templates import Template
 from clipcli.log import LOG
 from clipcli.models.backend import TextEncoder
 from clipcli.models.source import ModelSource
+from clipcli.pipeline.taught import Taught
 from clipcli.scoring.ensemble import ensemble
+from clipcli.scoring.scores import LinearHead, Scores, score
 
 __all__ = [
     "ClassEmbeddings",
@@ -72,6 +74,12 @@ class ClassEmbeddings:
         The threshold of each label, as far as it has a separate one; empty if none has.
     competitors
         The phrases that compete with labels, if there are any.
+    head
+        A linear head, which gives the logits in place of the cosines with the vectors.
+    scale
+        The factor of the cosines, if it is not the model's.
+    taught
+        The examples, if the classes were taught by some.
     """
 
     labels: tuple[str, ...]
@@ -82,6 +90,25 @@ class ClassEmbeddings:
     facts: ModelFacts
     thresholds: tuple[float | None, ...] = ()
     competitors: Competitors | None = None
+    head: LinearHead | None = None
+    scale: float | None = None
+    taught: Taught | None = None
+
+    @property
+    def logit_scale(self) -> float:
+        """The factor of the cosines."""
+        return self.facts.logit_scale if self.scale is None else self.scale
+
+    @property
+    def words(self) -> ClassEmbeddings:
+        """The same classes by their words alone."""
+        if self.taught is None:
+            return self
+        return replace(self, vectors=self.taught.text, head=None, scale=None, taught=None)
+
+    def score(self, images: NDArray[np.float32]) -> Scores:
+        """Score images for all classes. (N, D) float32 of length one."""
+        return score(images, self.vectors, self.logit_scale, self.facts.logit_bias, self.head)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,9 @@ class Ranker:
             ranking, tags = rank_tags(names, probability, order, cosines, self.top_k, self._least)
         else:
             own = self.classes.thresholds
-            ranking = rank(names, probability, cosines, self.top_k, self.thresholds, own, is_other=bool(is_other))
+            ranking = rank(
+                names, probability, cosines, self.top_k, self.thresholds, own, is_other=bool(is_other), ranked=order
+            )
         by_group = group_probabilities(groups, probability, is_exclusive=tags is None) if any(groups) else {}
         return Prediction(
             path, ranking.label, ranking.top, self.model, self.pretrained, by_group, self.precision, tags

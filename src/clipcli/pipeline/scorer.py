@@ -14,7 +14,7 @@ from clipcli.pipeline.class_embeddings import ClassEmbeddings, Competitors
 from clipcli.scoring.calibration import Correction
 from clipcli.scoring.odds import SCORES, log_odds, sigmoid
 from clipcli.scoring.thresholds import DEFAULT_THRESHOLD, Thresholds
-from clipcli.scoring.zeroshot import FloatArray, ScoreArray, cosine_similarities, probabilities
+from clipcli.scoring.zeroshot import FloatArray, ScoreArray, cosine_similarities
 
 __all__ = [
     "BACKGROUND",
@@ -104,6 +104,8 @@ class TagOptions:
     def tagging(self, classes: ClassEmbeddings) -> Tagging:
         """Return how tags are chosen: by ``sigmoid`` if the model has a bias, else by ``contrast``.
 
+        Classes that were taught by examples are only comparable with each other: by ``softmax``.
+
         Raises
         ------
         LabelError
@@ -116,7 +118,12 @@ class TagOptions:
             raise LabelError(
                 f"cannot use label {label!r} with --tags: {SEPARATOR} separates the labels of an image (rename it)"
             )
-        return Tagging(self.score or ("sigmoid" if has_bias else "contrast"), self.threshold)
+        if classes.taught is not None and self.score == "contrast":
+            raise LabelError(
+                "cannot use --score contrast with taught classes: they compare only with each other (use softmax)"
+            )
+        usual = "sigmoid" if has_bias else "contrast" if classes.taught is None else "softmax"
+        return Tagging(self.score or usual, self.threshold)
 
     def prepared(self, classes: ClassEmbeddings, embed: Callable[[Sequence[str]], Competitors]) -> ClassEmbeddings:
         """Return classes that can be scored: for ``contrast``, each label needs something to be compared with.
@@ -192,23 +199,21 @@ def score_labels(
     correction
         What calibrates the probabilities.
     """
-    scale, bias = classes.facts.logit_scale, classes.facts.logit_bias
-    similarity = cosine_similarities(vectors, classes.vectors)  # (N, D) x (C, D) -> (N, C)
-    rivals, competing = classes.competitors, None
-    is_other = np.zeros(len(vectors), dtype=np.bool_)
+    found, rivals = classes.score(vectors), classes.competitors  # (N, D) -> (N, C)
+    competing, is_other = None, np.zeros(len(vectors), dtype=np.bool_)
     is_answer = tagging is None or tagging.is_set
-    if correction is not None and is_answer and bias is None:
-        scale, correction = scale * correction.scale, None
-    every = scale * similarity
+    is_softmax = is_answer and found.bias is None
+    factor = correction.scale if correction is not None and is_softmax else 1.0
+    logits = every = factor * found.logits
     if rivals is not None:
-        competing = scale * cosine_similarities(vectors, rivals.vectors)  # (N, K)
-        is_other = competing.max(axis=1) > every.max(axis=1)
-        every = np.hstack([every, competing])
+        competing = factor * classes.logit_scale * cosine_similarities(vectors, rivals.vectors)  # (N, K)
+        is_other = competing.max(axis=1) > logits.max(axis=1)
+        every = np.hstack([logits, competing])
     if tagging is None and competing is None and correction is None:
-        return LabelScores(probabilities(similarity, scale, bias), similarity, similarity, is_other, every)
-    usual = "softmax" if bias is None else "sigmoid"
+        return LabelScores(found.probability, found.similarity, found.ranked, is_other, every)
+    usual = "softmax" if found.bias is None else "sigmoid"
     score = usual if tagging is None or tagging.is_set else tagging.score
-    own = rivals.rivals if rivals is not None else ()
-    odds = log_odds(score, scale * similarity, bias, competing, own)
-    odds = odds if correction is None else correction.odds(odds)
-    return LabelScores(sigmoid(odds), similarity, similarity if is_answer else odds, is_other, every)
+    odds = log_odds(score, logits, found.bias, competing, rivals.rivals if rivals is not None else ())
+    if correction is not None and not is_softmax:
+        odds = correction.odds(odds)
+    return LabelScores(sigmoid(odds), found.similarity, found.ranked if is_answer else odds, is_other, every)

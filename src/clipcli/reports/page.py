@@ -11,8 +11,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,8 @@ class PageContent:
         The label that each record was given by hand before, as far as it has one; empty without any.
     labels
         All labels of the run, which the page knows besides those in the records.
+    places
+        The absolute paths of images that are no longer where their records say, by the path of the record.
     """
 
     root: Path | None = None
@@ -79,6 +81,7 @@ class PageContent:
     hits: bool = False
     checked: Sequence[str | None] = ()
     labels: Sequence[str] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent()) -> dict[str, Any]:
@@ -86,7 +89,8 @@ def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent(
 
     A record is ``[path, label, probability, [label, probability, similarity or null, …], group, truth, linked]``, or
     ``[path, message]`` if the input failed. A number of -1 stands for no group and no known truth; ``linked`` is 1 for
-    a path that the page may link to. If the run could give an image several labels, a list of them follows.
+    a path that the page may link to, or the path to link to instead. If the run could give an image several labels, a
+    list of them follows.
     """
     labels, groups = _Numbered(), _Numbered()
     rows: list[list[Any]] = []
@@ -102,7 +106,8 @@ def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent(
         group = groups.number(record.group) if record.group else -1
         label = labels.number(record.label)
         known = -1 if truth is None else labels.number(truth)
-        linked = int(content.root is not None and has_image_suffix(record.path))  # no link to a web page among images
+        is_image = content.root is not None and has_image_suffix(record.path)  # no link to a web page among images
+        linked = content.places.get(record.path, 1) if is_image else 0
         rows.append([record.path, label, round_score(record.probability or 0.0), ranking, group, known, linked])
         if record.labels is not None:
             rows[-1].append([labels.number(name) for name in record.labels])

@@ -111,6 +111,7 @@ def rank(
     own: Sequence[float | None] = (),
     *,
     is_other: bool = False,
+    ranked: ScoreArray | None = None,
 ) -> Ranking:
     """Rank the labels for one image; ties are in the order of the labels.
 
@@ -126,9 +127,11 @@ def rank(
         The least probability of each label that has a separate one, in place of that of ``thresholds``.
     is_other
         Whether something else fits the image better than all labels, so that the answer is ``unknown``.
+    ranked
+        (C,) what they are ranked by, if not the similarity.
     """
     thresholds = thresholds or Thresholds()
-    order = np.argsort(-similarity, kind="stable")[: max(top_k, 2)]
+    order = np.argsort(-(similarity if ranked is None else ranked), kind="stable")[: max(top_k, 2)]
     best = [Score(labels[i], float(probability[i]), float(similarity[i])) for i in order]
     lead = best[0].probability - (best[1].probability if len(best) > 1 else 0.0)
     if own and (least := own[order[0]]) is not None:

@@ -350,7 +350,7 @@ function show() {
   picture.hidden = !source;
   if (source) picture.src = source;
   byId("original").hidden = !source || !record.linked;
-  if (record.linked) byId("original").href = addressOf(record.path);
+  if (record.linked) byId("original").href = addressOf(typeof record.linked === "string" ? record.linked : record.path);
   byId("ranking").replaceChildren(...record.ranking.map((score) => {
     const line = element("tr"), name = element("td"), take = element("button", "", score.label);
     take.type = "button";

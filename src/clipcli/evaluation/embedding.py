@@ -1,0 +1,55 @@
+"""Embed labelled images, and report the progress and the failures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from clipcli.embedder import Embedder
+from clipcli.errors import InputError
+from clipcli.evaluation.evaluate import Embedded, embed_labelled
+from clipcli.evaluation.ground_truth import LabelledImage
+from clipcli.log import LOG
+from clipcli.runner import Reporter
+
+__all__ = ["embed_all"]
+
+
+def embed_all(
+    embedder: Embedder, labelled: Sequence[LabelledImage], reporter: Reporter, *, is_first: bool = True,
+    doing: str = "evaluate",
+) -> tuple[Embedded, list[str]]:  # fmt: skip
+    """Embed all images; return the readable ones and the names of the others, which the first model reports.
+
+    Parameters
+    ----------
+    is_first
+        Whether this is the first model.
+    doing
+        What cannot be done without images, for the message.
+
+    Raises
+    ------
+    InputError
+        If none of the images can be read.
+    """
+    failed: list[str] = []
+
+    def note(path: str, reason: str) -> None:
+        failed.append(path)
+        if is_first:
+            reporter.failed(path, reason)
+
+    rows = []
+    with reporter.following(lambda: len(labelled)) as show:
+        for row in embed_labelled(embedder, labelled, note):
+            rows.append(row)
+            show(len(rows) + len(failed), len(failed))
+    statistics = embedder.image_statistics
+    if statistics.cached or statistics.encoded:  # neither if the embeddings are those of a file
+        LOG.info(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
+    if not rows:
+        raise InputError(f"cannot {doing}: none of the images can be read")
+    paths, labels, vectors = zip(*rows, strict=True)
+    return Embedded(paths, labels, np.stack(vectors)), failed
