@@ -219,7 +219,6 @@ def _draw(made: Matrix, files: list[Any], plot: Path, title: str, *, overwrite: 
 
 def _print_table(made: Matrix) -> None:
     """Print a coloured table with as many columns as fit on the terminal."""
-    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
@@ -228,10 +227,10 @@ def _print_table(made: Matrix) -> None:
     from clipcli.text import one_line, short_name
 
     console = open_console()
-    longest = min(_NAME, max(_LEAST_NAME, console.width // 3))
-    names = [short_name(Path(path).name, longest) for path in made.paths]
-    width = max(map(cell_len, names))
-    room = max(1, (console.width - width) // (_CELL + 1))
+    longest = max(len(short_name(Path(path).name, _NAME)) for path in made.paths)
+    room = max(1, (console.width - min(longest, max(_LEAST_NAME, console.width // 3))) // (_CELL + 1))
+    room = min(room, len(made.texts))
+    names = [short_name(Path(path).name, min(longest, console.width - room * (_CELL + 1))) for path in made.paths]
     shown = made.texts[:room]
     for number, text in enumerate(shown, start=1):
         console.print(f"{number:>3}  {one_line(text)}", markup=False, overflow="fold")
@@ -249,5 +248,5 @@ def _print_table(made: Matrix) -> None:
     console.print(table)
     if len(shown) < len(made.texts):
         console.print(
-            f"{len(made.texts) - len(shown)} more texts do not fit here; -o FILE writes all of them", style="dim"
+            f"texts that do not fit here: {len(made.texts) - len(shown)} (-o FILE writes all of them)", style="dim"
         )

@@ -17,7 +17,8 @@ __all__ = ["SHOWN", "Messages", "library_heard"]
 SHOWN = 10
 """The number of inputs with the same problem that are printed one by one."""
 
-_COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[33m", "": "\x1b[2m"}
+# Red and magenta are legible on black and on white; yellow and green are not.
+_COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;35m", "": "\x1b[2m"}
 _RETOLD = ("adlfs", "azure", "fsspec", "gcsfs", "huggingface_hub", "s3fs")  # what these log, our errors say in a line
 _LONGEST = 2000  # characters per line: messages quote names, cells and lines of files, which may have any length
 _LONGEST_NAME = 300  # characters without a space

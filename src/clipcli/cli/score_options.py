@@ -91,7 +91,7 @@ class Scores:
             metavar="FILE",
             rich_help_panel=_SCORES,
             show_default=False,
-            help="Calibrate probabilities and thresholds with a file written by 'clipcli evaluate --save-calibration'.",
+            help="Calibration of probabilities and thresholds: a file that --save-calibration of evaluate wrote.",
         ),
     ] = None
 

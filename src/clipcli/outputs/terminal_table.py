@@ -35,7 +35,7 @@ def table_printer(file: TextIO) -> Callable[[Result], None]:
             console.print(Text(f"  failed: {one_line(result.message)}", style="red"))
             return
         if result.label == UNKNOWN and result.top[0].label != UNKNOWN:
-            title.append("  unknown", style="yellow")
+            title.append("  unknown", style="magenta")  # yellow is illegible on white
         console.print(title)
         console.print(bars(result, console.width))
 
@@ -73,7 +73,7 @@ def bars(result: Prediction, width: int) -> Table:
         table.add_column(justify="right", no_wrap=True, min_width=_PROBABILITY)
         table.add_column(justify="right", style="dim", no_wrap=True, min_width=similarity_width)
     for index, (label, probability, similarity) in enumerate(rows):
-        style = "bold green" if index < chosen else ""
+        style = "bold" if index < chosen else ""
         figure = Text(f"{probability:6.1%}", style=style)
         if is_narrow:  # the numbers get a separate line
             table.add_row(Text(label, style=style, overflow="fold"))

@@ -39,13 +39,14 @@ def draw_curve(rows: Iterable[Mapping[str, Any]], title: str) -> Any:
 def _draw_losses(axes: Any, steps: list[Mapping[str, Any]]) -> None:
     """Draw the loss of each batch as a dot, and their mean over intervals as a line."""
     places, losses = (np.array([row[name] for row in steps], dtype=float) for name in ("step", "loss"))
-    axes.plot(places, losses, color=_GREY, linestyle="none", marker=".", markersize=3, label="batch")
+    side = 3 if len(losses) > _SMOOTHED else 8
+    axes.plot(places, losses, color=_GREY, linestyle="none", marker=".", markersize=side, label="batch")
     if len(losses) > _SMOOTHED:
         parts = np.array_split(np.arange(len(losses)), _SMOOTHED)
         means = [[values[part].mean() for part in parts] for values in (places, losses)]
         axes.plot(*means, color=_BLUE, label="mean")
     axes.set_ylabel("training loss")
-    axes.set_ylim(bottom=0)
+    _begin_at_zero(axes, losses)
     axes.legend(frameon=False)
 
 
@@ -54,7 +55,13 @@ def _draw_held_out(axes: Any, epochs: list[Mapping[str, Any]]) -> None:
     held = [row["validation"]["loss"] for row in epochs]
     axes.plot([row["step"] for row in epochs], held, color=_ORANGE, marker="o", markersize=3)
     axes.set_ylabel("held-out loss")
-    axes.set_ylim(bottom=0)
+    _begin_at_zero(axes, np.array(held, dtype=float))
+
+
+def _begin_at_zero(axes: Any, values: Any) -> None:
+    """Let an axis begin at zero, with room above the highest value."""
+    finite = values[np.isfinite(values)]
+    axes.set_ylim(0, 1.08 * (finite.max(initial=0.0) or 1.0))
 
 
 def _draw_shares(axes: Any, epochs: list[Mapping[str, Any]]) -> None:

@@ -249,7 +249,7 @@ function tileOf(place) {
   part.style.width = percent(probability ?? 0);
   meter.append(part);
   made.append(frame, meter, words);
-  made.title = record.path;
+  made.title = data.hits ? record.path : `${record.path}\n${record.failed ?? inWords(label)}`; // in full, however long
   made.addEventListener("click", () => { moveTo(place); open(); });
   return made;
 }
