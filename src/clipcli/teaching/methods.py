@@ -198,7 +198,7 @@ def _biases(material: Material, vectors: NDArray[np.float32], weights: Scores) -
         if own.sum() > 1:
             logits = _expected_logits(material, np.flatnonzero(own), float(weights[place]))
             others = np.delete(by_words[own], place, axis=1).max(axis=1)
-            margin = _MARGIN * (1 - _share_found(material, by_words, place)) ** 2
+            margin = _MARGIN * (1 - _share_found(material, by_words, int(place))) ** 2
             found += [by_words[own, place].mean() - logits.mean(), others.mean() - logits.mean() + margin]
         biases[place] = max(found, default=0.0)
     return biases
