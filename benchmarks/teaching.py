@@ -5,6 +5,8 @@
 Each FOLDER has one folder of images per class. Some images are drawn as examples, and the others are classified. The
 classifiers are made by the code of ``clipcli teach``; the logistic regression is compared with scikit-learn called
 directly on the same embeddings. The output is a Markdown table.
+
+With ``--taught N``, only N classes, drawn at random, have examples; the others are classes by their words.
 """
 
 from __future__ import annotations
@@ -103,6 +105,23 @@ def rows_of(folder: Path, model: str, seeds: int, template: tuple[str, ...], sho
         )  # fmt: skip
 
 
+def partial_rows(
+    folder: Path, model: str, seeds: int, template: tuple[str, ...], shots: tuple[int, ...], taught: int
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield accuracies by number of examples of some classes: words and taught, on all images and on theirs."""
+    material, labels = embedded(folder, model, template)
+    for count in shots:
+        figures = []
+        for seed in range(seeds):
+            rows, others = few_shot_split(material.truth, count, seed, labels)
+            chosen = np.random.default_rng(seed).permutation(len(labels))[:taught]
+            examples = material.only(rows[np.isin(material.truth[rows], chosen)])
+            theirs = others[np.isin(material.truth[others], chosen)]
+            made = fit(examples, Candidate("text", 0.0), STRENGTH), choose(examples).fitted
+            figures.append([measured(material, each, some)[0] for some in (others, theirs) for each in made])
+        yield count, np.mean(figures, axis=0)
+
+
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -111,8 +130,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--template", action="append", default=[])
     parser.add_argument("--shots", type=int, nargs="+", default=list(SHOTS))
+    parser.add_argument("--taught", type=int, metavar="N")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if given.taught:
+        print("| images | classes with examples | examples per class | words, all images | taught, all images "
+              "| words, images of these classes | taught, images of these classes |\n" + "|---" * 7 + "|")  # fmt: skip
+        for folder in given.folders:
+            wanted = (folder, given.model, given.seeds, tuple(given.template), tuple(given.shots), given.taught)
+            for count, figures in partial_rows(*wanted):
+                print(
+                    f"| {folder.name} | {given.taught} | {count} |", " | ".join(f"{each:.1%}" for each in figures), "|"
+                )
+        return
     columns = ("words", "prototypes", "mixed", "logistic", "auto", "scikit-learn")
     print("| images | examples per class |", " | ".join(columns), "| ECE, words | ECE, auto |")
     print("|---" * (len(columns) + 4) + "|")

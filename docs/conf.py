@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version as installed_version
+from typing import Any
+
+from docutils import nodes
 
 project = "clipcli"
 author = "The clipcli developers"
@@ -40,3 +44,16 @@ html_theme_options = {
     "pygments_light_style": "tango",
     "pygments_dark_style": "monokai",
 }
+
+
+def setup(app: Any) -> None:
+    """Keep numbers and their percent signs on one line."""
+    app.connect("doctree-resolved", join_percentages)
+
+
+def join_percentages(app: Any, doctree: Any, docname: str) -> None:  # noqa: ARG001 - the signature of Sphinx
+    """Put a no-break space between a number and its percent sign, except in code."""
+    for text in list(doctree.findall(nodes.Text)):
+        joined = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
+        if joined != text and not isinstance(text.parent, (nodes.literal, nodes.literal_block)):
+            text.parent.replace(text, nodes.Text(joined))

@@ -37,3 +37,10 @@ def test_pages_load_nothing_from_the_network(site: Path) -> None:
     assert styles
     for path in styles:
         assert LOADED_BY_STYLES.findall(path.read_text("utf-8")) == [], path
+
+
+def test_a_number_and_its_percent_sign_are_on_one_line(site: Path) -> None:
+    page = (site / "measurements" / "accuracy.html").read_text("utf-8")
+    prose = re.sub(r"<(code|pre)\b.*?</\1>", "", page, flags=re.DOTALL)
+    assert re.search(r"\d\u00a0%", prose)
+    assert not re.search(r"\d %", prose)

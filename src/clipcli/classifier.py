@@ -23,8 +23,10 @@ from clipcli.inputs.given import check_count
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
+from clipcli.outputs.calibration_files import load_calibration
 from clipcli.outputs.run_settings import RunSettings, classify_settings
 from clipcli.outputs.text_formats import Layout
+from clipcli.pipeline.calibration import FittedCalibration
 from clipcli.pipeline.chunks import EncoderFacts
 from clipcli.pipeline.class_embeddings import (
     ClassEmbeddings,
@@ -88,6 +90,8 @@ class Classifier(ResultRuns):
         With ``tags``: ``softmax``, ``sigmoid`` or ``contrast``. The default depends on the model.
     threshold
         With ``tags``: the least probability of labels without a separate threshold, 0 to 1.
+    calibration
+        A file written by ``clipcli evaluate --save-calibration`` for the same model, labels and prompts.
     cache
         ``False`` for no cache; the path of the cache folder; or ``True`` for the folder in the environment variable
         ``CLIPCLI_CACHE_DIR``, else the user's cache folder.
@@ -121,6 +125,7 @@ class Classifier(ResultRuns):
         tags: bool = False,
         score: str | None = None,
         threshold: float = DEFAULT_THRESHOLD,
+        calibration: Path | None = None,
         cache: bool | str | Path = True,
         cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
@@ -137,6 +142,7 @@ class Classifier(ResultRuns):
         self._given_classes = classes
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
         self._tags = tag_options(tags, score, threshold, self.thresholds)
+        self._calibration_file = calibration
         self.text_statistics: TextStatistics | None = None
         self._warned = False
 
@@ -149,13 +155,20 @@ class Classifier(ResultRuns):
             Those of the image encoder, if it is not open here.
         """
         encoder = facts.settings if facts else self.encoder_settings
-        return classify_settings(self.source.title, self.classes, self.thresholds, encoder, self.tagging)
+        settings = classify_settings(self.source.title, self.classes, self._limits, encoder, self.tagging)
+        fitted = self.calibration
+        return settings if fitted is None else settings.having(calibration=list(vars(fitted.correction).values()))
 
     def layout(self, form: str) -> Layout:
         """Return how results are laid out in a format."""
         ranks, grouped = min(self.top_k, len(self.classes.labels)), any(self.classes.groups)
-        tagged, unsure = self._tags is not None, can_be_unknown(self.classes, self.thresholds)
+        tagged, unsure = self.tagging is not None, can_be_unknown(self.classes, self._limits)
         return Layout(form, ranks, grouped, with_unknown=tagged or unsure, tagged=tagged)
+
+    @property
+    def _limits(self) -> Thresholds:
+        """The thresholds for the answer ``unknown``, with that of the calibration."""
+        return self.thresholds if self.calibration is None else self.calibration.with_unknown(self.thresholds)
 
     @property
     def templates(self) -> list[str]:
@@ -166,13 +179,27 @@ class Classifier(ResultRuns):
     def classes(self) -> ClassEmbeddings:
         """The class embeddings of all labels."""
         if self._given_classes is not None:
-            return self._for_tags(self._checked(self._given_classes))
-        return self.embed_labels(self._templates)
+            classes = self._for_tags(self._checked(self._given_classes))
+        else:
+            classes = self.embed_labels(self._templates)
+        if self._calibration_file is not None:
+            score = None if self._tags is None else self._tags.tagging(classes).score
+            self.calibration = load_calibration(self._calibration_file, classes, score)
+            classes = self.calibration.with_thresholds(classes)
+        return classes
+
+    @cached_property
+    def calibration(self) -> FittedCalibration | None:
+        """The calibration of the probabilities, if there is one."""
+        _ = self.classes  # for which it is read
+        return self.__dict__.get("calibration")
 
     @cached_property
     def tagging(self) -> Tagging | None:
-        """How the tags of an image are chosen; ``None`` without tags."""
-        return None if self._tags is None else self._tags.tagging(self.classes)
+        """How several labels of an image are chosen; ``None`` for one label per image."""
+        if self._tags is not None:
+            return self._tags.tagging(self.classes)
+        return None if self.calibration is None else self.calibration.tagging
 
     def embed_labels(self, templates: Sequence[Template]) -> ClassEmbeddings:
         """Compute the class embeddings of the labels with other templates, or read them from the cache."""
@@ -237,4 +264,5 @@ class Classifier(ResultRuns):
         """Return the ranker, which turns embeddings into results, for this or another precision."""
         self.warn_of_single_label()
         made_by = (self.source.name, self.source.pretrained, precision or self.precision)
-        return Ranker(self.classes, self.top_k, self.thresholds, *made_by, self.tagging)
+        correction = None if self.calibration is None else self.calibration.correction
+        return Ranker(self.classes, self.top_k, self._limits, *made_by, self.tagging, correction)

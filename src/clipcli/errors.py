@@ -28,6 +28,7 @@ from clipcli.redaction import redacted
 
 __all__ = [
     "CacheError",
+    "CalibrationError",
     "CheckpointError",
     "ClipcliError",
     "ClusterError",
@@ -84,6 +85,10 @@ class CheckpointError(ModelError):
 
 class EmbeddingFileError(ClipcliError):
     """A file of exported text embeddings cannot be read, or was made by another model."""
+
+
+class CalibrationError(ClipcliError):
+    """A calibration file cannot be read, or belongs to other labels or another model."""
 
 
 class InputError(ClipcliError):

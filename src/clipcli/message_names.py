@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 __all__ = ["named_for_caller", "naming_options"]
 
-_FLAGS = ("resume", "overwrite", "update", "offline", "include_hidden", "lock_image", "lock_text")
+_FLAGS = ("resume", "overwrite", "update", "offline", "include_hidden", "lock_image", "lock_text", "tags")
 _OTHERS = {
     "no_cache": "cache=False", "cache_dir": "cache", "cache_size": "cache_limit", "label": "labels",
     "template": "templates", "image_embeddings": "ImageEmbeddings",

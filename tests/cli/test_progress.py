@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from clipcli.cli.progress import RecentRate
+from clipcli.cli.progress import RecentRate, run_columns
 from tests.conftest import clean_environment, clipcli_command
 
 
@@ -78,6 +80,24 @@ def seen_by_terminal(folder: Path, *line: object) -> tuple[int, str]:
 
 
 COMMAND = ("classify", "album", "-l", "cat", "-l", "rocket", "-m", "pocket", "-o", "r.csv")
+
+
+@pytest.mark.parametrize("width", [32, 40, 60, 80, 120])
+def test_no_number_of_the_progress_is_cut_off(width: int) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    progress = Progress(*run_columns(width), console=console)
+    fields: dict[str, Any] = {"rate": "123.4/s, 1:02:03 left", "failures": "12 failed"}
+    progress.add_task("loading a model with a long name, encoding labels", total=20_000, completed=12_345, **fields)
+    with console.capture() as captured:
+        console.print(progress.get_renderable())
+    (line,) = filter(str.strip, captured.get().splitlines())
+    assert len(line) <= width
+    assert "12345/20000" in line
+    assert "12 failed" in line
+    assert ("123.4/s, 1:02:03 left" in line) == (width >= 60)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from tests.conftest import RunHere
 
 ALONE = {
     "classify": """inputs labels label template prompts classes model pretrained device precision engine offline
-        top_k min_probability min_similarity min_margin tags form output compact resume show exclude include_hidden
-        batch_size workers no_cache quiet""",
+        top_k min_probability min_similarity min_margin tags calibration form output compact resume show exclude
+        include_hidden batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
     "evaluate": """source truth by path_column label_column labels label template prompts classes compare_model
         few_shot
@@ -37,6 +37,9 @@ ALONE = {
 
 REFUSED = """
 classify a.png -l a -l b -q -v: --verbose only works without --quiet
+classify a.png -l a -l b --tags --calibration c.json --threshold 0.4: --threshold only works without --calibration
+evaluate truth.csv --conformal 0.9: --conformal only works with --save-calibration
+evaluate truth.csv --tags --save-calibration c.json --target-error 0.1: --target-error only works without --tags
 classify a.png -l a -l b --threshold 0.4: --threshold only works with --tags
 classify a.png -l a -l b --tags --min-margin 0.4: --min-margin only works without --tags
 evaluate truth.csv --tags --by group: --by only works without --tags
@@ -83,7 +86,7 @@ train p -o m --unlocked-layers 2: --unlocked-layers only works with --lock-image
 train p -o m --validation 0.0 --patience 2: --patience only works with pairs held out; see --validation
 export text -l a -o x.npy --no-cache --cache-dir d: --cache-dir only works without --no-cache
 matrix a.png -x a --overwrite: --overwrite only works with -o or --plot
-evaluate d --overwrite: --overwrite only works with --json or --plots
+evaluate d --overwrite: --overwrite only works with --json, --plots or --save-calibration
 search a a.png --overwrite: --overwrite only works with -o
 export images a.png -o x.npy --format jsonl: --format only works with a folder as -o (end its name with /) or a URL
 export images a.png -o x.npy --part-size 2: --part-size only works with a folder as -o (end its name with /) or a URL

@@ -60,7 +60,7 @@ def test_each_kind_of_score_finds_what_is_in_the_image(score: str, run_here: Run
 def test_the_kind_of_score_without_a_bias_is_refused(run_here: RunHere, photos: dict[str, Path]) -> None:
     (done,) = run_here(("classify", photos["cat"], *LABELS, *POCKET, "--tags", "--score", "sigmoid"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert lines_of(done.stderr) == ["error: cannot use score 'sigmoid' with pocket: it has no bias (use contrast)"]
+    assert lines_of(done.stderr) == ["error: cannot use --score sigmoid with pocket: it has no bias (use contrast)"]
 
 
 def test_a_model_with_a_bias_gives_probabilities_of_its_own(tiny_siglip: Path, photos: dict[str, Path]) -> None:

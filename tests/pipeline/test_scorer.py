@@ -110,9 +110,9 @@ def test_a_ranker_that_was_sent_to_another_machine_gives_the_same_tags() -> None
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"score": "cosine"}, "cannot use score 'cosine': unknown (use softmax, sigmoid, contrast)"),
-        ({"threshold": 1.5}, "cannot use threshold 1.5"),
-        ({"threshold": float("nan")}, "cannot use threshold nan"),
+        ({"score": "cosine"}, "cannot use --score 'cosine': unknown (use softmax, sigmoid, contrast)"),
+        ({"threshold": 1.5}, "cannot use --threshold 1.5"),
+        ({"threshold": float("nan")}, "cannot use --threshold nan"),
     ],
 )
 def test_wrong_values_are_one_line(options: dict[str, object], reason: str) -> None:
@@ -122,18 +122,18 @@ def test_wrong_values_are_one_line(options: dict[str, object], reason: str) -> N
 
 
 def test_a_model_without_a_bias_has_no_sigmoid() -> None:
-    with pytest.raises(LabelError, match="cannot use score 'sigmoid' with axes: it has no bias"):
+    with pytest.raises(LabelError, match="cannot use --score sigmoid with axes: it has no bias"):
         TagOptions("sigmoid").tagging(classes_of())
 
 
 def test_a_label_cannot_contain_what_separates_labels() -> None:
     classes = replace(classes_of(), labels=("dog|wolf", "cat"))
-    with pytest.raises(LabelError, match=r"cannot use label 'dog\|wolf' with tags"):
+    with pytest.raises(LabelError, match=r"cannot use label 'dog\|wolf' with --tags"):
         TagOptions().tagging(classes)
 
 
 def test_values_that_would_be_ignored_are_refused() -> None:
-    with pytest.raises(LabelError, match="cannot use score without tags"):
+    with pytest.raises(LabelError, match="cannot use --score without --tags"):
         tag_options(False, "contrast", 0.5, Thresholds())
-    with pytest.raises(LabelError, match="cannot use thresholds with tags"):
+    with pytest.raises(LabelError, match="cannot use thresholds with --tags"):
         tag_options(True, None, 0.5, Thresholds(margin=0.1))

@@ -80,7 +80,8 @@ def classify(
     if not all(reading.inputs or ()):
         raise InputError("an INPUT is empty; name an image file or a folder")
     target = _Target.choose(
-        output, form.value if form else None, [*reading.files, *labels.files, classes, model.pretrained],
+        output, form.value if form else None,
+        [*reading.files, *labels.files, classes, scores.calibration, model.pretrained],
         resume=resume, update=update, overwrite=overwrite, part_size=part_size, compact=compact, show=show,
         messages=messages,
     )  # fmt: skip

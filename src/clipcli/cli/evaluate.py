@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.calibration_options import Calibrating
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
 from clipcli.cli.score_options import TagScore, TagThreshold
@@ -112,6 +113,7 @@ def evaluate(
                      help="Folder for plots of the confusion matrix, reliability diagram and per-class metrics, as "
                           "PNG and SVG."),
     ] = None,
+    calibrating: Calibrating,
     overwrite: options.Overwrite = False,
     model: options.Model,
     image_embeddings: options.ImageEmbeddingsFile = None,
@@ -142,7 +144,8 @@ def evaluate(
     if classes is not None:
         labels.check_unused(context)
     given = [*source, truth, image_embeddings, classes, *labels.files, model.pretrained]
-    context.with_resource(_outputs(json_file, plots, given, overwrite=overwrite))
+    files = [json_file, calibrating.save_calibration]
+    context.with_resource(_outputs(files, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.compare import evaluate as compare
     from clipcli.evaluation.compare import evaluate_results
@@ -159,30 +162,34 @@ def evaluate(
     else:
         comparison = compare(
             source[0], [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
-            tags=tags, score=score.value if score else None, threshold=threshold,
+            tags=tags, score=score.value if score else None, threshold=threshold, goal=calibrating.goal,
             few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, image_embeddings=image_embeddings,
             classes=classes, **reading,
             **labels.prompt_parameters, **model.running, **running.parameters,
         )  # fmt: skip
     _save(comparison, json_file, plots, messages, overwrite=overwrite)
+    if comparison.calibration is not None and calibrating.save_calibration is not None:
+        from clipcli.outputs.calibration_files import save_calibration
+
+        save_calibration(comparison.calibration, calibrating.save_calibration, overwrite=overwrite)
     _tell(comparison)  # last: the reader may close the pipe early
     end(comparison.outcome, messages)
 
 
 @contextmanager
-def _outputs(json_file: Path | None, plots: Path | None, inputs: list[Any], *, overwrite: bool) -> Iterator[None]:
+def _outputs(files: list[Path | None], plots: Path | None, inputs: list[Any], *, overwrite: bool) -> Iterator[None]:
     """Check what is written, and keep other runs from writing it meanwhile."""
     from clipcli.outputs.own_files import check_output
     from clipcli.storage.locks import locked
 
-    if json_file is not None:
-        check_output(json_file, inputs, overwrite=overwrite)
+    for file in filter(None, files):
+        check_output(file, inputs, overwrite=overwrite)
     if plots is not None:
         from clipcli.evaluation.charts import check_charts
 
         _check_folder(plots)
         check_charts(plots, overwrite=overwrite)
-    with locked(json_file, plots):
+    with locked(*files, plots):
         yield
 
 
@@ -235,8 +242,10 @@ def _tell(comparison: Comparison) -> None:
     import sys
 
     from clipcli.cli.evaluation_tables import print_tables, print_tsv
-    from clipcli.cli.tag_tables import print_tag_tables, print_tag_tsv
+    from clipcli.cli.tag_tables import print_calibration, print_tag_tables, print_tag_tsv
 
+    if comparison.calibration is not None:
+        print_calibration(comparison.calibration)
     if comparison.tags:
         if sys.stdout.isatty():
             print_tag_tables(comparison.tags, len(comparison.failed))

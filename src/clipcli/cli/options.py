@@ -73,7 +73,9 @@ Resume = Annotated[
 Overwrite = Annotated[
     bool,
     typer.Option(
-        "--overwrite", rich_help_panel="Output", help="Replace existing output, including that of an interrupted run."
+        "--overwrite",
+        rich_help_panel="Output",
+        help="Replace earlier output of clipcli, including that of an interrupted run.",
     ),
 ]
 Update = Annotated[

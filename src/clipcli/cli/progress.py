@@ -12,11 +12,17 @@ from typing import Any, Protocol, TypeVar
 
 from clipcli.cli.messages import Messages
 
-__all__ = ["Bar", "RecentRate", "progress_bar", "shown_bar", "with_progress"]
+__all__ = [
+    "NARROW", "Bar", "RecentRate", "progress_bar", "run_columns", "shown_bar", "shrinking_description",
+    "with_progress",
+]  # fmt: skip
 
 Item = TypeVar("Item")
 
 _WINDOW = 30.0  # seconds over which the rate is measured
+NARROW = 60
+"""Width of a terminal in columns, below which progress is shown without a bar."""
+
 _SAMPLE = 0.5  # seconds between samples
 
 
@@ -104,6 +110,32 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def run_columns(width: int) -> list[Any]:
+    """Return the columns of the progress of a run; a narrow terminal gets the numbers without the bar and the rate."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.table import Column
+
+    count = MofNCompleteColumn(table_column=Column(no_wrap=True))  # Rich only shrinks columns that may wrap
+    failures = TextColumn("{task.fields[failures]}", style="red")
+    if width < NARROW:
+        return [shrinking_description(), count, failures]
+    rate = TextColumn("{task.fields[rate]}", style="dim")
+    return [shrinking_description(), BarColumn(), count, rate, failures]
+
+
+def shrinking_description() -> Any:
+    """Return a column for what is done now, which makes room for numbers: it is shortened where they need its place."""
+    from rich.progress import TextColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Shrinking(TextColumn):
+        def render(self, task: Any) -> Text:
+            return Text(task.description, no_wrap=True, overflow="ellipsis")
+
+    return Shrinking("", table_column=Column())
+
+
 @contextmanager
 def shown_bar(messages: Messages, encoded: Callable[[], int] | None = None) -> Iterator[Bar]:
     """Show a bar during a block.
@@ -117,15 +149,13 @@ def shown_bar(messages: Messages, encoded: Callable[[], int] | None = None) -> I
     if messages.quiet or not sys.stderr.isatty():
         yield _NoBar()
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import Progress
 
     from clipcli.terminal import console
 
-    columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", style="dim"), TextColumn("{task.fields[failures]}", style="red"),
-    )  # fmt: skip
-    with Progress(*columns, console=console(sys.stderr), transient=True, redirect_stdout=False) as progress:
+    terminal = console(sys.stderr)
+    columns = run_columns(terminal.width)
+    with Progress(*columns, console=terminal, transient=True, redirect_stdout=False) as progress:
         yield _TerminalBar(progress, encoded)
 
 

@@ -72,6 +72,7 @@ _HERE = Requirement(
 _TAGGED = Requirement(("score", "threshold"), "with --tags", lambda values: bool(values["tags"]))
 _TAGS = (
     _TAGGED,
+    _needs_no("calibration", "threshold"),
     _needs_no("tags", "min_probability", "min_similarity", "min_margin"),
 )
 _IN_PARTS = "with a folder as -o (end its name with /) or a URL"
@@ -106,10 +107,19 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _LOUD, _CACHE,
         _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags", "classes"),
         _needs_no("compare_model", "classes"),
-        _TAGGED, _needs_no("tags", "by", "few_shot", "plots"),
+        _TAGGED, _needs_no("tags", "by", "few_shot", "plots", "target_error", "conformal"),
+        _needs_no("truth", "save_calibration"), _needs_no("classes", "save_calibration"),
+        _needs_no("conformal", "target_error"),
+        Requirement(("target_precision",), "with --tags", lambda values: bool(values["tags"])),
+        Requirement(
+            ("target_precision", "target_error", "conformal"), "with --save-calibration",
+            lambda values: values["save_calibration"] is not None,
+        ),
+        Requirement(("save_calibration",), "without --by group", lambda values: str(values["by"].value) == "label"),
         _NO_ENCODER,
         Requirement(
-            ("overwrite",), "with --json or --plots", lambda values: bool(values["json_file"] or values["plots"])
+            ("overwrite",), "with --json, --plots or --save-calibration",
+            lambda values: bool(values["json_file"] or values["plots"] or values["save_calibration"]),
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),

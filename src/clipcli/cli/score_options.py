@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -83,6 +84,16 @@ class Scores:
     tags: Tags = False
     score: TagScore = None
     threshold: TagThreshold = DEFAULT_THRESHOLD
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration",
+            metavar="FILE",
+            rich_help_panel=_SCORES,
+            show_default=False,
+            help="Calibration of probabilities and thresholds: a file that --save-calibration of evaluate wrote.",
+        ),
+    ] = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -95,4 +106,5 @@ class Scores:
             "tags": self.tags,
             "score": self.score.value if self.score else None,
             "threshold": self.threshold,
+            "calibration": self.calibration,
         }

@@ -6,14 +6,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import typer
+
 from clipcli.cli.listing import print_figures
 from clipcli.outputs.records import round_score
 from clipcli.text import one_line
 
 if TYPE_CHECKING:
     from clipcli.evaluation.tags import TagEvaluation, TagReport
+    from clipcli.pipeline.calibration import FittedCalibration
 
-__all__ = ["print_tag_tables", "print_tag_tsv"]
+__all__ = ["print_calibration", "print_tag_tables", "print_tag_tsv"]
 
 
 def print_tag_tsv(evaluations: Sequence[TagEvaluation]) -> None:
@@ -41,6 +44,12 @@ def _figures(each: TagEvaluation) -> Iterator[tuple[str, str, float]]:
             yield "AP", report.label, report.average_precision
         for name, value in (("precision", report.precision), ("recall", report.recall), ("f1", report.f1)):
             yield name, report.label, value
+
+
+def print_calibration(fitted: FittedCalibration) -> None:
+    """Print the figures of a calibration on stderr, for people."""
+    shown = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in fitted.figures.items())
+    typer.echo(f"calibration on {fitted.images} images (measured out of fold): {shown}", err=True)
 
 
 def print_tag_tables(evaluations: Sequence[TagEvaluation], failures: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clipcli.cli.messages import SHOWN, Messages
+from clipcli.cli.progress import NARROW, shrinking_description
 
 if TYPE_CHECKING:
     from clipcli.training.pairs import LeftOut
@@ -23,12 +24,16 @@ class TrainingProgress:
         self._progress: Any = None
         self._is_shortened = False
         if not messages.quiet and sys.stderr.isatty():
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+            from rich.table import Column
 
             from clipcli.terminal import console
 
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-            self._progress = Progress(*columns, console=console(sys.stderr), transient=True)
+            terminal = console(sys.stderr)
+            columns = [MofNCompleteColumn(table_column=Column(no_wrap=True)), shrinking_description()]
+            if terminal.width >= NARROW:
+                columns = [BarColumn(), *columns, TimeRemainingColumn(table_column=Column(no_wrap=True))]
+            self._progress = Progress(*columns, console=terminal, transient=True)
             self._task = self._progress.add_task("", total=None)
             self._progress.start()
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from clipcli.classifier import Classifier
 from clipcli.errors import InputError, LabelError
+from clipcli.evaluation.calibrating import Goal, fit_calibration
 from clipcli.evaluation.embedding import embed_all
 from clipcli.evaluation.evaluate import (
     Evaluation,
@@ -38,6 +39,7 @@ from clipcli.outputs.class_embeddings import load_class_embeddings
 from clipcli.outputs.embedding_files import ImageEmbeddings
 from clipcli.outputs.readers import read_results
 from clipcli.outputs.recognition import groups_of_run, labels_of_run, model_of_run
+from clipcli.pipeline.calibration import FittedCalibration
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.runner import SILENT, Outcome, Reporter
 from clipcli.text import printable
@@ -62,12 +64,15 @@ class Comparison:
         The names of images that cannot be read, which are left out of all metrics.
     tags
         In place of ``evaluations`` if images have several labels.
+    calibration
+        What was fitted on the images, if that was asked for.
     """
 
     evaluations: tuple[Evaluation, ...]
     probes: tuple[ProbeResult, ...] = ()
     failed: tuple[str, ...] = ()
     tags: tuple[TagEvaluation, ...] = ()
+    calibration: FittedCalibration | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -78,20 +83,18 @@ class Comparison:
     @property
     def as_json(self) -> dict[str, Any]:
         """All metrics as plain values."""
-        if self.tags:
-            return {"tags": list(map(tags_as_json, self.tags)), "failed": list(map(printable, self.failed))}
-        return {
-            "evaluations": as_json(self.evaluations),
-            "linear_probes": probes_as_json(self.probes),
-            "failed": [printable(path) for path in self.failed],
-        }
+        kind = {"tags": list(map(tags_as_json, self.tags))} if self.tags else {
+            "evaluations": as_json(self.evaluations), "linear_probes": probes_as_json(self.probes),
+        }  # fmt: skip
+        figures = {} if self.calibration is None else {"calibration": self.calibration.figures}
+        return {**kind, **figures, "failed": [printable(path) for path in self.failed]}
 
 
 def evaluate(
     truth: str | Path, models: str | Sequence[str | tuple[str, str | None]] = ("auto",),
     labels: Iterable[str | Label] | Path | None = None, *, by_group: bool = False, tags: bool = False,
     templates: Sequence[str] = (), prompts: Sequence[str] = (), classes: ClassEmbeddings | Path | None = None,
-    few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0,
+    few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0, goal: Goal | None = None,
     image_embeddings: ImageEmbeddings | str | Path | None = None,
     columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008 - values
     reporter: Reporter = SILENT, **options: Any,
@@ -123,6 +126,8 @@ def evaluate(
         scikit-learn's ``C`` of the probes.
     seed
         The random seed for choosing the images of the probes.
+    goal
+        Fit a calibration for it, of one model with one set of templates.
     image_embeddings
         Embeddings of the images, written by ``clipcli export images``. The images are then not read.
     columns
@@ -157,11 +162,14 @@ def evaluate(
     what: dict[str, Any] = {"labels": chosen} if given is None else {"classes": given}
     variants = _variants(templates, prompts)
     models = [models] if isinstance(models, str) else models
+    if goal is not None and len(models) * len(variants) > 1:
+        raise InputError("cannot calibrate several models or sets of prompts at once (choose one)")
     named = [(each, None) if isinstance(each, str) else each for each in models]
     classifiers = [Classifier(name, pretrained=each, tags=tags, **what, **options) for name, each in named]
     evaluations: list[Evaluation] = []
     tagged: list[TagEvaluation] = []
     probes: list[ProbeResult] = []
+    calibration: FittedCalibration | None = None
     failed: list[str] = []
     for classifier in classifiers:
         classifier.warn_of_single_label()
@@ -175,12 +183,14 @@ def evaluate(
             contenders = [(variant, classifier.embed_labels(resolved)) for variant, resolved in variants]
         for variant, embedded in contenders:
             name = f"{title}, {variant}"
+            if goal is not None:
+                calibration = fit_calibration(images, chosen, embedded, classifier.tagging, goal)
             if classifier.tagging is not None:
                 tagged.append(evaluate_tags(name, images, chosen, embedded, classifier.tagging))
                 continue
             evaluations.append(evaluate_embeddings(name, images, chosen, embedded, by_group=by_group))
         probes += [probe(title, images.vectors, evaluations[first], shots, probe_strength, seed) for shots in few_shot]
-    return Comparison(_distinct(evaluations), tuple(probes), tuple(failed), _distinct(tagged))
+    return Comparison(_distinct(evaluations), tuple(probes), tuple(failed), _distinct(tagged), calibration)
 
 
 def evaluate_results(

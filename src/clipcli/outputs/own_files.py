@@ -30,7 +30,7 @@ _MARKS = (
 # Keys of which one set is in the first object of JSON and JSON Lines, besides those of results.
 _KEYS = ({"rank", "similarity", "path"}, {"clipcli", "fingerprint", "model"})
 _JSON_START = re.compile(  # of objects with many lines
-    r'\{\s*"(?:clipcli": \d+,\s*"fingerprint"|clipcli": "[^"]*",\s*"(?:evaluations|tags)"'
+    r'\{\s*"(?:clipcli": \d+,\s*"(?:fingerprint|kind)"|clipcli": "[^"]*",\s*"(?:evaluations|tags)"'
     r'|unit": "(?:cosine|logit)",\s*"texts")'
 )
 _CLASSES = ("label", "group", "prompts", "clipcli", "fingerprint", "model")

@@ -14,6 +14,7 @@ from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.pipeline.scorer import Tagging, score_labels, thresholds_of
 from clipcli.pipeline.stream import Block
+from clipcli.scoring.calibration import Correction
 from clipcli.scoring.tags import rank_tags
 from clipcli.scoring.thresholds import Thresholds
 from clipcli.scoring.zeroshot import ScoreArray, group_probabilities, rank
@@ -36,7 +37,9 @@ class Ranker:
     model, pretrained, precision
         The model, as written into the records.
     tagging
-        How the tags of an image are chosen; ``None`` for one label per image.
+        How several labels of an image are chosen; ``None`` for one label per image.
+    correction
+        What calibrates the probabilities.
     """
 
     classes: ClassEmbeddings
@@ -46,12 +49,13 @@ class Ranker:
     pretrained: str | None
     precision: str
     tagging: Tagging | None = None
+    correction: Correction | None = None
 
     def results(self, block: Block[Any]) -> list[Result]:
         """Rank the labels for all images of a block at once; return one result per image, in order."""
         vectors = [vector for _, vector in block if not isinstance(vector, ImageError)]
         stacked = np.stack(vectors) if vectors else np.empty((0, self.classes.facts.dim), np.float32)
-        scores = score_labels(stacked, self.classes, self.tagging)
+        scores = score_labels(stacked, self.classes, self.tagging, self.correction)
         rows = iter(zip(scores.probability, scores.similarity, scores.order, scores.is_other, strict=True))
         return [
             Failure(name_of(item), vector.kind, str(vector))

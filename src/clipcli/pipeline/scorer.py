@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from clipcli.errors import LabelError
 from clipcli.labels.several import SEPARATOR
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Competitors
+from clipcli.scoring.calibration import Correction
 from clipcli.scoring.odds import SCORES, log_odds, sigmoid
 from clipcli.scoring.thresholds import DEFAULT_THRESHOLD, Thresholds
 from clipcli.scoring.zeroshot import FloatArray, ScoreArray, cosine_similarities
@@ -41,10 +42,13 @@ class Tagging:
         One of :data:`clipcli.scoring.odds.SCORES`.
     threshold
         The least probability of a label without a separate threshold, 0 to 1.
+    is_set
+        Whether one label is right, and the labels of an image are the set of those that it may be.
     """
 
     score: str
     threshold: float = DEFAULT_THRESHOLD
+    is_set: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,15 @@ class LabelScores:
         (N, C), by which labels are ranked: greater is better, also where probabilities are equal after rounding.
     is_other
         (N,) whether a phrase that competes with labels fits the image better than every label.
+    logits
+        (N, C + K), of the labels and of all phrases that compete with labels, without a bias.
     """
 
     probability: ScoreArray
     similarity: ScoreArray
     order: ScoreArray
     is_other: NDArray[np.bool_]
+    logits: ScoreArray
 
 
 @dataclass(frozen=True)
@@ -90,9 +97,9 @@ class TagOptions:
     def __post_init__(self) -> None:
         """Check the values."""
         if self.score not in (None, *SCORES):
-            raise LabelError(f"cannot use score {self.score!r}: unknown (use {', '.join(SCORES)})")
+            raise LabelError(f"cannot use --score {self.score!r}: unknown (use {', '.join(SCORES)})")
         if not 0.0 <= self.threshold <= 1.0:
-            raise LabelError(f"cannot use threshold {self.threshold!r}: it is not a number from 0 to 1")
+            raise LabelError(f"cannot use --threshold {self.threshold!r}: it is not a number from 0 to 1")
 
     def tagging(self, classes: ClassEmbeddings) -> Tagging:
         """Return how tags are chosen: by ``sigmoid`` if the model has a bias, else by ``contrast``.
@@ -106,14 +113,14 @@ class TagOptions:
         """
         has_bias = classes.facts.logit_bias is not None
         if self.score == "sigmoid" and not has_bias:
-            raise LabelError(f"cannot use score 'sigmoid' with {classes.facts.name}: it has no bias (use contrast)")
+            raise LabelError(f"cannot use --score sigmoid with {classes.facts.name}: it has no bias (use contrast)")
         if label := next((label for label in classes.labels if SEPARATOR in label), None):
             raise LabelError(
-                f"cannot use label {label!r} with tags: {SEPARATOR} separates the labels of an image (rename it)"
+                f"cannot use label {label!r} with --tags: {SEPARATOR} separates the labels of an image (rename it)"
             )
         if classes.taught is not None and self.score == "contrast":
             raise LabelError(
-                "cannot use score 'contrast' with taught classes: they compare only with each other (use softmax)"
+                "cannot use --score contrast with taught classes: they compare only with each other (use softmax)"
             )
         usual = "sigmoid" if has_bias else "contrast" if classes.taught is None else "softmax"
         return Tagging(self.score or usual, self.threshold)
@@ -132,7 +139,7 @@ class TagOptions:
 
 def thresholds_of(classes: ClassEmbeddings, tagging: Tagging) -> ScoreArray:
     """Return (C,) the least probability of each label as a tag."""
-    own = classes.thresholds or (None,) * len(classes.labels)
+    own = (not tagging.is_set and classes.thresholds) or (None,) * len(classes.labels)
     return np.array([tagging.threshold if each is None else each for each in own], dtype=np.float64)
 
 
@@ -145,9 +152,9 @@ def tag_options(tags: bool, score: str | None, threshold: float, thresholds: Thr
         If values are given that would be ignored.
     """
     if tags and thresholds.any:
-        raise LabelError("cannot use thresholds with tags: give each label a threshold, or use threshold")
+        raise LabelError("cannot use thresholds with --tags (give each label a threshold, or use --threshold)")
     if not tags and score is not None:
-        raise LabelError("cannot use score without tags")
+        raise LabelError("cannot use --score without --tags")
     return TagOptions(score, threshold) if tags else None
 
 
@@ -178,7 +185,9 @@ def with_background(classes: ClassEmbeddings, background: Competitors) -> ClassE
     return replace(classes, competitors=together)
 
 
-def score_labels(vectors: FloatArray, classes: ClassEmbeddings, tagging: Tagging | None = None) -> LabelScores:
+def score_labels(
+    vectors: FloatArray, classes: ClassEmbeddings, tagging: Tagging | None = None, correction: Correction | None = None
+) -> LabelScores:
     """Score all labels for some images.
 
     Parameters
@@ -187,16 +196,24 @@ def score_labels(vectors: FloatArray, classes: ClassEmbeddings, tagging: Tagging
         (N, D) float32, rows of length one.
     tagging
         ``None`` for one answer per image.
+    correction
+        What calibrates the probabilities.
     """
-    found, scale = classes.score(vectors), classes.logit_scale  # (N, D) -> (N, C)
-    similarity, bias = found.similarity, found.bias
-    rivals, competing = classes.competitors, None
-    is_other = np.zeros(len(vectors), dtype=np.bool_)
+    found, rivals = classes.score(vectors), classes.competitors  # (N, D) -> (N, C)
+    competing, is_other = None, np.zeros(len(vectors), dtype=np.bool_)
+    is_answer = tagging is None or tagging.is_set
+    is_softmax = is_answer and found.bias is None
+    factor = correction.scale if correction is not None and is_softmax else 1.0
+    logits = every = factor * found.logits
     if rivals is not None:
-        competing = scale * cosine_similarities(vectors, rivals.vectors)  # (N, K)
-        is_other = competing.max(axis=1) > found.logits.max(axis=1)
-    if tagging is None and competing is None:
-        return LabelScores(found.probability, similarity, found.ranked, is_other)
-    score = tagging.score if tagging is not None else "softmax" if bias is None else "sigmoid"
-    odds = log_odds(score, found.logits, bias, competing, rivals.rivals if rivals is not None else ())
-    return LabelScores(sigmoid(odds), similarity, found.ranked if tagging is None else odds, is_other)
+        competing = factor * classes.logit_scale * cosine_similarities(vectors, rivals.vectors)  # (N, K)
+        is_other = competing.max(axis=1) > logits.max(axis=1)
+        every = np.hstack([logits, competing])
+    if tagging is None and competing is None and correction is None:
+        return LabelScores(found.probability, found.similarity, found.ranked, is_other, every)
+    usual = "softmax" if found.bias is None else "sigmoid"
+    score = usual if tagging is None or tagging.is_set else tagging.score
+    odds = log_odds(score, logits, found.bias, competing, rivals.rivals if rivals is not None else ())
+    if correction is not None and not is_softmax:
+        odds = correction.odds(odds)
+    return LabelScores(sigmoid(odds), found.similarity, found.ranked if is_answer else odds, is_other, every)

@@ -154,7 +154,7 @@ def class_weights(material: Material) -> Scores:
     There are then too few classes with examples for cross-validation to say how images of the others fare.
     """
     right = cosine_similarities(material.vectors, material.text).argmax(axis=1) == material.truth
-    share = (np.bincount(material.truth, right, len(material.text)) + 0.5) / (material.counts + 1)
+    share = (np.bincount(material.truth, right, len(material.text)) + 1) / (material.counts + 1)
     return np.where(material.counts > 0, weight_with(share, *_PARTIAL), 0.0)
 
 
@@ -171,13 +171,11 @@ def _mixed(text: NDArray[np.float32], means: NDArray[np.float32], weights: Score
 
 
 def _biases(material: Material, vectors: NDArray[np.float32], weights: Scores) -> Scores:
-    """Return the biases (C,) of classes with examples, next to classes by words; the greatest that one of these gives.
+    """Return the biases (C,) of classes with examples, next to classes by words.
 
-    - An image of another class has at most the logit that it has by words (mean and standard deviation).
-    - An image of the class has on average at least the logit that it has by words.
-    - An image of the class has on average at least the logit of its best other label.
-
-    An image of the class is compared with the class embedding that the other examples give.
+    Where a class has several examples, an image of it has on average at least the logit that it has by words, and at
+    least that of its best other label. Where it has one, an image of another class has at most the logit that it
+    has by words (mean and standard deviation over the examples of other classes).
     """
     by_words = material.scale * cosine_similarities(material.vectors, material.text)  # (N, C)
     by_both = material.scale * cosine_similarities(material.vectors, vectors)
@@ -185,23 +183,30 @@ def _biases(material: Material, vectors: NDArray[np.float32], weights: Scores) -
     for place in np.flatnonzero(weights):
         own = material.truth == place
         found = []
-        if not own.all():
+        if own.sum() == 1 and not own.all():
             words, both = by_words[~own, place], by_both[~own, place]
             found.append(words.mean() + words.std() - both.mean() - both.std())
         if own.sum() > 1:
-            logits = _left_out_logits(material, np.flatnonzero(own), float(weights[place]))
+            logits = _expected_logits(material, np.flatnonzero(own), float(weights[place]))
             others = np.delete(by_words[own], place, axis=1).max(axis=1)
             found += [by_words[own, place].mean() - logits.mean(), others.mean() - logits.mean()]
         biases[place] = max(found, default=0.0)
     return biases
 
 
-def _left_out_logits(material: Material, rows: Indices, weight: float) -> Scores:
-    """Return the logit of each example of one class, with the class embedding that its other examples give."""
-    place, vectors = material.truth[rows[0]], material.vectors[rows]
-    means = normalise(_float32(vectors.sum(axis=0) - vectors))  # (n, D), each without its own
-    mixed = normalise(_float32((1 - weight) * material.text[place] + weight * means))
-    return np.asarray(material.scale * np.einsum("nd,nd->n", vectors.astype(np.float64), mixed.astype(np.float64)))
+def _expected_logits(material: Material, rows: Indices, weight: float) -> Scores:
+    """Return the logits that images like each example of one class get with the class embedding of all its examples.
+
+    An example is nearer to their mean than another image of the class would be. If images of a class have the cosine r
+    with each other, another image has the cosine r sqrt(n / (1 + (n - 1) r)) with the normalised mean of n images.
+    """
+    count, text = len(rows), material.text[material.truth[rows[0]]].astype(np.float64)
+    vectors = material.vectors[rows].astype(np.float64)
+    alike = np.maximum(((vectors @ vectors.T).sum(axis=1) - 1) / (count - 1), 0.0)  # (n,), without itself
+    cosines = alike * np.sqrt(count / (1 + (count - 1) * alike.mean()))
+    mean = vectors.sum(axis=0) / np.linalg.norm(vectors.sum(axis=0))
+    length = float(np.linalg.norm((1 - weight) * text + weight * mean))
+    return np.asarray(material.scale * ((1 - weight) * vectors @ text + weight * cosines) / length)
 
 
 def _logistic(material: Material, weight: float, strength: float) -> Fitted:

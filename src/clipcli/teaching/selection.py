@@ -96,7 +96,7 @@ def choose(material: Material, method: str = "auto", folds: int = 5, seed: int =
     tried = candidates(method)
     rows = np.concatenate([left_out for _, left_out in splits])
     truth = material.truth[rows]
-    logits = {each: _left_out(material, each, splits) for each in tried}
+    logits = _all_left_out(material, tried, splits)
     trials = [_trial(each, found, truth) for each, found in logits.items()]
     best = min(trials, key=lambda trial: trial.loss)
     factor, offset = _calibration(logits[best.candidate], truth, is_sigmoid=material.bias is not None)
@@ -119,6 +119,17 @@ def _by_default(material: Material, method: str) -> Choice:
     right = cosine_similarities(material.vectors, material.text).argmax(axis=1) == material.truth
     chosen = Candidate("mixed", float(weight_with(right.mean(), *_ONE_EACH)))
     return Choice(chosen, (), fit(material, chosen, STRENGTH))
+
+
+def _all_left_out(
+    material: Material, tried: Sequence[Candidate], splits: Sequence[tuple[Indices, Indices]]
+) -> dict[Candidate, Scores]:
+    """Return the logits of the left-out examples by candidate; the logistic regression is fitted once per fold."""
+    found = {each: _left_out(material, each, splits) for each in tried if each.method != "logistic"}
+    if averaged := [each for each in tried if each.method == "logistic"]:
+        words, whole = (_left_out(material, Candidate(*each), splits) for each in (("text", 0.0), ("logistic", 1.0)))
+        found |= {each: (1 - each.weight) * words + each.weight * whole for each in averaged}
+    return found
 
 
 def _left_out(material: Material, candidate: Candidate, splits: Sequence[tuple[Indices, Indices]]) -> Scores:
