@@ -121,13 +121,20 @@ def _take_back(entry: Entry, target: Path, trust: _Trust, *, dry_run: bool) -> s
             return f"{source} is now a link to it"
         elif is_beginning_of(source, target):
             remove()
-        elif entry.action == "copy" and _is_as_placed(entry, target.lstat()):
-            return f"{source} is no longer the image that was copied, so this is the only copy"
         else:
-            return "it has changed" if entry.action == "copy" else f"{source} already exists"
+            return _why_it_stays(entry, target)
     except OSError as problem:
         return problem.strerror or str(problem)
     return None
+
+
+def _why_it_stays(entry: Entry, target: Path) -> str:
+    """Return why a file stays whose original exists, but has other content."""
+    if entry.action != "copy":
+        return f"{entry.source} already exists"
+    if _is_as_placed(entry, target.lstat()):
+        return f"{entry.source} is no longer the image that was copied, so this is the only copy"
+    return "it has changed"
 
 
 def _is_as_placed(entry: Entry, status: os.stat_result) -> bool:
