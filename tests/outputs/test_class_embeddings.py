@@ -25,7 +25,7 @@ from clipcli.outputs.class_embeddings import (
     load_class_embeddings,
     save_class_embeddings,
 )
-from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.pipeline.class_embeddings import ClassEmbeddings, Competitors
 from clipcli.pipeline.taught import Taught
 from clipcli.scoring.scores import LinearHead
 from clipcli.scoring.zeroshot import normalise
@@ -409,3 +409,53 @@ for path in sys.argv[2:]:
         assert line.startswith(f"cannot write {path}")
         assert_same(load_class_embeddings(path), classes_of())
     assert len(list(tmp_path.iterdir())) == len(SUFFIXES) + 1  # the labels beside .npy
+
+
+# --- thresholds and phrases that compete ------------------------------------------------------------
+
+
+def competing() -> ClassEmbeddings:
+    vectors = normalise(np.random.default_rng(1).normal(size=(2, FACTS.dim)).astype(np.float32))
+    against = Competitors(("wolf", "лиса"), (("a wolf",), ("a fox", "лиса")), vectors, ((0, 1), (), (1,)))
+    return replace(classes_of(), thresholds=(0.5, None, 0.25), competitors=against)
+
+
+ROWS = (".parquet", ".csv", ".jsonl")
+
+
+@pytest.mark.parametrize("suffix", sorted({*SUFFIXES} - {*ROWS}))
+def test_thresholds_and_phrases_that_compete_come_back_bit_for_bit(suffix: str, tmp_path: Path) -> None:
+    expected = competing()
+    save_class_embeddings(expected, tmp_path / f"c{suffix}")
+    found = load_class_embeddings(tmp_path / f"c{suffix}")
+    assert found.competitors is not None
+    assert expected.competitors is not None
+    np.testing.assert_array_equal(found.competitors.vectors, expected.competitors.vectors)
+    same = replace(found.competitors, vectors=expected.competitors.vectors)
+    assert replace(found, vectors=expected.vectors, competitors=same) == expected
+
+
+@pytest.mark.parametrize("suffix", ROWS)
+def test_a_format_that_cannot_hold_them_is_refused(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot hold thresholds or phrases that compete"):
+        save_class_embeddings(competing(), tmp_path / f"c{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rivals": [[0]]}, {"rivals": [[0], [2], []]}, {"rivals": [[-1], [], []]}, {"rivals": [[True], [], []]},
+        {"phrases": []}, {"phrases": [1, 2]}, {"prompts": [["a"]]}, {"embeddings": [[1.0]]}, {"more": 1},
+        {"embeddings": [[2.0] * 6] * 2}, {"embeddings": [["1"] * 6] * 2},
+    ],
+)  # fmt: skip
+def test_phrases_that_cannot_be_are_refused(change: dict[str, object], tmp_path: Path) -> None:
+    file = tmp_path / "c.json"
+    save_class_embeddings(competing(), file)
+    values = json.loads(file.read_text("utf-8"))
+    values["competitors"] |= change
+    file.write_text(json.dumps(values), "utf-8")
+    with pytest.raises(EmbeddingFileError, match="not a file of class embeddings") as caught:
+        load_class_embeddings(file)
+    assert "\n" not in str(caught.value)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
-from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.pipeline.class_embeddings import ClassEmbeddings, Competitors
 from clipcli.pipeline.taught import Taught
 from clipcli.scoring.scores import LinearHead
 
@@ -32,7 +32,7 @@ DTYPES = {
 }  # fmt: skip
 """The arrays that a file can hold."""
 _HEAD, _TAUGHT = ("head_weights", "head_bias"), ("text", "examples", "owners")
-_KEYS = {*SHARED, "label", "group", "prompts", "thresholds", "logit_scale", "taught"}
+_KEYS = {*SHARED, "label", "group", "prompts", "thresholds", "competitors", "logit_scale", "taught"}
 _METHODS = ("text", "prototypes", "mixed", "logistic")
 
 Arrays = dict[str, NDArray[Any]]
@@ -50,6 +50,14 @@ def metadata_of(classes: ClassEmbeddings) -> dict[str, Any]:
     }
     if classes.thresholds:
         values["thresholds"] = list(classes.thresholds)
+    if classes.competitors is not None:
+        against = classes.competitors
+        values["competitors"] = {
+            "phrases": list(against.phrases),
+            "prompts": [list(prompts) for prompts in against.prompts],
+            "rivals": [list(places) for places in against.rivals],
+            "embeddings": [[float(str(each)) for each in vector] for vector in against.vectors],
+        }
     if classes.scale is not None:
         values["logit_scale"] = classes.scale
     if classes.taught is not None:
@@ -89,6 +97,7 @@ def restored(metadata: Mapping[str, Any], arrays: Mapping[str, Any]) -> ClassEmb
         fingerprint=_text(metadata["fingerprint"]),
         facts=ModelFacts(**metadata["model"]),
         thresholds=tuple(None if each is None else _number(each) for each in metadata.get("thresholds", ())),
+        competitors=_competitors(metadata.get("competitors")),
         head=_head(chosen),
         scale=None if metadata.get("logit_scale") is None else _number(metadata["logit_scale"]),
         taught=_taught(metadata.get("taught"), chosen),
@@ -113,6 +122,19 @@ def _head(arrays: Arrays) -> LinearHead | None:
     if not any(name in arrays for name in _HEAD):
         return None
     return LinearHead(arrays["head_weights"], arrays["head_bias"])
+
+
+def _competitors(values: Any) -> Competitors | None:
+    if values is None:
+        return None
+    if not isinstance(values, dict) or {*values} != {"phrases", "prompts", "rivals", "embeddings"}:
+        raise ValueError("unknown form of phrases that compete")
+    vectors = np.array([[_number(each) for each in row] for row in values["embeddings"]], dtype=np.float32)
+    rivals = tuple(tuple(places) for places in values["rivals"])
+    if not all(type(place) is int for places in rivals for place in places):
+        raise TypeError("a place of a phrase that competes is not a number")
+    prompts = tuple(tuple(map(_text, prompts)) for prompts in values["prompts"])
+    return Competitors(tuple(map(_text, values["phrases"])), prompts, vectors, rivals)
 
 
 def _taught(values: Any, arrays: Arrays) -> Taught | None:
@@ -143,6 +165,8 @@ def _check(classes: ClassEmbeddings) -> None:
     if classes.scale is not None and classes.scale <= 0:
         raise ValueError("its logit scale is not positive")
     _check_length_one(vectors)
+    if classes.competitors is not None:
+        _check_competitors(classes.competitors, count, facts.dim)
     head, taught = classes.head, classes.taught
     if head is not None:
         _check_shape("head", head.weights, vectors.shape)
@@ -155,6 +179,15 @@ def _check(classes: ClassEmbeddings) -> None:
         _check_length_one(taught.examples.astype(np.float32))
         if taught.owners.size and not 0 <= taught.owners.min() <= taught.owners.max() < count:
             raise ValueError("its examples belong to no class")
+
+
+def _check_competitors(against: Competitors, count: int, dim: int) -> None:
+    _check_shape("embeddings of phrases", against.vectors, (len(against.phrases), dim))
+    _check_length_one(against.vectors)
+    if len(against.rivals) != count or not against.phrases or len(against.prompts) != len(against.phrases):
+        raise ValueError("its phrases do not belong to its labels")
+    if not all(0 <= place < len(against.phrases) for places in against.rivals for place in places):
+        raise ValueError("a label competes with no phrase")
 
 
 def _check_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:

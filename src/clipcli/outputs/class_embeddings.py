@@ -33,6 +33,7 @@ __all__ = [
 _ROWS = ("label", "group", "prompts")
 TAUGHT_SUFFIXES = (".safetensors", ".json")
 """The extensions of the formats that hold all of taught classes."""
+_ROW_SUFFIXES = (".parquet", ".csv", ".jsonl")  # one row per class, and the model
 
 
 def save_class_embeddings(classes: ClassEmbeddings, path: Path, *, overwrite: bool = True) -> None:
@@ -46,6 +47,11 @@ def save_class_embeddings(classes: ClassEmbeddings, path: Path, *, overwrite: bo
         If the extension is not in :data:`SUFFIXES`, an extra is missing, or the file cannot be written.
     """
     check_suffix(path, taught=len(arrays_of(classes)) > 1 or classes.scale is not None)
+    if path.suffix.lower() in _ROW_SUFFIXES and (classes.thresholds or classes.competitors is not None):
+        raise OutputError(
+            f"cannot write {path}: {path.suffix} cannot hold thresholds or phrases that compete with labels "
+            f"(use {' or '.join(TAUGHT_SUFFIXES)})"
+        )
     writer, _ = _FORMATS[path.suffix.lower()]
     with replacing(path, overwrite=overwrite) as temporary:
         writer(classes, temporary)
