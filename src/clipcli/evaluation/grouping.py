@@ -81,7 +81,7 @@ def group_record(record: ReadRecord) -> ReadRecord:
             "a 'group' column)"
         )
     label = UNKNOWN if record.label == UNKNOWN else record.group
-    # In a tree, a group that contains others is no answer; the record names the best of the rest.
+    # In a tree, a group that contains others is not an answer; the record names the best of the rest.
     lowest = [(name, value) for name, value in record.groups if not _contains_another(name, record)]
     ordered = sorted(lowest, key=lambda each: each[0] != record.group)
     ranking = tuple(Score(group, value, math.nan) for group, value in ordered)
