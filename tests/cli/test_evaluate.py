@@ -71,6 +71,10 @@ def ran(run_together: RunTogether, classes: Path) -> dict[str, Done]:
     return dict(zip(commands, done[1:], strict=True))
 
 
+ALL_OF_16 = ["1", "0.806392", "1"]  # 16 / (16 + 1.96²), Wilson's interval
+NO_DIFFERENCE_OF_16 = ["0", "-0.108887", "0.108887"]  # 1.96 / 18, Agresti and Min's
+
+
 def figures(done: Done) -> dict[tuple[str, str], list[str]]:
     header, *rows = (line.split("\t") for line in done.stdout.splitlines())
     assert header == ["name", "metric", "value", "low", "high"]
@@ -80,7 +84,7 @@ def figures(done: Done) -> dict[tuple[str, str], list[str]]:
 def test_a_folder_of_class_folders_is_evaluated_with_their_names_as_labels(ran: dict[str, Done]) -> None:
     found = figures(ran["folder"])
     assert found["pocket, default prompt", "images"] == ["16", "", ""]
-    assert found["pocket, default prompt", "top1"] == ["1", "1", "1"]
+    assert found["pocket, default prompt", "top1"] == ALL_OF_16
     assert float(found["pocket, default prompt", "calibration_error"][0]) < 0.2
 
 
@@ -132,12 +136,12 @@ def test_a_label_file_gives_class_folders_better_names(ran: dict[str, Done]) -> 
 def test_a_model_compared_with_itself_is_no_better(ran: dict[str, Done]) -> None:
     assert ran["models"].returncode == 0
     rows = [line.split("\t") for line in ran["models"].stdout.splitlines() if "top1_more_than_first" in line]
-    assert [row[2:] for row in rows] == [["0", "0", "0"]]
+    assert [row[2:] for row in rows] == [NO_DIFFERENCE_OF_16]
 
 
 def test_written_results_are_evaluated_without_a_model(ran: dict[str, Done], classes: Path) -> None:
     found = figures(ran["results"])
-    assert found[str(classes.parent / "results.jsonl"), "top1"] == ["1", "1", "1"]
+    assert found[str(classes.parent / "results.jsonl"), "top1"] == ALL_OF_16
     assert "1 of 17 results have no ground truth" in ran["results"].stderr
 
 
@@ -145,7 +149,7 @@ def test_groups_of_labels_are_evaluated_and_classes_are_groups_or_labels(ran: di
     assert ran["groups"].returncode == 0
     found = figures(ran["groups"])
     assert found["pocket, default prompt", "images"] == ["16", "", ""]
-    assert found["pocket, default prompt", "top1"] == ["1", "1", "1"]
+    assert found["pocket, default prompt", "top1"] == ALL_OF_16
     assert "taken as the same: 'Made' is 'made', 'nature' is 'Nature'" in ran["groups"].stderr
 
 
@@ -157,7 +161,7 @@ def test_results_without_groups_are_refused(ran: dict[str, Done]) -> None:
 def test_several_results_are_compared_on_the_same_images(ran: dict[str, Done], classes: Path) -> None:
     assert ran["several"].returncode == 0
     rows = [line.split("\t") for line in ran["several"].stdout.splitlines() if "top1_more_than_first" in line]
-    assert [row[2:] for row in rows] == [["0", "0", "0"]]
+    assert [row[2:] for row in rows] == [NO_DIFFERENCE_OF_16]
     assert [row[0] for row in rows] == [f"{classes.parent / 'results.jsonl'} (2)"]
 
 

@@ -18,9 +18,12 @@ import pytest
 
 from clipcli.cli.messages import Messages
 from clipcli.errors import ModelError, OutputError
+from clipcli.outputs.calibration_files import save_calibration
 from clipcli.outputs.own_files import check_output, is_own_output
 from clipcli.outputs.text_formats import Layout, write_results
+from clipcli.pipeline.calibration import FittedCalibration
 from clipcli.pipeline.predictions import Result
+from clipcli.scoring.calibration import Correction
 from clipcli.storage.locks import locked
 from tests.conftest import Run, RunHere, lines_of
 
@@ -171,6 +174,7 @@ MORE_WRITERS = {
     "export text parquet": ("export", "text", *LABELS, "-o", "OUT.parquet"),
     "export images csv": ("export", "images", "classes", "-o", "OUT.csv"),
     "export images safetensors": ("export", "images", "classes", "-o", "OUT.safetensors"),
+    "teach": ("teach", "classes", "-o", "OUT.safetensors"),
     "matrix tsv": ("matrix", "classes", "-x", "a cat", "-x", "coffee, black", "-o", "OUT.tsv"),
     "matrix json": ("matrix", "classes", "-x", "a cat", "-o", "OUT.json"),
     "matrix svg": ("matrix", "classes", "-x", "a cat", "-x", "coffee", "--plot", "OUT.svg"),
@@ -258,6 +262,12 @@ def test_a_file_that_only_looks_similar_is_never_replaced(name: str, tmp_path: P
     assert not is_own_output(file)
     with pytest.raises(OutputError, match="clipcli did not write this file"):
         check_output(file, overwrite=True)
+
+
+def test_a_calibration_may_be_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "calibration.json"
+    save_calibration(FittedCalibration("abc", "pocket", ("cat", "dog"), None, Correction(1.5)), file)
+    check_output(file, overwrite=True)
 
 
 def test_a_table_that_was_changed_since_its_run_is_not_replaced(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import softmax
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -77,13 +77,46 @@ def test_equal_scores_keep_the_order_of_the_labels() -> None:
 # --- intervals --------------------------------------------------------------------------------------
 
 
-def test_an_accuracys_interval_is_the_bootstraps() -> None:
+def test_an_accuracys_interval_is_the_bootstraps_for_many_images() -> None:
     hits = np.arange(300) % 5 > 0
     ours = accuracy_interval(hits)
     theirs = bootstrap((hits,), np.mean, method="percentile", n_resamples=10_000, rng=1).confidence_interval
     assert ours.value == 0.8
-    assert ours.low == pytest.approx(theirs.low, abs=0.005)
-    assert ours.high == pytest.approx(theirs.high, abs=0.005)
+    assert ours.low == pytest.approx(theirs.low, abs=0.006)
+    assert ours.high == pytest.approx(theirs.high, abs=0.006)
+
+
+def test_three_right_of_three_are_not_certain() -> None:
+    """Wilson's interval, by hand: 3 / (3 + 1.96²) to 1."""
+    ours = accuracy_interval(np.ones(3, bool))
+    assert (ours.value, ours.high) == (1.0, 1.0)
+    assert ours.low == pytest.approx(3 / (3 + 1.959964**2), abs=1e-6)
+
+
+@pytest.mark.parametrize(("count", "changed", "significant"), [(552, 4, False), (552, 5, False), (552, 6, True)])
+def test_a_difference_is_significant_only_if_the_exact_test_says_so(
+    count: int, changed: int, significant: bool
+) -> None:
+    first = np.ones(count, bool)
+    second = np.arange(count) >= changed
+    assert bool(binomtest(0, changed).pvalue < 0.05) is significant
+    for one, other in ((first, second), (second, first)):
+        gain = difference_interval(one, other)
+        assert gain.low <= gain.value <= gain.high
+        assert gain.is_beyond_noise is significant
+
+
+@given(
+    outcomes=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60),
+)
+def test_a_differences_interval_contains_it_and_agrees_with_the_exact_test(outcomes: list[tuple[bool, bool]]) -> None:
+    first, second = (np.array(each) for each in zip(*outcomes, strict=True))
+    gain, back = difference_interval(first, second), difference_interval(second, first)
+    assert -1.0 <= gain.low <= gain.value <= gain.high <= 1.0
+    assert (gain.low, gain.high) == pytest.approx((-back.high, -back.low))
+    won, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    if gain.is_beyond_noise:
+        assert binomtest(won, won + lost).pvalue < 0.05
 
 
 def test_a_differences_interval_is_the_paired_bootstraps() -> None:
@@ -135,7 +168,9 @@ def test_one_image_of_each_class_leaves_the_mean_as_unsure_as_the_accuracy() -> 
 def test_nothing_is_won_by_the_same_answers() -> None:
     hits = np.arange(50) % 3 == 0
     gain = difference_interval(hits, hits)
-    assert (gain.value, gain.low, gain.high, gain.is_beyond_noise) == (0.0, 0.0, 0.0, False)
+    assert gain.value == 0.0
+    assert gain.low == -gain.high < 0.0
+    assert not gain.is_beyond_noise
 
 
 def test_a_large_gain_is_beyond_noise() -> None:

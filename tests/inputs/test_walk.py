@@ -70,6 +70,15 @@ def test_a_hidden_folder_that_was_named_is_walked(tmp_path: Path) -> None:
     assert walked(tmp_path / ".hidden") == ["a.png"]
 
 
+def test_a_folder_that_sort_made_is_entered_only_if_it_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "album/cat/a.png", "album/.clipcli-sort.jsonl", "b/c.png")
+    passed: list[str] = []
+    names = [os.path.relpath(found.path, tmp_path) for found in walk(str(tmp_path), passed_over=passed.append)]
+    assert names == ["a.png", "b/c.png"]
+    assert passed == [str(tmp_path / "album")]
+    assert walked(tmp_path / "album") == ["cat/a.png"]
+
+
 def test_names_that_are_no_text_come_through(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9\xff.png")
     try:

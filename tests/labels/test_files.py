@@ -415,6 +415,7 @@ def test_a_file_in_another_encoding_is_refused_with_the_remedy(encoding: str, tm
         ("labels.yaml", b"- cat\n", "not a label file (write one label per line into a .txt file)"),
         ("r.jsonl", b'{"path": "a.png"}\n', "not a label file (write one label per line"),
         ("labels.npy", b"", "not a label file (class embeddings are for --classes)"),
+        ("c.json", b'{"clipcli": 1, "classes": []}', "a classes file, not a label file (give it with "),
         ("labels.xlsx", b"", "not a label file (save the spreadsheet as .csv)"),
         ("r.csv", OWN_HEADER.encode(), "a table of images that clipcli wrote, not a label file"),
         ("r.json", b'[{"path": "a.png", "label": "cat", "top": []}]', "results of clipcli classify, not a label file"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import matplotlib
+import pytest
 
 from clipcli.reports.matplotlib_figures import empty_figure, ink_on, legible_size, save_as
 
@@ -37,3 +39,14 @@ def test_text_on_a_colour_is_black_or_white_whichever_has_more_contrast() -> Non
 def test_text_is_as_large_as_its_space_allows_and_never_too_small_to_read() -> None:
     assert [legible_size(width, 1.0, 4) for width in (1.0, 0.3, 0.25, 0.2)] == [9, 8, 6, None]
     assert legible_size(1.0, 0.1, 4) is None
+
+
+def test_characters_without_a_font_are_named_in_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    drawn = empty_figure(2, 2)
+    drawn.subplots().set_title("\U0001cd00\U0001cd01")  # newer than any font
+    with warnings.catch_warnings(), caplog.at_level("WARNING", "clipcli"):
+        warnings.simplefilter("error")
+        save_as(drawn, tmp_path / "a.png")
+    assert [record.message for record in caplog.records] == [
+        "some characters of names are not drawn: no installed font has them (install the fonts 'Noto Sans')"
+    ]

@@ -18,6 +18,7 @@ from clipcli.outputs.readers import ReadRecord
 from clipcli.reports.page import PageContent, PageEvaluation, write_page
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import Score
+from tests.conftest import Run
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -593,3 +594,43 @@ def test_a_click_on_a_label_adds_it_or_takes_it_away_and_the_table_has_all(tagge
     tagged.execute_script(click, "cat")
     assert tagged.execute_script("return document.getElementById('correction').value") == "sun|dog"
     assert tagged.execute_script("return table()") == "path,label,clipcli\na.jpg,sun|dog,checked\n"
+
+
+# --- the loop: classify, report, correct, teach, classify ---------------------------------------------
+
+
+def test_labels_corrected_in_the_page_teach_classes_that_find_the_other_images(
+    browser: Any, photos: dict[str, Path], run: Run, tmp_path: Path
+) -> None:
+    from PIL import Image
+    from selenium.webdriver.common.keys import Keys
+
+    (tmp_path / "pictures").mkdir()
+    for name in ("cat", "coffee", "rocket"):
+        with Image.open(photos[name]) as image:
+            width, height = image.size
+            for number in range(4):
+                left, top = width * number // 12, height * (3 - number) // 12
+                crop = image.convert("RGB").crop((left, top, left + width * 2 // 3, top + height * 2 // 3))
+                crop.resize((160, 160)).save(tmp_path / "pictures" / f"{name} {number}.png")
+    pocket, words = ("-m", "pocket", "--precision", "fp32"), ("-l", "rocket", "-l", "motorcycle", "-l", "temple")
+    assert run("classify", "pictures", *words, *pocket, "-o", "results.csv").returncode == 0
+    assert run("report", "results.csv", "-o", "page.html").returncode == 0
+    afresh(browser, tmp_path / "page.html")
+    choose(browser, "order", "given")
+    for old in browser.downloads.glob("*.csv"):
+        old.unlink()
+    for place, label in ((0, "Chelsea"), (1, "Chelsea"), (4, "espresso"), (5, "espresso")):
+        is_new = place in (0, 4)
+        correct(browser, place, label, Keys.ENTER, *([Keys.ENTER] if is_new else []))
+    browser.execute_script("document.getElementById('export').click()")
+    checked = browser.downloads / "checked.csv"
+    until(lambda: checked.exists() and checked.stat().st_size > 0)
+    shutil.copy(checked, tmp_path / "checked.csv")
+    more = ("-l", "Chelsea", "-l", "espresso")
+    taught = run("teach", "checked.csv", *words, *more, *pocket, "-o", "classes.safetensors")
+    assert taught.stderr.startswith("2 classes, 4 examples (2 per class); 3 more by words\n")
+    again = run("classify", "pictures", "--classes", "classes.safetensors", *pocket, "-f", "csv")
+    found = {Path(row["path"]).stem: row["label"] for row in csv.DictReader(again.stdout.splitlines())}
+    right = {"cat": "Chelsea", "coffee": "espresso", "rocket": "rocket"}
+    assert found == {f"{name} {number}": label for name, label in right.items() for number in range(4)}

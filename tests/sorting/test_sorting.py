@@ -394,13 +394,6 @@ def test_what_was_left_can_be_taken_back_later(tmp_path: Path) -> None:
     assert taken_back(tmp_path) == {"cat/a.png": None}
 
 
-def test_a_copy_whose_original_changed_meanwhile_is_taken_back(tmp_path: Path) -> None:
-    make(tmp_path, "a.png")
-    place(tmp_path, [record("a.png")])
-    (tmp_path / "a.png").write_bytes(b"edited")
-    assert taken_back(tmp_path) == {"cat/a.png": None}
-
-
 @pytest.mark.parametrize("leads", [False, True], ids=["gone", "a link to the copy"])
 def test_a_copy_is_left_where_it_is_the_only_one(leads: bool, tmp_path: Path) -> None:
     make(tmp_path, "a.png")
@@ -501,6 +494,24 @@ def test_undoing_can_be_tried_dry(action: str, tmp_path: Path, run: Run) -> None
     assert (done.returncode, done.stdout) == (0, "undo\tsorted/dog/b.png\nundo\tsorted/cat/a.png\n")
     assert tree(tmp_path) == before
     assert run("sort", "--undo", "sorted", cwd=tmp_path).stdout == "2 undone\n"
+
+
+@pytest.mark.parametrize("change", ["damaged", "replaced", "a folder"])
+def test_the_copy_of_an_original_that_has_changed_since_is_the_only_one_and_stays(change: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    place(tmp_path, [record("a.png"), record("b.png")])
+    original = tmp_path / "a.png"
+    original.unlink()
+    if change == "a folder":
+        original.mkdir()
+    else:
+        original.write_text("" if change == "damaged" else "another image")
+    for dry_run in (True, False):
+        outcome = {path.name: problem for path, problem in undo(tmp_path / "sorted", dry_run=dry_run)}
+        assert outcome["b.png"] is None
+        assert str(outcome["a.png"]).endswith("is no longer the image that was copied, so this is the only copy")
+    assert (tmp_path / "sorted/cat/a.png").read_text() == "a.png"
+    assert not (tmp_path / "sorted/cat/b.png").exists()
 
 
 def test_a_file_that_cannot_be_undone_is_named_with_the_way_out(tmp_path: Path, run: Run) -> None:

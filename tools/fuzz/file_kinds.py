@@ -118,6 +118,9 @@ def _models() -> list[FileKind]:
         given = f"-m pocket --image-embeddings images.{form}"
         uses = f"classify {given} -l cat -l coffee", f"search cat {given}"
         kinds.append(FileKind(f"images.{form}", f"images.{form}", how, uses, ("images.npy.jsonl",)))
+    for form, how in (("safetensors", damage_bytes), ("json", damage_json)):
+        uses = f"classify photos -m pocket --classes taught.{form}", f"matrix photos -m pocket --classes taught.{form}"
+        kinds.append(FileKind(f"taught.{form}", f"taught.{form}", how, uses))
     use = "classify photos -m pocket --classes classes.npy"
     kinds.append(FileKind("classes.npy.json", "classes.npy.json", damage_json, (use,), ("classes.npy",)))
     use = "classify -m pocket --image-embeddings images.npy -l cat -l coffee"

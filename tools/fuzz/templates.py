@@ -31,6 +31,7 @@ _COMMANDS = (
     *(f"classify photos {ANSWER} -o results.{form}" for form in ("csv", "tsv", "json", "jsonl", "parquet")),
     f"classify photos {ANSWER} -o parts/ --part-size 2 --format jsonl",
     *(f"export text {ANSWER} -o classes.{form}" for form in ("npy", "npz", "safetensors", "parquet", "csv", "jsonl")),
+    *(f"teach truth.csv -m pocket --method logistic -o taught.{form}" for form in ("safetensors", "json")),
     *(
         f"export images photos -m pocket -o images.{form}"
         for form in ("npy", "npz", "safetensors", "parquet", "csv", "jsonl")

@@ -87,12 +87,12 @@ def teach(
     messages = Messages(quiet=quiet, verbose=verbose)
     check_extra("teach")
     from clipcli.outputs.class_embeddings import check_suffix
-    from clipcli.storage.atomic import check_writable
+    from clipcli.outputs.own_files import check_output
     from clipcli.storage.locks import locked
 
     check_suffix(output, taught=True)
     inputs = [examples, image_embeddings, *labels.files, model.pretrained]
-    check_writable(output, inputs, overwrite=overwrite)
+    check_output(output, inputs, overwrite=overwrite)
     context.with_resource(locked(output))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.ground_truth import TruthColumns

@@ -258,11 +258,15 @@ def _file(name: str, path: str) -> Input:
 
 
 def _in_folder(folder: str, exclusion: Exclusion) -> Iterator[Input]:
-    for found in walk(folder, exclusion):
+    for found in walk(folder, exclusion, _say_sorted):
         if found.problem is not None:
             yield BadInput(found.path, found.problem)
         elif has_image_suffix(found.path) or looks_like_image(read_signature(found.path)):
             yield FileInput(found.path, found.path)
+
+
+def _say_sorted(folder: str) -> None:
+    LOG.warning(f"{folder} is left out: it holds what 'clipcli sort' placed there (to include it, name it as an input)")
 
 
 def count_files(source: Source) -> int | None:

@@ -1,8 +1,11 @@
-"""Files and folders that operating systems and network drives create, which are never inputs."""
+"""Files and folders that operating systems, network drives and clipcli create, which are never inputs."""
 
 from __future__ import annotations
 
-__all__ = ["SYSTEM_NAMES", "is_system_name"]
+__all__ = ["SORT_LOG", "SYSTEM_NAMES", "is_system_name"]
+
+SORT_LOG = ".clipcli-sort.jsonl"
+"""The log in a folder that ``clipcli sort`` made."""
 
 SYSTEM_NAMES = (
     "@eaDir", "#recycle", "#snapshot", "@tmp", "@Recycle", "@Recently-Snapshot", ".@__thumb", ".@__qini", ".streams",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from clipcli.errors import ImageError
 from clipcli.images.files import has_image_suffix
 from clipcli.inputs.exclusion import Exclusion, ignore_file
+from clipcli.inputs.system_files import SORT_LOG
 
 __all__ = ["Found", "walk"]
 
@@ -44,13 +45,27 @@ class _Folder:
     linked: bool
 
 
-def walk(root: str, exclusion: Exclusion = Exclusion()) -> Iterator[Found]:  # noqa: B008 - a value
+def _ignore(_: str) -> None:
+    """Do nothing."""
+
+
+def walk(
+    root: str,
+    exclusion: Exclusion = Exclusion(),  # noqa: B008 - a value
+    passed_over: Callable[[str], None] = _ignore,
+) -> Iterator[Found]:
     """Yield the files under ``root``, depth first, in the order of names, except excluded ones.
 
     A link to a folder inside ``root`` is not followed, because its files are found there anyway; a link to a folder
     outside is followed, but no such folder is walked twice. A folder that cannot be listed, a pipe or dangling link
     with an image extension, and an empty folder with an image extension are yielded as problems. Files that an ignore
-    file excludes are not examined.
+    file excludes are not examined. A folder inside that ``clipcli sort`` made is not entered: its images are copies
+    of those outside, and a folder sorted each night would grow each night.
+
+    Parameters
+    ----------
+    passed_over
+        Called with each such folder.
 
     Raises
     ------
@@ -82,6 +97,9 @@ def walk(root: str, exclusion: Exclusion = Exclusion()) -> Iterator[Found]:  # n
             if current is not None and exclusion.leaves_out(
                 level.inner + name, level.ignored, is_folder=isinstance(current, _Folder)
             ):
+                current = None
+            if isinstance(current, _Folder) and os.path.lexists(os.path.join(current.path, SORT_LOG)):  # noqa: PTH118
+                passed_over(current.path)
                 current = None
             continue
         stack.pop()

@@ -42,6 +42,8 @@ def parse_json(text: str, where: str = "labels") -> list[Label]:
     if isinstance(data, list):
         return checked([_list_item(item, where, index) for index, item in enumerate(data, 1)], where)
     if isinstance(data, dict):
+        if {"clipcli", "classes"} <= data.keys():
+            raise LabelError(f"cannot read {where}: a classes file, not a label file (give it with --classes)")
         pairs = enumerate(data.items(), 1)
         return checked([_object_item(name, value, where, f"entry {index}") for index, (name, value) in pairs], where)
     raise LabelError(f"{where}: not a label file: expected a list of labels, or an object from labels to prompts")

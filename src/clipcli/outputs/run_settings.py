@@ -22,6 +22,7 @@ from typing import Any
 from clipcli._version import __version__
 from clipcli.errors import OutputError
 from clipcli.outputs.image_rows import EmbeddingKind
+from clipcli.pipeline.calibration import digest_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.scorer import Tagging
 from clipcli.scoring.thresholds import Thresholds
@@ -135,7 +136,7 @@ def classify_settings(
         **{f"min_{name}": value for name, value in vars(thresholds).items()},
     }
     if classes.taught is not None:  # otherwise the prompts and the model decide everything
-        values["taught"] = _digest_of(classes)
+        values["taught"] = digest_of(classes)
     if classes.thresholds:
         values["thresholds"] = ["none" if each is None else each for each in classes.thresholds]
     if classes.competitors is not None:
@@ -144,15 +145,6 @@ def classify_settings(
     if tagging is not None:
         values |= {"tags": True, **asdict(tagging)}
     return RunSettings("classify", values)
-
-
-def _digest_of(classes: ClassEmbeddings) -> str:
-    """Return what identifies taught classes."""
-    head = () if classes.head is None else (classes.head.weights, classes.head.bias)
-    digest = hashlib.sha256(repr(classes.scale).encode())
-    for array in (classes.vectors, *head):
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def export_settings(kind: EmbeddingKind, encoder: Mapping[str, Any]) -> RunSettings:

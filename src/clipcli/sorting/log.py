@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from clipcli.errors import InputError, OutputError
+from clipcli.inputs.system_files import SORT_LOG
 
 __all__ = ["LOG_NAME", "Entry", "SortLog", "open_log", "read_log"]
 
-LOG_NAME = ".clipcli-sort.jsonl"
+LOG_NAME = SORT_LOG
 _BEGINNING = b'{"action": "'
 _LONGEST_LINE = 1 << 16  # bytes: two of the longest paths there are, with every character escaped
 _LONGEST_LOG = 1 << 30  # bytes, some four million images

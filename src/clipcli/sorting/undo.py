@@ -4,7 +4,8 @@ The log is untrusted (see :mod:`clipcli.sorting.log`), so undoing
 
 * changes nothing outside the sorted folder and the folders that images were moved from, follows no links on the way
   to an image, creates no folders and overwrites nothing;
-* removes a copy only if its original exists and the copy is unchanged, or is the beginning of the original;
+* removes a copy only if its original has the same content, or begins with it: an original that was damaged or
+  replaced since leaves the copy as the only one;
 * restores an image only if it is the one that was moved: same size, modification time and inode, according to a log
   that this user wrote in this place. If the log or the inodes changed, because the folder was copied, unpacked or is
   on a disk without stable inodes, the user has to name the folder that images may be restored to.
@@ -118,13 +119,22 @@ def _take_back(entry: Entry, target: Path, trust: _Trust, *, dry_run: bool) -> s
                 move(target, source)
         elif source.samefile(target):
             return f"{source} is now a link to it"
-        elif is_beginning_of(source, target) or (entry.action == "copy" and _is_as_placed(entry, target.lstat())):
+        elif is_beginning_of(source, target):
             remove()
         else:
-            return "it has changed" if entry.action == "copy" else f"{source} already exists"
+            return _why_it_stays(entry, target)
     except OSError as problem:
         return problem.strerror or str(problem)
     return None
+
+
+def _why_it_stays(entry: Entry, target: Path) -> str:
+    """Return why a file stays whose original exists, but has other content."""
+    if entry.action != "copy":
+        return f"{entry.source} already exists"
+    if _is_as_placed(entry, target.lstat()):
+        return f"{entry.source} is no longer the image that was copied, so this is the only copy"
+    return "it has changed"
 
 
 def _is_as_placed(entry: Entry, status: os.stat_result) -> bool:

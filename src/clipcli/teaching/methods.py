@@ -36,7 +36,9 @@ __all__ = [
 ]  # fmt: skip
 
 METHODS = ("text", "prototypes", "mixed", "logistic")
-_PARTIAL = 0.2, 0.6  # least and greatest weight, measured on the sets of docs/measurements/accuracy.md
+# Measured on the sets of docs/measurements/accuracy.md, with their words and with random vectors in place of words:
+_PARTIAL = 0.2, 0.6  # least and greatest weight
+_MARGIN = 1.5  # logits that an image of a class has on average more than its best other label, if words find none
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,15 @@ def class_weights(material: Material) -> Scores:
 
     There are then too few classes with examples for cross-validation to say how images of the others fare.
     """
-    right = cosine_similarities(material.vectors, material.text).argmax(axis=1) == material.truth
-    share = (np.bincount(material.truth, right, len(material.text)) + 1) / (material.counts + 1)
-    return np.where(material.counts > 0, weight_with(share, *_PARTIAL), 0.0)
+    by_words = cosine_similarities(material.vectors, material.text)
+    shares = np.array([_share_found(material, by_words, place) for place in range(len(material.text))])
+    return np.where(material.counts > 0, weight_with(shares, *_PARTIAL), 0.0)
+
+
+def _share_found(material: Material, by_words: Scores, place: int) -> float:
+    """Return the share of a class's examples that words find, with one more that they find."""
+    own = material.truth == place
+    return float(((by_words[own].argmax(axis=1) == place).sum() + 1) / (own.sum() + 1))
 
 
 def weight_with(share: Any, least: float, most: float) -> Any:
@@ -174,8 +182,9 @@ def _biases(material: Material, vectors: NDArray[np.float32], weights: Scores) -
     """Return the biases (C,) of classes with examples, next to classes by words.
 
     Where a class has several examples, an image of it has on average at least the logit that it has by words, and at
-    least that of its best other label. Where it has one, an image of another class has at most the logit that it
-    has by words (mean and standard deviation over the examples of other classes).
+    least that of its best other label, with a margin the greater the fewer examples words find. Where it has one, an
+    image of another class has at most the logit that it has by words (mean and standard deviation over the examples of
+    other classes).
     """
     by_words = material.scale * cosine_similarities(material.vectors, material.text)  # (N, C)
     by_both = material.scale * cosine_similarities(material.vectors, vectors)
@@ -189,7 +198,8 @@ def _biases(material: Material, vectors: NDArray[np.float32], weights: Scores) -
         if own.sum() > 1:
             logits = _expected_logits(material, np.flatnonzero(own), float(weights[place]))
             others = np.delete(by_words[own], place, axis=1).max(axis=1)
-            found += [by_words[own, place].mean() - logits.mean(), others.mean() - logits.mean()]
+            margin = _MARGIN * (1 - _share_found(material, by_words, int(place))) ** 2
+            found += [by_words[own, place].mean() - logits.mean(), others.mean() - logits.mean() + margin]
         biases[place] = max(found, default=0.0)
     return biases
 
