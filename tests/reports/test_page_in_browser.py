@@ -447,6 +447,36 @@ def test_a_page_of_other_results_does_not_have_them(several: Any, tmp_path: Path
     assert text(several, "#export") == "Save checked labels"
 
 
+def test_a_later_page_of_more_images_in_the_same_place_takes_them_over(several: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    correct(several, 1, "wolf", Keys.ENTER)
+    more = [ReadRecord("new.jpg", "cat", 0.5, None), *SEVERAL]
+    write_page(more, [""] * 5, tmp_path / "several.html", "Results", PageContent(labels=["cat", "dog", "wolf"]))
+    several.get((tmp_path / "several.html").as_uri())
+    choose(several, "order", "given")
+    assert tiles(several) == ["cat", "cat", "wolf", "red fox", "cat"]
+    assert text(several, "#export") == "Save checked labels (1)"
+    assert leaving_is_asked_about(several)
+
+
+def test_the_menu_of_labels_follows_what_was_checked(several: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    script = "return [...document.querySelectorAll(arguments[0])].map((each) => each.value)"
+    correct(several, 0, "badger", Keys.ENTER, Keys.ENTER)
+    assert several.execute_script(script, "#label option") == ["", "badger", "cat", "dog", "red fox"]
+    assert "badger" in several.execute_script(script, "#known option")
+    choose(several, "label", "badger")
+    until(lambda: tiles(several) == ["badger"])
+
+
+def test_what_is_typed_replaces_the_label_of_an_opened_image(several: Any) -> None:
+    several.execute_script("document.querySelectorAll('.tile')[2].click()")
+    press(several, "dog")
+    assert several.execute_script("return document.getElementById('correction').value") == "dog"
+
+
 def test_labels_that_were_checked_before_are_shown_as_checked(browser: Any, tmp_path: Path) -> None:
     content = PageContent(checked=[None, "wolf", None, "dog"])
     write_page(SEVERAL, [""] * 4, tmp_path / "before.html", "Results", content)

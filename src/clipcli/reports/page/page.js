@@ -339,7 +339,7 @@ function open() {
   if (current < 0) return;
   show();
   if (!detail.open) detail.showModal();
-  if (!matchMedia("(pointer: coarse)").matches) byId("correction").focus(); // on a phone, the keyboard would hide the image
+  if (!matchMedia("(pointer: coarse)").matches) byId("correction").select(); // on a phone, the keyboard would hide the image
 }
 
 function show() {
@@ -404,6 +404,7 @@ function changed() {
   saved = false;
   keep();
   tellSaved();
+  offer();
   const row = rows.findIndex((each) => each.from <= current && current < each.to);
   drawn.get(row)?.forEach((each) => each.remove());
   drawn.delete(row);
@@ -423,7 +424,11 @@ byId("correct").addEventListener("submit", (event) => {
 });
 byId("correction").addEventListener("input", () => ask(""));
 byId("forget").addEventListener("click", () => { checked.delete(visible[current].index); changed(); });
-const turn = (step) => { moveTo(current + step); show(); };
+const turn = (step) => {
+  moveTo(current + step);
+  show();
+  if (document.activeElement === byId("correction")) byId("correction").select();
+};
 byId("previous").addEventListener("click", () => turn(-1));
 byId("next").addEventListener("click", () => turn(1));
 detail.addEventListener("keydown", (event) => {
@@ -438,12 +443,15 @@ detail.addEventListener("close", () => { choose(); grid.focus({ preventScroll: t
 
 // Where the browser allows it, checked labels outlive the tab: under the identity of the results.
 const STORED = `clipcli report ${data.id}`;
+// A later page in the same place, of the same images and more, takes them over, by the names of the images.
+const STORED_HERE = `clipcli report in ${location.pathname}`;
 let saved = true; // in a file, or unchanged since the page was opened
 let kept = true; // in the browser
 
 function keep() {
   try {
     localStorage.setItem(STORED, JSON.stringify([...checked]));
+    localStorage.setItem(STORED_HERE, JSON.stringify([...checked].map(([index, label]) => [records[index].path, label])));
     kept = true;
   } catch {
     kept = false;
@@ -452,8 +460,13 @@ function keep() {
 
 function recall() {
   try {
-    const stored = JSON.parse(localStorage.getItem(STORED));
-    if (!Array.isArray(stored)) return;
+    let stored = JSON.parse(localStorage.getItem(STORED));
+    if (!Array.isArray(stored)) {
+      if (checked.size) return;
+      const places = new Map(records.map((record) => [record.path, record.index]));
+      stored = JSON.parse(localStorage.getItem(STORED_HERE)).map(([path, label]) => [places.get(path), label]);
+      saved = !stored.some(([index]) => records[index]);
+    }
     checked.clear();
     for (const [index, label] of stored) if (records[index] && typeof label === "string" && label) checked.set(index, label);
   } catch { /* no storage, or not ours */ }
@@ -506,6 +519,19 @@ function tally(of) {
   return counts;
 }
 
+// The labels to filter by and to choose from, with those that were checked.
+function offer() {
+  const select = byId("label"), chosen = select.value, counts = tally((record) => labelsIn(shownLabel(record)));
+  select.length = 1;
+  options(select, [...counts.keys()], counts);
+  select.value = counts.has(chosen) ? chosen : "";
+  byId("known").replaceChildren(...[...spelt.values()].filter((name) => name !== UNKNOWN).map((name) => {
+    const made = element("option");
+    made.value = name;
+    return made;
+  }));
+}
+
 function histogram() {
   const counts = new Array(BARS).fill(0);
   for (const record of records) if (!record.failed) counts[Math.min(BARS - 1, Math.floor(record.probability * BARS))] += 1;
@@ -529,18 +555,13 @@ if (!data.groups.length) byId("heading").querySelector('[value="group"]').remove
 recall();
 tellSaved();
 byId("model").textContent = data.models.join(", ");
-options(byId("label"), single, tally((record) => labelsIn(record.label)));
 if (data.groups.length) {
   options(byId("group"), data.groups, tally((record) => [record.group]));
   byId("group-filter").hidden = false;
   byId("heading").querySelector('[value="group"]').hidden = false;
 }
 for (const name of [...checked.values()].flatMap(labelsIn)) if (!spelt.has(typed(name))) spelt.set(typed(name), name);
-byId("known").append(...single.filter((name) => name !== UNKNOWN).map((name) => {
-  const made = element("option");
-  made.value = name;
-  return made;
-}));
+offer();
 histogram();
 if (data.truth) {
   document.querySelectorAll(".of-truth").forEach((each) => { each.hidden = false; });
