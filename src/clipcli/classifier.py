@@ -42,6 +42,7 @@ from clipcli.pipeline.rank import Ranker
 from clipcli.pipeline.scorer import Tagging, can_be_unknown, tag_options
 from clipcli.result_runs import ResultRuns
 from clipcli.scoring.thresholds import DEFAULT_THRESHOLD, Thresholds
+from clipcli.scoring.tree import is_tree
 
 if TYPE_CHECKING:
     from clipcli.inputs.given import ImageLike
@@ -90,6 +91,8 @@ class Classifier(ResultRuns):
         With ``tags``: ``softmax``, ``sigmoid`` or ``contrast``. The default depends on the model.
     threshold
         With ``tags``: the least probability of labels without a separate threshold, 0 to 1.
+    level
+        With groups that are paths in a tree: the deepest level of the answer (``node``), 1 for the widest.
     calibration
         A file written by ``clipcli evaluate --save-calibration`` for the same model, labels and prompts.
     cache
@@ -125,6 +128,7 @@ class Classifier(ResultRuns):
         tags: bool = False,
         score: str | None = None,
         threshold: float = DEFAULT_THRESHOLD,
+        level: int | None = None,
         calibration: Path | None = None,
         cache: bool | str | Path = True,
         cache_limit: int = DEFAULT_LIMIT,
@@ -142,7 +146,7 @@ class Classifier(ResultRuns):
         self._given_classes = classes
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
         self._tags = tag_options(tags, score, threshold, self.thresholds)
-        self._calibration_file = calibration
+        self._calibration_file, self._level = calibration, level
         self.text_statistics: TextStatistics | None = None
         self._warned = False
 
@@ -157,13 +161,18 @@ class Classifier(ResultRuns):
         encoder = facts.settings if facts else self.encoder_settings
         settings = classify_settings(self.source.title, self.classes, self._limits, encoder, self.tagging)
         fitted = self.calibration
+        if self._level is not None:
+            if not is_tree(self.classes.groups):
+                raise LabelError("cannot use --level: no group of the labels is a path such as animal/bird")
+            settings = settings.having(level=self._level)
         return settings if fitted is None else settings.having(calibration=list(vars(fitted.correction).values()))
 
     def layout(self, form: str) -> Layout:
         """Return how results are laid out in a format."""
         ranks, grouped = min(self.top_k, len(self.classes.labels)), any(self.classes.groups)
         tagged, unsure = self.tagging is not None, can_be_unknown(self.classes, self._limits)
-        return Layout(form, ranks, grouped, with_unknown=tagged or unsure, tagged=tagged)
+        in_tree = is_tree(self.classes.groups)
+        return Layout(form, ranks, grouped, with_unknown=tagged or unsure, tagged=tagged, in_tree=in_tree)
 
     @property
     def _limits(self) -> Thresholds:
@@ -265,4 +274,4 @@ class Classifier(ResultRuns):
         self.warn_of_single_label()
         made_by = (self.source.name, self.source.pretrained, precision or self.precision)
         correction = None if self.calibration is None else self.calibration.correction
-        return Ranker(self.classes, self.top_k, self._limits, *made_by, self.tagging, correction)
+        return Ranker(self.classes, self.top_k, self._limits, *made_by, self.tagging, correction, self._level)

@@ -15,7 +15,7 @@ from tests.conftest import RunHere
 
 ALONE = {
     "classify": """inputs labels label template prompts classes model pretrained device precision engine offline
-        top_k min_probability min_similarity min_margin tags calibration form output compact resume show exclude
+        top_k min_probability min_similarity min_margin tags level calibration form output compact resume show exclude
         include_hidden batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
     "evaluate": """source truth by path_column label_column labels label template prompts classes compare_model

@@ -213,6 +213,31 @@ def test_new_members_of_an_archive_are_added(
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_records_of_two_runs_at_once_are_told_apart(
+    form: str, run_here: RunHere, album: Path, line: tuple[str, ...], tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    """A store has no locks. The second run saw one more image first, so its parts are cut elsewhere."""
+    save(photos["flower"], album / "3.jpg")
+    save(photos["rocket"], album / "4.png")
+    given = (*command(line, "parts/", "-f", form, "--update"),)
+    assert run_here(given)[0].returncode == 0
+    save(photos["flower"], album / "0.png")
+    assert run_here([part if part != "parts/" else "other/" for part in given])[0].returncode == 0
+    for part in (tmp_path / "other").glob("part-*"):
+        part.rename(tmp_path / "parts" / part.name.replace("part-0000000", "part-0000001"))
+    (done,) = run_here(given)
+    assert done.returncode == 0
+    assert "parts/: 4 of its records were of an image that had one before, and are removed" in done.stderr
+    assert set(records(tmp_path, "parts/")) == {
+        f"album/{name}" for name in ("0.png", "1.png", "2.png", "3.jpg", "4.png")
+    }
+    manifest = json.loads((tmp_path / "parts" / "manifest.json").read_text("utf-8"))
+    assert (manifest["state"], manifest["records"], manifest["parts"]) == ("complete", 5, 3)
+    (again,) = run_here(given)
+    assert lines_of(again.stderr) == ["warning: parts/: no new inputs, nothing to do"]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_embeddings_in_parts_are_updated_too(
     form: str, run_here: RunHere, album: Path, line: tuple[str, ...], tmp_path: Path, photos: dict[str, Path]
 ) -> None:

@@ -203,7 +203,8 @@ def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
     run(tmp_path / "out", names(2))
     (tmp_path / "out" / "manifest.json").write_bytes(b"{")
     assert refusal(tmp_path / "out", names(2), resume=True) == (
-        f"cannot resume {tmp_path}/out/manifest.json: damaged (start again with --overwrite)"
+        f"cannot use {tmp_path}/out/manifest.json: it is not what clipcli writes (try again; if it is damaged for good, "
+        "start again with --overwrite)"
     )
 
 

@@ -95,6 +95,18 @@ class Scores:
         ),
     ] = None
 
+    level: Annotated[
+        int | None,
+        typer.Option(
+            "--level",
+            metavar="N",
+            min=1,
+            rich_help_panel=_SCORES,
+            show_default=False,
+            help="With groups that are paths, such as animal/bird: answer with a group of at most N levels.",
+        ),
+    ] = None
+
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters of :class:`clipcli.Classifier` that they stand for."""
@@ -107,4 +119,5 @@ class Scores:
             "score": self.score.value if self.score else None,
             "threshold": self.threshold,
             "calibration": self.calibration,
+            "level": self.level,
         }

@@ -81,5 +81,12 @@ def group_record(record: ReadRecord) -> ReadRecord:
             "a 'group' column)"
         )
     label = UNKNOWN if record.label == UNKNOWN else record.group
-    ranking = tuple(Score(group, value, math.nan) for group, value in record.groups)
+    # In a tree, a group that contains others is not an answer; the record names the best of the rest.
+    lowest = [(name, value) for name, value in record.groups if not _contains_another(name, record)]
+    ordered = sorted(lowest, key=lambda each: each[0] != record.group)
+    ranking = tuple(Score(group, value, math.nan) for group, value in ordered)
     return replace(record, label=label, top=ranking, probability=ranking[0].probability if ranking else None)
+
+
+def _contains_another(name: str, record: ReadRecord) -> bool:
+    return any(other.startswith(f"{name}/") for other, _ in record.groups)

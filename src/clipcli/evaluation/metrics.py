@@ -3,8 +3,8 @@
 Shapes: N images, C classes. ``truth`` and ``predicted`` are (N,) indices of classes. Metrics that scikit-learn has
 are computed by it; calibration follows Guo et al. 2017, *On Calibration of Modern Neural
 Networks*. Intervals of shares are Wilson's (1927), those of paired differences Agresti and Min's (2005, *Simple
-improved confidence intervals for comparing matched proportions*): both hold for few images, where a bootstrap gives intervals
-without width. The mean over classes uses a bootstrap (Efron and Tibshirani 1993).
+improved confidence intervals for comparing matched proportions*): both hold for few images, where a bootstrap gives
+intervals without width. The mean over classes uses a bootstrap (Efron and Tibshirani 1993).
 """
 
 from __future__ import annotations

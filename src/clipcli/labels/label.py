@@ -33,7 +33,7 @@ class Label:
     prompts
         Complete prompts. One that contains ``{label}`` is filled like a template, all others are used unchanged.
     group
-        The coarser class it belongs to, if any.
+        The coarser class it belongs to, if any; a path such as ``animal/bird`` in a tree of classes.
     folder
         Its name in the ground truth of an evaluation, if that is different.
     threshold
@@ -155,6 +155,8 @@ def check_label(label: Any, where: str) -> Label:
         _text(value, where, f"its {field}") if (value := getattr(label, field)) not in (None, "") else None
         for field in ("group", "folder")
     )
+    if group is not None and not all(part.strip() for part in group.split("/")):
+        raise LabelError(f"{where}: its group {group!r} has an empty level (write it like animal/bird)")
     return Label(name, names, prompts, group, folder, _threshold(label.threshold, where), negatives)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +34,9 @@ class KeptNames:
                 blocks.append(np.frombuffer(bytes(buffer), _KIND))
                 buffer.clear()
         blocks.append(np.frombuffer(bytes(buffer), _KIND))
-        self._sorted: NDArray[Any] = np.unique(np.concatenate(blocks))
+        self._sorted: NDArray[Any]
+        self._sorted, counts = np.unique(np.concatenate(blocks), return_counts=True)
+        self._repeated = frozenset(self._sorted[counts > 1].tolist())
 
     def __len__(self) -> int:
         """Return the number of different names."""
@@ -45,6 +47,25 @@ class KeptNames:
         wanted = np.frombuffer(_digest(str(name)), _KIND)
         place = int(np.searchsorted(self._sorted, wanted)[0])
         return place < len(self._sorted) and bool(self._sorted[place] == wanted[0])
+
+    @property
+    def are_different(self) -> bool:
+        """Whether no name was given twice."""
+        return not self._repeated
+
+    def repetitions(self) -> Callable[[str], bool]:
+        """Return a function that is called with the same names again, and returns whether a name came before."""
+        seen: set[bytes] = set()
+
+        def is_repetition(name: str) -> bool:
+            key = _digest(name).rstrip(b"\0")  # as NumPy returns texts of bytes
+            if key not in self._repeated:
+                return False
+            before = key in seen
+            seen.add(key)
+            return before
+
+        return is_repetition
 
 
 def _digest(name: str) -> bytes:

@@ -117,4 +117,7 @@ def settings_in(manifest: dict[str, Any], folder: Folder) -> RunSettings:
 
 
 def _damaged(folder: Folder) -> OutputError:
-    return OutputError(f"cannot resume {folder.name.rstrip('/')}/{MANIFEST}: damaged (start again with --overwrite)")
+    return OutputError(
+        f"cannot use {folder.name.rstrip('/')}/{MANIFEST}: it is not what clipcli writes (try again; if it is "
+        "damaged for good, start again with --overwrite)"
+    )

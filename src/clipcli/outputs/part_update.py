@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.inputs.items import Unit
+from clipcli.log import LOG
 from clipcli.outputs.kept_names import KeptNames, changed_since, remaining
 from clipcli.outputs.manifest import UPDATING, check_folder, is_complete_folder, match_part, started_in
 from clipcli.outputs.parts import PartedOutput
@@ -52,6 +53,8 @@ class UpdatedParts(PartedOutput[Row]):
 
     def _new_chunks(self, units: Iterable[Unit]) -> Iterator[Chunk]:
         kept = KeptNames(self._names_kept())
+        if not kept.are_different:
+            self._drop_repetitions(kept)
         first = max((int(match_part(name)[1]) + 1 for name in self._before), default=0)
         for chunk in in_chunks(remaining(units, kept), self._size):
             yield replace(chunk, number=chunk.number + first)
@@ -60,11 +63,7 @@ class UpdatedParts(PartedOutput[Row]):
         """Yield the inputs with a valid record, and note what each other part is reduced to."""
         self._remove_duplicates()
         for name in self._before:
-            data = self._folder.read(name) or b""
-            try:
-                facts = self._form.facts(data)
-            except (LookupError, OSError, TypeError, ValueError):
-                raise OutputError(f"cannot update {self.name}: {name} is damaged (remove it, then --update)") from None
+            facts = self._facts(name)
             chosen = [not failed and not changed_since(path, self._since, status_too=True) for path, failed in facts]
             yield from (path for (path, _), is_chosen in zip(facts, chosen, strict=True) if is_chosen)
             self.earlier += sum(chosen)
@@ -72,6 +71,30 @@ class UpdatedParts(PartedOutput[Row]):
                 self.parts += 1
             else:
                 self._reduced[name] = chosen
+
+    def _facts(self, name: str) -> list[tuple[str, bool]]:
+        """Return the input of each row of a part, and whether it failed."""
+        data = self._folder.read(name)
+        if data is None:
+            raise OutputError(f"cannot update {self.name}: cannot read {name} (try again)")
+        try:
+            return self._form.facts(data)
+        except (LookupError, OSError, TypeError, ValueError):
+            raise OutputError(f"cannot update {self.name}: {name} is damaged (remove it, then --update)") from None
+
+    def _drop_repetitions(self, kept: KeptNames) -> None:
+        """Keep the first record of each input: two runs may have written to a store at the same time."""
+        is_repetition, dropped = kept.repetitions(), 0
+        for name in self._before:
+            paths = [path for path, _ in self._facts(name)]
+            before = self._reduced.get(name, [True] * len(paths))
+            chosen = [is_chosen and not is_repetition(path) for path, is_chosen in zip(paths, before, strict=True)]
+            if sum(chosen) < sum(before):
+                dropped += sum(before) - sum(chosen)
+                self.parts -= name not in self._reduced
+                self._reduced[name] = chosen
+        self.earlier -= dropped
+        LOG.warning(f"{self.name}: {dropped:,} of its records were of an image that had one before, and are removed")
 
     def _remove_duplicates(self) -> None:
         """Remove a part of which a reduced one was written before an update was interrupted."""

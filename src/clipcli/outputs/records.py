@@ -32,6 +32,8 @@ class Layout:
         Whether an answer can be ``unknown``; a flat format then has a column for the best label too.
     tagged
         Whether an image can have several labels; a flat format then has a column for them.
+    in_tree
+        Whether groups are paths in a tree; a flat format then has a column for the answer in it.
     """
 
     form: str
@@ -40,6 +42,7 @@ class Layout:
     compact: bool = False
     with_unknown: bool = False
     tagged: bool = False
+    in_tree: bool = False
 
 
 def round_score(number: float) -> float:
@@ -60,8 +63,10 @@ def as_record(result: Result) -> dict[str, Any]:
         "top": _scores(result.top),
     }
     if result.groups:
-        record["group"] = next(iter(result.groups))
+        record["group"] = result.group
         record["groups"] = [{"group": name, "probability": round_score(value)} for name, value in result.groups.items()]
+    if result.node is not None:
+        record["node"] = result.node
     return {**record, "model": result.model, "pretrained": result.pretrained, "precision": result.precision}
 
 
@@ -83,6 +88,7 @@ def flat_columns(layout: Layout) -> list[str]:
     tags = ["labels"] if layout.tagged else []
     ranks = [f"{name}_{rank}" for rank in range(2, layout.top_k + 1) for name in ("label", *scores)]
     groups = ["group", "group_probability"] if layout.grouped else []
+    groups += ["node"] if layout.in_tree else []
     model = [] if layout.compact else ["model", "pretrained", "precision"]
     return ["path", "label", *tags, *scores, *best, *ranks, *groups, *model, "error_type", "error_message"]
 
@@ -108,6 +114,8 @@ def flat_values(result: Result) -> dict[str, str | float | None]:
         values[f"probability_{rank}"] = round_score(score.probability)
         values[f"similarity_{rank}"] = round_score(score.similarity)
     if result.groups:
-        values["group"], probability = next(iter(result.groups.items()))
-        values["group_probability"] = round_score(probability)
+        values["group"] = result.group
+        values["group_probability"] = round_score(result.groups[result.group or ""])
+    if result.node is not None:
+        values["node"] = result.node
     return values

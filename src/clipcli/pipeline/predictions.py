@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from clipcli.scoring.tree import deepest_node
 from clipcli.scoring.zeroshot import Score
 
 __all__ = ["Failure", "Prediction", "Result", "failure_of", "missing_input"]
@@ -32,6 +33,9 @@ class Prediction:
     labels
         With tags, all labels at or above their threshold, best first; they come first in ``top`` too, and ``label`` is
         the first of them. ``None`` if the run gives one label per image.
+    node
+        The answer in a tree of groups: the path of the label, or the deepest group that is probable enough, or
+        ``unknown``; ``None`` if the groups have one level.
     """
 
     path: str
@@ -42,6 +46,12 @@ class Prediction:
     groups: dict[str, float] = field(default_factory=dict)
     precision: str = "fp32"
     labels: tuple[Score, ...] | None = None
+    node: str | None = None
+
+    @property
+    def group(self) -> str | None:
+        """The best group, of a tree the deepest; ``None`` if the labels have no groups."""
+        return deepest_node(self.groups) if self.node is not None else next(iter(self.groups), None)
 
     @property
     def probability(self) -> float:

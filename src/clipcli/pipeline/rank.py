@@ -16,7 +16,8 @@ from clipcli.pipeline.scorer import Tagging, score_labels, thresholds_of
 from clipcli.pipeline.stream import Block
 from clipcli.scoring.calibration import Correction
 from clipcli.scoring.tags import rank_tags
-from clipcli.scoring.thresholds import Thresholds
+from clipcli.scoring.thresholds import UNKNOWN, Thresholds
+from clipcli.scoring.tree import deepest_node, is_tree
 from clipcli.scoring.zeroshot import ScoreArray, group_probabilities, rank
 
 __all__ = ["Ranker"]
@@ -40,6 +41,8 @@ class Ranker:
         How several labels of an image are chosen; ``None`` for one label per image.
     correction
         What calibrates the probabilities.
+    level
+        The deepest level of the answer in a tree of groups.
     """
 
     classes: ClassEmbeddings
@@ -50,6 +53,7 @@ class Ranker:
     precision: str
     tagging: Tagging | None = None
     correction: Correction | None = None
+    level: int | None = None
 
     def results(self, block: Block[Any]) -> list[Result]:
         """Rank the labels for all images of a block at once; return one result per image, in order."""
@@ -79,6 +83,15 @@ class Ranker:
                 names, probability, cosines, self.top_k, self.thresholds, own, is_other=bool(is_other), ranked=order
             )
         by_group = group_probabilities(groups, probability, is_exclusive=tags is None) if any(groups) else {}
+        node = self._node(ranking.label, by_group) if is_tree(groups) else None
         return Prediction(
-            path, ranking.label, ranking.top, self.model, self.pretrained, by_group, self.precision, tags
+            path, ranking.label, ranking.top, self.model, self.pretrained, by_group, self.precision, tags, node
         )  # fmt: skip
+
+    def _node(self, label: str, nodes: dict[str, float]) -> str:
+        """Return the answer in the tree: the path of the label, else the deepest group that is probable enough."""
+        if label != UNKNOWN and self.level is None:
+            group = self.classes.groups[self.classes.labels.index(label)]
+            return label if group is None else f"{group}/{label}"
+        least = self.tagging.threshold if self.tagging is not None else self.thresholds.probability or 0.0
+        return deepest_node(nodes, least, self.level) or UNKNOWN

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.scoring.thresholds import UNKNOWN, Thresholds
+from clipcli.scoring.tree import nodes_of
 from clipcli.text import name_key
 
 __all__ = [
@@ -146,13 +147,14 @@ def group_probabilities(
     """Sum the labels' probabilities by group, best group first. Labels without a group are left out.
 
     For sigmoid models, whose probabilities do not sum to one, the sum is capped at one. If several labels can be right
-    (``is_exclusive`` is false), a group has the probability of its best label.
+    (``is_exclusive`` is false), a group has the probability of its best label. Of groups that are paths, such as
+    ``animal/bird``, each node has a probability, which is never less than those of the nodes below it.
     """
     sums: dict[str, float] = {}
     spelt: dict[str, str] = {}  # groups that differ only in Unicode composition are equal
     for group, value in zip(groups, probability, strict=True):
-        if group is not None:
-            name = spelt.setdefault(name_key(group), group)
+        for node in nodes_of(group) if group is not None else ():
+            name = spelt.setdefault(name_key(node), node)
             before = sums.get(name, 0.0)
             sums[name] = before + float(value) if is_exclusive else max(before, float(value))
     return {group: min(total, 1.0) for group, total in sorted(sums.items(), key=lambda item: -item[1])}

@@ -1,0 +1,49 @@
+"""Groups as paths in a tree of classes, such as ``animal/bird``: nodes, and the deepest one that is probable enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+__all__ = ["deepest_node", "is_tree", "nodes_of"]
+
+_SLASH = "/"
+
+
+def nodes_of(group: str) -> list[str]:
+    """Return a group and all that contain it, the widest first: ``animal`` and ``animal/bird`` for ``animal/bird``."""
+    parts = group.split(_SLASH)
+    return [_SLASH.join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def is_tree(groups: Iterable[str | None]) -> bool:
+    """Return whether some group is a path with more than one level."""
+    return any(group is not None and _SLASH in group for group in groups)
+
+
+def deepest_node(nodes: Mapping[str, float], least: float = 0.0, level: int | None = None) -> str | None:
+    """Descend to the most probable node of each level, as far as the nodes are probable enough.
+
+    Parameters
+    ----------
+    nodes
+        The probability of every node.
+    least
+        The least probability of a node.
+    level
+        Where to stop; 1 is the widest.
+
+    Returns
+    -------
+    The deepest node, ``None`` if none is probable enough. Of equal nodes, the first is taken.
+    """
+    found, depth = None, 1
+    while level is None or depth <= level:
+        below = [
+            name for name in nodes
+            if name.count(_SLASH) == depth - 1 and (found is None or name.startswith(found + _SLASH))
+        ]  # fmt: skip
+        best = max(below, key=nodes.__getitem__, default=None)
+        if best is None or nodes[best] < least:
+            break
+        found, depth = best, depth + 1
+    return found
