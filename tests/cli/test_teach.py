@@ -155,10 +155,9 @@ def test_an_image_that_cannot_be_read_is_named_and_left_out(
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(file.read_bytes())
     (tmp_path / "examples" / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
-    (done, again) = run_here(
-        *[("teach", "examples", "-o", "classes.json", "-m", f"local-dir:{tiny_clip}", "--device", "cpu")] * 2
-    )
-    assert done.returncode == 1
+    line = ("teach", "examples", "-o", "classes.json", "-m", f"local-dir:{tiny_clip}", "--device", "cpu")
+    done, again, replaced = run_here(line, line, (*line, "--overwrite"))
+    assert done.returncode == replaced.returncode == 1
     assert "error: examples/cat/broken.png: " in done.stderr
     assert "3 classes, 6 examples (2 per class)" in done.stderr
     assert json.loads((tmp_path / "classes.json").read_text("utf-8"))["taught"]["method"] in done.stderr
