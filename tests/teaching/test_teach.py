@@ -79,6 +79,15 @@ def test_a_label_for_the_answer_unknown_is_left_out(examples: Path, model: dict[
     assert any("1 images with the label 'unknown' are left out" in text for text in logged)
 
 
+def test_few_examples_of_some_classes_beside_words_are_warned_of(
+    examples: Path, model: dict[str, Any], logged: list[str]
+) -> None:
+    teach(examples, **model)
+    assert not any("fewer than" in text for text in logged)
+    teach(examples, [*CLASSES, "house"], **model)
+    assert any(text.startswith("'animal' has fewer than 4 examples, and other classes have none") for text in logged)
+
+
 def test_a_method_that_does_not_exist_is_refused(examples: Path, model: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="cannot use method 'magic': unknown"):
         teach(examples, method="magic", **model)
