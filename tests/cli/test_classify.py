@@ -377,7 +377,8 @@ def test_an_interrupted_run_exits_130_and_says_so_in_one_line(tmp_path: Path, ph
 
 
 def test_an_interrupted_run_leaves_an_output_file_as_it_was(tmp_path: Path, photos: dict[str, Path]) -> None:
-    (tmp_path / "results.csv").write_text("from before\n")
+    before = "path,label,probability,similarity,model,pretrained,precision,error_type,error_message\n"
+    (tmp_path / "results.csv").write_text(before)
     arguments = (
         "classify",
         *[photos["cat"]] * 2000,
@@ -398,5 +399,5 @@ def test_an_interrupted_run_leaves_an_output_file_as_it_was(tmp_path: Path, phot
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=300)
     assert process.returncode == 130
-    assert (tmp_path / "results.csv").read_text() == "from before\n"
+    assert (tmp_path / "results.csv").read_text() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "results.csv"]
