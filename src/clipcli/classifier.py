@@ -234,7 +234,8 @@ class Classifier(ResultRuns):
         return load_for_model(given, self.source.fingerprint(self._store.file_sha256), self.source.title)
 
     def _open_text_encoder(self) -> tuple[ModelFacts, Encode]:
-        return self.facts(), telling_cut(self._backend.text_encoder(), self.source.title)
+        encoder = self._backend.text_encoder()  # first: its graph has the scale, for which torch would be imported
+        return self.facts(), telling_cut(encoder, self.source.title)
 
     def classify(self, images: Iterable[ImageLike] | ImageLike, *, even_batches: bool = False) -> Iterator[Result]:
         """Classify images and yield one result per image, in order.

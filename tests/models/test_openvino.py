@@ -277,9 +277,14 @@ def pocket_of_the_user(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("engine", ["auto", "openvino"])
 @pytest.mark.parametrize("cache", [False, True])
-def test_the_built_in_model_needs_no_torch_even_at_first(cache: bool, tmp_path: Path, photos: dict[str, Path]) -> None:
-    classifier = Classifier("pocket", LABELS, device="cpu", cache=tmp_path if cache else False)
+def test_the_built_in_model_needs_no_torch_even_at_first(
+    cache: bool, engine: str, tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    classifier = Classifier("pocket", LABELS, device="cpu", engine=engine, cache=tmp_path if cache else False)
+    assert classifier.classes.labels == tuple(LABELS)
+    assert not classifier.is_loaded
     results = predictions(classifier.classify([photos[name] for name in ("cat", "rocket")]))
     labels = [result.label for result in results]
     assert labels == ["cat", "rocket"]
