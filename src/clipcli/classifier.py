@@ -23,10 +23,8 @@ from clipcli.inputs.given import check_count
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
 from clipcli.labels.templates import Template, resolve_templates
-from clipcli.outputs.calibration_files import load_calibration
 from clipcli.outputs.run_settings import RunSettings, classify_settings
 from clipcli.outputs.text_formats import Layout
-from clipcli.pipeline.calibration import FittedCalibration
 from clipcli.pipeline.chunks import EncoderFacts
 from clipcli.pipeline.class_embeddings import (
     ClassEmbeddings,
@@ -46,6 +44,7 @@ from clipcli.scoring.tree import is_tree
 
 if TYPE_CHECKING:
     from clipcli.inputs.given import ImageLike
+    from clipcli.pipeline.calibration import FittedCalibration
 
 __all__ = ["Classifier"]
 
@@ -192,6 +191,8 @@ class Classifier(ResultRuns):
         else:
             classes = self.embed_labels(self._templates)
         if self._calibration_file is not None:
+            from clipcli.outputs.calibration_files import load_calibration
+
             score = None if self._tags is None else self._tags.tagging(classes).score
             self.calibration = load_calibration(self._calibration_file, classes, score)
             classes = self.calibration.with_thresholds(classes)

@@ -72,7 +72,7 @@ class PageContent:
     labels
         All labels of the run, which the page knows besides those in the records.
     places
-        The absolute paths of images that are no longer where their records say, by the path of the record.
+        The absolute paths of images that were moved after the run, by the path of the record.
     """
 
     root: Path | None = None
