@@ -15,7 +15,7 @@ from clipcli.evaluation.tree import Descent, groups_by_name, path_of, tree_figur
 from clipcli.labels.label import Label
 from clipcli.outputs.readers import ReadRecord
 from clipcli.scoring.thresholds import UNKNOWN
-from clipcli.scoring.tree import deepest_node, labels_beside_groups
+from clipcli.scoring.tree import deepest_node, labels_next_to_groups
 from clipcli.scoring.zeroshot import group_probabilities
 from tests.evaluation.test_evaluate import DIGITS, embedded_digits, nearest_mean
 
@@ -79,7 +79,7 @@ def test_the_deepest_groups_of_an_evaluation_are_those_of_classify(rows: list[li
     probability = np.array(rows) / max(1.0, *map(sum, rows))
     groups = list(TREE.values())
     expected = [
-        deepest_node(group_probabilities(groups, row), own={node: float(row[at].max()) for node, at in BESIDE.items()})
+        deepest_node(group_probabilities(groups, row), own={node: float(row[at].max()) for node, at in NEXT_TO.items()})
         for row in probability
     ]
     found = Descent(groups).answers(probability)
@@ -88,11 +88,11 @@ def test_the_deepest_groups_of_an_evaluation_are_those_of_classify(rows: list[li
         assert first == second or sums[first] == pytest.approx(sums[str(second)], abs=1e-9)  # a tie
 
 
-BESIDE = labels_beside_groups(list(TREE.values()))
+NEXT_TO = labels_next_to_groups(list(TREE.values()))
 
 
-def test_a_label_beside_further_groups_ends_the_way_down() -> None:
-    assert BESIDE == {"animal": [2, 3], "machine": [5]}
+def test_a_label_next_to_further_groups_ends_the_way_down() -> None:
+    assert NEXT_TO == {"animal": [2, 3], "machine": [5]}
     nodes = {"animal": 0.9, "animal/bird": 0.3, "machine": 0.1, "machine/road": 0.05}
     assert deepest_node(nodes, own={"animal": 0.6, "machine": 0.05}) == "animal"
     assert deepest_node(nodes, own={"animal": 0.2, "machine": 0.05}) == "animal/bird"

@@ -27,7 +27,7 @@ def answer(*cosines: float, level: int | None = None) -> Prediction:
     return found
 
 
-def test_a_label_beside_a_group_is_not_answered_by_that_group() -> None:
+def test_a_label_next_to_a_group_is_not_answered_by_that_group() -> None:
     found = answer(0.6, 0.2, 0.2, 0.0)
     assert (found.label, found.node, found.group) == ("dog", "animal/dog", "animal")
     assert answer(0.6, 0.2, 0.2, 0.0, level=2).node == "animal"

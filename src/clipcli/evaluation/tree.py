@@ -16,7 +16,7 @@ import numpy as np
 from clipcli.evaluation.metrics import Interval, Scores, accuracy_interval
 from clipcli.outputs.readers import ReadRecord
 from clipcli.scoring.thresholds import UNKNOWN
-from clipcli.scoring.tree import deepest_node, labels_beside_groups, levels_of, nodes_of
+from clipcli.scoring.tree import deepest_node, labels_next_to_groups, levels_of, nodes_of
 from clipcli.text import name_key
 
 __all__ = ["Descent", "LevelFigures", "TreeFigures", "groups_by_name", "groups_in_records", "path_of", "tree_figures"]
@@ -107,14 +107,14 @@ class Descent:
         paths = [set(nodes_of(group)) if group is not None else set() for group in groups]
         self._nodes = list(dict.fromkeys(node for group in groups if group is not None for node in nodes_of(group)))
         self._below = np.array([[float(node in path) for node in self._nodes] for path in paths])  # (C, K)
-        self._beside = labels_beside_groups(groups)
+        self._next_to = labels_next_to_groups(groups)
 
     def answers(self, probability: Scores) -> list[str]:
         """Return the deepest group of each image, empty if no label has a group. (N, C) -> N."""
         if not self._nodes:
             return [""] * len(probability)
         sums = np.minimum(probability @ self._below, 1.0)  # (N, C) x (C, K) -> (N, K)
-        own = {node: probability[:, places].max(axis=1) for node, places in self._beside.items()}
+        own = {node: probability[:, places].max(axis=1) for node, places in self._next_to.items()}
         return [
             deepest_node(
                 dict(zip(self._nodes, row.tolist(), strict=True)), own={node: best[place] for node, best in own.items()}

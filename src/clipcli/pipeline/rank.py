@@ -17,7 +17,7 @@ from clipcli.pipeline.stream import Block
 from clipcli.scoring.calibration import Correction
 from clipcli.scoring.tags import rank_tags
 from clipcli.scoring.thresholds import UNKNOWN, Thresholds
-from clipcli.scoring.tree import deepest_node, is_tree, labels_beside_groups
+from clipcli.scoring.tree import deepest_node, is_tree, labels_next_to_groups
 from clipcli.scoring.zeroshot import ScoreArray, group_probabilities, rank
 
 __all__ = ["Ranker"]
@@ -85,8 +85,8 @@ class Ranker:
         by_group = group_probabilities(groups, probability, is_exclusive=tags is None) if any(groups) else {}
         node = group = None
         if self._in_tree:
-            own = {name: float(max(probability[places])) for name, places in self._beside.items()}
-            node, group = self._node(ranking.label, by_group, own), deepest_node(by_group, own=own)
+            best = {name: float(max(probability[places])) for name, places in self._next_to.items()}
+            node, group = self._node(ranking.label, by_group, best), deepest_node(by_group, own=best)
         return Prediction(
             path, ranking.label, ranking.top, self.model, self.pretrained, by_group, self.precision, tags, node, group
         )  # fmt: skip
@@ -96,8 +96,8 @@ class Ranker:
         return is_tree(self.classes.groups)
 
     @cached_property
-    def _beside(self) -> dict[str, list[int]]:
-        return labels_beside_groups(self.classes.groups)
+    def _next_to(self) -> dict[str, list[int]]:
+        return labels_next_to_groups(self.classes.groups)
 
     def _node(self, label: str, nodes: dict[str, float], own: dict[str, float]) -> str:
         """Return the answer in the tree: the path of the label, else the deepest group that is probable enough."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["deepest_node", "is_tree", "labels_beside_groups", "levels_of", "nodes_of"]
+__all__ = ["deepest_node", "is_tree", "labels_next_to_groups", "levels_of", "nodes_of"]
 
 _SLASH = "/"
 
@@ -27,7 +27,7 @@ def is_tree(groups: Iterable[str | None]) -> bool:
     return any(group is not None and _SLASH in group for group in groups)
 
 
-def labels_beside_groups(groups: Sequence[str | None]) -> dict[str, list[int]]:
+def labels_next_to_groups(groups: Sequence[str | None]) -> dict[str, list[int]]:
     """Return the labels of those groups that have labels and further groups below them, as indices.
 
     Parameters
@@ -58,7 +58,7 @@ def deepest_node(
         Where to stop; 1 is the widest.
     own
         The greatest probability of the labels of a node itself, where it has further groups too: if no group is more
-        probable, the node is the answer. See :func:`labels_beside_groups`.
+        probable, the node is the answer. See :func:`labels_next_to_groups`.
 
     Returns
     -------
