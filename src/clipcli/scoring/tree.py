@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-__all__ = ["deepest_node", "is_tree", "nodes_of"]
+__all__ = ["deepest_node", "is_tree", "levels_of", "nodes_of"]
 
 _SLASH = "/"
 
@@ -13,6 +13,13 @@ def nodes_of(group: str) -> list[str]:
     """Return a group and all that contain it, the widest first: ``animal`` and ``animal/bird`` for ``animal/bird``."""
     parts = group.split(_SLASH)
     return [_SLASH.join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def levels_of(path: str, label: str | None = None) -> tuple[str, ...]:
+    """Return the names on the path of a node, the widest first; a label at its end is one name, even with a slash."""
+    if label is not None and path.endswith(_SLASH + label):
+        return (*path[: -len(label) - 1].split(_SLASH), label)
+    return (path,) if path == label else tuple(path.split(_SLASH))
 
 
 def is_tree(groups: Iterable[str | None]) -> bool:
