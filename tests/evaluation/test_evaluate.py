@@ -10,13 +10,13 @@ from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_sco
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import InputError
+from clipcli.evaluation.by_embeddings import evaluate_embeddings
 from clipcli.evaluation.evaluate import (
     Embedded,
     Evaluation,
     as_json,
     compare,
     confusion_table,
-    evaluate_embeddings,
 )
 from clipcli.evaluation.linear_probe import STRENGTH, few_shot_split, linear_probe, probe
 from clipcli.evaluation.records import evaluate_records

@@ -91,10 +91,16 @@ class Scores:
             metavar="FILE",
             rich_help_panel=_SCORES,
             show_default=False,
-            help="Calibration of probabilities and thresholds: a file that --save-calibration of evaluate wrote.",
+            help="Calibration of probabilities and thresholds: a file that --save-calibration of evaluate wrote. "
+            "[default: the calibration in the file of --classes, if it holds one]",
         ),
     ] = None
-
+    no_calibration: Annotated[
+        bool,
+        typer.Option(
+            "--no-calibration", rich_help_panel=_SCORES, help="Ignore the calibration in the file of --classes."
+        ),
+    ] = False
     level: Annotated[
         int | None,
         typer.Option(
@@ -118,6 +124,6 @@ class Scores:
             "tags": self.tags,
             "score": self.score.value if self.score else None,
             "threshold": self.threshold,
-            "calibration": self.calibration,
+            "calibration": False if self.no_calibration else self.calibration,
             "level": self.level,
         }
