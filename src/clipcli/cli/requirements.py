@@ -102,7 +102,10 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _OVERWRITE,
         Requirement(("update",), "with -o", lambda values: values["output"] is not None),
     ),
-    "sort": (_needs_no("undo", "copy", "link", "move", "by", "checked"),),
+    "sort": (
+        _needs_no("undo", "copy", "link", "move", "by", "level", "checked"),
+        Requirement(("level",), "with --by group or --by node", lambda values: values["by"].value != "label"),
+    ),
     "evaluate": (
         _LOUD, _CACHE,
         _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags", "classes"),

@@ -53,6 +53,8 @@ class ReadRecord:
         The model's name, pretrained tag and precision, as far as the file has them.
     labels
         All labels of the image, best first, if the run could give several; else ``None``.
+    node
+        The answer in a tree of groups, if the labels are in one.
     """
 
     path: str
@@ -64,6 +66,7 @@ class ReadRecord:
     model: str = field(default="", compare=False)
     groups: tuple[tuple[str, float], ...] = field(default=(), compare=False)
     labels: tuple[str, ...] | None = None
+    node: str | None = field(default=None, compare=False)
 
 
 def read_results(file: Path) -> Iterator[ReadRecord]:
@@ -122,11 +125,13 @@ def _record(values: Any) -> ReadRecord:
         return ReadRecord(path, None, None, error)
     if not isinstance(label, str) or not label:
         raise TypeError("it has neither a label nor an error")
-    _, group, *model = (_text(values, name) for name in ("label", "group", "model", "pretrained", "precision"))
+    _, group, node, *model = (
+        _text(values, name) for name in ("label", "group", "node", "model", "pretrained", "precision")
+    )
     probability = _number(values["probability"], "probability", 0.0)
     title = " ".join(filter(None, model))
     groups, labels = _groups(values, group), _labels(values)
-    return ReadRecord(path, label, probability, None, _ranking(values), group, title, groups, labels)
+    return ReadRecord(path, label, probability, None, _ranking(values), group, title, groups, labels, node)
 
 
 def _labels(values: dict[str, Any]) -> tuple[str, ...] | None:
