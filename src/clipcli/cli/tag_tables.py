@@ -74,7 +74,7 @@ def print_tag_tables(evaluations: Sequence[TagEvaluation], failures: int) -> Non
     print_figures(console, ("", "mAP", "precision", "recall", "F1", "F1 of labels", "tags per image", "ECE"), rows)
     best = max(evaluations, key=lambda each: (each.mean_average_precision or 0.0, each.micro.f1))
     of = f" of {one_line(best.name)}" if len(evaluations) > 1 else ""
-    rows = [
+    labels = [
         (
             one_line(each.label), str(each.support), _percent(each.average_precision), _percent(each.precision),
             _percent(each.recall), _percent(each.f1), "" if each.threshold is None else f"{each.threshold:.3g}",
@@ -82,7 +82,7 @@ def print_tag_tables(evaluations: Sequence[TagEvaluation], failures: int) -> Non
         for each in sorted(best.reports, key=_worst_first)
     ]  # fmt: skip
     console.print()
-    print_figures(console, (f"labels{of}", "images", "AP", "precision", "recall", "F1", "threshold"), rows)
+    print_figures(console, (f"labels{of}", "images", "AP", "precision", "recall", "F1", "threshold"), labels)
 
 
 def _worst_first(report: TagReport) -> tuple[bool, float, float]:

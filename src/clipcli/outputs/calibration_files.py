@@ -1,4 +1,4 @@
-"""Calibrations as JSON, written by ``clipcli evaluate``: in files of their own, and in classes files."""
+"""Calibrations as JSON, written by ``clipcli evaluate``: in separate files and in classes files."""
 
 from __future__ import annotations
 
