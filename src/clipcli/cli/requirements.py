@@ -126,6 +126,10 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
+    "tag": (
+        _needs_no("undo", "prefix", "by", "top", "min_probability", "checked", "sidecar", "embed", "remove"),
+        _needs_no("embed", "sidecar"),
+    ),
     "teach": (_LOUD, _CACHE, _NO_ENCODER),
     "matrix": (
         _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _LISTED, _TABLES,
