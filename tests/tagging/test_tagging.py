@@ -17,6 +17,8 @@ import pytest
 from PIL import Image
 
 from clipcli.errors import InputError
+from clipcli.outputs.readers import ReadRecord, read_results
+from clipcli.scoring.zeroshot import Score
 from clipcli.tagging.keywords import KeywordRules
 from clipcli.tagging.log import log_of
 from clipcli.tagging.sidecars import Sidecars
@@ -175,7 +177,7 @@ def test_what_is_no_sidecar_stays_and_the_others_are_written(write: Write, tmp_p
     assert "Traceback" not in done.stderr
 
 
-LINE = {
+LINE: dict[str, object] = {
     "action": "write",
     "file": "/x/a.xmp",
     "before": None,
@@ -262,10 +264,7 @@ def test_a_kill_at_any_moment_leaves_whole_sidecars_and_undo_restores_all(
     for number in range(200):
         (tmp_path / f"i{number}.xmp").write_bytes(forms[number % 4])
     before = state_of(tmp_path)
-    after = {
-        name: keywords_added(data, KeywordRules("ai|").of(next(iter(_records(results)))))
-        for name, data in before.items()
-    }
+    after = {name: keywords_added(data, KeywordRules("ai|").of(_first(results))) for name, data in before.items()}
     chance = random.Random(3)
     for _ in range(3):
         work = working(results)
@@ -286,10 +285,8 @@ def test_a_kill_at_any_moment_leaves_whole_sidecars_and_undo_restores_all(
     assert state_of(tmp_path) == after
 
 
-def _records(results: Path) -> Iterable[object]:
-    from clipcli.outputs.readers import read_results
-
-    return read_results(results)
+def _first(results: Path) -> ReadRecord:
+    return next(iter(read_results(results)))
 
 
 def test_two_runs_at_once_lose_no_keyword_of_each_other(write: Write, tmp_path: Path) -> None:
@@ -332,10 +329,7 @@ def test_a_missing_probability_is_found_before_any_file_is_changed(write: Write,
     assert Sidecars(remove=True).edit(write(a=["x"]).with_name("a.jpg"), KEYWORDS, None) == ()
 
 
-def _record(labels: tuple[str, ...]) -> object:
-    from clipcli.outputs.readers import ReadRecord
-    from clipcli.scoring.zeroshot import Score
-
+def _record(labels: tuple[str, ...]) -> ReadRecord:
     return ReadRecord("p", labels[0], 0.9, None, (Score(labels[0], 0.9, 0.1),), labels=labels)
 
 
