@@ -130,6 +130,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _needs_no("undo", "prefix", "by", "top", "min_probability", "checked", "sidecar", "embed", "remove"),
         _needs_no("embed", "sidecar"),
     ),
+    "serve": (_LOUD, _CACHE, _needs_no("token_file", "token"), _needs_no("insecure", "token", "token_file")),
     "teach": (_LOUD, _CACHE, _NO_ENCODER),
     "matrix": (
         _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _LISTED, _TABLES,
