@@ -92,6 +92,7 @@ train p -o m --validation 0.0 --patience 2: --patience only works with pairs hel
 export text -l a -o x.npy --no-cache --cache-dir d: --cache-dir only works without --no-cache
 matrix a.png -x a --overwrite: --overwrite only works with -o or --plot
 evaluate d --overwrite: --overwrite only works with --json, --plots, --save-calibration or --save-classes
+search a a.png --classes c.json -t "a {label}": --template only works without --classes
 search a a.png --overwrite: --overwrite only works with -o
 export images a.png -o x.npy --format jsonl: --format only works with a folder as -o (end its name with /) or a URL
 export images a.png -o x.npy --part-size 2: --part-size only works with a folder as -o (end its name with /) or a URL

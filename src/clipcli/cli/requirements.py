@@ -143,7 +143,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _needs_no("classes", "texts_file", "text", "template", "paired"),
         Requirement(("overwrite",), "with -o or --plot", lambda values: bool(values["output"] or values["plot"])),
     ),
-    "search": (_LOUD, _CACHE, *_EMBEDDED, _LISTED, _TABLES, _OVERWRITE),
+    "search": (_LOUD, _CACHE, *_EMBEDDED, _LISTED, _TABLES, _OVERWRITE, _needs_no("classes", "template")),
     "report": (
         Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),
         Requirement(("labels", "path_column", "label_column"), "with --truth", _has_truth),
