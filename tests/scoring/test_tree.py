@@ -91,6 +91,14 @@ def test_a_record_has_the_node_and_the_probability_of_each_node() -> None:
     assert flat_values(found)["group_probability"] == pytest.approx(found.groups["animal/bird"], rel=1e-5)
 
 
+def test_the_group_of_an_unknown_image_is_the_node_and_the_best_group_is_kept() -> None:
+    found = predicted(1.0, 0.99, 0.0, least=0.99999)
+    assert (found.label, found.node) == (UNKNOWN, UNKNOWN)
+    values = flat_values(found)
+    assert (found.group, values["group"], values["group_1"]) == (UNKNOWN, UNKNOWN, "animal/bird")
+    assert as_record(found)["group"] == UNKNOWN
+
+
 def test_groups_of_one_level_have_no_node() -> None:
     classes = replace(BIRDS, groups=("animal", "animal", None))
     ranker = Ranker(classes, 3, Thresholds(), "axes", None, "fp32")

@@ -44,7 +44,7 @@ class ReadRecord:
         The best labels with their scores, best first: as many as the file holds. A similarity that the file does not
         have is NaN.
     group
-        The best group, if the labels have groups.
+        The best group, if the labels have groups; ``unknown`` if the label is.
     groups
         The groups that the file has with their probabilities, best first.
     model
@@ -171,7 +171,7 @@ def _groups(values: dict[str, Any], best: str | None) -> tuple[tuple[str, float]
     if isinstance(values.get("groups"), list):
         found = [(each["group"], each["probability"]) for each in values["groups"]]
     else:
-        found = [(best, values.get("group_probability"))]
+        found = [(_text(values, "group_1") or best, values.get("group_probability"))]
     groups = [(group, value) for group, value in found if group and value not in (None, "")]
     if not all(isinstance(group, str) and is_unicode(group) for group, _ in groups):
         raise TypeError("a group is not text")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.tree import deepest_node
 from clipcli.scoring.zeroshot import Score
 
@@ -50,7 +51,17 @@ class Prediction:
 
     @property
     def group(self) -> str | None:
-        """The best group, of a tree the deepest; ``None`` if the labels have no groups."""
+        """The best group, of a tree the deepest; ``None`` if the labels have no groups.
+
+        If the label is ``unknown``, the group is too; in a tree, it is then the ``node``.
+        """
+        if self.label == UNKNOWN and self.groups:
+            return UNKNOWN if self.node is None else self.node
+        return self.best_group
+
+    @property
+    def best_group(self) -> str | None:
+        """The best group, of a tree the deepest, even if the answer is ``unknown``."""
         return deepest_node(self.groups) if self.node is not None else next(iter(self.groups), None)
 
     @property

@@ -116,7 +116,7 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
     root
         The folder that the paths of the records are relative to.
     by_group
-        Sort by group instead of label; images that are ``unknown`` have no group.
+        Sort by group instead of label.
     """
     names, known, earlier = FolderNames(), _folders_in(into), PlacedBefore(into)
     taken = set[str]()  # by images that are placed before it
@@ -150,7 +150,7 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
 
 def _labels_of(record: ReadRecord, *, by_group: bool) -> Sequence[str | None]:
     """Return the labels whose folders an image goes into, or its group; ``None`` if it has none."""
-    if record.label == UNKNOWN or not by_group:
+    if not by_group or (record.label == UNKNOWN and record.group is None):
         return record.labels or [record.label]
     return [record.group]
 
