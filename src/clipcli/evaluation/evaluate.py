@@ -132,6 +132,11 @@ class Evaluation:
         return accuracy_interval(self.hits[some]) if some.any() and not some.all() else None
 
     @property
+    def macro_f1(self) -> float:
+        """The mean F1 of the classes that some image has."""
+        return float(np.mean([report.f1 for report in self.classes if report.support and report.f1 is not None]))
+
+    @property
     def hits(self) -> NDArray[np.bool_]:
         """(N,) whether the predicted class is the true one."""
         return np.asarray(self.truth == self.predicted)
@@ -269,6 +274,7 @@ def _as_json(each: Evaluation, gain: Interval | None) -> dict[str, Any]:
         "top1": asdict(each.top1),
         "top5": asdict(each.top5) if each.top5 else None,
         "mean_per_class": asdict(each.mean_per_class),
+        "macro_f1": each.macro_f1,
         "answered": float(each.answered.mean()),
         "top1_of_answers": asdict(each.top1_of_answers) if each.top1_of_answers else None,
         "label_count": each.label_count,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from clipcli.images.files import has_image_suffix
 from clipcli.inputs.archives import is_archive
 from clipcli.inputs.discover import Source
@@ -26,6 +28,7 @@ def count_files(source: Source) -> int | None:
         if is_archive(name) or is_parquet(name):
             return None
         for match in matches_of(name, exclusion) if is_pattern(name) else [name]:
+            paths: Iterator[str]
             if is_folder(match):
                 paths = (found.path for found in walk(match, exclusion) if has_image_suffix(found.path))
             else:
