@@ -48,6 +48,12 @@ def _figures(
         if each.top1_of_labels is not None:
             yield each.name, "with_label", float(each.has_label.mean())
             yield each.name, "top1_of_labels", each.top1_of_labels
+        if each.tree is not None:
+            for level in each.tree.levels:
+                yield each.name, f"level_{level.level}", level.accuracy
+            yield each.name, "hierarchical_precision", each.tree.precision
+            yield each.name, "hierarchical_recall", each.tree.recall
+            yield each.name, "hierarchical_f1", each.tree.f1
         yield each.name, "calibration_error", each.calibration.error
         if each.calibration.temperature is not None:
             yield each.name, "temperature", each.calibration.temperature
@@ -80,6 +86,7 @@ def print_tables(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult
         gain = compare(first, each)
         if gain is not None:
             console.print(f"{one_line(each.name)}: {_gain(gain)}", markup=False)
+    _print_trees(console, evaluations)
     if probes:
         _print_probes(console, probes)
     best = max(evaluations, key=lambda each: each.top1.value)
@@ -117,6 +124,24 @@ def _print_shares(console: Console, each: Evaluation, *, named: bool) -> None:
             f"{of}{count} images ({count / len(each.paths):.1%}) count as wrong because their class is not a label "
             f"({names}){rest}", markup=False,
         )  # fmt: skip
+
+
+def _print_trees(console: Console, evaluations: Sequence[Evaluation]) -> None:
+    """Print the accuracy at each level of the groups, and the hierarchical figures."""
+    trees = [(one_line(each.name), each.tree) for each in evaluations if each.tree is not None]
+    if not trees:
+        return
+    depth = max(len(tree.levels) for _, tree in trees)
+    header = ("tree of groups", *(f"level {level}" for level in range(1, depth + 1)), "precision", "recall", "F1")
+    rows = [
+        (
+            name, *(f"{level.accuracy.value:.1%}" for level in tree.levels), *[""] * (depth - len(tree.levels)),
+            *(f"{value:.1%}" for value in (tree.precision, tree.recall, tree.f1)),
+        )
+        for name, tree in trees
+    ]  # fmt: skip
+    console.print()
+    print_figures(console, header, rows)
 
 
 def _print_probes(console: Console, probes: Sequence[ProbeResult]) -> None:

@@ -236,7 +236,14 @@ def evaluate_results(
         found = [evaluate_tag_records(str(file), some, chosen, labels_of_run(Path(file))) for file, some in pairs]
         return Comparison((), failed=tuple(failures), tags=_distinct(found))
     evaluations = [
-        evaluate_records(str(file), some, chosen, labels_of_run(Path(file)), _groups(Path(file), chosen, by_group))
+        evaluate_records(
+            str(file),
+            some,
+            chosen,
+            labels_of_run(Path(file)),
+            _groups(Path(file), chosen, by_group),
+            groups_of_run(Path(file)),
+        )
         for file, some in pairs
     ]
     return Comparison(_distinct(evaluations), failed=tuple(failures))

@@ -32,6 +32,7 @@ from clipcli.evaluation.metrics import (
     hits_within,
     mean_per_class_interval,
 )
+from clipcli.evaluation.tree import Descent, TreeFigures, groups_by_name, path_of, tree_figures
 from clipcli.evaluation.vocabulary import indices_of
 from clipcli.labels.files import Label
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
@@ -90,6 +91,8 @@ class Evaluation:
         The number of labels that could have been the answer, as far as it is known.
     not_labels
         The classes of images that are not among these labels, so that no answer can be right.
+    tree
+        The figures at each level, if the labels have groups.
     """
 
     name: str
@@ -107,6 +110,7 @@ class Evaluation:
     confusions: tuple[Confusion, ...]
     label_count: int
     not_labels: tuple[str, ...] = ()
+    tree: TreeFigures | None = None
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -183,10 +187,12 @@ def evaluate_embeddings(
     count, bias = len(truth), classes.facts.logit_bias
     within = np.empty((count, min(_WITHIN, len(names))), np.intp)
     probability = np.empty(count)
+    descent, deepest = Descent(classes.groups), list[str]()
     for start in range(0, count, _ROWS):
         rows = slice(start, start + _ROWS)
         found = classes.score(images.vectors[rows])  # (n, D) -> (n, C)
         scores, ranked = found.probability, found.ranked
+        deepest += descent.answers(scores)
         if members is not None:
             scores = ranked = np.minimum(scores @ members, 1.0)  # (n, C) x (C, G) -> (n, G)
         within[rows] = best_first(ranked)[:, : within.shape[1]]
@@ -200,7 +206,10 @@ def evaluate_embeddings(
     error = expected_calibration_error(probability, within[:, 0] == truth)
     calibration = Calibration(error, fitted.temperature, fitted.error_after)
     answers = Answers(images.paths, within[:, 0], within[:, 0], probability, hits5)
-    return make_evaluation(name, names, truth, answers, calibration, label_count=len(names))
+    groups = {} if by_group else groups_by_name((label.name, label.group) for label in labels)
+    given = [path_of(names[place], groups) for place in within[:, 0]]
+    tree = tree_figures([names[place] for place in truth], given, deepest, groups)
+    return make_evaluation(name, names, truth, answers, calibration, label_count=len(names), tree=tree)
 
 
 @dataclass(frozen=True)
@@ -230,7 +239,7 @@ class Answers:
 
 def make_evaluation(
     name: str, labels: Sequence[str], truth: Indices, answers: Answers, calibration: Calibration, *,
-    label_count: int, not_labels: Sequence[str] = (),
+    label_count: int, not_labels: Sequence[str] = (), tree: TreeFigures | None = None,
 ) -> Evaluation:  # fmt: skip
     """Compute the figures of answers; for the parameters see :class:`Evaluation`."""
     hits, predicted = answers.predicted == truth, answers.predicted
@@ -240,7 +249,7 @@ def make_evaluation(
         mean_per_class_interval(hits, truth), calibration,
         tuple(class_reports(labels, truth, predicted)),
         tuple(confusions(labels, truth, predicted, answers.probability)),
-        label_count, tuple(not_labels),
+        label_count, tuple(not_labels), tree,
     )  # fmt: skip
 
 
@@ -282,6 +291,7 @@ def _as_json(each: Evaluation, gain: Interval | None) -> dict[str, Any]:
         "with_label": float(each.has_label.mean()),
         "top1_of_labels": asdict(each.top1_of_labels) if each.top1_of_labels else None,
         "top1_more_than_first": {**asdict(gain), "beyond_noise": gain.is_beyond_noise} if gain else None,
+        "tree": asdict(each.tree) if each.tree else None,
         "calibration": asdict(each.calibration),
         "classes": [asdict(report) for report in each.classes],
         "labels": list(each.labels),

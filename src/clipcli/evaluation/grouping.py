@@ -15,7 +15,6 @@ from clipcli.labels.label import Label
 from clipcli.labels.several import label_key
 from clipcli.outputs.readers import ReadRecord
 from clipcli.scoring.thresholds import UNKNOWN
-from clipcli.scoring.tree import deepest_node
 from clipcli.scoring.zeroshot import Score
 
 __all__ = ["classes_as_groups", "group_members", "group_names", "group_record"]
@@ -81,11 +80,10 @@ def group_record(record: ReadRecord) -> ReadRecord:
             f"cannot evaluate by group: the result of {record.path} has no group (classify with a label file that has "
             "a 'group' column)"
         )
-    # In a tree, a group that contains others is not an answer; the record names the best of the rest.
-    lowest = [(name, value) for name, value in record.groups if not _contains_another(name, record)]
-    is_answer = record.label != UNKNOWN or record.group in dict(lowest)
-    label = record.group if is_answer else UNKNOWN
-    best = record.group if is_answer else deepest_node(dict(record.groups))
+    label = UNKNOWN if record.label == UNKNOWN else record.group
+    best = record.best_group or record.group
+    # In a tree, a group that contains others is not an answer, unless it is that of the record.
+    lowest = [(name, value) for name, value in record.groups if name == best or not _contains_another(name, record)]
     ordered = sorted(lowest, key=lambda each: each[0] != best)
     ranking = tuple(Score(group, value, math.nan) for group, value in ordered)
     return replace(record, label=label, top=ranking, probability=ranking[0].probability if ranking else None)

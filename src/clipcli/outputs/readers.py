@@ -51,6 +51,10 @@ class ReadRecord:
         The model's name, pretrained tag and precision, as far as the file has them.
     labels
         All labels of the image, best first, if the run could give several; else ``None``.
+    node
+        The answer in a tree of groups, if the labels are in one.
+    best_group
+        The best group if ``group`` is ``unknown``, as far as the file has it.
     """
 
     path: str
@@ -62,6 +66,8 @@ class ReadRecord:
     model: str = field(default="", compare=False)
     groups: tuple[tuple[str, float], ...] = field(default=(), compare=False)
     labels: tuple[str, ...] | None = None
+    node: str | None = field(default=None, compare=False)
+    best_group: str | None = field(default=None, compare=False)
 
 
 def read_results(file: Path) -> Iterator[ReadRecord]:
@@ -146,11 +152,14 @@ def _record(values: Any) -> ReadRecord:
         return ReadRecord(path, None, None, error)
     if not isinstance(label, str) or not label:
         raise TypeError("it has neither a label nor an error")
-    _, group, *model = (_text(values, name) for name in ("label", "group", "model", "pretrained", "precision"))
+    group, best_group, node, *model = (
+        _text(values, name) for name in ("group", "group_1", "node", "model", "pretrained", "precision")
+    )
     probability = _number(values["probability"], "probability", 0.0)
     title = " ".join(filter(None, model))
-    groups, labels = _groups(values, group), _labels(values)
-    return ReadRecord(path, label, probability, None, _ranking(values), group, title, groups, labels)
+    groups, labels = _groups(values, best_group or group), _labels(values)
+    ranking = _ranking(values)
+    return ReadRecord(path, label, probability, None, ranking, group, title, groups, labels, node, best_group)
 
 
 def _labels(values: dict[str, Any]) -> tuple[str, ...] | None:
@@ -171,7 +180,7 @@ def _groups(values: dict[str, Any], best: str | None) -> tuple[tuple[str, float]
     if isinstance(values.get("groups"), list):
         found = [(each["group"], each["probability"]) for each in values["groups"]]
     else:
-        found = [(_text(values, "group_1") or best, values.get("group_probability"))]
+        found = [(best, values.get("group_probability"))]
     groups = [(group, value) for group, value in found if group and value not in (None, "")]
     if not all(isinstance(group, str) and is_unicode(group) for group, _ in groups):
         raise TypeError("a group is not text")

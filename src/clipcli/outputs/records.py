@@ -8,6 +8,7 @@ from typing import Any
 
 from clipcli.labels.several import joined
 from clipcli.pipeline.predictions import Failure, Result
+from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import Score
 from clipcli.text import printable
 
@@ -64,6 +65,8 @@ def as_record(result: Result) -> dict[str, Any]:
     }
     if result.groups:
         record["group"] = result.group
+        if result.label == UNKNOWN:
+            record["group_1"] = result.best_group
         record["groups"] = [{"group": name, "probability": round_score(value)} for name, value in result.groups.items()]
     if result.node is not None:
         record["node"] = result.node

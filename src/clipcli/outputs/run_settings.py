@@ -3,7 +3,8 @@
 ::
 
     results.csv                 the results
-    results.csv.run.json        the version of clipcli, all settings, the number of records and failures
+    results.csv.run.json        the versions, the command line, start and end, all settings, the number of records and
+                                failures
     results.csv.partial.json    the settings of an incomplete run
 
 ``--resume`` compares them with the settings of the new run. The manifest of a folder of parts and the
@@ -25,6 +26,7 @@ from clipcli.outputs.image_rows import EmbeddingKind
 from clipcli.pipeline.calibration import digest_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.scorer import Tagging
+from clipcli.run_log import circumstances
 from clipcli.scoring.thresholds import Thresholds
 from clipcli.storage.atomic import replacing
 
@@ -244,6 +246,7 @@ class RunRecord:
             **header(),
             "state": "complete",
             "started": self.started,
+            **circumstances(),
             "records": self.records,
             "failures": self.failures,
             "sha256": self.sha256,

@@ -1,8 +1,8 @@
 """The log of ``clipcli sort``: one JSON object per line and image, written before the image is placed.
 
 A folder and its log may come from other people. So the log is untrusted: every line is checked before any file is
-changed, an entry can only name a file in a folder of the sorted folder, and the inode in the log shows whether it
-was copied.
+changed, an entry can only name a file in a folder of the sorted folder, at any depth, and the inode in the log shows
+whether it was copied.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO
 from clipcli.errors import InputError, OutputError
 from clipcli.inputs.system_files import SORT_LOG
 
-__all__ = ["LOG_NAME", "Entry", "SortLog", "open_log", "read_log"]
+__all__ = ["LOG_NAME", "Entry", "SortLog", "link_on_the_way", "open_log", "read_log"]
 
 LOG_NAME = SORT_LOG
 _BEGINNING = b'{"action": "'
@@ -39,7 +39,7 @@ class Entry:
     source
         The original path: absolute, without links in its folder.
     folder, name
-        The new place: a folder in the sorted folder, and the file name.
+        The new place: a folder in the sorted folder, or folders in each other separated by ``/``; and the file name.
     size, mtime_ns, inode
         Status of the original before it was placed, in bytes and nanoseconds; of the copy if the image was moved to
         another disk. ``inode`` is ``None`` in the logs of earlier versions.
@@ -57,10 +57,10 @@ class Entry:
     log_inode: int | None
 
     @classmethod
-    def of(cls, action: str, source: Path, target: Path, status: os.stat_result, log_inode: int) -> Entry:
-        """Return the entry of an image that is placed from ``source`` to ``target``."""
+    def of(cls, action: str, source: Path, target: Path, into: Path, status: os.stat_result, log_inode: int) -> Entry:
+        """Return the entry of an image that is placed from ``source`` to ``target`` in the sorted folder ``into``."""
         origin = source.parent.resolve() / source.name
-        where = (target.parent.name, target.name)
+        where = (target.parent.relative_to(into).as_posix(), target.name)
         return cls(action, origin, *where, status.st_size, status.st_mtime_ns, status.st_ino, log_inode)
 
     def as_line(self) -> bytes:
@@ -93,8 +93,8 @@ class Entry:
             raise ValueError(f"unknown action {action!r}")
         if not os.path.isabs(source) or os.path.normpath(source) != source or not os.path.basename(source):  # noqa: PTH117, PTH119
             raise ValueError(f"'from' is not an absolute path: {source!r}")
-        folder, separator, name = to.partition("/")
-        if not separator or not _is_component(folder) or not _is_component(name):
+        folder, separator, name = to.rpartition("/")
+        if not separator or not all(map(_is_component, to.split("/"))):
             raise ValueError(f"'to' is not a file in one of the folders: {to!r}")
         numbers = (_number(values, key) for key in ("size", "mtime_ns"))
         inodes = (_number(values, key) if values.get(key) is not None else None for key in ("inode", "log"))
@@ -118,6 +118,22 @@ def _number(values: dict[str, Any], name: str) -> int:
 
 def _is_component(name: str) -> bool:
     return name not in ("", ".", "..") and not set(name) & {"/", os.sep} and not os.path.splitdrive(name)[0]
+
+
+def link_on_the_way(into: Path, folder: Path) -> Path | None:
+    """Return the first link among a folder and those that contain it, in the sorted folder; ``None`` if there is none.
+
+    Parameters
+    ----------
+    folder
+        A folder in ``into``, at any depth.
+    """
+    place = into
+    for name in folder.relative_to(into).parts:
+        place /= name
+        if place.is_symlink():
+            return place
+    return None
 
 
 def open_log(into: Path) -> BinaryIO:
