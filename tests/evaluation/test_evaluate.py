@@ -13,12 +13,12 @@ from clipcli.errors import InputError
 from clipcli.evaluation.evaluate import (
     Embedded,
     Evaluation,
-    as_json,
     compare,
     confusion_table,
     evaluate_embeddings,
 )
 from clipcli.evaluation.linear_probe import STRENGTH, few_shot_split, linear_probe, probe
+from clipcli.evaluation.plain_values import as_json
 from clipcli.evaluation.records import evaluate_records
 from clipcli.labels.files import Label
 from clipcli.outputs.readers import ReadRecord
