@@ -92,7 +92,8 @@ def tag(
 ) -> None:  # fmt: skip
     """Write labels into photos as keywords for photo managers.
 
-    They go into XMP sidecars, or into the image files (--embed). Everything else in them stays. Nothing is written for 'unknown' and for failed inputs.
+    They go into XMP sidecars, or into the image files (--embed). Everything else in them stays. Nothing is
+    written for 'unknown' and for failed inputs.
 
     clipcli tag results.csv --prefix "ai|"
 
