@@ -545,7 +545,7 @@ def test_the_name_of_a_member_leads_nowhere(name: str, tmp_path: Path, monkeypat
     assert (item.name, isinstance(item, MemberInput)) == (f"{path}/{name}", True)
     records = [ReadRecord(item.name, "cat", 1.0, None), ReadRecord(f"s.tar/{name}", "cat", 1.0, None)]
     assert [each.problem for each in plan(records, tmp_path / "sorted", Path())] == [
-        "it is in an archive (extract the archive, classify that folder and sort its results)"
+        "it is in an archive (extract the archive, classify that folder and use its results)"
     ] * 2
 
 

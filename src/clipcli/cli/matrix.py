@@ -46,8 +46,8 @@ def matrix(
     classes: Annotated[
         Path | None,
         typer.Option("--classes", metavar="FILE", rich_help_panel=_TEXTS,
-                     help="Classes file written by 'clipcli teach' or 'clipcli export text', to be used instead of "
-                          "texts."),
+                     help="Classes file (.safetensors or .json), written by 'clipcli teach' or 'clipcli export text', "
+                          "in place of texts."),
     ] = None,
     template: Annotated[
         list[str] | None,
