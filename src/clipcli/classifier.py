@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +133,7 @@ class Classifier(ResultRuns):
         score: str | None = None,
         threshold: float = DEFAULT_THRESHOLD,
         level: int | None = None,
-        calibration: str | Path | bool | None = None,
+        calibration: Path | Literal[False] | None = None,
         cache: bool | str | Path = True,
         cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
@@ -155,8 +155,7 @@ class Classifier(ResultRuns):
         self._given_classes = classes
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
         self._tags = tag_options(tags, score, threshold, self.thresholds)
-        self._calibration_file = Path(calibration) if isinstance(calibration, str | Path) else None
-        self._is_calibrated, self._level = calibration is not False, level
+        self._calibration, self._level = calibration, level
         self.text_statistics: TextStatistics | None = None
         self._warned = False
 
@@ -201,24 +200,11 @@ class Classifier(ResultRuns):
             classes = self.for_tags(self._checked(self._given_classes))
         else:
             classes = self.embed_labels(self._templates)
-        fitted = self._fitted(classes)
-        if fitted is None:
-            return classes
-        self.calibration = fitted
-        return fitted.with_thresholds(classes)
+        if self._calibration is not False:
+            from clipcli.outputs.calibration_files import calibration_for
 
-    def _fitted(self, classes: ClassEmbeddings) -> FittedCalibration | None:
-        """Read the calibration for some classes, or check the one that their file holds."""
-        if self._calibration_file is not None:
-            from clipcli.outputs.calibration_files import load_calibration
-
-            return load_calibration(self._calibration_file, classes, self.score_of(classes))
-        if classes.calibration is not None and self._is_calibrated:
-            where = self._given_classes if isinstance(self._given_classes, Path) else "these classes"
-            remedy = "calibrate again, or use --no-calibration"
-            classes.calibration.check(classes, self.score_of(classes), f"the calibration in {where}", remedy)
-            return classes.calibration
-        return None
+            self.calibration = calibration_for(classes, self.score_of(classes), self._calibration, self._given_classes)
+        return classes if (fitted := self.__dict__.get("calibration")) is None else fitted.with_thresholds(classes)
 
     def score_of(self, classes: ClassEmbeddings) -> str | None:
         """Return the kind of score of tags for some classes; ``None`` for one label per image."""

@@ -137,11 +137,10 @@ class ImageSearch:
                 raise LabelError(f"cannot search for {self._text!r}: it is not one of the classes ({near})")
             place = found[0]
         taught = classes.taught
-        if (
-            taught is not None and taught.method == "logistic"
-        ):  # a row of its head only says what differs between classes
-            return taught.mixed(place)
-        return classes.vectors[place]
+        # A row of a logistic head says what differs between the classes; it is no embedding.
+        is_head = taught is not None and taught.method == "logistic"
+        vector: NDArray[np.float32] = taught.mixed(place) if taught is not None and is_head else classes.vectors[place]
+        return vector
 
     def scan(self, images: Iterable[Any] | Any) -> Iterator[tuple[str, ImageError | None]]:
         """Compare images with the query, in their order; folders and archives are searched.

@@ -113,8 +113,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], reaso
 def test_a_taught_class_is_searched_by_what_was_learned_of_it(
     searched: Run, album: Path, photos: dict[str, Path], tmp_path: Path
 ) -> None:
-    rows = f"{photos['cat']},Chelsea\n{photos['rocket']},thing\n{photos['coffee']},thing\n"
-    (tmp_path / "t.csv").write_text(f"path,label\n{rows}", "utf-8")
+    table = f"{photos['cat']},Chelsea\n{photos['rocket']},thing\n{photos['coffee']},thing\n"
+    (tmp_path / "t.csv").write_text(f"path,label\n{table}", "utf-8")
     for method in ("prototypes", "mixed"):
         file = f"{method}.safetensors"
         taught = searched("teach", tmp_path / "t.csv", "-o", tmp_path / file, "--method", method, *POCKET)

@@ -14,19 +14,15 @@ from clipcli.evaluation.by_embeddings import evaluate_embeddings
 from clipcli.evaluation.calibrating import Goal, fit_calibration
 from clipcli.evaluation.contenders import Contender, calibrated, check_one, contenders_of, variants_of
 from clipcli.evaluation.embedding import embed_all
-from clipcli.evaluation.evaluate import Embedded, Evaluation, as_json
+from clipcli.evaluation.evaluate import Embedded, Evaluation
 from clipcli.evaluation.ground_truth import TruthColumns, read_truth
 from clipcli.evaluation.label_choice import choose_labels
 from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
 from clipcli.evaluation.matching import in_all, match_records, with_embeddings
+from clipcli.evaluation.plain_values import as_json
 from clipcli.evaluation.records import evaluate_records
 from clipcli.evaluation.seen_images import warn_of_seen_images
-from clipcli.evaluation.tags import (
-    TagEvaluation,
-    evaluate_tag_records,
-    evaluate_tags,
-    tags_as_json,
-)
+from clipcli.evaluation.tags import TagEvaluation, evaluate_tag_records, evaluate_tags, tags_as_json
 from clipcli.evaluation.taught_classes import labels_of, unseen
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase

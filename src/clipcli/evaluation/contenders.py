@@ -11,7 +11,7 @@ from clipcli.errors import CalibrationError, InputError
 from clipcli.evaluation.taught_classes import with_words
 from clipcli.labels.templates import Template, resolve_templates
 from clipcli.log import LOG
-from clipcli.outputs.calibration_files import load_calibration
+from clipcli.outputs.calibration_files import calibration_for
 from clipcli.pipeline.calibration import FittedCalibration
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 
@@ -91,16 +91,14 @@ def calibrated(contender: Contender, classifier: Classifier, file: Path | None) 
     CalibrationError
         If the file cannot be used with these classes.
     """
-    classes, score = contender.classes, classifier.score_of(contender.classes)
-    fitted = contender.saved.calibration
-    if file is not None:
-        fitted = load_calibration(file, classes, score)
-    elif fitted is not None:
-        try:
-            fitted.check(classes, score, f"the calibration in {contender.name}", "calibrate again")
-        except CalibrationError as problem:
-            LOG.warning(str(problem))
-            return []
+    classes = contender.classes
+    try:
+        fitted = calibration_for(classes, classifier.score_of(classes), file, Path(contender.name))
+    except CalibrationError as problem:
+        if file is not None:
+            raise
+        LOG.warning(str(problem))
+        return []
     if fitted is None:
         return []
     return [Contender(f"{contender.name}, calibrated", fitted.with_thresholds(classes), contender.saved, fitted)]

@@ -15,7 +15,14 @@ from clipcli.scoring.odds import SCORES
 from clipcli.storage.atomic import replacing
 from clipcli.text import is_unicode, read_text
 
-__all__ = ["REMEDY", "calibration_from", "calibration_values", "load_calibration", "save_calibration"]
+__all__ = [
+    "REMEDY",
+    "calibration_for",
+    "calibration_from",
+    "calibration_values",
+    "load_calibration",
+    "save_calibration",
+]
 
 _VERSION = 1
 _KIND = "calibration"
@@ -72,6 +79,31 @@ def load_calibration(file: Path, classes: ClassEmbeddings, score: str | None) ->
         raise CalibrationError(f"cannot read {file}: not a calibration of clipcli ({reason}; {REMEDY})") from None
     fitted.check(classes, score, file, REMEDY)
     return fitted
+
+
+def calibration_for(
+    classes: ClassEmbeddings, score: str | None, file: Path | None, source: object
+) -> FittedCalibration | None:
+    """Return the calibration of a file, or without a file the one that classes were saved with, if there is one.
+
+    Parameters
+    ----------
+    score
+        As for :func:`load_calibration`.
+    source
+        The file of the classes, for messages.
+
+    Raises
+    ------
+    CalibrationError
+        As for :func:`load_calibration`.
+    """
+    if file is not None:
+        return load_calibration(file, classes, score)
+    if classes.calibration is not None:
+        name = f"the calibration in {source if isinstance(source, Path) else 'these classes'}"
+        classes.calibration.check(classes, score, name, "calibrate again, or use --no-calibration")
+    return classes.calibration
 
 
 def calibration_from(values: Any) -> FittedCalibration:

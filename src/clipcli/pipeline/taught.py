@@ -49,10 +49,10 @@ class Taught:
     def mixed(self, place: int) -> NDArray[np.float32]:
         """Return the weighted mean of the words and the examples of a class, (D,) of length one."""
         own = self.examples[self.owners == place].astype(np.float32)
+        words: NDArray[np.float32] = self.text[place]
         if not len(own):
-            return self.text[place]
-        mean = normalise(own.mean(axis=0))
-        return normalise((1 - self.weight) * self.text[place] + self.weight * mean)
+            return words
+        return normalise((1 - self.weight) * words + self.weight * normalise(own.mean(axis=0)))
 
     def has_seen(self, images: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return whether each image is one of the examples, in this or another precision. (N, D) -> (N,)."""
