@@ -137,7 +137,7 @@ class ImageSearch:
                 raise LabelError(f"cannot search for {self._text!r}: it is not one of the classes ({near})")
             place = found[0]
         taught = classes.taught
-        # A row of a logistic head says what differs between the classes; it is no embedding.
+        # A row of a logistic head says what differs between the classes, and is not an embedding.
         is_head = taught is not None and taught.method == "logistic"
         vector: NDArray[np.float32] = taught.mixed(place) if taught is not None and is_head else classes.vectors[place]
         return vector
