@@ -126,6 +126,11 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
+    "watch": (
+        _LOUD, _CACHE, *_TAGS,
+        Requirement(("prefix",), "with --tag", lambda values: bool(values["tag"])),
+        Requirement(("sort_action",), "with --sort", lambda values: values["sort"] is not None),
+    ),
     "tag": (
         _needs_no("undo", "prefix", "by", "top", "min_probability", "checked", "sidecar", "embed", "remove"),
         _needs_no("embed", "sidecar"),
