@@ -83,12 +83,15 @@ def watch(
 
     clipcli watch inbox --labels labels.txt -o results.jsonl
 
-    clipcli watch inbox --labels labels.txt -o results.jsonl --sort sorted --sort-action link
+    clipcli watch inbox --labels labels.txt -o results.csv --sort sorted
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     form = _check(folder, output, messages)
-    if sort is not None and sort_action is SortAction.move and tag:
-        raise InputError("cannot use --tag with --sort-action move: sidecars are not moved (use copy or link)")
+    if sort is not None and sort_action is SortAction.move and (tag or scores.tags):
+        reason = "sidecars are not moved" if tag else "an image can have several labels"
+        raise InputError(
+            f"cannot use {'--tag' if tag else '--tags'} with --sort-action move: {reason} (use copy or link)"
+        )
     from clipcli.classifier import Classifier
 
     classifier = Classifier(
