@@ -43,6 +43,7 @@ from clipcli.scoring.thresholds import DEFAULT_THRESHOLD, Thresholds
 from clipcli.scoring.tree import is_tree
 
 if TYPE_CHECKING:
+    from clipcli.embedder import Embedder
     from clipcli.inputs.given import ImageLike
     from clipcli.pipeline.calibration import FittedCalibration
 
@@ -101,6 +102,9 @@ class Classifier(ResultRuns):
         Maximum size of the cache in bytes; above it, the oldest image embeddings are removed.
     offline
         Never open a socket.
+    embedder
+        An :class:`Embedder` whose open model and cache are shared, for many sets of labels; the parameters of the
+        model and of the cache are then not used.
 
     Raises
     ------
@@ -132,14 +136,19 @@ class Classifier(ResultRuns):
         cache: bool | str | Path = True,
         cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
+        embedder: Embedder | None = None,
     ) -> None:
         if (labels is None) == (classes is None):
             raise LabelError("give either labels or classes")
         check_count("top_k", top_k)
-        super().__init__(
-            model, pretrained=pretrained, device=device, precision=precision, engine=engine,
-            batch_size=batch_size, workers=workers, cache=cache, cache_limit=cache_limit, offline=offline,
-        )  # fmt: skip
+        if embedder is None:
+            super().__init__(
+                model, pretrained=pretrained, device=device, precision=precision, engine=engine,
+                batch_size=batch_size, workers=workers, cache=cache, cache_limit=cache_limit, offline=offline,
+            )  # fmt: skip
+        else:
+            _ = embedder.image_encoder  # opens the model, which is shared from now on
+            vars(self).update(vars(embedder))
         self._labels = labels_from(labels) if labels is not None else []
         self._templates = resolve_templates(list(templates), list(prompts))
         self._given_classes = classes

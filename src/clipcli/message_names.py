@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["named_for_caller", "naming_options"]
+__all__ = ["named_for_caller", "naming_options", "naming_parameters"]
 
 _FLAGS = ("resume", "overwrite", "update", "offline", "include_hidden", "lock_image", "lock_text", "tags")
 _OTHERS = {
@@ -36,7 +36,12 @@ def naming_options() -> Iterator[None]:
 
 def named_for_caller(text: str) -> str:
     """Return a message with the names of parameters, if the caller is a Python program."""
-    return text if _command_lines or "--" not in text else _OPTION.sub(_as_parameter, text)
+    return text if _command_lines else naming_parameters(text)
+
+
+def naming_parameters(text: str) -> str:
+    """Return a message with the names of parameters in place of options."""
+    return text if "--" not in text else _OPTION.sub(_as_parameter, text)
 
 
 def _as_parameter(found: re.Match[str]) -> str:

@@ -20,7 +20,7 @@ from clipcli.labels.files import Label
 from clipcli.scoring.ensemble import ensemble
 from clipcli.scoring.nearest import Nearest
 
-__all__ = ["Hit", "ImageSearch", "split_query"]
+__all__ = ["Hit", "ImageSearch", "compare", "split_query"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,23 @@ def split_query(query: str) -> tuple[str | None, list[Path]]:
     if not path.is_file():
         raise InputError(f"cannot search for images like {query}: there is no such file (name a file, or give a text)")
     return None, [path]
+
+
+def compare(
+    embedder: Embedder, images: Iterable[Any] | Any, nearest: Nearest[str]
+) -> Iterator[tuple[str, ImageError | None]]:
+    """Compare images with a query, in their order, and add them to those that are nearest to it.
+
+    Yields
+    ------
+    The path of each image, with the error if it cannot be read.
+    """
+    for block in embedder.embed(images):
+        read = [(name_of(item), vector) for item, vector in block if not isinstance(vector, ImageError)]
+        if read:
+            nearest.add([path for path, _ in read], np.stack([vector for _, vector in read]))
+        for item, vector in block:
+            yield name_of(item), vector if isinstance(vector, ImageError) else None
 
 
 class ImageSearch:
@@ -104,13 +121,8 @@ class ImageSearch:
         ------
         The path of each image, with the error if it cannot be read. :attr:`hits` are the best up to there.
         """
-        self._nearest = nearest = Nearest[str](self.query(), self._count)
-        for block in self.embedder.embed(images):
-            read = [(name_of(item), vector) for item, vector in block if not isinstance(vector, ImageError)]
-            if read:
-                nearest.add([path for path, _ in read], np.stack([vector for _, vector in read]))
-            for item, vector in block:
-                yield name_of(item), vector if isinstance(vector, ImageError) else None
+        self._nearest = Nearest[str](self.query(), self._count)
+        yield from compare(self.embedder, images, self._nearest)
 
     @property
     def hits(self) -> list[Hit]:

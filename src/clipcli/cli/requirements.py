@@ -123,6 +123,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
+    "serve": (_LOUD, _CACHE, _needs_no("token_file", "token"), _needs_no("insecure", "token", "token_file")),
     "teach": (_LOUD, _CACHE, _NO_ENCODER),
     "matrix": (
         _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _LISTED, _TABLES,

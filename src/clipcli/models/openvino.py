@@ -78,6 +78,10 @@ class Backend:
 
         A model keeps torch's if OpenVINO cannot express it, or its tokenizer is of a rare kind.
         """
+        return self._text_encoder
+
+    @cached_property
+    def _text_encoder(self) -> TextEncoder:
         try:
             return OpenVinoTextEncoder(self._text_graph)
         except CheckpointError:

@@ -1,0 +1,1 @@
+"""``clipcli serve``: a model that stays open, behind HTTP."""
