@@ -14,20 +14,31 @@ export function setToken(token) {
   sessionStorage.setItem(KEPT, token);
 }
 
+export const hasToken = () => sessionStorage.getItem(KEPT) !== null;
+
 function authorization() {
   const token = sessionStorage.getItem(KEPT);
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
 async function request(path, init = {}) {
-  let answer;
+  let answer, text;
   try {
     answer = await fetch(path, { ...init, headers: { ...authorization(), ...init.headers } });
+    text = await answer.text(); // which may be aborted, or cut off, like the request
   } catch (problem) {
     if (problem.name === "AbortError") throw problem;
     throw new Refusal("offline", "The server does not answer.");
   }
-  const body = await answer.json().catch(() => null);
+  const body = parsed(text);
   if (answer.ok && body !== null) return body;
   const { type = "internal", message = `The server answered with ${answer.status}.` } = body?.error ?? {};
   throw new Refusal(type, message, answer.status, Number(answer.headers.get("Retry-After")) || 0);

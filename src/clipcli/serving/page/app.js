@@ -1,5 +1,5 @@
 // The page of `clipcli serve`: connects the parts. Ranking decides what is asked of the server, Cards show the images.
-import { health, serverLabels, serverModels, setToken } from "./api.js";
+import { hasToken, health, serverLabels, serverModels } from "./api.js";
 import { Cards, element, labelsOf } from "./cards.js";
 import { EXAMPLE_LABELS, examples } from "./examples.js";
 import { checkedCsv, commandLine, copy, labelFile, labelFileName, resultsCsv, resultsJsonl, save } from "./export.js";
@@ -7,9 +7,11 @@ import { History } from "./history.js";
 import { labelsIn, optionsOf, sameSettings, templatesIn, typed } from "./labels.js";
 import { fromClipboard, fromDrop, fromFiles, thumbnailOf, withOwnNames } from "./pictures.js";
 import { Ranking } from "./ranking.js";
+import { announce, banner, connection, insist, offline, unauthorized } from "./status.js";
 
 const TYPING = 400; // milliseconds without a key until labels are ranked
-const AWAY = 3; // seconds between looks for a server that does not answer
+
+const NARROW = matchMedia("(max-width: 760px)");
 
 const byId = (id) => document.getElementById(id);
 const server = { labels: [], templates: [], models: [], model: null, limits: { labels: 10000 } };
@@ -108,6 +110,7 @@ async function add(pictures) {
   ranking.add(pictures);
   cards.add(pictures);
   if (!ranking.settings && !labelsFor(settingsNow()).length) announce("Type labels to classify the images.");
+  if (NARROW.matches) byId("results").scrollIntoView(); // there, the results are below the labels
   for (const each of pictures) {
     each.thumbnail = await thumbnailOf(each.file);
     if (ranking.pictures.includes(each)) cards.showThumbnail(each);
@@ -139,13 +142,6 @@ function tally() {
   byId("tally").textContent = `${checked.length} checked; the model agrees on ${agree.length}.${saved ? "" : " Not saved in a file yet."}`;
 }
 
-let spoken = 0;
-// For screen readers: one sentence when everything is ranked, not one per image.
-function announce(text) {
-  clearTimeout(spoken);
-  spoken = setTimeout(() => { byId("live").textContent = text; }, 150);
-}
-
 function summary() {
   const done = ranking.pictures.filter((each) => each.record), first = done.slice(0, 3);
   const words = first.map((each) => `${each.name}: ${labelsOf(each).join(", ") || "unknown"}`).join(". ");
@@ -154,48 +150,6 @@ function summary() {
 
 // --- the server --------------------------------------------------------------------------------------
 
-function banner(text, isOffline = false) {
-  byId("banner").hidden = !text;
-  byId("banner-text").textContent = text;
-  byId("reconnect").hidden = !isOffline;
-}
-
-let away = null; // resolves when the server is back
-let look = () => {}; // looks at once
-
-function offline() {
-  away ??= (async () => {
-    banner("The server does not answer. The page continues when it is back.", true);
-    byId("connection").textContent = "offline";
-    for (;;) {
-      await new Promise((done) => { look = done; setTimeout(done, 1000 * AWAY); });
-      const answer = await health().catch(() => null);
-      if (answer?.status === "ok") break;
-    }
-    banner("");
-    byId("connection").textContent = "";
-    away = null;
-  })();
-  return away;
-}
-
-let asking = null; // resolves when a token was typed
-
-function unauthorized() {
-  asking ??= new Promise((done) => {
-    byId("token").value = "";
-    byId("ask-token").showModal();
-    byId("token-form").onsubmit = (event) => {
-      event.preventDefault();
-      setToken(byId("token").value.trim());
-      byId("ask-token").close();
-      asking = null;
-      done();
-    };
-  });
-  return asking;
-}
-
 function answered(answer) {
   layout = answer.layout;
   banner("");
@@ -203,18 +157,6 @@ function answered(answer) {
   if (ranking.left.length) return;
   history.note(applied, labelsFor(applied).length, ranking.pictures.length);
   announce(summary());
-}
-
-// Ask for something until there is an answer.
-async function insist(ask) {
-  for (;;) {
-    try {
-      return await ask();
-    } catch (problem) {
-      if (problem.kind === "unauthorized") await unauthorized();
-      else await offline();
-    }
-  }
 }
 
 const ranking = new Ranking({
@@ -320,18 +262,16 @@ byId("clear").addEventListener("click", () => {
   for (const each of [...ranking.pictures]) cards.remove(each);
   byId("choose").focus();
 });
-byId("reconnect").addEventListener("click", () => look());
-byId("ask-token").addEventListener("cancel", (event) => event.preventDefault());
 window.addEventListener("beforeunload", (event) => { if (!saved) event.preventDefault(); });
 
 // --- the start ---------------------------------------------------------------------------------------
 
 async function start() {
-  byId("connection").textContent = "Connecting …";
+  connection("Connecting …");
   const { token } = await insist(health);
-  if (token && !sessionStorage.getItem("clipcli token")) await unauthorized();
+  if (token && !hasToken()) await unauthorized();
   const [labels, models] = [await insist(serverLabels), await insist(serverModels)];
-  byId("connection").textContent = "";
+  connection("");
   Object.assign(server, { labels: labels.labels, templates: labels.templates, model: labels.model, models: models.models, limits: models.limits });
   ranking.limits = models.limits;
   byId("model").textContent = models.models.find((each) => each.default)?.name ?? labels.model;

@@ -20,7 +20,7 @@ export class History {
     const now = Date.now(), [last] = this.entries;
     if (last && sameSettings(last.settings, settings)) Object.assign(last, { images });
     else {
-      const isDraft = last && now - last.time < SETTLED;
+      const isDraft = last && !last.isMeant && now - last.time < SETTLED;
       const others = this.entries.slice(isDraft ? 1 : 0).filter((each) => !sameSettings(each.settings, settings));
       this.entries = [{ settings, labels, images, time: now }, ...others].slice(0, MOST);
     }
@@ -46,7 +46,7 @@ export class History {
         element("span", "soft", `· ${entry.images} ${entry.images === 1 ? "image" : "images"}`),
       );
       if (place === 0) take.setAttribute("aria-current", "true");
-      take.addEventListener("click", () => this.use(entry.settings));
+      take.addEventListener("click", () => { this.entries[0].isMeant = true; this.use(entry.settings); });
       row.append(take);
       return row;
     });
