@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clipcli.evaluation.compare import Comparison, evaluate, evaluate_results
     from clipcli.labels.files import Label
     from clipcli.outputs.embedding_files import ImageEmbeddings
+    from clipcli.outputs.run_info import RunInfo, run_info
     from clipcli.pipeline.predictions import Failure, Prediction
     from clipcli.runner import Outcome, Reporter
     from clipcli.scoring.thresholds import Thresholds
@@ -38,11 +39,13 @@ __all__ = [
     "Outcome",
     "Prediction",
     "Reporter",
+    "RunInfo",
     "Score",
     "Thresholds",
     "__version__",
     "evaluate",
     "evaluate_results",
+    "run_info",
     "teach",
 ]
 
@@ -59,11 +62,13 @@ _HOMES = {
     "Lesson": "teaching.teach",
     "Outcome": "runner",
     "Reporter": "runner",
+    "RunInfo": "outputs.run_info",
     "Prediction": "pipeline.predictions",
     "Score": "scoring.zeroshot",
     "Thresholds": "scoring.thresholds",
     "evaluate": "evaluation.compare",
     "evaluate_results": "evaluation.compare",
+    "run_info": "outputs.run_info",
     "teach": "teaching.teach",
 }
 

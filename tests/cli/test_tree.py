@@ -31,12 +31,15 @@ def test_labels_that_tie_are_answered_by_their_group(run_here: RunHere, photos: 
         (*line, "--level", 1, "--format", "jsonl"), ("evaluate", "r.csv", "--truth", "truth.csv", "--by", "group"),
     )  # fmt: skip
     cat, rocket = map(json.loads, lines_of(backed.stdout))
-    assert (cat["label"], cat["node"], cat["group"]) == ("unknown", "animal/pet", "animal/pet")
+    assert (cat["label"], cat["node"], cat["group"]) == ("unknown", "animal/pet", "unknown")
     assert (rocket["label"], rocket["node"]) == ("rocket", "machine/rocket")
     rows = list(csv.DictReader(io.StringIO((tree.parent / "r.csv").read_text("utf-8"))))
     assert [row["node"] for row in rows] == ["animal/pet", "machine/rocket"], as_csv.stderr
     assert [json.loads(each)["node"] for each in lines_of(level.stdout)] == ["animal", "machine"]
     assert evaluated.returncode == 0, evaluated.stderr
+    figures = {line.split("\t")[1]: line.split("\t")[2] for line in lines_of(evaluated.stdout)}
+    names = ("level_1", "level_2", "hierarchical_precision", "hierarchical_recall", "hierarchical_f1")
+    assert [figures[name] for name in names] == ["1", "1", "1", "0.333333", "0.5"]  # the cat is unknown
 
 
 def test_a_level_without_a_tree_is_refused(run_here: RunHere, photos: dict[str, Path]) -> None:

@@ -251,9 +251,9 @@ def test_photographs_can_be_sorted_by_group(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "b.png", "c.png", "d.png")
     records = [
         ReadRecord("a.png", "cat", 0.5, None, group="animal"), ReadRecord("b.png", "dog", 0.5, None, group="animal"),
-        ReadRecord("c.png", "unknown", 0.5, None, group="animal"), record("d.png", "car"),
+        ReadRecord("c.png", "unknown", 0.5, None, group="unknown"), record("d.png", "car"),
     ]  # fmt: skip
-    *_, without = carry_out(plan(records, tmp_path / "sorted", tmp_path, by_group=True), "copy", tmp_path / "sorted")
+    *_, without = carry_out(plan(records, tmp_path / "sorted", tmp_path, by="group"), "copy", tmp_path / "sorted")
     assert sorted(sorted_files(tmp_path)) == ["animal/a.png", "animal/b.png", "unknown/c.png"]
     assert without.problem == "its label 'car' has no group"
 
@@ -668,7 +668,8 @@ def trap(request: pytest.FixtureRequest, tmp_path: Path) -> Trap:
 
 OUTSIDE = [
     "../victim/f", "cat/../../victim/f", "/etc/passwd", "{root}/victim/f", "cat/../a.png", "..", ".", "", "cat", "cat/",
-    "cat/.", "/cat/a.png", "cat//a.png", "./a.png", "cat/sub/a.png", "cat/\0", "cat/\ud800", LOG_NAME, f"./{LOG_NAME}",
+    "cat/.", "/cat/a.png", "cat//a.png", "./a.png", "cat/sub/", "cat/sub/../a.png", "cat/../cat/sub/a.png",
+    "cat/sub//a.png", "cat/\0", "cat/\ud800", LOG_NAME, f"./{LOG_NAME}",
 ]  # fmt: skip
 NO_ORIGIN = [
     "",

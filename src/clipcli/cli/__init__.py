@@ -19,6 +19,7 @@ from clipcli.cli.messages import Messages, library_heard
 from clipcli.errors import ClipcliError, Interrupted
 from clipcli.message_names import naming_options
 from clipcli.models.allocator import allow_keeping_memory
+from clipcli.run_log import noting
 from clipcli.signals import exit_code, stopped
 from clipcli.storage.network_policy import process_policy
 from clipcli.terminal import guarded_streams
@@ -26,7 +27,7 @@ from clipcli.terminal import guarded_streams
 __all__ = ["build_app", "main", "run"]
 
 # each a function of its module
-_COMMANDS = ("classify", "sort", "evaluate", "teach", "matrix", "search", "report", "train", "serve")
+_COMMANDS = ("classify", "sort", "evaluate", "teach", "matrix", "search", "report", "train", "serve", "tag", "info")
 _GROUPS = ("export", "models", "prompts", "cache")  # each the app of its module
 # The base of all errors that Typer's argument parser raises, wherever this version of Typer keeps it.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -106,7 +107,7 @@ def run(arguments: list[str]) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # warnings of libraries are addressed to programmers
     try:
-        with stopped(), process_policy(), library_heard(), naming_options():
+        with stopped(), process_policy(), library_heard(), naming_options(), noting(arguments):
             outcome = build_app(arguments)(args=arguments, prog_name="clipcli", standalone_mode=False)
             sys.stdout.flush()
         if outcome == INTERRUPTED:  # some versions of Typer return the code, others raise

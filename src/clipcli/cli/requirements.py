@@ -102,7 +102,10 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _OVERWRITE,
         Requirement(("update",), "with -o", lambda values: values["output"] is not None),
     ),
-    "sort": (_needs_no("undo", "copy", "link", "move", "by", "checked"),),
+    "sort": (
+        _needs_no("undo", "copy", "link", "move", "by", "level", "checked"),
+        Requirement(("level",), "with --by group or --by node", lambda values: values["by"].value != "label"),
+    ),
     "evaluate": (
         _LOUD, _CACHE,
         _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags", "classes"),
@@ -122,6 +125,10 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
             lambda values: bool(values["json_file"] or values["plots"] or values["save_calibration"]),
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
+    ),
+    "tag": (
+        _needs_no("undo", "prefix", "by", "top", "min_probability", "checked", "sidecar", "embed", "remove"),
+        _needs_no("embed", "sidecar"),
     ),
     "serve": (_LOUD, _CACHE, _needs_no("token_file", "token"), _needs_no("insecure", "token", "token_file")),
     "teach": (_LOUD, _CACHE, _NO_ENCODER),

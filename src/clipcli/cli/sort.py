@@ -1,4 +1,4 @@
-"""``clipcli sort``: sort images into one folder per label, according to a results file."""
+"""``clipcli sort``: sort images into one folder per label, or nested ones, according to a results file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from clipcli.text import printable
 if TYPE_CHECKING:
     from clipcli.outputs.corrections import Corrections
     from clipcli.outputs.readers import ReadRecord
+    from clipcli.sorting.placement import By
 
-__all__ = ["sort", "tell_unused"]
+__all__ = ["read_through", "sort", "tell_unused"]
 
 
 class SortKey(str, Enum):
@@ -28,6 +29,7 @@ class SortKey(str, Enum):
 
     label = "label"
     group = "group"
+    node = "node"
 
 
 def sort(
@@ -47,8 +49,14 @@ def sort(
     move: Annotated[bool, typer.Option("--move", help="Move the files.")] = False,
     checked: options.Checked = None,
     by: Annotated[
-        SortKey, typer.Option("--by", help="Create one folder per label or per group of labels.")
+        SortKey, typer.Option("--by", help="Create one folder per label, per group of labels, or per node: the answer "
+                                           "in a tree of groups. Paths such as animal/bird become nested folders.")
     ] = SortKey.label,
+    level: Annotated[
+        int | None,
+        typer.Option("--level", metavar="N", min=1, show_default=False,
+                     help="Create at most N nested folders, with --by group or node."),
+    ] = None,
     root: Annotated[
         Path | None,
         typer.Option("--root", metavar="DIR", show_default=False,
@@ -70,6 +78,8 @@ def sort(
 
     clipcli sort results.jsonl --into sorted --link
 
+    clipcli sort results.jsonl --into sorted --by node
+
     clipcli sort --undo sorted
     """
     messages = Messages(quiet=quiet)
@@ -84,12 +94,12 @@ def sort(
     if len(actions) > 1:
         raise InputError(f"cannot use --{actions[0]} with --{actions[1]} (leave one out)")
     action = actions[0] if actions else "copy"
-    _sort(results, into, action, root, checked, by_group=by is SortKey.group, dry_run=dry_run, messages=messages)
+    _sort(results, into, action, root, checked, by=by.value, level=level, dry_run=dry_run, messages=messages)
 
 
 def _sort(
     results: Path, into: Path, action: str, root: Path | None, checked: Path | None, *,
-    by_group: bool, dry_run: bool, messages: Messages,
+    by: By, level: int | None, dry_run: bool, messages: Messages,
 ) -> None:  # fmt: skip
     from clipcli.delimited import tsv_line
     from clipcli.outputs.corrections import corrected, read_corrections
@@ -97,12 +107,12 @@ def _sort(
     from clipcli.sorting.placement import carry_out, plan
 
     corrections = read_corrections(checked)
-    base = _checked(results, corrections, by_group=by_group)
+    base = _checked(results, corrections, by)
     if action == "move":
         _check_movable(corrected(read_results(results), corrections))
     tell_unused(corrections, checked, messages)
     records = corrected(read_results(results), corrections)
-    placements = plan(records, into, base if root is None else root, by_group=by_group)
+    placements = plan(records, into, base if root is None else root, by=by, level=level)
     counts: Counter[str] = Counter()
     there = removed = 0
 
@@ -133,8 +143,29 @@ def _sort(
         raise typer.Exit(SOME_FAILED)
 
 
-def _checked(results: Path, corrections: Corrections, *, by_group: bool) -> Path:
+def _checked(results: Path, corrections: Corrections, by: By) -> Path:
     """Read all results, so that a damaged record is found before any file is sorted; return the folder of the paths."""
+    base, is_known = read_through(results, corrections, by)
+    if not is_known:
+        missing, example = {"group": ("groups", ""), "node": ("tree of groups", " such as animal/bird")}[by]
+        raise InputError(
+            f"cannot sort by {by}: {results} has no {missing} (give the labels groups{example} in a label file)"
+        )
+    return base
+
+
+def read_through(results: Path, corrections: Corrections, by: str) -> tuple[Path, bool]:
+    """Read all results, so that a damaged record is found before any file is changed.
+
+    Returns
+    -------
+    The folder that the paths of the records are relative to; and whether a record has a label, group or node (``by``).
+
+    Raises
+    ------
+    InputError
+        If the results cannot be read, or not twice.
+    """
     from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
 
@@ -143,14 +174,12 @@ def _checked(results: Path, corrections: Corrections, *, by_group: bool) -> Path
             f"cannot read {results}: it is a pipe or device (save the results to a file, since they are read twice)"
         )
     base = PathBase(str(results), own=True)
-    has_groups = False
+    is_known = by == "label"
     for record in read_results(results):
         base.look_for(record.path)
         corrections.learn(record)
-        has_groups = has_groups or record.group is not None
-    if by_group and not has_groups:
-        raise InputError(f"cannot sort by group: {results} has no groups (give the labels groups in a label file)")
-    return Path(base.folder)
+        is_known = is_known or getattr(record, by) is not None
+    return Path(base.folder), is_known
 
 
 def _check_movable(records: Iterable[ReadRecord]) -> None:

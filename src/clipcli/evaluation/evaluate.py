@@ -6,8 +6,8 @@ Shapes: N images, C classes, D dimensions of the shared space.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from clipcli.evaluation.metrics import (
     hits_within,
     mean_per_class_interval,
 )
+from clipcli.evaluation.tree import Descent, TreeFigures, groups_by_name, path_of, tree_figures
 from clipcli.evaluation.vocabulary import indices_of
 from clipcli.labels.files import Label
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
@@ -44,7 +45,6 @@ __all__ = [
     "Answers",
     "Embedded",
     "Evaluation",
-    "as_json",
     "compare",
     "confusion_table",
     "embed_labelled",
@@ -90,6 +90,8 @@ class Evaluation:
         The number of labels that could have been the answer, as far as it is known.
     not_labels
         The classes of images that are not among these labels, so that no answer can be right.
+    tree
+        The figures at each level, if the labels have groups.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Evaluation:
     confusions: tuple[Confusion, ...]
     label_count: int
     not_labels: tuple[str, ...] = ()
+    tree: TreeFigures | None = None
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -130,6 +133,11 @@ class Evaluation:
 
     def _accuracy_of(self, some: NDArray[np.bool_]) -> Interval | None:
         return accuracy_interval(self.hits[some]) if some.any() and not some.all() else None
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 of the classes that some image has."""
+        return float(np.mean([report.f1 for report in self.classes if report.support and report.f1 is not None]))
 
     @property
     def hits(self) -> NDArray[np.bool_]:
@@ -178,10 +186,12 @@ def evaluate_embeddings(
     count, bias = len(truth), classes.facts.logit_bias
     within = np.empty((count, min(_WITHIN, len(names))), np.intp)
     probability = np.empty(count)
+    descent, deepest = Descent(classes.groups), list[str]()
     for start in range(0, count, _ROWS):
         rows = slice(start, start + _ROWS)
         found = classes.score(images.vectors[rows])  # (n, D) -> (n, C)
         scores, ranked = found.probability, found.ranked
+        deepest += descent.answers(scores)
         if members is not None:
             scores = ranked = np.minimum(scores @ members, 1.0)  # (n, C) x (C, G) -> (n, G)
         within[rows] = best_first(ranked)[:, : within.shape[1]]
@@ -195,7 +205,10 @@ def evaluate_embeddings(
     error = expected_calibration_error(probability, within[:, 0] == truth)
     calibration = Calibration(error, fitted.temperature, fitted.error_after)
     answers = Answers(images.paths, within[:, 0], within[:, 0], probability, hits5)
-    return make_evaluation(name, names, truth, answers, calibration, label_count=len(names))
+    groups = {} if by_group else groups_by_name((label.name, label.group) for label in labels)
+    given = [path_of(names[place], groups) for place in within[:, 0]]
+    tree = tree_figures([names[place] for place in truth], given, deepest, groups)
+    return make_evaluation(name, names, truth, answers, calibration, label_count=len(names), tree=tree)
 
 
 @dataclass(frozen=True)
@@ -225,7 +238,7 @@ class Answers:
 
 def make_evaluation(
     name: str, labels: Sequence[str], truth: Indices, answers: Answers, calibration: Calibration, *,
-    label_count: int, not_labels: Sequence[str] = (),
+    label_count: int, not_labels: Sequence[str] = (), tree: TreeFigures | None = None,
 ) -> Evaluation:  # fmt: skip
     """Compute the figures of answers; for the parameters see :class:`Evaluation`."""
     hits, predicted = answers.predicted == truth, answers.predicted
@@ -235,7 +248,7 @@ def make_evaluation(
         mean_per_class_interval(hits, truth), calibration,
         tuple(class_reports(labels, truth, predicted)),
         tuple(confusions(labels, truth, predicted, answers.probability)),
-        label_count, tuple(not_labels),
+        label_count, tuple(not_labels), tree,
     )  # fmt: skip
 
 
@@ -252,35 +265,3 @@ def confusion_table(evaluation: Evaluation) -> NDArray[np.int64]:
 
     every = range(len(evaluation.labels))
     return np.asarray(confusion_matrix(evaluation.truth, evaluation.predicted, labels=every))
-
-
-def as_json(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    """Return all metrics as plain values, for ``--json``."""
-    return [
-        _as_json(each, compare(evaluations[0], each) if each is not evaluations[0] else None) for each in evaluations
-    ]
-
-
-def _as_json(each: Evaluation, gain: Interval | None) -> dict[str, Any]:
-    examples = [[each.paths[image] for image in pair.images] for pair in each.confusions]
-    return {
-        "name": each.name,
-        "images": len(each.paths),
-        "top1": asdict(each.top1),
-        "top5": asdict(each.top5) if each.top5 else None,
-        "mean_per_class": asdict(each.mean_per_class),
-        "answered": float(each.answered.mean()),
-        "top1_of_answers": asdict(each.top1_of_answers) if each.top1_of_answers else None,
-        "label_count": each.label_count,
-        "classes_without_label": list(each.not_labels),
-        "with_label": float(each.has_label.mean()),
-        "top1_of_labels": asdict(each.top1_of_labels) if each.top1_of_labels else None,
-        "top1_more_than_first": {**asdict(gain), "beyond_noise": gain.is_beyond_noise} if gain else None,
-        "calibration": asdict(each.calibration),
-        "classes": [asdict(report) for report in each.classes],
-        "labels": list(each.labels),
-        "confusion_matrix": confusion_table(each).tolist(),
-        "confusions": [
-            {**asdict(pair), "images": paths} for pair, paths in zip(each.confusions, examples, strict=True)
-        ],
-    }

@@ -18,7 +18,7 @@ from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
 from clipcli.outputs.readers import ReadRecord
-from clipcli.outputs.recognition import labels_of_run
+from clipcli.outputs.recognition import groups_of_run, labels_of_run
 from clipcli.reports.page import PageEvaluation
 
 __all__ = ["evaluation_for_page"]
@@ -52,7 +52,7 @@ def evaluation_for_page(
     """
     matched = match_records(records, labelled, PathBase(str(results), own=True).locate)
     known = labels_from(labels) if labels is not None else None
-    evaluation = evaluate_records(str(results), matched, known, labels_of_run(results))
+    evaluation = evaluate_records(str(results), matched, known, labels_of_run(results), tree=groups_of_run(results))
     names = [evaluation.labels[place] for place in evaluation.truth]
     good = [record for record, _ in matched if record.label is not None]
     truths = {id(record): name for record, name in zip(good, names, strict=True)}
@@ -65,6 +65,7 @@ def _page_evaluation(evaluation: Evaluation) -> PageEvaluation:
         figures.append(("top-5 accuracy", _interval(evaluation.top5)))
     figures += [
         ("mean accuracy per class", _interval(evaluation.mean_per_class)),
+        ("mean F1 of the classes", f"{evaluation.macro_f1:.1%}"),
         ("calibration error", f"{evaluation.calibration.error:.3f}"),
     ]
     if evaluation.top1_of_answers is not None:
@@ -75,6 +76,12 @@ def _page_evaluation(evaluation: Evaluation) -> PageEvaluation:
         figures.append(("images whose class is not a label, counted as wrong", share))
     if evaluation.top1_of_labels is not None:
         figures.append(("top-1 accuracy of the other images", _interval(evaluation.top1_of_labels)))
+    if evaluation.tree is not None:
+        tree = evaluation.tree
+        figures += [(f"accuracy at level {each.level}", _interval(each.accuracy)) for each in tree.levels]
+        parts = (tree.precision, tree.recall, tree.f1)
+        names = ("precision", "recall", "F1")
+        figures += [(f"hierarchical {name}", f"{value:.1%}") for name, value in zip(names, parts, strict=True)]
     confusions = [(each.truth, each.predicted, f"{each.count:,}") for each in evaluation.confusions[:_CONFUSIONS]]
     return PageEvaluation(_summary(evaluation), tuple(figures), tuple(confusions), tuple(_charts(evaluation)))
 

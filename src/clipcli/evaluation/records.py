@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,13 @@ from clipcli.errors import InputError
 from clipcli.evaluation.evaluate import Answers, Evaluation, make_evaluation
 from clipcli.evaluation.grouping import classes_as_groups, group_record
 from clipcli.evaluation.metrics import Calibration, expected_calibration_error
+from clipcli.evaluation.tree import Groups, TreeFigures, groups_by_name, groups_in_records, path_of, tree_figures
 from clipcli.evaluation.vocabulary import check_vocabulary, indices_of, match_names
 from clipcli.labels.label import Label
+from clipcli.log import LOG
 from clipcli.outputs.readers import ReadRecord
 from clipcli.scoring.thresholds import UNKNOWN
+from clipcli.scoring.tree import levels_of
 from clipcli.text import name_key
 
 __all__ = ["evaluate_records"]
@@ -24,7 +28,7 @@ _WITHIN = 5
 
 def evaluate_records(
     name: str, matched: Sequence[tuple[ReadRecord, str]], labels: Sequence[Label] | None = None,
-    vocabulary: Sequence[str] = (), groups: Mapping[str, str] | None = None,
+    vocabulary: Sequence[str] = (), groups: Mapping[str, str] | None = None, tree: Mapping[str, str] | None = None,
 ) -> Evaluation:  # fmt: skip
     """Compare the results of a run with the ground truth.
 
@@ -39,6 +43,8 @@ def evaluate_records(
         All labels of the run, if they are known; otherwise those that occur in the records are used.
     groups
         The group of each label, as far as it is known, to evaluate the groups; ``None`` to evaluate the labels.
+    tree
+        The group of each label, as far as it is known, for the figures at each level.
 
     Raises
     ------
@@ -46,7 +52,7 @@ def evaluate_records(
         If all records are failures, or no class of the ground truth is a label; or, with ``groups``, if a record has
         none.
     """
-    records = [record for record, _ in matched if record.label is not None]
+    records = answered = [record for record, _ in matched if record.label is not None]
     said = [text for record, text in matched if record.label is not None]
     if not records:
         raise InputError("cannot evaluate: all results are failures")
@@ -56,10 +62,32 @@ def evaluate_records(
         records, vocabulary = [group_record(record) for record in records], list(dict.fromkeys(groups.values()))
     elif labels is not None:
         said = [labels[place].name for place in indices_of(said, labels)]
-    return _evaluated(name, records, said, vocabulary)
+    found = _evaluated(name, records, said, vocabulary, is_grouped=groups is not None)
+    if groups is not None:
+        return replace(found, tree=_tree_figures(found, answered, {}))
+    known_groups = {**groups_in_records(answered), **(tree or {})}
+    known_groups |= {label.name: label.group for label in labels or () if label.group}
+    if not known_groups:
+        return found
+    every = groups_by_name([*((text, None) for text in found.labels), *known_groups.items()])
+    return replace(found, tree=_tree_figures(found, answered, every))
 
 
-def _evaluated(name: str, records: Sequence[ReadRecord], said: Sequence[str], vocabulary: Sequence[str]) -> Evaluation:
+def _tree_figures(found: Evaluation, records: Sequence[ReadRecord], groups: Groups) -> TreeFigures | None:
+    """Return the figures at each level of the answers of some records."""
+    classes = [found.labels[place] for place in found.truth]
+    answers = [found.labels[place] for place in found.predicted]
+    given = [
+        path_of(answer, groups) if not groups or record.node in (None, UNKNOWN)
+        else levels_of(str(record.node), record.label)
+        for record, answer in zip(records, answers, strict=True)
+    ]  # fmt: skip
+    return tree_figures(classes, given, [record.best_group or record.group or "" for record in records], groups)
+
+
+def _evaluated(
+    name: str, records: Sequence[ReadRecord], said: Sequence[str], vocabulary: Sequence[str], *, is_grouped: bool
+) -> Evaluation:
     predictions = [str(record.label) for record in records]
     best = [record.top[0].label if record.top else str(record.label) for record in records]
     ranked = [*predictions, *best, *(score.label for record in records for score in record.top)]
@@ -75,6 +103,8 @@ def _evaluated(name: str, records: Sequence[ReadRecord], said: Sequence[str], vo
     if all(len(record.top) >= _WITHIN for record in records) and len(asked) > _WITHIN:
         firsts = [_indices([score.label for score in record.top[:_WITHIN]], places) for record in records]
         hits5 = np.asarray([place in first for place, first in zip(truth, firsts, strict=True)])
+    elif len(asked) > _WITHIN and not is_grouped:
+        LOG.warning(f"{name}: no top-5 accuracy, because it lists fewer than five labels per image (use --top-k 5)")
     probability = np.asarray([record.probability for record in records], dtype=np.float64)
     paths = tuple(record.path for record in records)
     answers = Answers(paths, _indices(predictions, places), _indices(best, places), probability, hits5)

@@ -107,6 +107,9 @@ class Corrections:
         self.is_tagged = False
         """Whether the run could give an image several labels, as far as records of it are known; see :meth:`learn`."""
 
+        self.in_tree = False
+        """Whether the run had a tree of groups, as far as records of it are known; see :meth:`learn`."""
+
     def of(self, path: str) -> str | None:
         """Return the label of an image, ``None`` without a correction."""
         if not self._labels:
@@ -120,6 +123,7 @@ class Corrections:
         """Note a record of the run, for :meth:`group_of` and :attr:`unused`."""
         self.of(record.path)
         self.is_tagged = self.is_tagged or record.labels is not None
+        self.in_tree = self.in_tree or record.node is not None
         if record.label is not None and record.group is not None:
             self._groups.setdefault(name_key(record.label), Counter())[record.group] += 1
 
@@ -172,8 +176,15 @@ def corrected(records: Iterable[ReadRecord], corrections: Corrections) -> Iterat
         elif corrections.is_tagged:
             labels = () if label == UNKNOWN else split(label)
             first = labels[0] if labels else UNKNOWN
-            yield replace(record, label=first, error=None, group=corrections.group_of(first), labels=labels)
+            yield replace(_relabelled(record, first, corrections), labels=labels)
         elif record.label is not None and name_key(label) == name_key(record.label):
             yield record
         else:
-            yield replace(record, label=label, error=None, group=corrections.group_of(label))
+            yield _relabelled(record, label, corrections)
+
+
+def _relabelled(record: ReadRecord, label: str, corrections: Corrections) -> ReadRecord:
+    """Return a record with another label, its group, and the node of both if the run had a tree."""
+    group = corrections.group_of(label)
+    node = f"{group}/{label}" if group is not None and label != UNKNOWN else label
+    return replace(record, label=label, error=None, group=group, node=node if corrections.in_tree else None)

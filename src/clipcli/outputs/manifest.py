@@ -9,6 +9,7 @@ from typing import Any
 
 from clipcli.errors import OutputError
 from clipcli.outputs.run_settings import RunSettings, check_version, header
+from clipcli.run_log import circumstances
 from clipcli.storage.atomic import already_exists
 from clipcli.storage.folders import Folder
 
@@ -93,7 +94,10 @@ def write_manifest(folder: Folder, state: str, started: float, about: Mapping[st
     about
         Counts, and what else describes the run.
     """
-    manifest = {**header(), "state": state, "started": started, **about, "settings": settings.as_json}
+    facts = circumstances()
+    if state != "complete":
+        del facts["ended"]
+    manifest = {**header(), "state": state, "started": started, **facts, **about, "settings": settings.as_json}
     folder.put(MANIFEST, (json.dumps(manifest, ensure_ascii=False, indent=1) + "\n").encode())
 
 

@@ -3,7 +3,8 @@
 ::
 
     results.csv                 the results
-    results.csv.run.json        the version of clipcli, all settings, the number of records and failures
+    results.csv.run.json        the versions, the command line, start and end, all settings, the number of records and
+                                failures
     results.csv.partial.json    the settings of an incomplete run
 
 ``--resume`` compares them with the settings of the new run. The manifest of a folder of parts and the
@@ -25,11 +26,13 @@ from clipcli.outputs.image_rows import EmbeddingKind
 from clipcli.pipeline.calibration import digest_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.scorer import Tagging
+from clipcli.run_log import circumstances
 from clipcli.scoring.thresholds import Thresholds
 from clipcli.storage.atomic import replacing
 
 __all__ = [
     "VERSION",
+    "ChangedResultsError",
     "RunRecord",
     "RunSettings",
     "check_version",
@@ -197,6 +200,14 @@ def check_version(values: Mapping[str, Any], target: object, file: str, remedy: 
         )
 
 
+class ChangedResultsError(OutputError):
+    """A results file is not as its run left it; ``records`` is the number of records that the run wrote."""
+
+    def __init__(self, message: str, records: int) -> None:
+        super().__init__(message)
+        self.records = records
+
+
 def record_of(results: Path) -> Path:
     """Return the path of the record of a results file."""
     return results.with_name(results.name + ".run.json")
@@ -235,6 +246,7 @@ class RunRecord:
             **header(),
             "state": "complete",
             "started": self.started,
+            **circumstances(),
             "records": self.records,
             "failures": self.failures,
             "sha256": self.sha256,
@@ -266,7 +278,8 @@ class RunRecord:
         except (LookupError, OSError, TypeError, ValueError):
             raise OutputError(f"cannot {doing} {results}: {path.name} is damaged ({remedy})") from None
         if record.sha256 != _digest(results):
-            raise OutputError(f"cannot {doing} {results}: it has changed since its run ended ({remedy})")
+            reason = f"cannot {doing} {results}: it has changed since its run ended ({remedy})"
+            raise ChangedResultsError(reason, record.records)
         return record
 
 

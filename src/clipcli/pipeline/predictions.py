@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from clipcli.scoring.tree import deepest_node
+from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import Score
 
 __all__ = ["Failure", "Prediction", "Result", "failure_of", "missing_input"]
@@ -36,6 +36,8 @@ class Prediction:
     node
         The answer in a tree of groups: the path of the label, or the deepest group that is probable enough, or
         ``unknown``; ``None`` if the groups have one level.
+    tree_group
+        The deepest group of a tree, found level by level; ``None`` if the groups have one level.
     """
 
     path: str
@@ -47,11 +49,17 @@ class Prediction:
     precision: str = "fp32"
     labels: tuple[Score, ...] | None = None
     node: str | None = None
+    tree_group: str | None = None
 
     @property
     def group(self) -> str | None:
-        """The best group, of a tree the deepest; ``None`` if the labels have no groups."""
-        return deepest_node(self.groups) if self.node is not None else next(iter(self.groups), None)
+        """The best group, of a tree the deepest; ``unknown`` if the label is, ``None`` if the labels have no groups."""
+        return UNKNOWN if self.groups and self.label == UNKNOWN else self.best_group
+
+    @property
+    def best_group(self) -> str | None:
+        """The best group, of a tree the deepest, even if the answer is ``unknown``."""
+        return next(iter(self.groups), None) if self.tree_group is None else self.tree_group
 
     @property
     def probability(self) -> float:

@@ -17,7 +17,7 @@ from clipcli.pipeline.stream import Block
 from clipcli.scoring.calibration import Correction
 from clipcli.scoring.tags import rank_tags
 from clipcli.scoring.thresholds import UNKNOWN, Thresholds
-from clipcli.scoring.tree import deepest_node, is_tree
+from clipcli.scoring.tree import deepest_node, is_tree, labels_next_to_groups
 from clipcli.scoring.zeroshot import ScoreArray, group_probabilities, rank
 
 __all__ = ["Ranker"]
@@ -83,15 +83,26 @@ class Ranker:
                 names, probability, cosines, self.top_k, self.thresholds, own, is_other=bool(is_other), ranked=order
             )
         by_group = group_probabilities(groups, probability, is_exclusive=tags is None) if any(groups) else {}
-        node = self._node(ranking.label, by_group) if is_tree(groups) else None
+        node = group = None
+        if self._in_tree:
+            best = {name: float(max(probability[places])) for name, places in self._next_to.items()}
+            node, group = self._node(ranking.label, by_group, best), deepest_node(by_group, own=best)
         return Prediction(
-            path, ranking.label, ranking.top, self.model, self.pretrained, by_group, self.precision, tags, node
+            path, ranking.label, ranking.top, self.model, self.pretrained, by_group, self.precision, tags, node, group
         )  # fmt: skip
 
-    def _node(self, label: str, nodes: dict[str, float]) -> str:
+    @cached_property
+    def _in_tree(self) -> bool:
+        return is_tree(self.classes.groups)
+
+    @cached_property
+    def _next_to(self) -> dict[str, list[int]]:
+        return labels_next_to_groups(self.classes.groups)
+
+    def _node(self, label: str, nodes: dict[str, float], own: dict[str, float]) -> str:
         """Return the answer in the tree: the path of the label, else the deepest group that is probable enough."""
         if label != UNKNOWN and self.level is None:
             group = self.classes.groups[self.classes.labels.index(label)]
             return label if group is None else f"{group}/{label}"
         least = self.tagging.threshold if self.tagging is not None else self.thresholds.probability or 0.0
-        return deepest_node(nodes, least, self.level) or UNKNOWN
+        return deepest_node(nodes, least, self.level, own) or UNKNOWN

@@ -136,7 +136,12 @@ class Api:
         models = self.service.models.items()
         counted: list[tuple[str, str, str, Callable[[Any], float]]] = [
             ("clipcli_images_encoded_total", "counter", "Images that were encoded.", lambda model: model.encoded),
-            ("clipcli_images_reused_total", "counter", "Images whose embedding was in memory.", lambda model: model.reused),
+            (
+                "clipcli_images_reused_total",
+                "counter",
+                "Images that were not encoded again.",
+                lambda model: model.reused,
+            ),
             ("clipcli_batches_total", "counter", "Batches of images.", lambda model: model.batches),
             ("clipcli_model_loaded", "gauge", "Whether a model is in memory.", lambda model: model.is_open),
         ]

@@ -28,7 +28,7 @@ class Limits:
     texts
         Texts to embed per request.
     kept_labels
-        Labels whose class embeddings stay in memory, of all sets together; the least recently used set is dropped first.
+        Labels whose class embeddings stay in memory, in all sets; the least recently used set is dropped first.
     kept
         Embeddings of images that stay in memory per model, for requests that name them.
     kept_seconds

@@ -23,10 +23,10 @@ from clipcli.models.backend import ImageEncoder
 from clipcli.pipeline.decoding import default_workers, pixels_of
 from clipcli.serving.batching import Batcher
 from clipcli.serving.heard import warnings_heard
-from clipcli.serving.recent import Recent
 from clipcli.serving.limits import Limits
 from clipcli.serving.parameters import Options
 from clipcli.serving.problems import RequestError
+from clipcli.serving.recent import Recent
 from clipcli.serving.uploads import Upload
 
 __all__ = ["Embedded", "LabelSet", "WarmModel"]

@@ -6,9 +6,10 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["ACTIONS", "CHUNK", "move"]
+__all__ = ["ACTIONS", "CHUNK", "move", "remove_empty"]
 
 CHUNK = 1 << 20
 """Number of bytes that are copied or compared at once."""
@@ -56,3 +57,11 @@ def move(source: Path, target: Path, note: Note | None = None) -> None:
 
 ACTIONS: dict[str, Callable[[Path, Path, Note | None], None]] = {"copy": _copy, "link": _link, "move": move}
 """The actions, by name."""
+
+
+def remove_empty(folder: Path, into: Path) -> None:
+    """Remove an empty folder, and those that contain it and become empty, up to but without ``into``."""
+    with suppress(OSError):  # a folder is not empty, or is gone
+        while folder != into:
+            folder.rmdir()
+            folder = folder.parent

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clipcli.errors import InputError
 from clipcli.sorting.actions import CHUNK
-from clipcli.sorting.log import Entry, read_log
+from clipcli.sorting.log import Entry, link_on_the_way, read_log
 
 __all__ = ["PlacedBefore", "is_beginning_of", "is_same_image"]
 
@@ -63,7 +63,9 @@ class PlacedBefore:
             Where the image is to be.
         """
         for old, entry in self._entries_of(source).items():
-            if entry.action == "move" or old in places or old.parent.is_symlink() or not os.path.lexists(old):
+            if entry.action == "move" or old in places or not os.path.lexists(old):
+                continue
+            if link_on_the_way(self._into, old.parent) is not None:
                 continue
             with suppress(OSError, RuntimeError):
                 if old.is_symlink():

@@ -1,29 +1,27 @@
-"""Sort images into one folder per label, according to results; without overwriting, and undoable."""
+"""Sort images into one folder per label or node of a tree, by results; without overwriting, and undoable."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
-from pathvalidate import sanitize_filename
-
-from clipcli.inputs.originals import reason_not_local
+from clipcli.inputs.originals import existing_file, reason_not_local
 from clipcli.outputs.readers import ReadRecord
 from clipcli.scoring.thresholds import UNKNOWN
-from clipcli.sorting.actions import ACTIONS
+from clipcli.scoring.tree import levels_of
+from clipcli.sorting.actions import ACTIONS, remove_empty
 from clipcli.sorting.already_there import PlacedBefore, is_beginning_of, is_same_image
 from clipcli.sorting.log import LOG_NAME, Entry, open_log
+from clipcli.sorting.names import ExistingFolders, FolderNames, cut_name, first_free, folded, folder_names
 from clipcli.sorting.undo import undo
-from clipcli.text import name_key
 
-__all__ = ["ACTIONS", "LOG_NAME", "Placement", "carry_out", "folder_names", "plan", "undo"]
+__all__ = ["ACTIONS", "LOG_NAME", "By", "Placement", "carry_out", "folder_names", "plan", "undo"]
 
-_LONGEST = 180  # bytes of a folder or file name: the limit is 255, and a number may be appended
+By = Literal["label", "group", "node"]
+_DEEPEST = 20  # levels of folders: a path of the system has a limit
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Placement:
     Parameters
     ----------
     label
-        The label, or the group, that the image is sorted by.
+        The label, the group, or the node of the tree, that the image is sorted by.
     is_there
         Whether an earlier run sorted the image, so that nothing is to be done.
     is_half
@@ -54,55 +52,9 @@ class Placement:
     name: str = ""
 
 
-class FolderNames:
-    """Gives each label a unique folder name that is valid on every system.
-
-    Names are unique ignoring case, because some file systems ignore it. Labels that differ only in Unicode
-    composition are one label, and have one folder.
-    """
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self._taken: set[str] = set()
-
-    def of(self, label: str) -> str:
-        """Return the folder name of a label, the same on every call."""
-        key = name_key(label)
-        if key not in self._names:
-            name = _first_free(_valid_name(label), "", lambda candidate: _folded(candidate) in self._taken)
-            self._names[key] = name
-            self._taken.add(_folded(name))
-        return self._names[key]
-
-
-def _valid_name(label: str) -> str:
-    """Turn a label into one path component that is valid on every system."""
-    name = label.encode("utf-8", "replace").decode()  # half a surrogate pair is not a character
-    while True:
-        before = name
-        name = sanitize_filename(name, replacement_text="_", platform="universal", max_len=_LONGEST)
-        name = _cut(name, _LONGEST).strip(" .")
-        if name == before:
-            return name or "_"
-
-
-def _cut(text: str, longest: int) -> str:
-    """Shorten text to a number of bytes in UTF-8, without splitting a character."""
-    encoded = os.fsencode(text)
-    return text if len(encoded) <= longest else encoded[:longest].decode("utf-8", "ignore")
-
-
-def _folded(name: str) -> str:
-    return name_key(name_key(name).casefold())
-
-
-def folder_names(labels: Iterable[str]) -> dict[str, str]:
-    """Return the folder name of each label."""
-    names = FolderNames()
-    return {label: names.of(label) for label in labels}
-
-
-def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: bool = False) -> Iterator[Placement]:
+def plan(
+    records: Iterable[ReadRecord], into: Path, root: Path, *, by: By = "label", level: int | None = None
+) -> Iterator[Placement]:
     """Yield the target of each classified image; failed ones are skipped, and one with several labels has several.
 
     An image that is in its place already gets no second one: names are compared, then contents.
@@ -115,30 +67,32 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
         The folder in which the folders of the labels are created.
     root
         The folder that the paths of the records are relative to.
-    by_group
-        Sort by group instead of label; images that are ``unknown`` have no group.
+    by
+        ``label``; ``group``, where images that are ``unknown`` have none; or ``node``, the answer in a tree of groups.
+        Groups and nodes that are paths become nested folders.
+    level
+        The greatest number of folders in each other; ``None`` for no limit.
     """
-    names, known, earlier = FolderNames(), _folders_in(into), PlacedBefore(into)
+    names, existing, earlier = FolderNames(), ExistingFolders(into), PlacedBefore(into)
     taken = set[str]()  # by images that are placed before it
     for record in records:
         if record.label is None:
             continue
-        source = _found(root, record.path)
+        source = existing_file(root, record.path)
         placements: list[Placement] = []
-        for label in _labels_of(record, by_group=by_group):
-            if label is None:
-                problem = f"its label {record.label!r} has no group"
-                placements.append(Placement(record.label, root / record.path, None, problem))
+        for parts in _folders_of(record, by):
+            label = "/".join(parts[:level]) or record.label
+            if (problem := _problem_of(parts[:level], record, by)) is not None:
+                placements.append(Placement(label, root / record.path, None, problem))
                 continue
-            name = names.of(label)
-            folder = into / known.get(name, known.get(name_key(name), name))
+            folder = existing.place_of(names.of(parts[:level]))
             if source is None:
                 placements.append(_moved_or_missing(label, root, record.path, folder, earlier))
                 continue
             earlier.read()  # before this run adds to the log
             found = _Search(source, folder, taken, earlier)
-            target = folder / _first_free(_cut(source.stem, _LONGEST), source.suffix, found.is_taken)
-            taken.add(_folded(str(target)))
+            target = folder / first_free(cut_name(source.stem), source.suffix, found.is_taken)
+            taken.add(folded(str(target)))
             placements.append(Placement(label, source, target, is_there=found.is_there, is_half=found.is_half))
         yield from placements[:-1]
         last, places = placements[-1], [each.target for each in placements if each.target is not None]
@@ -148,11 +102,20 @@ def plan(records: Iterable[ReadRecord], into: Path, root: Path, *, by_group: boo
         yield replace(last, old=old)
 
 
-def _labels_of(record: ReadRecord, *, by_group: bool) -> Sequence[str | None]:
-    """Return the labels whose folders an image goes into, or its group; ``None`` if it has none."""
-    if record.label == UNKNOWN or not by_group:
-        return record.labels or [record.label]
-    return [record.group]
+def _folders_of(record: ReadRecord, by: By) -> list[tuple[str, ...]]:
+    """Return the folders that an image goes into, each as labels or levels of the tree; an empty one if it has none."""
+    if by == "label" or (by == "group" and record.label == UNKNOWN):
+        return [(label,) for label in record.labels or [str(record.label)]]
+    path = record.group if by == "group" else record.node
+    return [() if path is None else levels_of(path, str(record.label) if by == "node" else None)]
+
+
+def _problem_of(parts: tuple[str, ...], record: ReadRecord, by: By) -> str | None:
+    if not parts:
+        return f"its label {record.label!r} has no {by}"
+    if len(parts) > _DEEPEST:
+        return f"its {by} has {len(parts)} levels, and folders have at most {_DEEPEST} (use --level)"
+    return None
 
 
 def _moved_or_missing(label: str, root: Path, path: str, folder: Path, earlier: PlacedBefore) -> Placement:
@@ -177,38 +140,13 @@ class _Search:
 
     def is_taken(self, name: str) -> bool:
         place = self._folder / name
-        if _folded(str(place)) in self._taken:
+        if folded(str(place)) in self._taken:
             return True
         if not os.path.lexists(place):
             return False
         self.is_there = is_same_image(self._source, place)
         self.is_half = not self.is_there and self._earlier.is_half(self._source, place)
         return not (self.is_there or self.is_half)
-
-
-def _folders_in(into: Path) -> dict[str, str]:
-    """Return the names in a folder by their normalised form: macOS decomposes letters."""
-    names = sorted(each.name for each in into.iterdir()) if into.is_dir() else []
-    return {name_key(name): name for name in names} | {name: name for name in names}
-
-
-def _found(root: Path, path: str) -> Path | None:
-    r"""Find a record's file; results write bytes of a name that are not UTF-8 as ``\xff``."""
-    with suppress(OSError, ValueError):  # an impossible file name
-        if (root / path).is_file():
-            return root / path
-        escaped = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))
-        if (root / os.fsdecode(escaped)).is_file():
-            return root / os.fsdecode(escaped)
-    return None
-
-
-def _first_free(stem: str, suffix: str, is_taken: Callable[[str], bool]) -> str:
-    name, number = f"{stem}{suffix}", 1
-    while is_taken(name):
-        number += 1
-        name = f"{stem}-{number}{suffix}"
-    return name
 
 
 def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Iterator[Placement]:
@@ -220,7 +158,7 @@ def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Itera
         If the folder or the log cannot be written to.
     """
     with open_log(into) as log:
-        place = _Placer(action, log)
+        place = _Placer(action, into, log)
         for placement in placements:
             if placement.target is not None:
                 try:
@@ -231,33 +169,44 @@ def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Itera
 
 
 def _place(placement: Placement, target: Path, place: _Placer) -> None:
-    """Place an image, and remove the copy in another folder that an earlier run made, with its folder if now empty."""
+    """Place an image, and remove the copy in another folder that an earlier run made, with its folders if now empty."""
     if not placement.is_there:
         if placement.is_half and is_beginning_of(placement.source, target):
             target.unlink()
         place(placement.source, target)
     for old in placement.old:
         old.unlink()
-        with suppress(OSError):
-            old.parent.rmdir()  # fails if the folder is not empty
+        remove_empty(old.parent, place.into)
 
 
 @dataclass(frozen=True)
 class _Placer:
-    """Carries out one action, with a log."""
+    """Carries out one action in a folder, with a log."""
 
     action: str
+    into: Path
     log: BinaryIO
 
     def __call__(self, source: Path, target: Path) -> None:
         """Log an image and place it."""
         self._note(source, target, source.lstat() if self.action == "move" else source.stat())
-        target.parent.mkdir(exist_ok=True)
-        if target.parent.is_symlink():
-            raise OSError(f"{target.parent} is a link")
+        self._make_folders(target.parent)
         ACTIONS[self.action](source, target, lambda status: self._note(source, target, status))
+
+    def _make_folders(self, folder: Path) -> None:
+        """Make a folder in the sorted one, and those between; never through a link."""
+        place, names = self.into, folder.relative_to(self.into).parts
+        try:
+            for name in names:
+                place /= name
+                place.mkdir(exist_ok=True)
+                if place.is_symlink():
+                    raise OSError(f"{place} is a link")
+        except OSError:
+            remove_empty(place.parent, self.into)
+            raise
 
     def _note(self, source: Path, target: Path, status: os.stat_result) -> None:
         log_inode = os.fstat(self.log.fileno()).st_ino
-        self.log.write(Entry.of(self.action, source, target, status, log_inode).as_line())
+        self.log.write(Entry.of(self.action, source, target, self.into, status, log_inode).as_line())
         self.log.flush()

@@ -16,13 +16,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcli.sorting.actions import move
+from clipcli.sorting.actions import move, remove_empty
 from clipcli.sorting.already_there import is_beginning_of
-from clipcli.sorting.log import LOG_NAME, Entry, SortLog, read_log
+from clipcli.sorting.log import LOG_NAME, Entry, SortLog, link_on_the_way, read_log
 
 __all__ = ["undo"]
 
@@ -52,9 +51,9 @@ def undo(into: Path, root: Path | None = None, *, dry_run: bool = False) -> Iter
     kept = False
     for entry in reversed(log.entries):
         target = into / entry.folder / entry.name
-        if target.parent.is_symlink():
+        if (link := link_on_the_way(into, target.parent)) is not None:
             kept = True
-            yield target, f"{target.parent} is a link"
+            yield target, f"{link} is a link"
             continue
         if os.path.lexists(target):
             problem = _take_back(entry, target, trust, dry_run=dry_run)
@@ -64,8 +63,7 @@ def undo(into: Path, root: Path | None = None, *, dry_run: bool = False) -> Iter
             kept = True
             yield target, f"neither it nor {entry.source} exists"
         if not dry_run:
-            with suppress(OSError):
-                target.parent.rmdir()  # fails if the folder is not empty
+            remove_empty(target.parent, into)
     if not kept and not dry_run:
         (into / LOG_NAME).unlink()
 
