@@ -6,6 +6,7 @@ const UPLOADS = 2; // at a time
 const PER_UPLOAD = 4, UPLOAD_BYTES = 8 << 20; // so that the first bars are there soon
 const PASSING = new Set(["busy", "stopping", "overdue", "timeout"]);
 const TRIES = 30, LONGEST_WAIT = 30; // seconds
+const MOST_SENDS = 4; // of one request, if the server is there but the request does not reach it: its file may be gone
 
 const pause = (seconds) => new Promise((done) => { setTimeout(done, 1000 * seconds); });
 
@@ -124,11 +125,12 @@ export class Ranking {
         this.settings = null; // until they change
         this.told.refused(problem);
       }
-    } else if (problem.kind === "too_large" && pictures.length > 1) {
+    } else if ((problem.kind === "too_large" || problem.kind === "offline") && !isRanked && pictures.length > 1) {
       pictures.forEach((picture) => { picture.sending = true; });
       for (const picture of pictures) this.run([picture]).finally(() => this.work());
     } else {
-      this.fail(pictures, problem.message);
+      const isUnread = problem.kind === "offline" && !isRanked;
+      this.fail(pictures, isUnread ? "The browser cannot send this file. It may have been moved or changed." : problem.message);
     }
   }
 
@@ -139,7 +141,7 @@ export class Ranking {
         return await ask();
       } catch (problem) {
         if (!(problem instanceof Refusal)) throw problem;
-        if (problem.kind === "offline") await this.told.offline();
+        if (problem.kind === "offline" && tries < MOST_SENDS) await this.told.offline();
         else if (problem.kind === "unauthorized") await this.told.unauthorized();
         else if (PASSING.has(problem.kind) && tries < TRIES) {
           const wait = Math.min(problem.wait || 1, LONGEST_WAIT);
