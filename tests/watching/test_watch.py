@@ -15,7 +15,7 @@ import pytest
 from clipcli import Classifier
 from clipcli.errors import OutputError
 from clipcli.inputs.exclusion import Exclusion
-from clipcli.outputs.output import with_layout
+from clipcli.outputs.on_disk import with_layout
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.run_info import run_info
 from clipcli.pipeline.predictions import Result

@@ -69,7 +69,9 @@ def classify(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Classify images with the labels you give: with --label, --labels or --classes.
+    """Classify images with the labels you give.
+
+    Give labels with --label, --labels or --classes.
 
     clipcli classify photo.jpg -l cat -l dog -l "a cup of coffee"
 

@@ -90,9 +90,10 @@ def tag(
     undo: Annotated[bool, typer.Option("--undo", help="Undo all changes that were made for RESULTS.")] = False,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Write labels into photos as keywords, which photo managers read: into XMP sidecars, or into the image files.
+    """Write labels into photos as keywords for photo managers.
 
-    Everything else in a sidecar or an image stays. Nothing is written for 'unknown' and for failed inputs.
+    They go into XMP sidecars, or into the image files (--embed). Everything else in them stays. Nothing is
+    written for 'unknown' and for failed inputs.
 
     clipcli tag results.csv --prefix "ai|"
 

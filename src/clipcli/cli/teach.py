@@ -76,7 +76,9 @@ def teach(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Make classes from a few example images of each, to classify with. The model is not changed.
+    """Make classes from a few example images of each.
+
+    The classes file is for 'clipcli classify --classes'. The model is not changed.
 
     clipcli teach examples/ -o classes.safetensors
 

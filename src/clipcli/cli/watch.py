@@ -176,7 +176,7 @@ def _follow(
     classifier: Classifier, folder: Path, output: Path, form: str, exclusion: Exclusion, actions: Sequence[Action],
     settle: float, messages: Messages,
 ) -> None:  # fmt: skip
-    from clipcli.outputs.output import with_layout
+    from clipcli.outputs.on_disk import with_layout
     from clipcli.watching.growing import GrowingFile
     from clipcli.watching.watch import Watch, wake_ups
 

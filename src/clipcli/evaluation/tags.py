@@ -7,7 +7,7 @@ of the labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from clipcli.errors import InputError
 from clipcli.evaluation.evaluate import Embedded
-from clipcli.evaluation.metrics import Scores
+from clipcli.evaluation.metrics import Scores, defined, expected_calibration_error
 from clipcli.evaluation.vocabulary import distinct_names, find_labels, shown_names
 from clipcli.labels.label import Label
 from clipcli.labels.several import split
@@ -23,6 +23,7 @@ from clipcli.log import LOG
 from clipcli.outputs.readers import ReadRecord
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.scorer import Tagging, score_labels, thresholds_of
+from clipcli.scoring.calibration import Correction
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.text import name_key
 
@@ -62,6 +63,8 @@ class TagReport:
     ----------
     support
         The number of images that have it.
+    precision, recall, f1
+        ``None`` if no image got it, no image has it, or both.
     average_precision
         ``None`` if no image has it, or the probabilities are not known.
     threshold
@@ -71,9 +74,9 @@ class TagReport:
     label: str
     support: int
     average_precision: float | None
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     threshold: float | None
 
 
@@ -99,6 +102,9 @@ class TagEvaluation:
         The figures over all pairs of an image and a label.
     macro
         The mean figures of the labels that occur.
+    calibration_error
+        The expected calibration error over all pairs of an image and a label, 0 to 1; ``None`` if the probabilities are
+        not known.
     """
 
     name: str
@@ -111,6 +117,7 @@ class TagEvaluation:
     micro: TagFigures
     macro: TagFigures
     reports: tuple[TagReport, ...]
+    calibration_error: float | None = None
 
 
 def tag_names(texts: Sequence[str]) -> list[str]:
@@ -151,17 +158,25 @@ def tag_truth(texts: Sequence[str], labels: Sequence[Label]) -> Flags:
     return truth
 
 
-def tag_scores(images: Embedded, classes: ClassEmbeddings, tagging: Tagging) -> tuple[Scores, Scores]:
+def tag_scores(
+    images: Embedded, classes: ClassEmbeddings, tagging: Tagging, correction: Correction | None = None
+) -> tuple[Scores, Scores]:
     """Return the probability of each label, and the log-odds that it comes from, (N, C) each."""
     rows = [images.vectors[start : start + _ROWS] for start in range(0, len(images.paths), _ROWS)]
-    scored = [score_labels(some, classes, tagging) for some in rows]
+    scored = [score_labels(some, classes, tagging, correction) for some in rows]
     return np.concatenate([each.probability for each in scored]), np.concatenate([each.order for each in scored])
 
 
 def evaluate_tags(
-    name: str, images: Embedded, labels: Sequence[Label], classes: ClassEmbeddings, tagging: Tagging
-) -> TagEvaluation:
+    name: str, images: Embedded, labels: Sequence[Label], classes: ClassEmbeddings, tagging: Tagging,
+    correction: Correction | None = None,
+) -> TagEvaluation:  # fmt: skip
     """Give images tags by their embeddings, and compare these with the ground truth.
+
+    Parameters
+    ----------
+    correction
+        What calibrates the probabilities.
 
     Raises
     ------
@@ -169,10 +184,11 @@ def evaluate_tags(
         If no class of the ground truth is a label.
     """
     truth = tag_truth(images.labels, labels)
-    probability, odds = tag_scores(images, classes, tagging)
+    probability, odds = tag_scores(images, classes, tagging, correction)
     thresholds = thresholds_of(classes, tagging)
     predicted = probability >= thresholds
-    return make_tag_evaluation(name, classes.labels, images.paths, truth, predicted, odds, thresholds)
+    found = make_tag_evaluation(name, classes.labels, images.paths, truth, predicted, odds, thresholds)
+    return replace(found, calibration_error=expected_calibration_error(probability.ravel(), truth.ravel()))
 
 
 def evaluate_tag_records(
@@ -219,7 +235,9 @@ def evaluate_tag_records(
     scores = None if np.isnan(probability).any() else probability
     if scores is None:
         LOG.warning(f"{name}: no average precision, because not all labels are listed (use --top-k {len(names)})")
-    return make_tag_evaluation(name, names, [record.path for record, _ in good], truth, predicted, scores)
+    found = make_tag_evaluation(name, names, [record.path for record, _ in good], truth, predicted, scores)
+    error = None if scores is None else expected_calibration_error(scores.ravel(), truth.ravel())
+    return replace(found, calibration_error=error)
 
 
 def make_tag_evaluation(
@@ -247,7 +265,7 @@ def make_tag_evaluation(
         mean, micro_mean = (float(average_precision_score(*some, average=way)) for way in ("macro", "micro"))
         for place in np.flatnonzero(occurs):
             averages[place] = float(average_precision_score(truth[:, place], scores[:, place]))
-    columns = precision_recall_fscore_support(truth, predicted, average=None, zero_division=0)
+    columns = precision_recall_fscore_support(truth, predicted, average=None, zero_division=np.nan)
     micro = precision_recall_fscore_support(truth, predicted, average="micro", zero_division=0)
     macro = precision_recall_fscore_support(truth[:, occurs], predicted[:, occurs], average="macro", zero_division=0)
     limits = [None] * len(labels) if thresholds is None else [float(each) for each in thresholds]
@@ -255,7 +273,7 @@ def make_tag_evaluation(
         name, tuple(labels), tuple(paths), truth, predicted, mean, micro_mean,
         TagFigures(*map(float, micro[:3])), TagFigures(*map(float, macro[:3])),
         tuple(
-            TagReport(label, int(support), average, float(precision), float(recall), float(f1), limit)
+            TagReport(label, int(support), average, defined(precision), defined(recall), defined(f1), limit)
             for label, average, limit, precision, recall, f1, support in zip(
                 labels, averages, limits, *columns, strict=True
             )
@@ -274,5 +292,6 @@ def tags_as_json(each: TagEvaluation) -> dict[str, Any]:
         "micro_average_precision": each.micro_average_precision,
         "micro": asdict(each.micro),
         "macro": asdict(each.macro),
+        "calibration_error": each.calibration_error,
         "labels": [asdict(report) for report in each.reports],
     }

@@ -23,7 +23,6 @@ from typing import Any
 from clipcli._version import __version__
 from clipcli.errors import OutputError
 from clipcli.outputs.image_rows import EmbeddingKind
-from clipcli.pipeline.calibration import digest_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.scorer import Tagging
 from clipcli.run_log import circumstances
@@ -32,6 +31,7 @@ from clipcli.storage.atomic import replacing
 
 __all__ = [
     "VERSION",
+    "ChangedResultsError",
     "RunRecord",
     "RunSettings",
     "check_version",
@@ -138,6 +138,8 @@ def classify_settings(
         **{f"min_{name}": value for name, value in vars(thresholds).items()},
     }
     if classes.taught is not None:  # otherwise the prompts and the model decide everything
+        from clipcli.pipeline.calibration import digest_of
+
         values["taught"] = digest_of(classes)
     if classes.thresholds:
         values["thresholds"] = ["none" if each is None else each for each in classes.thresholds]
@@ -197,6 +199,14 @@ def check_version(values: Mapping[str, Any], target: object, file: str, remedy: 
         raise OutputError(
             f"cannot resume {target}: {file} has version {found}, but this clipcli reads version {VERSION} ({remedy})"
         )
+
+
+class ChangedResultsError(OutputError):
+    """A results file is not as its run left it; ``records`` is the number of records that the run wrote."""
+
+    def __init__(self, message: str, records: int) -> None:
+        super().__init__(message)
+        self.records = records
 
 
 def record_of(results: Path) -> Path:
@@ -273,11 +283,11 @@ class RunRecord:
             raise OutputError(f"cannot {doing} {results}: {reason} ({remedy})") from None
         except (LookupError, OSError, TypeError, ValueError):
             raise OutputError(f"cannot {doing} {results}: {path.name} is damaged ({remedy})") from None
-        if record.state == "watching":
-            if doing != "watch":
-                raise OutputError(f"cannot {doing} {results}: clipcli watch has not ended (start and stop it, or wait)")
-        elif record.sha256 != _digest(results):
-            raise OutputError(f"cannot {doing} {results}: it has changed since its run ended ({remedy})")
+        if record.state == "watching" and doing != "watch":
+            raise OutputError(f"cannot {doing} {results}: clipcli watch has not ended (start and stop it, or wait)")
+        if record.state != "watching" and record.sha256 != _digest(results):
+            reason = f"cannot {doing} {results}: it has changed since its run ended ({remedy})"
+            raise ChangedResultsError(reason, record.records)
         return record
 
 
