@@ -97,6 +97,11 @@ def _has_truth(values: Values) -> bool:
 
 REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "classify": (
+        _needs_no(
+            "server", "pretrained", "device", "precision", "engine", "batch_size", "workers", "cache_dir", "no_cache",
+            "cache_size", "classes", "calibration", "image_embeddings", "ray_address", "ray_actors", "ray_gpus",
+        ),
+        Requirement(("token_file",), "with --server", lambda values: bool(values["server"])),
         _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _HERE, _LISTED, _TABLES, _CLUSTER, *_TAGS,
         Requirement(("part_size",), _IN_PARTS, _writes_parts),
         _OVERWRITE,
