@@ -17,9 +17,9 @@ TOKEN = "0123456789abcdef0123456789"  # noqa: S105
 
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> Path:
-    """Photographs in several folders, more than one request holds, and files that cannot be read."""
+    """Photographs in several folders, and files that cannot be read."""
     folder = tmp_path_factory.mktemp("album")
-    for number in range(3):
+    for number in range(3):  # more than one request holds
         (folder / str(number)).mkdir()
         for name, path in photos.items():
             (folder / str(number) / f"{name}{path.suffix}").write_bytes(path.read_bytes() + bytes(number))
@@ -40,11 +40,11 @@ def album(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> 
         ["-l", "cat", "-l", "flower", "-p", "photo", "-f", "tsv", "--compact"],
     ],
 )
-def test_the_output_is_the_same_with_a_server(served: Served, album: Path, run: Run, arguments: list[str]) -> None:
+def test_the_output_is_the_same_with_a_server(served: Served, album: Path, run_once: Run, arguments: list[str]) -> None:
     line = ["classify", album, album / "missing.jpg", "-m", "pocket", *arguments]
     line = [album / each if each == "labels.csv" else each for each in line]
-    alone = run(*line)
-    remote = run(*line, CLIPCLI_SERVER=served.url)
+    alone = run_once(*line)
+    remote = run_once(*line, CLIPCLI_SERVER=served.url)
     assert (remote.stdout, remote.stderr, remote.returncode) == (alone.stdout, alone.stderr, 1)
     assert alone.stdout.count("rocket.jpg") >= 3
 
