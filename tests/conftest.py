@@ -31,6 +31,8 @@ RunTogether = Callable[..., "list[subprocess.CompletedProcess[str]]"]
 
 def pytest_configure() -> None:
     os.environ["PYTHONWARNINGS"] = "ignore::UserWarning"
+    if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: more threads would wait for each other
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's background; our children would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # as nohup leaves it

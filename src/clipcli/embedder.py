@@ -24,7 +24,7 @@ from clipcli.models.resolve import resolve_model
 from clipcli.models.source import ModelSource
 from clipcli.outputs.destination import Destination
 from clipcli.outputs.image_rows import EmbeddingKind, ImageRow, failure_of, image_rows
-from clipcli.outputs.output import Output, embedding_output
+from clipcli.outputs.output import Output
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
 from clipcli.pipeline.decoding import default_workers
 from clipcli.pipeline.given import GivenEmbeddings, are_given
@@ -64,8 +64,7 @@ class Embedder:
     workers
         Number of decoding threads. The default depends on the machine.
     cache
-        ``False`` for no cache; the path of the cache folder; or ``True`` for the folder in the environment variable
-        ``CLIPCLI_CACHE_DIR``, else the user's cache folder.
+        ``False`` for no cache; a folder; or ``True`` for that of ``CLIPCLI_CACHE_DIR``, else the user's cache folder.
     cache_limit
         Maximum size of the cache in bytes; above it, the oldest image embeddings are removed.
     offline
@@ -278,11 +277,12 @@ class Embedder:
 
     def embedding_output(self, destination: Destination, dtype: str) -> Output[ImageRow]:
         """Return the output that embeddings are written to."""
+        from clipcli.outputs import on_disk
 
         def kind(facts: EncoderFacts | None, dtype: str) -> EmbeddingKind:
             return EmbeddingKind.of(self.facts(), facts.fingerprint if facts else self.image_fingerprint(), dtype)
 
-        return embedding_output(destination, dtype, kind, lambda: self.encoder_settings)
+        return on_disk.embedding_output(destination, dtype, kind, lambda: self.encoder_settings)
 
     @property
     def encoder_settings(self) -> dict[str, Any]:

@@ -15,8 +15,9 @@ __all__ = ["redacted", "redacted_foreign", "redacted_reference"]
 
 # The second kind is the rest of a URL that was read as a path.
 _KNOWN = "|".join((*EXTRAS, "wasb", "wasbs", "ftp", "ftps"))
-_SCHEME = re.compile(rf"(?:[A-Za-z][A-Za-z0-9+.-]*://|\b(?:{_KNOWN}):/)", re.IGNORECASE)
-_URL = re.compile(_SCHEME.pattern + r"[^\s\"<>]*", re.IGNORECASE)
+# Texts, which `re` compiles on their first use and keeps: most runs need none of them.
+_SCHEME = rf"(?i:[a-z][a-z0-9+.-]*://|\b(?:{_KNOWN}):/)"
+_URL = _SCHEME + r"[^\s\"<>]*"
 _TRAILING = "'`)]},.;:!…"  # punctuation after a URL in a sentence
 _AZURE = tuple(scheme for scheme, extra in EXTRAS.items() if extra == "azure")
 _CONTAINERS = (*_AZURE, "wasb", "wasbs")  # CONTAINER@ACCOUNT is not user info there
@@ -26,7 +27,7 @@ _NAMES = frozenset((
     "sig", "sign", "googleaccessid", "hdnts", "hdnea", "hmac", "jwt", "pass", "pwd", "sid", "jsessionid", "phpsessid",
     "auth", "oauth", "bearer", "ticket",
 ))  # fmt: skip
-_WORDS = re.compile(
+_WORDS = (
     r"token(?!iz)|secret|passw|passphrase|credential|signature|authori[sz]ation|auth[-_]?key|"
     r"api[-_]?key|access[-_]?key|private[-_]?key|account[-_]?key|subscription[-_]?key|session"
 )
@@ -37,12 +38,12 @@ _BESIDE_SIG = frozenset((
 ))  # fmt: skip
 _BESIDE_SIGNATURE = frozenset(("expires", "policy", "key-pair-id", "algorithm", "keyname", "urlprefix"))
 
-_PARAMETER = re.compile(r"[?&]([^=&?\s\"'<>]+)=[^&\s\"'<>)]*")
-_ASSIGNMENT = re.compile(
+_PARAMETER = r"[?&]([^=&?\s\"'<>]+)=[^&\s\"'<>)]*"
+_ASSIGNMENT = (
     r"(?i)\b((?:[a-z0-9]+[-_])*(?:secret|password|passwd|token|credentials?|signature|(?:api|access|account|private)"
     r"[-_]?key(?:[-_]?id)?|secret[-_]?(?:access[-_]?)?key)['\"]?\s*(?:=|['\"]\s*:|:\s*['\"])\s*['\"]?)[^\s'\",&)}]+"
 )
-_HEADER = re.compile(
+_HEADER = (
     r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?)(?:(?:bearer|basic|token)\s+)?[^'\"\r\n]+|"
     r"\b((?:bearer|basic)\s+)[A-Za-z0-9+/._~=-]{16,}"
 )
@@ -52,12 +53,12 @@ def redacted(text: str) -> str:
     """Remove the secrets of all URLs in a text; return any other text unchanged."""
     if ":/" not in text:
         return text
-    return _without_parameters(_URL.sub(_redacted_match, text))
+    return _without_parameters(re.sub(_URL, _redacted_match, text))
 
 
 def _without_parameters(text: str) -> str:
     """Remove parameters outside a URL, or after a space in one."""
-    return _PARAMETER.sub(lambda found: "" if _is_secret(found[1], frozenset()) else found[0], text)
+    return re.sub(_PARAMETER, lambda found: "" if _is_secret(found[1], frozenset()) else found[0], text)
 
 
 def _redacted_match(found: re.Match[str]) -> str:
@@ -68,17 +69,17 @@ def _redacted_match(found: re.Match[str]) -> str:
 def redacted_foreign(text: str) -> str:
     """Return the error message of another library without the secrets that such messages can contain."""
     text = _without_parameters(redacted(text))
-    text = _HEADER.sub(lambda found: f"{found[1] or found[2]}***", text)
-    return _ASSIGNMENT.sub(r"\1***", text)
+    text = re.sub(_HEADER, lambda found: f"{found[1] or found[2]}***", text)
+    return re.sub(_ASSIGNMENT, r"\1***", text)
 
 
 def redacted_reference(name: str) -> str:
     """Return a URL, or one relative to another, without its secrets; it may contain spaces."""
-    return _redacted_url(name) if _SCHEME.match(name) else _without_secrets(name)
+    return _redacted_url(name) if re.match(_SCHEME, name) else _without_secrets(name)
 
 
 def _redacted_url(url: str) -> str:
-    mark = _SCHEME.match(url)
+    mark = re.match(_SCHEME, url)
     assert mark is not None  # noqa: S101 - checked by the caller
     rest = url[mark.end() :]
     return mark[0] + _without_secrets(_without_user(mark[0].partition(":")[0].lower(), rest))
@@ -129,7 +130,7 @@ def _is_secret(name: str, beside: frozenset[str]) -> bool:
     return (
         name in _NAMES
         or name.startswith(_PREFIXES)
-        or bool(_WORDS.search(name))
+        or bool(re.search(_WORDS, name))
         or ("sig" in beside and name in _BESIDE_SIG)
         or ("signature" in beside and name in _BESIDE_SIGNATURE)
     )

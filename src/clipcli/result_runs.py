@@ -12,7 +12,7 @@ from clipcli.embedder import Embedder
 from clipcli.inputs.discover import Input, Source
 from clipcli.inputs.given import source_of
 from clipcli.outputs.destination import Destination
-from clipcli.outputs.output import Output, result_output
+from clipcli.outputs.output import Output
 from clipcli.outputs.run_settings import RunSettings
 from clipcli.outputs.text_formats import Layout
 from clipcli.pipeline.chunks import EncoderFacts, LocalEngine
@@ -108,4 +108,6 @@ class ResultRuns(Embedder):
 
     def result_output(self, destination: Destination) -> Output[Result]:
         """Return the output that results are written to."""
+        from clipcli.outputs.on_disk import result_output  # not needed for an answer on a stream
+
         return result_output(destination, self.layout, self.settings, lambda: {"templates": self.templates})

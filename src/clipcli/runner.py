@@ -13,7 +13,8 @@ from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
 from clipcli.errors import ClusterError, InputError, Interrupted, ServerError
-from clipcli.inputs.discover import NoImagesError, Source, count_files, discover, discover_units
+from clipcli.inputs.counting import count_files
+from clipcli.inputs.discover import NoImagesError, Source, discover, discover_units
 from clipcli.inputs.missing import check_some_exist
 from clipcli.log import LOG
 from clipcli.outputs.output import Output, Writing

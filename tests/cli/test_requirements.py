@@ -21,6 +21,7 @@ ALONE = {
     "evaluate": """source truth by path_column label_column labels label template prompts classes compare_model
         few_shot
         json_file plots offline exclude include_hidden quiet""",
+    "tag": "results root dry_run undo quiet",
     "teach": """examples output overwrite path_column label_column labels label template prompts method folds seed
         no_cache model pretrained device engine offline image_embeddings exclude include_hidden quiet""",
     "matrix": """inputs texts_file text classes template logits paired output plot model pretrained device precision
@@ -62,6 +63,8 @@ sort --undo d --copy: --copy only works without --undo
 sort --undo d --link: --link only works without --undo
 sort --undo d --move: --move only works without --undo
 sort --undo d --checked c.csv: --checked only works without --undo
+tag r.csv --undo --embed: --embed only works without --undo
+tag r.csv --embed --sidecar stem: --sidecar only works without --embed
 sort --undo d --by group: --by only works without --undo
 evaluate r.csv --truth t --model pocket: --model only works without --truth
 evaluate r.csv --truth t --device cpu: --device only works without --truth

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clipcli.models.training_images import read_digests
 from tests.conftest import Run, clean_environment, clipcli_command, runner
 from tests.shapes import make_shapes
 
@@ -348,12 +349,14 @@ def test_with_both_encoders_locked_nothing_is_left_to_learn(place: Path) -> None
 
 
 def test_interpolation_saves_weights_between_the_start_and_the_trained_ones(place: Path) -> None:
-    for name, share in (("whole-way", "1"), ("half-way", "0.5")):
+    for name, share in (("whole-way", "1"), ("half-way", "0.5"), ("no-way", "0")):
         done = command(place)("train", "colours", "-o", name, *TUNED, "--validation", "0", "--interpolate", share)
         assert done.returncode == 0, done.stderr
     start_, whole, half = (weights(place / name) for name in ("first", "whole-way", "half-way"))
     for name in start_:
         np.testing.assert_allclose(half[name], (start_[name] + whole[name]) / 2, atol=1e-6)
+    seen = {name: read_digests(place / name) for name in ("first", "half-way", "no-way")}
+    assert seen["no-way"] == seen["first"] < seen["half-way"]  # weights that did not change saw no more images
 
 
 def test_bad_pairs_are_reported_with_their_line_and_the_rest_is_trained_on(place: Path, tmp_path: Path) -> None:

@@ -249,3 +249,15 @@ def test_embeddings_in_parts_are_updated_too(
     assert done.returncode == 0, done.stderr
     manifest = json.loads((tmp_path / "e" / "manifest.json").read_text("utf-8"))
     assert (manifest["state"], manifest["records"], manifest["failures"], manifest["parts"]) == ("complete", 4, 0, 2)
+
+
+@pytest.mark.parametrize("output", ["r.csv", "parts/"])
+def test_another_spelling_of_the_same_folder_adds_no_second_records(
+    output: str, run_here: RunHere, album: Path, line: tuple[str, ...], tmp_path: Path
+) -> None:
+    run_here(command(line, output))
+    before = [Path(each).name for each in records(tmp_path, output)]
+    for spelling in ("./album", str(album), "album/../album/"):
+        (done,) = run_here(("classify", spelling, *command(line, output, "--update")[2:]))
+        assert done.returncode == 1, done.stderr  # one photo is damaged
+        assert [Path(each).name for each in records(tmp_path, output)] == before

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, top_k_accuracy_score
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import InputError
 from clipcli.evaluation.evaluate import (
     Embedded,
     Evaluation,
-    as_json,
     compare,
     confusion_table,
     evaluate_embeddings,
 )
 from clipcli.evaluation.linear_probe import STRENGTH, few_shot_split, linear_probe, probe
+from clipcli.evaluation.plain_values import as_json
 from clipcli.evaluation.records import evaluate_records
 from clipcli.labels.files import Label
 from clipcli.outputs.readers import ReadRecord
@@ -140,6 +140,20 @@ def test_results_are_evaluated_as_they_were_written() -> None:
     assert found.mean_per_class.value == pytest.approx(0.75)
     assert found.top5 is None
     assert confusion_table(found).tolist() == [[1, 1], [0, 1]]
+
+
+def test_the_mean_f1_of_the_classes_is_scikit_learns() -> None:
+    matched = [
+        (result(str(place), got, "ox"), said) for place, (said, got) in enumerate(zip("aabbc", "abbca", strict=True))
+    ]
+    found = evaluate_records("results", matched)
+    assert found.macro_f1 == f1_score(list("aabbc"), list("abbca"), average="macro")
+
+
+def test_results_of_two_labels_per_image_say_why_there_is_no_top_5(logged: list[str]) -> None:
+    records = [(result("a", "cat", "dog"), "cat")]
+    assert evaluate_records("r.csv", records, None, [*"abcde", "cat", "dog"]).top5 is None
+    assert "r.csv: no top-5 accuracy, because it lists fewer than five labels per image (use --top-k 5)" in logged
 
 
 def test_an_image_that_nothing_was_said_of_counts_as_wrong() -> None:

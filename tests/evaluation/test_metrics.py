@@ -55,19 +55,36 @@ def test_accuracies_are_scikit_learns(seed: int) -> None:
     assert mean_per_class_interval(predicted == truth, truth).value == balanced_accuracy_score(truth, predicted)
 
 
-def test_reports_of_classes_are_scikit_learns_also_for_a_class_without_images() -> None:
+def test_reports_of_classes_are_scikit_learns_and_undefined_figures_are_absent() -> None:
     truth, scores = scored(0)
     predicted = best_first(scores)[:, 0]
+    predicted[predicted == 3] = 4
     labels = [f"class {number}" for number in range(12)]
     reports = class_reports(labels, truth, predicted)
     precision, recall, f1, support = precision_recall_fscore_support(
-        truth, predicted, labels=range(12), zero_division=0
+        truth, predicted, labels=range(12), zero_division=np.nan
     )
-    assert [each.precision for each in reports] == precision.tolist()
-    assert [each.recall for each in reports] == recall.tolist()
-    assert [each.f1 for each in reports] == f1.tolist()
+    for figures, expected in (
+        ([each.precision for each in reports], precision), ([each.recall for each in reports], recall),
+        ([each.f1 for each in reports], f1),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(np.array(figures, dtype=float), expected)
     assert [each.support for each in reports] == support.tolist()
-    assert reports[-1].support == 0
+    assert (reports[3].predicted, reports[3].precision, reports[3].precision_interval, reports[3].f1) == (
+        0,
+        None,
+        None,
+        0,
+    )
+    assert (reports[-1].support, reports[-1].recall, reports[-1].recall_interval) == (0, None, None)
+
+
+def test_the_figures_of_a_class_have_the_interval_of_their_images() -> None:
+    truth, predicted = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 0, 1])
+    report = class_reports(["a", "b"], truth, predicted)[0]
+    of_four = accuracy_interval(np.array([True, True, True, False]))  # three of four in both
+    assert (report.precision, report.recall) == (0.75, 0.75)
+    assert report.precision_interval == report.recall_interval == (of_four.low, of_four.high)
 
 
 def test_equal_scores_keep_the_order_of_the_labels() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from clipcli.evaluation.evaluate import as_json, evaluate_embeddings
+from clipcli.evaluation.evaluate import evaluate_embeddings
+from clipcli.evaluation.plain_values import as_json
 from clipcli.evaluation.records import evaluate_records
 from clipcli.evaluation.tree import Descent, groups_by_name, path_of, tree_figures
 from clipcli.labels.label import Label

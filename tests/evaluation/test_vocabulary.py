@@ -100,7 +100,7 @@ LABELS = [
 
 
 def grouped(label: str, group: str | None, said: str) -> tuple[ReadRecord, str]:
-    groups = ((group, 0.8),) if group else ()
+    groups = (("pet" if group == "unknown" else group, 0.8),) if group else ()
     return ReadRecord(f"{said}.png", label, 0.5, None, (Score(label, 0.5, 0.3),), group, groups=groups), said
 
 
@@ -130,7 +130,7 @@ def test_labels_without_groups_are_refused() -> None:
 
 def test_results_are_evaluated_by_group() -> None:
     groups = {"cat": "pet", "dog": "pet", "rocket": "machine"}
-    records = [grouped("cat", "pet", "dog"), grouped("rocket", "machine", "pet"), grouped("unknown", "pet", "cat")]
+    records = [grouped("cat", "pet", "dog"), grouped("rocket", "machine", "pet"), grouped("unknown", "unknown", "cat")]
     found = evaluate_records("r.csv", records, None, ["cat", "dog", "rocket"], groups)
     assert (found.labels, found.label_count) == (("machine", "pet", "unknown"), 2)
     assert found.top1.value == pytest.approx(1 / 3)

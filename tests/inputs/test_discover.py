@@ -19,7 +19,9 @@ from PIL import Image
 
 from clipcli.errors import ImageError, InputError
 from clipcli.images.files import open_image, read_file
-from clipcli.inputs.discover import BadInput, FileInput, Input, MemberInput, Source, count_files, discover
+from clipcli.inputs.counting import count_files
+from clipcli.inputs.discover import BadInput, FileInput, Input, MemberInput, Source, discover
+from clipcli.inputs.repetition import Repetition
 from clipcli.outputs.readers import ReadRecord
 from clipcli.sorting.placement import plan
 from clipcli.training.pairs import read_pairs
@@ -117,8 +119,8 @@ def test_what_is_named_comes_in_the_order_it_was_named(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_that_was_named_is_always_there_even_if_hidden_missing_or_named_twice(tmp_path: Path) -> None:
-    names = [str(tmp_path / name) for name in (".hidden.png", "nowhere.png", "nowhere.png")]
+def test_a_file_that_was_named_is_always_there_even_if_hidden_or_missing(tmp_path: Path) -> None:
+    names = [str(tmp_path / name) for name in (".hidden.png", "nowhere.png")]
     touch(tmp_path, ".hidden.png")
     assert found(*names) == [FileInput(name, name) for name in names]
 
@@ -134,7 +136,7 @@ def test_a_folder_yields_images_by_suffix_or_content_and_nothing_else(tmp_path: 
 def test_the_name_of_an_input_begins_as_the_user_wrote_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "photos/a.png")
     monkeypatch.chdir(tmp_path)
-    assert found_names("photos", "./photos/", "photos/../photos/a.png") == [
+    assert found_names("photos", "./photos/", "photos/../photos/a.png", distinct=False) == [
         "photos/a.png", "./photos/a.png", "photos/../photos/a.png",
     ]  # fmt: skip
 
@@ -326,7 +328,7 @@ def test_any_bytes_come_through_however_the_stream_is_cut(names: list[bytes], si
             return self.read(size)
 
     paths = [b"nowhere/" + name for name in [*names, b"end"]]
-    items = discover(Source(("-",), Slow(b"\0".join(paths)), null_separated=True))
+    items = discover(Source(("-",), Slow(b"\0".join(paths)), null_separated=True, distinct=False))
     assert [os.fsencode(item.name) for item in items] == paths
 
 
@@ -336,7 +338,7 @@ def test_a_stream_without_end_is_read_no_further_than_needed() -> None:
 
         def read1(self, _: int = -1) -> bytes:
             self.given += 1
-            return b"photo.png\n"
+            return b"photo%04d.png\n" % self.given
 
     stream: Any = Endless()
     items = islice(discover(Source(("-",), stream)), 1000)
@@ -543,7 +545,7 @@ def test_the_name_of_a_member_leads_nowhere(name: str, tmp_path: Path, monkeypat
     assert (item.name, isinstance(item, MemberInput)) == (f"{path}/{name}", True)
     records = [ReadRecord(item.name, "cat", 1.0, None), ReadRecord(f"s.tar/{name}", "cat", 1.0, None)]
     assert [each.problem for each in plan(records, tmp_path / "sorted", Path())] == [
-        "it is in an archive (extract the archive, classify that folder and sort its results)"
+        "it is in an archive (extract the archive, classify that folder and use its results)"
     ] * 2
 
 
@@ -635,3 +637,65 @@ def test_a_table_given_as_an_image_is_answered_with_the_remedy(
     assert isinstance(table_item, BadInput)
     assert says in str(table_item.problem)
     assert photo.name.endswith("b.png")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_an_image_with_two_spellings_is_one_input_with_the_first_name(here: Path, logged: list[str]) -> None:
+    touch(here, "a.png", "in/b.png")
+    (here / "link").symlink_to("in")
+    names = ["./a.png", "a.png", here / "a.png", "in/../a.png", "in/b.png", "link/b.png", "in//b.png"]
+    assert found_names(*names) == ["./a.png", "in/b.png"]
+    assert logged == [
+        "5 inputs are left out: they were named before, so their images have records already; the first is a.png"
+    ]
+
+
+def test_overlapping_inputs_yield_each_image_once(here: Path, logged: list[str]) -> None:
+    touch(here, "p/a.png", "p/in/b.png", "p/in/c.png")
+    assert found_names("p/in/c.png", "p", "p/in") == ["p/in/c.png", "p/a.png", "p/in/b.png"]
+    assert found_names("p", "p/*.png") == ["p/a.png", "p/in/b.png", "p/in/c.png"]
+    assert found_names("p/**/*") == ["p/a.png", "p/in/b.png", "p/in/c.png"]
+    assert "no images found" not in "".join(logged)
+
+
+def test_overlapping_inputs_are_counted_once(here: Path) -> None:
+    touch(here, "p/a.png", "p/in/b.png")
+    assert count_files(Source(("p", "./p/in", "p/a.png"))) == 2
+
+
+def test_a_path_that_a_list_holds_twice_is_one_input(here: Path, logged: list[str]) -> None:
+    touch(here, "a.png", "b.png")
+    assert listed(b"a.png\nb.png\n./a.png\n") == ["a.png", "b.png"]
+    assert logged == ["./a.png is left out: it was named before, so its image has a record already"]
+
+
+def test_an_archive_is_read_once(here: Path) -> None:
+    touch(here, "x.png")
+    with tarfile.open(here / "a.tar", "w") as archive:
+        archive.add(here / "x.png", "x.png")
+    assert found_names("a.tar", "./a.tar") == ["a.tar/x.png"]
+
+
+def test_a_link_to_a_file_is_another_name_as_a_copy_is(here: Path) -> None:
+    touch(here, "a.png")
+    (here / "b.png").symlink_to("a.png")
+    assert found_names("a.png", "b.png") == ["a.png", "b.png"]
+
+
+def test_inputs_that_are_pairs_with_texts_can_repeat(here: Path) -> None:
+    touch(here, "a.png")
+    assert found_names("a.png", "a.png", distinct=False) == ["a.png", "a.png"]
+
+
+def test_many_inputs_are_recognised_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipcli.inputs.repetition._LEAST_HELD", 10)
+    items = [FileInput(f"{number}.png", f"{number}.png") for number in range(1000)]
+    before = Repetition()
+    assert all(map(before.is_new, items))
+    assert not any(map(before.is_new, items))
+    assert (before.count, len(before._recent) <= 125) == (1000, True)

@@ -14,7 +14,8 @@ from PIL import Image
 
 from clipcli.errors import InputError
 from clipcli.evaluation.ground_truth import read_truth
-from clipcli.inputs.discover import Source, count_files, discover
+from clipcli.inputs.counting import count_files
+from clipcli.inputs.discover import Source, discover
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.system_files import SYSTEM_NAMES
 from clipcli.training.pairs import read_pairs

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from clipcli.errors import InputError
-from clipcli.inputs.discover import BadInput, FileInput, MemberInput, Source, count_files, discover, discover_units
+from clipcli.inputs.counting import count_files
+from clipcli.inputs.discover import BadInput, FileInput, MemberInput, Source, discover, discover_units
 from clipcli.inputs.tables import RowGroup
 from tests.conftest import RunHere
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clipcli.inputs.discover import BadInput, Input, MemberInput, Source, count_files, discover
+from clipcli.inputs.counting import count_files
+from clipcli.inputs.discover import BadInput, Input, MemberInput, Source, discover
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.zip_images import member_name
 from tests.bad_files import encoded

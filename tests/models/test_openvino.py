@@ -132,7 +132,6 @@ def test_the_bits_of_a_text_do_not_depend_on_the_others() -> None:
         assert np.array_equal(encoder.encode([text])[0], together[place])
 
 
-
 @settings(deadline=None)
 @given(text=st.text(max_size=200))
 def test_a_saved_tokenizer_makes_the_tokens_of_the_library_that_it_comes_from(text: str, tiny_siglip: Path) -> None:

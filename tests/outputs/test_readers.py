@@ -310,3 +310,49 @@ def test_labels_that_are_not_text_are_one_line(labels: object, tmp_path: Path) -
     file = tmp_path / "r.jsonl"
     file.write_text(json.dumps(record) + "\n", "utf-8")
     assert "record 1 is not a result" in refusal(file)
+
+
+def finished(file: Path, *results: Result) -> Path:
+    """Write a file with the record of its run next to it."""
+    output = ResultFile(file, Layout(file.suffix[1:], 2, grouped=False), RunSettings("classify"))
+    list(output.write(list(results)))
+    return file
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv"])
+def test_a_file_that_lost_records_after_its_run_is_read_with_a_warning(
+    form: str, tmp_path: Path, logged: list[str]
+) -> None:
+    file = finished(tmp_path / f"r.{form}", *(predicted(name) for name in ("a.png", "b.png", "c.png")))
+    assert (len(list(read_results(file))), logged) == (3, [])
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    assert len(list(read_results(file))) == 2
+    assert logged == [f"{file}: it has 2 records, but its run wrote 3 (it was cut off or edited)"]
+
+
+def test_a_file_that_was_edited_is_read_with_a_warning(tmp_path: Path, logged: list[str]) -> None:
+    file = finished(tmp_path / "r.csv", predicted("a.png"), predicted("b.png"))
+    file.write_text(file.read_text().replace("cat", "dog", 1))
+    assert [each.label for each in read_results(file)] == ["dog", "cat"]
+    assert logged == [f"{file}: it was edited after its run ended"]
+
+
+def test_a_part_that_lost_records_is_read_with_a_warning(tmp_path: Path, logged: list[str]) -> None:
+    part = save(tmp_path / "x.jsonl", [predicted("a.png")])
+    part = part.rename(tmp_path / "part-00000000-01234567-n2-f0.jsonl")
+    (tmp_path / "manifest.json").write_text('{"clipcli": "0", "state": "complete", "parts": 1}')
+    assert len(list(read_results(tmp_path))) == 1
+    assert logged == [f"{part}: it has 1 records, but its run wrote 2 (it was cut off or edited)"]
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl"])
+def test_a_record_that_was_cut_off_is_refused_although_no_run_is_known(form: str, tmp_path: Path) -> None:
+    file = save(tmp_path / f"r.{form}", [predicted("a.png"), predicted("b.png")])
+    file.write_bytes(file.read_bytes()[:-30])
+    assert "record 2 is not a result of clipcli classify: it is cut off" in refusal(file)
+
+
+def test_a_row_of_the_wrong_length_is_described(tmp_path: Path) -> None:
+    file = tmp_path / "r.tsv"
+    file.write_text("path\tlabel\tprobability\na.png\tcat\n")
+    assert refusal(file).endswith("it has 2 cells, but the table has 3 columns")

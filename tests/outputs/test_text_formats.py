@@ -8,6 +8,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.delimited import guarded, rows_of, unguarded
+from clipcli.outputs.readers import read_results
 from clipcli.outputs.records import as_record, flat_columns, flat_values
 from clipcli.outputs.text_formats import FORMATS, Layout, write_results
 from clipcli.pipeline.predictions import Failure, Prediction, Result
@@ -44,9 +46,9 @@ HARD = [
 TEXTS = st.text() | st.sampled_from(HARD)
 
 
-def written(results: list[Result], form: str, top_k: int = 2, grouped: bool = False) -> str:
+def written(results: list[Result], form: str, top_k: int = 2, grouped: bool = False, with_unknown: bool = False) -> str:
     file = io.StringIO(newline="")
-    assert list(write_results(results, file, Layout(form, top_k, grouped))) == results
+    assert list(write_results(results, file, Layout(form, top_k, grouped, with_unknown=with_unknown))) == results
     return file.getvalue()
 
 
@@ -179,6 +181,14 @@ def test_a_table_without_results_is_its_header(form: str) -> None:
 def test_the_group_stands_in_a_table_of_grouped_labels(form: str) -> None:
     (row,) = (read_csv if form == "csv" else read_tsv)(written([GROUPED], form, grouped=True))
     assert (row["group"], row["group_probability"], row["pretrained"]) == ("birds", "0.7", "")
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl"])
+def test_the_group_of_an_unknown_image_is_unknown_and_the_best_one_is_named(form: str, tmp_path: Path) -> None:
+    unsure = replace(GROUPED, label="unknown")
+    (tmp_path / f"r.{form}").write_text(written([unsure], form, grouped=True, with_unknown=True), "utf-8")
+    (read,) = read_results(tmp_path / f"r.{form}")
+    assert (read.label, read.group, read.groups[0]) == ("unknown", "unknown", ("birds", 0.7))
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl"])

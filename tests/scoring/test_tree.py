@@ -69,7 +69,7 @@ def predicted(*weights: float, least: float | None = None, level: int | None = N
 
 def test_two_children_that_tie_are_answered_by_their_parent() -> None:
     tie = predicted(1.0, 0.99, 0.0, least=0.8)
-    assert (tie.label, tie.node, tie.group) == (UNKNOWN, "animal/bird", "animal/bird")
+    assert (tie.label, tie.node, tie.group) == (UNKNOWN, "animal/bird", UNKNOWN)
     sure = predicted(1.0, 0.1, 0.0, least=0.8)
     assert (sure.label, sure.node) == ("owl", "animal/bird/owl")
     nothing = predicted(1.0, 0.0, 1.0, least=0.8)
@@ -84,11 +84,19 @@ def test_a_level_is_the_deepest_that_is_answered() -> None:
 def test_a_record_has_the_node_and_the_probability_of_each_node() -> None:
     found = predicted(1.0, 0.99, 0.0, least=0.8)
     record = as_record(found)
-    assert (record["node"], record["group"]) == ("animal/bird", "animal/bird")
+    assert (record["node"], record["group"], record["group_1"]) == ("animal/bird", UNKNOWN, "animal/bird")
     assert {each["group"] for each in record["groups"]} == {"animal", "animal/bird", "plant"}
     layout = Layout("csv", 3, grouped=True, with_unknown=True, in_tree=True)
     assert set(flat_values(found)) <= set(flat_columns(layout))
     assert flat_values(found)["group_probability"] == pytest.approx(found.groups["animal/bird"], rel=1e-5)
+
+
+def test_the_group_of_an_unknown_image_is_the_node_and_the_best_group_is_kept() -> None:
+    found = predicted(1.0, 0.99, 0.0, least=0.99999)
+    assert (found.label, found.node) == (UNKNOWN, UNKNOWN)
+    values = flat_values(found)
+    assert (found.group, values["group"], values["group_1"]) == (UNKNOWN, UNKNOWN, "animal/bird")
+    assert as_record(found)["group"] == UNKNOWN
 
 
 def test_groups_of_one_level_have_no_node() -> None:

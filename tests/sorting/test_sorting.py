@@ -251,7 +251,7 @@ def test_photographs_can_be_sorted_by_group(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "b.png", "c.png", "d.png")
     records = [
         ReadRecord("a.png", "cat", 0.5, None, group="animal"), ReadRecord("b.png", "dog", 0.5, None, group="animal"),
-        ReadRecord("c.png", "unknown", 0.5, None, group="animal"), record("d.png", "car"),
+        ReadRecord("c.png", "unknown", 0.5, None, group="unknown"), record("d.png", "car"),
     ]  # fmt: skip
     *_, without = carry_out(plan(records, tmp_path / "sorted", tmp_path, by="group"), "copy", tmp_path / "sorted")
     assert sorted(sorted_files(tmp_path)) == ["animal/a.png", "animal/b.png", "unknown/c.png"]

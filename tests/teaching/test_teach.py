@@ -79,6 +79,15 @@ def test_a_label_for_the_answer_unknown_is_left_out(examples: Path, model: dict[
     assert any("1 images with the label 'unknown' are left out" in text for text in logged)
 
 
+def test_an_image_with_several_labels_is_no_example(examples: Path, model: dict[str, Any], tmp_path: Path) -> None:
+    table = tmp_path / "tagged.csv"
+    rows = [f"{path},{'cat|pet' if at else 'animal'}" for at, path in enumerate(sorted(examples.rglob("*.*")))]
+    table.write_text("path,label\n" + "\n".join(rows) + "\n", "utf-8")
+    with pytest.raises(InputError, match=r"has several labels, 'cat\|pet'"):
+        teach(table, **model)
+    assert "cat|pet" in teach(table, ["animal", "cat|pet"], **model).classes.labels
+
+
 def test_few_examples_of_some_classes_beside_words_are_warned_of(
     examples: Path, model: dict[str, Any], logged: list[str]
 ) -> None:

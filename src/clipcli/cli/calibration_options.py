@@ -27,7 +27,8 @@ class Calibrating:
             metavar="FILE",
             rich_help_panel=_CALIBRATION,
             show_default=False,
-            help="Fit a calibration on these images and save it to this JSON file, for --calibration of classify.",
+            help="Learn from the images of SOURCE how to correct probabilities, with the thresholds that the options "
+            "below ask for, and save this to a JSON file for 'clipcli classify --calibration'.",
         ),
     ] = None
     target_precision: Annotated[
@@ -39,7 +40,9 @@ class Calibrating:
             max=1.0,
             rich_help_panel=_CALIBRATION,
             show_default=False,
-            help="With --tags: choose the threshold of each label for this precision. [default: for the best F1]",
+            help="With --tags: choose the lowest threshold of each label at which at least this share of the images "
+            "with the tag is right. [default: the threshold with the best F1, the balance of precision and "
+            "recall]",
         ),
     ] = None
     target_error: Annotated[
@@ -50,7 +53,8 @@ class Calibrating:
             min=0.0,
             max=1.0,
             rich_help_panel=_CALIBRATION,
-            help="Choose the threshold for 'unknown' so that at most this share of the answers is wrong.",
+            help="Without --tags: choose the minimum probability, below which the answer is 'unknown', so that at most "
+            "this share of the other answers is wrong.",
         ),
     ] = None
     conformal: Annotated[
@@ -61,7 +65,8 @@ class Calibrating:
             min=0.0,
             max=1.0,
             rich_help_panel=_CALIBRATION,
-            help="Give each image the set of labels that contains the right one for this share of images.",
+            help="Without --tags: choose sets of likely labels, as small as possible, that contain the right label for "
+            "at least this share of the images, such as 0.9 (conformal prediction).",
         ),
     ] = None
 

@@ -54,7 +54,7 @@ def classify(
     compact: Annotated[
         bool,
         typer.Option("--compact", rich_help_panel=_OUT,
-                     help="Omit the similarity and model columns (csv, tsv and parquet only)."),
+                     help="Leave out the columns of similarities and of the model; for csv, tsv and parquet."),
     ] = False,
     resume: options.Resume = False,
     update: options.Update = False,
@@ -72,6 +72,8 @@ def classify(
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
     """Classify images with the labels you give.
+
+    Give labels with --label, --labels or --classes.
 
     clipcli classify photo.jpg -l cat -l dog -l "a cup of coffee"
 

@@ -45,7 +45,8 @@ class _Labels(options.Labels):
     labels: Annotated[
         Path | None,
         typer.Option("--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", rich_help_panel="Labels and prompts",
-                     help="Label file: text (one label per line), .csv, .tsv or .json. [default: the class names]"),
+                     help="Label file, as for classify; a column folder names the classes in the ground truth. "
+                          "[default: the class names in SOURCE]"),
     ] = None  # fmt: skip
     prompts: Annotated[
         list[str] | None,
@@ -63,20 +64,22 @@ def evaluate(
         list[Path],
         typer.Argument(metavar="SOURCE", show_default=False,
                        help="A folder with one folder per class, or a .csv or .tsv file with the columns 'path' and "
-                            "'label'. With --truth: results files of 'clipcli classify', which are compared."),
+                            "'label'. With --truth: results of 'clipcli classify', which are compared with the truth, "
+                            "and several with each other."),
     ],
     truth: Annotated[
         Path | None,
         typer.Option("--truth", metavar="DIR|FILE",
-                     help="Ground truth for a results file: a folder with one folder per class, or a .csv or .tsv "
-                          "file."),
+                     help="Ground truth for results: a folder with one folder per class, or a .csv or .tsv file with "
+                          "the columns 'path' and 'label'."),
     ] = None,
     by: Annotated[
-        Level, typer.Option("--by", help="Evaluate the labels, or their groups; the classes can be groups or labels.")
+        Level, typer.Option("--by", help="An answer is right if its label is right, or if its group is. With group, "
+                                         "the ground truth can name labels or groups.")
     ] = Level.label,
     tags: Annotated[
-        bool, typer.Option("--tags", help="Images can have several labels, such as 'cat|outdoor' in SOURCE, or none "
-                                          "('unknown').")
+        bool, typer.Option("--tags", help="Evaluate tags: in the ground truth, labels of one image are separated by |, "
+                                          "as in cat|outdoor, and unknown stands for none.")
     ] = False,
     score: TagScore = None,
     threshold: TagThreshold = DEFAULT_THRESHOLD,
@@ -93,13 +96,14 @@ def evaluate(
     few_shot: Annotated[
         list[int] | None,
         typer.Option("--few-shot", metavar="K", min=1, rich_help_panel=_WHAT,
-                     help="Fit a linear probe on K images per class, and test it on the remaining images; repeat for "
-                          "more values of K."),
+                     help="Measure also a linear probe: a logistic regression on the embeddings of K images per class, "
+                          "tested on the other images; repeat for more values of K."),
     ] = None,
     probe_strength: Annotated[
         float,
         typer.Option("--probe-c", metavar="C", min=1e-6, rich_help_panel=_WHAT,
-                     help="Inverse regularisation strength of the linear probe."),
+                     help="Inverse regularisation strength of the linear probe: with higher values, it fits the K "
+                          "images more closely."),
     ] = 31.6,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, rich_help_panel=_WHAT,
                                       help="Random seed for choosing the --few-shot images.")] = 0,

@@ -41,6 +41,7 @@ def _figures(
         if each.top5 is not None:
             yield each.name, "top5", each.top5
         yield each.name, "mean_per_class", each.mean_per_class
+        yield each.name, "macro_f1", each.macro_f1
         if each.top1_of_answers is not None:
             yield each.name, "answered", float(each.answered.mean())
             yield each.name, "top1_of_answers", each.top1_of_answers
@@ -93,7 +94,7 @@ def print_tables(evaluations: Sequence[Evaluation], probes: Sequence[ProbeResult
 
 
 def _print_accuracies(console: Console, evaluations: Sequence[Evaluation]) -> None:
-    header = ("", "top-1", "95 %", "top-5", "mean per class", "ECE", "temperature")
+    header = ("", "top-1", "95 %", "top-5", "per class", "macro F1", "ECE", "temperature")
     rows = [
         (
             one_line(each.name),
@@ -101,6 +102,7 @@ def _print_accuracies(console: Console, evaluations: Sequence[Evaluation]) -> No
             f"{each.top1.low * 100:.1f}-{each.top1.high * 100:.1f}",
             f"{each.top5.value:.1%}" if each.top5 else "",
             f"{each.mean_per_class.value:.1%}",
+            f"{each.macro_f1:.1%}",
             f"{each.calibration.error:.3f}",
             "" if each.calibration.temperature is None else f"{each.calibration.temperature:.2f}",
         )
@@ -158,14 +160,18 @@ def _print_probes(console: Console, probes: Sequence[ProbeResult]) -> None:
 def _print_worst(console: Console, best: Evaluation, *, named: bool) -> None:
     """Print the worst classes, among which none is without an error, and the most frequent mistakes."""
     of = f" of {one_line(best.name)}" if named else ""
-    imperfect = (report for report in best.classes if report.support and report.f1 < 1)
-    if worst := sorted(imperfect, key=lambda each: each.f1)[:_WORST]:
+    imperfect = (report for report in best.classes if report.support and report.f1 != 1)
+    if worst := sorted(imperfect, key=lambda each: each.f1 or 0.0)[:_WORST]:
         console.print()
         rows = [
-            (one_line(each.label), str(each.support), *(f"{it:.1%}" for it in (each.precision, each.recall, each.f1)))
+            (
+                one_line(each.label), str(each.support), _percent(each.precision), _bounds(each.precision_interval),
+                _percent(each.recall), _bounds(each.recall_interval), _percent(each.f1),
+            )
             for each in worst
-        ]
-        print_figures(console, (f"worst classes{of}", "images", "precision", "recall", "F1"), rows)
+        ]  # fmt: skip
+        columns = (f"worst classes{of}", "images", "precision", "95 %", "recall", "95 %", "F1")
+        print_figures(console, columns, rows)
     if best.confusions:
         console.print()
         mistakes = [
@@ -175,6 +181,14 @@ def _print_worst(console: Console, best: Evaluation, *, named: bool) -> None:
         ]  # fmt: skip
         header = ("most frequent mistakes", "taken for", "times", "for example")
         print_figures(console, header, mistakes, names=(0, 1, 3))
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+def _bounds(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0] * 100:.0f}-{interval[1] * 100:.0f}"
 
 
 def _gain(gain: Interval) -> str:

@@ -55,7 +55,7 @@ def export_text(
 
     clipcli export text --labels labels.txt -o labels.safetensors
 
-    The file can be used instead of labels:
+    A .safetensors or .json file can take the place of labels:
 
     clipcli classify photo.jpg --classes labels.safetensors
     """
@@ -113,8 +113,8 @@ def export_images(
     form: Annotated[
         PartFormat | None,
         typer.Option("--format", "-f", rich_help_panel="Output", show_default=False,
-                     help="Format of the parts, for output that is written in parts. [default: parquet, or jsonl if "
-                          "the extra parquet is not installed]"),
+                     help="Format of the parts, for output that is written in parts. [default: parquet if it is "
+                          "installed (clipcli[parquet]), else jsonl]"),
     ] = None,
     resume: options.Resume = False,
     update: options.Update = False,

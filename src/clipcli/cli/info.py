@@ -27,7 +27,9 @@ def info(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the details as JSON, with all settings.")] = False,
 ) -> None:  # fmt: skip
-    """Show how results were made: model, versions, command line, start, end and counts.
+    """Show how results were made, and when.
+
+    That is the model, the versions, the command line, start and end, and the number of records.
 
     clipcli info results.csv
 

@@ -62,15 +62,15 @@ ImageColumn = Annotated[
 TruthPath = Annotated[
     str | None,
     typer.Option(
-        "--path-column", metavar="NAME", show_default=False, help="Column of image paths in a table of ground truth. "
-        "[default: path]",
+        "--path-column", metavar="NAME", show_default=False, help="Column of image paths in a table of images and "
+                                                                  "classes. [default: path]",
     ),
 ]  # fmt: skip
 TruthLabel = Annotated[
     str | None,
     typer.Option(
-        "--label-column", metavar="NAME", show_default=False, help="Column of classes in a table of ground truth. "
-        "[default: label]",
+        "--label-column", metavar="NAME", show_default=False, help="Column of classes in a table of images and "
+                                                                   "classes. [default: label]",
     ),
 ]  # fmt: skip
 Exclude = Annotated[
@@ -93,7 +93,7 @@ ImageEmbeddingsFile = Annotated[
     str | None,
     typer.Option(
         "--image-embeddings", metavar="FILE|FOLDER/|URL", rich_help_panel=_INPUTS,
-        help="Image embeddings written by 'clipcli export images', instead of INPUTs. The images are not read.",
+        help="Embeddings written by 'clipcli export images'. They take the place of the images, which are not read.",
     ),
 ]  # fmt: skip
 

@@ -30,7 +30,8 @@ LabelsFile = Annotated[
     Path | None,
     typer.Option(
         "--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", rich_help_panel=_LABELS,
-        help="Label file: text (one label per line), .csv, .tsv or .json.",
+        help="Label file: text (one label per line), .json, or .csv or .tsv with the column label and optionally "
+             "prompt, group, folder, threshold and not. Labels of --label are added.",
     ),
 ]  # fmt: skip
 ExtraLabels = Annotated[
@@ -41,8 +42,8 @@ Templates = Annotated[
     list[str] | None,
     typer.Option(
         "--template", "-t", metavar="TEXT", rich_help_panel=_LABELS,
-        help="Prompt template with {label} in place of the label; repeat to average over several. [default: a photo "
-             "of a/an {label}]",
+        help="Prompt template: a text with {label} in place of the label; repeat to average over several. [default: a "
+             "photo of a {label}, or an {label}]",
     ),
 ]  # fmt: skip
 PromptSets = Annotated[
@@ -56,8 +57,8 @@ ClassesFile = Annotated[
     Path | None,
     typer.Option(
         "--classes", metavar="FILE", rich_help_panel=_LABELS,
-        help="Classes file written by 'clipcli teach' or 'clipcli export text', to be used instead of labels and "
-             "templates.",
+        help="Classes file (.safetensors or .json), written by 'clipcli teach' or 'clipcli export text', in place of "
+             "labels and prompts.",
     ),
 ]  # fmt: skip
 

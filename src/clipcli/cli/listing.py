@@ -128,14 +128,16 @@ def print_figures(
         A Rich console.
     names
         The columns of names, which are wrapped if there is no room for them; the others are numbers. If there is no
-        room for the numbers either, each row takes several lines.
+        room for the numbers either, each row takes several lines. A column without a number is left out; a number that
+        is missing in some rows is a dash.
     """
     from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     used = [place for place in range(len(header)) if any(row[place] for row in rows)]
-    texts = [[row[place] for place in used] for row in (header, *rows)]
+    filled = [[cell if cell or place in names else "–" for place, cell in enumerate(row)] for row in rows]
+    texts = [[row[place] for place in used] for row in (header, *filled)]
     columns = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     least = [min(width, _LEAST_NAME) if place in names else width for place, width in zip(used, columns, strict=True)]
     if sum(least) + _GAP * (len(least) - 1) <= console.width:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,8 +46,8 @@ def matrix(
     classes: Annotated[
         Path | None,
         typer.Option("--classes", metavar="FILE", rich_help_panel=_TEXTS,
-                     help="Classes file written by 'clipcli teach' or 'clipcli export text', to be used instead of "
-                          "texts."),
+                     help="Classes file (.safetensors or .json), written by 'clipcli teach' or 'clipcli export text', "
+                          "in place of texts."),
     ] = None,
     template: Annotated[
         list[str] | None,
@@ -101,7 +102,7 @@ def matrix(
     if classes is None:
         texts = _texts(texts_file, text or ())
         given = {"labels": texts_as_labels(texts), "templates": template or ("{label}",)}
-    source = reading.source()
+    source = replace(reading.source(), distinct=False)  # one image can have several texts
     classifier = Classifier(**given, **model.parameters, **running.parameters)
     if classes is not None:
         texts, paired = list(classifier.classes.labels), False

@@ -32,15 +32,16 @@ ModelName = Annotated[
     str,
     typer.Option(
         "--model", "-m", metavar="NAME", envvar="CLIPCLI_MODEL", rich_help_panel=_MODEL, autocompletion=_complete_model,
-        help="Model: auto, pocket (built in), an open_clip name (see 'clipcli models list'), hf-hub:ORG/REPO or "
-             "local-dir:PATH.",
+        help="Model: auto (the recommended model if its weights can be had, else pocket), pocket (small, built in), an "
+             "open_clip name (see 'clipcli models list'), hf-hub:ORG/REPO or local-dir:PATH.",
     ),
 ]  # fmt: skip
 Pretrained = Annotated[
     str | None,
     typer.Option(
         "--pretrained", metavar="TAG|FILE", envvar="CLIPCLI_PRETRAINED", rich_help_panel=_MODEL,
-        help="Weights of an open_clip model: a tag, or a checkpoint file. [default: the recommended tag]",
+        help="Weights of an open_clip model: a tag (see 'clipcli models list'), or a checkpoint file. [default: the "
+             "recommended tag]",
     ),
 ]  # fmt: skip
 Device = Annotated[

@@ -68,28 +68,32 @@ _RUNNING, _GENERAL = "Performance and cache", "General"
 
 Resume = Annotated[
     bool,
-    typer.Option("--resume", rich_help_panel="Output", help="Continue the interrupted run that wrote to the same -o."),
+    typer.Option(
+        "--resume", rich_help_panel="Output", help="Continue an interrupted run; repeat its command with --resume."
+    ),
 ]
 Overwrite = Annotated[
     bool,
     typer.Option(
         "--overwrite",
         rich_help_panel="Output",
-        help="Replace earlier output of clipcli, including that of an interrupted run.",
+        help="Replace output that exists, or that of an interrupted run; without it, the command stops. Only files "
+        "that clipcli wrote are replaced.",
     ),
 ]
 Update = Annotated[
     bool,
     typer.Option(
         "--update", rich_help_panel="Output",
-        help="Add records of new inputs to the results of an earlier run, and compute failed ones again.",
+        help="Add new inputs to the finished results at -o, and try failed ones again. All other records stay as they "
+             "are.",
     ),
 ]  # fmt: skip
 Checked = Annotated[
     Path | None,
     typer.Option("--checked", metavar="FILE", show_default=False,
-                 help="Table of labels (.csv or .tsv) that were checked on the page of 'clipcli report'; they "
-                      "replace the labels in RESULTS."),
+                 help="Table saved on the page of 'clipcli report': its labels replace those in RESULTS; other images "
+                      "keep theirs."),
 ]  # fmt: skip
 PartSize = Annotated[
     int,

@@ -56,7 +56,8 @@ def report(
     labels: Annotated[
         Path | None,
         typer.Option("--labels", "-L", metavar="FILE", envvar="CLIPCLI_LABELS", show_default=False,
-                     help="Label file for the classes in --truth. [default: the class names]"),
+                     help="Label file of the run, if the classes in --truth are not its labels but groups or folders. "
+                          "[default: the class names]"),
     ] = None,
     path_column: options.TruthPath = None,
     label_column: options.TruthLabel = None,
@@ -73,8 +74,9 @@ def report(
 
     clipcli report results.csv -o page.html --open
 
-    The page needs no network and no other files. On it, you can filter and search the results, correct labels, and
-    save them as a table for 'clipcli sort' and 'clipcli evaluate', or to continue later (--checked).
+    The page needs no network and no other files. On it, you can filter and search the results and correct labels.
+    Save the checked labels as a table: for --checked of 'clipcli sort' or of this command, for 'clipcli evaluate' as
+    ground truth, or for 'clipcli teach'.
     """
     messages = Messages(quiet=quiet)
     _check_output(output, [results, checked], overwrite=overwrite)

@@ -133,7 +133,7 @@ class Readable:
 
     def among(self, items: Iterable[tuple[Any, Value | ImageError]]) -> Iterator[tuple[Any, Value]]:
         """Pass on inputs, or their names, with what was made of them, and show a progress bar."""
-        from clipcli.inputs.discover import count_files
+        from clipcli.inputs.counting import count_files
         from clipcli.inputs.items import name_of
 
         for item, value in with_progress(items, lambda: count_files(self._source), self._messages):

@@ -131,6 +131,10 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
+    "tag": (
+        _needs_no("undo", "prefix", "by", "top", "min_probability", "checked", "sidecar", "embed", "remove"),
+        _needs_no("embed", "sidecar"),
+    ),
     "serve": (_LOUD, _CACHE, _needs_no("token_file", "token"), _needs_no("insecure", "token", "token_file")),
     "teach": (_LOUD, _CACHE, _NO_ENCODER),
     "matrix": (

@@ -27,17 +27,22 @@ class ScoreKind(str, Enum):
 Tags = Annotated[
     bool,
     typer.Option("--tags", rich_help_panel=_SCORES,
-                 help="Give each image all labels that reach their threshold, instead of the best label."),
+                 help="Answer with all labels whose probability reaches their threshold (tags), or 'unknown' if none "
+                      "does; without --tags, with the best label."),
 ]  # fmt: skip
 TagScore = Annotated[
     ScoreKind | None,
     typer.Option("--score", rich_help_panel=_SCORES, show_default=False,
-                 help="Kind of probability for --tags. [default: sigmoid if the model has a bias, else contrast]"),
+                 help="Probability of a tag. contrast: the label against what competes with it (a photo, or phrases of "
+                      "the label file); sigmoid: the label alone, for models made for it, such as SigLIP; softmax: all "
+                      "labels compete, and the probabilities add up to 1. [default: sigmoid if the model is made for "
+                      "it, else contrast]"),
 ]  # fmt: skip
 TagThreshold = Annotated[
     float,
     typer.Option("--threshold", metavar="P", min=0.0, max=1.0, rich_help_panel=_SCORES,
-                 help="Least probability for --tags, of labels without a threshold in the label file."),
+                 help="Least probability of a tag, for labels that have no threshold in the label file or in the "
+                      "calibration."),
 ]  # fmt: skip
 
 
@@ -48,7 +53,12 @@ class Scores:
     top_k: Annotated[
         int,
         typer.Option(
-            "--top-k", "-k", metavar="N", min=1, rich_help_panel=_SCORES, help="Number of labels to list per image."
+            "--top-k",
+            "-k",
+            metavar="N",
+            min=1,
+            rich_help_panel=_SCORES,
+            help="Number of labels to list per image, best first. Does not limit the number of tags.",
         ),
     ] = 5
     min_probability: Annotated[
@@ -58,7 +68,8 @@ class Scores:
             min=0.0,
             max=1.0,
             rich_help_panel=_SCORES,
-            help="Answer 'unknown' if the highest probability is below P.",
+            help="Answer 'unknown' if the probability of the best label is below P (not with --tags). [default: no "
+            "minimum]",
         ),
     ] = None
     min_similarity: Annotated[
@@ -68,7 +79,8 @@ class Scores:
             min=-1.0,
             max=1.0,
             rich_help_panel=_SCORES,
-            help="Answer 'unknown' if the highest cosine similarity is below COSINE.",
+            help="Answer 'unknown' if the similarity of the best label is below COSINE; see the column similarity for "
+            "usual values.",
         ),
     ] = None
     min_margin: Annotated[
@@ -91,7 +103,9 @@ class Scores:
             metavar="FILE",
             rich_help_panel=_SCORES,
             show_default=False,
-            help="Calibration of probabilities and thresholds: a file that --save-calibration of evaluate wrote.",
+            help="Correct the probabilities, and use the thresholds, by this file, which 'clipcli evaluate "
+            "--save-calibration' wrote with the same model, labels and prompts. Thresholds of the label file come "
+            "first.",
         ),
     ] = None
 
@@ -103,7 +117,8 @@ class Scores:
             min=1,
             rich_help_panel=_SCORES,
             show_default=False,
-            help="With groups that are paths, such as animal/bird: answer with a group of at most N levels.",
+            help="For groups that are paths, such as animal/bird: answer (column node) with a group of at most N "
+            "levels, counted from the top: 1 gives animal, 2 animal/bird.",
         ),
     ] = None
 

@@ -41,12 +41,13 @@ def search(
     query: Annotated[
         str,
         typer.Argument(metavar="QUERY", show_default=False,
-                       help="A text that describes the images to find, or the path of an example image."),
+                       help="A text that describes the images to find, or the path of an example image (a file of that "
+                            "name is taken as the image)."),
     ],
     like: Annotated[
         list[Path] | None,
         typer.Option("--like", metavar="IMAGE", rich_help_panel=_QUERY,
-                     help="Example image whose embedding is averaged with that of QUERY; repeat for more images."),
+                     help="A further example image, averaged with QUERY; repeat for more images."),
     ] = None,
     template: Annotated[
         list[str] | None,

@@ -93,7 +93,7 @@ def serve(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Keep a model open, and classify images that programs or a browser send over HTTP.
+    """Keep a model open, and classify over HTTP or in a browser.
 
     clipcli serve --labels labels.txt
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clipcli.outputs.readers import ReadRecord
     from clipcli.sorting.placement import By
 
-__all__ = ["sort", "tell_unused"]
+__all__ = ["read_through", "sort", "tell_unused"]
 
 
 class SortKey(str, Enum):
@@ -145,6 +145,27 @@ def _sort(
 
 def _checked(results: Path, corrections: Corrections, by: By) -> Path:
     """Read all results, so that a damaged record is found before any file is sorted; return the folder of the paths."""
+    base, is_known = read_through(results, corrections, by)
+    if not is_known:
+        missing, example = {"group": ("groups", ""), "node": ("tree of groups", " such as animal/bird")}[by]
+        raise InputError(
+            f"cannot sort by {by}: {results} has no {missing} (give the labels groups{example} in a label file)"
+        )
+    return base
+
+
+def read_through(results: Path, corrections: Corrections, by: str) -> tuple[Path, bool]:
+    """Read all results, so that a damaged record is found before any file is changed.
+
+    Returns
+    -------
+    The folder that the paths of the records are relative to; and whether a record has a label, group or node (``by``).
+
+    Raises
+    ------
+    InputError
+        If the results cannot be read, or not twice.
+    """
     from clipcli.inputs.path_base import PathBase
     from clipcli.outputs.readers import read_results
 
@@ -158,12 +179,7 @@ def _checked(results: Path, corrections: Corrections, by: By) -> Path:
         base.look_for(record.path)
         corrections.learn(record)
         is_known = is_known or getattr(record, by) is not None
-    if not is_known:
-        missing, example = {"group": ("groups", ""), "node": ("tree of groups", " such as animal/bird")}[by]
-        raise InputError(
-            f"cannot sort by {by}: {results} has no {missing} (give the labels groups{example} in a label file)"
-        )
-    return Path(base.folder)
+    return Path(base.folder), is_known
 
 
 def _check_movable(records: Iterable[ReadRecord]) -> None:

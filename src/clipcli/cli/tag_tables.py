@@ -43,7 +43,8 @@ def _figures(each: TagEvaluation) -> Iterator[tuple[str, str, float]]:
         if report.average_precision is not None:
             yield "AP", report.label, report.average_precision
         for name, value in (("precision", report.precision), ("recall", report.recall), ("f1", report.f1)):
-            yield name, report.label, value
+            if value is not None:
+                yield name, report.label, value
 
 
 def print_calibration(fitted: FittedCalibration) -> None:
@@ -84,7 +85,7 @@ def print_tag_tables(evaluations: Sequence[TagEvaluation], failures: int) -> Non
 
 def _worst_first(report: TagReport) -> tuple[bool, float, float]:
     """Sort labels by their average precision, then F1; those that no image has come last."""
-    return not report.support, report.average_precision or 0.0, report.f1
+    return not report.support, report.average_precision or 0.0, report.f1 or 0.0
 
 
 def _percent(value: float | None) -> str:

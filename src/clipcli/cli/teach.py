@@ -41,7 +41,8 @@ def teach(
         Path,
         typer.Argument(metavar="EXAMPLES", show_default=False,
                        help="A folder with one folder per class, or a .csv or .tsv file with the columns 'path' and "
-                            "'label', such as the page of 'clipcli report' saves."),
+                            "'label', such as the table that is saved on the page of 'clipcli report'. Each image has "
+                            "one label."),
     ],
     output: Annotated[
         Path,
@@ -55,12 +56,13 @@ def teach(
     method: Annotated[
         Method,
         typer.Option("--method", rich_help_panel=_HOW,
-                     help="Words alone, means of examples, both mixed, or a logistic regression; auto chooses by "
-                          "cross-validation."),
+                     help="text: from the words alone; prototypes: the mean of the examples; mixed: both; logistic: a "
+                          "logistic regression on the examples, with the words; auto: the best of these in "
+                          "cross-validation on the examples."),
     ] = Method.auto,
     folds: Annotated[
         int, typer.Option("--folds", metavar="N", min=2, rich_help_panel=_HOW,
-                          help="Maximum number of folds of the cross-validation.")
+                          help="Number of folds of the cross-validation; fewer if all classes have fewer examples.")
     ] = 5,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", min=0, rich_help_panel=_HOW,
@@ -74,7 +76,9 @@ def teach(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Teach classes by a few images of each.
+    """Make classes from a few example images of each.
+
+    The classes file is for 'clipcli classify --classes'. The model is not changed.
 
     clipcli teach examples/ -o classes.safetensors
 
@@ -82,7 +86,7 @@ def teach(
 
     clipcli classify photos/ --classes classes.safetensors
 
-    Labels without examples stay classes by their words.
+    Labels of --labels or --label without examples are recognised by their words, as in 'clipcli classify'.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     check_extra("teach")

@@ -21,8 +21,9 @@ class Data:
     pairs: Annotated[
         list[str] | None,
         typer.Argument(metavar="PAIRS", show_default=False,
-                       help="Image-text pairs: .csv, .tsv or .jsonl tables, a folder of images and captions, a "
-                            "folder with one folder per class, or .tar shards. Can be left out with --resume."),
+                       help="Image-text pairs: .csv, .tsv or .jsonl tables with the columns 'path' and 'caption' "
+                            "(or 'label'), a folder of images and captions (x.jpg and x.txt), a folder with one folder "
+                            "per class, or .tar shards. Can be left out with --resume."),
     ] = None  # fmt: skip
     validation: Annotated[
         str | None,
@@ -73,8 +74,8 @@ class Start:
     from_scratch: Annotated[
         str | None,
         typer.Option("--from-scratch", metavar="NAME|DIR", rich_help_panel=_START,
-                     help="Architecture to start with random weights: tiny, an open_clip name, or a folder with a "
-                          "config."),
+                     help="Architecture to start with random weights: tiny, an open_clip name, or a folder with an "
+                          "open_clip_config.json."),
     ] = None  # fmt: skip
     lock_image: Annotated[
         bool, typer.Option("--lock-image", rich_help_panel=_START, help="Freeze the image encoder.")
@@ -120,7 +121,7 @@ class Steps:
     accumulate: Annotated[
         int | None,
         typer.Option("--accumulate", metavar="N", min=1, rich_help_panel=_STEPS,
-                     help="Process each batch in N parts, to save memory. [default: 1]"),
+                     help="Split each batch into N parts, one after the other, to save memory. [default: 1]"),
     ] = None  # fmt: skip
     learning_rate: Annotated[
         float | None,

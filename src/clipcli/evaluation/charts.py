@@ -150,15 +150,19 @@ def _reliability(evaluation: Evaluation) -> Any:
 
 def _classes(evaluation: Evaluation) -> Any:
     """Draw precision and recall per class, worst first; for many classes, the worst below an overview."""
-    reports = sorted((each for each in evaluation.classes if each.support), key=lambda each: (each.f1, each.recall))
+    reports = sorted(
+        (each for each in evaluation.classes if each.support), key=lambda each: (each.f1 or 0.0, each.recall or 0.0)
+    )
     many = len(reports) > _BARS
-    imperfect = [each for each in reports if each.f1 < 1]
+    imperfect = [each for each in reports if each.f1 != 1]
     shown = (imperfect[:_BARS] or reports[:1]) if many else reports
     height = max(3.0, 1.6 + 0.26 * len(shown))
     drawn = empty_figure(7.5, height + 2.0 * many)
     *above, axes = drawn.subplots(1 + many, 1, height_ratios=[2.0, height][not many :], squeeze=False)[:, 0]
     for upper in above:
-        found, _, bars = upper.hist([each.f1 for each in reports], bins=20, range=(0, 1), color=_GREY, rwidth=0.9)
+        found, _, bars = upper.hist(
+            [each.f1 or 0.0 for each in reports], bins=20, range=(0, 1), color=_GREY, rwidth=0.9
+        )
         upper.bar_label(bars, [f"{count:.0f}" if count else "" for count in found], fontsize=7)
         upper.margins(y=0.15)
         upper.set_xlabel("F1")
@@ -166,8 +170,10 @@ def _classes(evaluation: Evaluation) -> Any:
         upper.set_title(_title(evaluation, f"all {len(reports)} classes"), fontsize="medium")
     places = np.arange(len(shown))
     for name, offset, colour in (("recall", -0.2, _BLUE), ("precision", 0.2, _ORANGE)):
-        bars = axes.barh(places + offset, [getattr(each, name) for each in shown], 0.38, color=colour, label=name)
-        axes.bar_label(bars, fmt=lambda share: f"{share:.0%}", fontsize=6, padding=2)  # a share of 0 is seen too
+        shares = [getattr(each, name) for each in shown]
+        bars = axes.barh(places + offset, [share or 0.0 for share in shares], 0.38, color=colour, label=name)
+        texts = ["–" if share is None else f"{share:.0%}" for share in shares]  # a share of 0 is seen too
+        axes.bar_label(bars, texts, fontsize=6, padding=2)
     axes.set_yticks(places, [f"{plain(each.label)} ({each.support})" for each in shown], fontsize=8)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(0, 1.07)

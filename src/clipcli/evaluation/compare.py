@@ -14,13 +14,13 @@ from clipcli.evaluation.calibrating import Goal, fit_calibration
 from clipcli.evaluation.embedding import embed_all
 from clipcli.evaluation.evaluate import (
     Evaluation,
-    as_json,
     evaluate_embeddings,
 )
 from clipcli.evaluation.ground_truth import TruthColumns, read_truth
 from clipcli.evaluation.label_choice import choose_labels
 from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
 from clipcli.evaluation.matching import in_all, match_records, with_embeddings
+from clipcli.evaluation.plain_values import as_json
 from clipcli.evaluation.records import evaluate_records
 from clipcli.evaluation.seen_images import warn_of_seen_images
 from clipcli.evaluation.tags import (

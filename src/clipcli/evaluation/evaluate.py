@@ -6,8 +6,8 @@ Shapes: N images, C classes, D dimensions of the shared space.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,6 @@ __all__ = [
     "Answers",
     "Embedded",
     "Evaluation",
-    "as_json",
     "compare",
     "confusion_table",
     "embed_labelled",
@@ -134,6 +133,11 @@ class Evaluation:
 
     def _accuracy_of(self, some: NDArray[np.bool_]) -> Interval | None:
         return accuracy_interval(self.hits[some]) if some.any() and not some.all() else None
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 of the classes that some image has."""
+        return float(np.mean([report.f1 for report in self.classes if report.support and report.f1 is not None]))
 
     @property
     def hits(self) -> NDArray[np.bool_]:
@@ -261,36 +265,3 @@ def confusion_table(evaluation: Evaluation) -> NDArray[np.int64]:
 
     every = range(len(evaluation.labels))
     return np.asarray(confusion_matrix(evaluation.truth, evaluation.predicted, labels=every))
-
-
-def as_json(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    """Return all metrics as plain values, for ``--json``."""
-    return [
-        _as_json(each, compare(evaluations[0], each) if each is not evaluations[0] else None) for each in evaluations
-    ]
-
-
-def _as_json(each: Evaluation, gain: Interval | None) -> dict[str, Any]:
-    examples = [[each.paths[image] for image in pair.images] for pair in each.confusions]
-    return {
-        "name": each.name,
-        "images": len(each.paths),
-        "top1": asdict(each.top1),
-        "top5": asdict(each.top5) if each.top5 else None,
-        "mean_per_class": asdict(each.mean_per_class),
-        "answered": float(each.answered.mean()),
-        "top1_of_answers": asdict(each.top1_of_answers) if each.top1_of_answers else None,
-        "label_count": each.label_count,
-        "classes_without_label": list(each.not_labels),
-        "with_label": float(each.has_label.mean()),
-        "top1_of_labels": asdict(each.top1_of_labels) if each.top1_of_labels else None,
-        "top1_more_than_first": {**asdict(gain), "beyond_noise": gain.is_beyond_noise} if gain else None,
-        "tree": asdict(each.tree) if each.tree else None,
-        "calibration": asdict(each.calibration),
-        "classes": [asdict(report) for report in each.classes],
-        "labels": list(each.labels),
-        "confusion_matrix": confusion_table(each).tolist(),
-        "confusions": [
-            {**asdict(pair), "images": paths} for pair, paths in zip(each.confusions, examples, strict=True)
-        ],
-    }

@@ -65,6 +65,7 @@ def _page_evaluation(evaluation: Evaluation) -> PageEvaluation:
         figures.append(("top-5 accuracy", _interval(evaluation.top5)))
     figures += [
         ("mean accuracy per class", _interval(evaluation.mean_per_class)),
+        ("mean F1 of the classes", f"{evaluation.macro_f1:.1%}"),
         ("calibration error", f"{evaluation.calibration.error:.3f}"),
     ]
     if evaluation.top1_of_answers is not None:

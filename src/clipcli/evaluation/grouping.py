@@ -81,11 +81,10 @@ def group_record(record: ReadRecord) -> ReadRecord:
             "a 'group' column)"
         )
     label = UNKNOWN if record.label == UNKNOWN else record.group
+    best = record.best_group or record.group
     # In a tree, a group that contains others is not an answer, unless it is that of the record.
-    lowest = [
-        (name, value) for name, value in record.groups if name == record.group or not _contains_another(name, record)
-    ]
-    ordered = sorted(lowest, key=lambda each: each[0] != record.group)
+    lowest = [(name, value) for name, value in record.groups if name == best or not _contains_another(name, record)]
+    ordered = sorted(lowest, key=lambda each: each[0] != best)
     ranking = tuple(Score(group, value, math.nan) for group, value in ordered)
     return replace(record, label=label, top=ranking, probability=ranking[0].probability if ranking else None)
 

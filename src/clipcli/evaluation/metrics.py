@@ -26,6 +26,7 @@ __all__ = [
     "calibrate",
     "class_reports",
     "confusions",
+    "defined",
     "difference_interval",
     "expected_calibration_error",
     "fit_temperature",
@@ -118,25 +119,57 @@ def _percentiles(value: float, drawn: Scores) -> Interval:
 
 @dataclass(frozen=True)
 class ClassReport:
-    """The support, precision, recall and F1 of one class."""
+    """The figures of one class.
+
+    Parameters
+    ----------
+    support, predicted
+        The number of images of the class, and of images that got its label.
+    precision, precision_interval
+        With Wilson's 95 % interval; ``None`` if no image got the label.
+    recall, recall_interval
+        With the same interval; ``None`` if no image is of the class.
+    f1
+        ``None`` if both are.
+    """
 
     label: str
     support: int
-    precision: float
-    recall: float
-    f1: float
+    predicted: int
+    precision: float | None
+    precision_interval: tuple[float, float] | None
+    recall: float | None
+    recall_interval: tuple[float, float] | None
+    f1: float | None
 
 
 def class_reports(labels: Sequence[str], truth: Indices, predicted: Indices) -> list[ClassReport]:
-    """Return precision, recall, F1 and support of each class (scikit-learn; zero where undefined)."""
+    """Return the figures of each class (scikit-learn)."""
     from sklearn.metrics import precision_recall_fscore_support
 
     every = range(len(labels))
-    columns = precision_recall_fscore_support(truth, predicted, labels=every, zero_division=0)
+    columns = precision_recall_fscore_support(truth, predicted, labels=every, zero_division=np.nan)
+    given = np.bincount(predicted, minlength=len(labels))
     return [
-        ClassReport(label, int(support), float(precision), float(recall), float(f1))
-        for label, precision, recall, f1, support in zip(labels, *columns, strict=True)
-    ]
+        ClassReport(
+            label, int(support), int(count), defined(precision), _bounds(precision, count), defined(recall),
+            _bounds(recall, support), defined(f1),
+        )
+        for label, count, precision, recall, f1, support in zip(labels, given, *columns, strict=True)
+    ]  # fmt: skip
+
+
+def defined(value: float) -> float | None:
+    """Return a figure, ``None`` if it is undefined: a share of no images, which is NaN."""
+    return None if np.isnan(value) else float(value)
+
+
+def _bounds(share: float, count: int) -> tuple[float, float] | None:
+    """Return the 95 % interval of a share of some images; ``None`` without images."""
+    if not count:
+        return None
+    found = accuracy_interval(np.arange(count) < round(share * count))
+    return found.low, found.high
 
 
 @dataclass(frozen=True)

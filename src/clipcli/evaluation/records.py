@@ -15,6 +15,7 @@ from clipcli.evaluation.metrics import Calibration, expected_calibration_error
 from clipcli.evaluation.tree import Groups, TreeFigures, groups_by_name, groups_in_records, path_of, tree_figures
 from clipcli.evaluation.vocabulary import check_vocabulary, indices_of, match_names
 from clipcli.labels.label import Label
+from clipcli.log import LOG
 from clipcli.outputs.readers import ReadRecord
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.tree import levels_of
@@ -61,7 +62,7 @@ def evaluate_records(
         records, vocabulary = [group_record(record) for record in records], list(dict.fromkeys(groups.values()))
     elif labels is not None:
         said = [labels[place].name for place in indices_of(said, labels)]
-    found = _evaluated(name, records, said, vocabulary)
+    found = _evaluated(name, records, said, vocabulary, is_grouped=groups is not None)
     if groups is not None:
         return replace(found, tree=_tree_figures(found, answered, {}))
     known_groups = {**groups_in_records(answered), **(tree or {})}
@@ -81,10 +82,12 @@ def _tree_figures(found: Evaluation, records: Sequence[ReadRecord], groups: Grou
         else levels_of(str(record.node), record.label)
         for record, answer in zip(records, answers, strict=True)
     ]  # fmt: skip
-    return tree_figures(classes, given, [record.group or "" for record in records], groups)
+    return tree_figures(classes, given, [record.best_group or record.group or "" for record in records], groups)
 
 
-def _evaluated(name: str, records: Sequence[ReadRecord], said: Sequence[str], vocabulary: Sequence[str]) -> Evaluation:
+def _evaluated(
+    name: str, records: Sequence[ReadRecord], said: Sequence[str], vocabulary: Sequence[str], *, is_grouped: bool
+) -> Evaluation:
     predictions = [str(record.label) for record in records]
     best = [record.top[0].label if record.top else str(record.label) for record in records]
     ranked = [*predictions, *best, *(score.label for record in records for score in record.top)]
@@ -100,6 +103,8 @@ def _evaluated(name: str, records: Sequence[ReadRecord], said: Sequence[str], vo
     if all(len(record.top) >= _WITHIN for record in records) and len(asked) > _WITHIN:
         firsts = [_indices([score.label for score in record.top[:_WITHIN]], places) for record in records]
         hits5 = np.asarray([place in first for place, first in zip(truth, firsts, strict=True)])
+    elif len(asked) > _WITHIN and not is_grouped:
+        LOG.warning(f"{name}: no top-5 accuracy, because it lists fewer than five labels per image (use --top-k 5)")
     probability = np.asarray([record.probability for record in records], dtype=np.float64)
     paths = tuple(record.path for record in records)
     answers = Answers(paths, _indices(predictions, places), _indices(best, places), probability, hits5)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from clipcli.errors import InputError
 from clipcli.evaluation.evaluate import Embedded
-from clipcli.evaluation.metrics import Scores
+from clipcli.evaluation.metrics import Scores, defined
 from clipcli.evaluation.vocabulary import distinct_names, find_labels, shown_names
 from clipcli.labels.label import Label
 from clipcli.labels.several import split
@@ -62,6 +62,8 @@ class TagReport:
     ----------
     support
         The number of images that have it.
+    precision, recall, f1
+        ``None`` if no image got it, no image has it, or both.
     average_precision
         ``None`` if no image has it, or the probabilities are not known.
     threshold
@@ -71,9 +73,9 @@ class TagReport:
     label: str
     support: int
     average_precision: float | None
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     threshold: float | None
 
 
@@ -247,7 +249,7 @@ def make_tag_evaluation(
         mean, micro_mean = (float(average_precision_score(*some, average=way)) for way in ("macro", "micro"))
         for place in np.flatnonzero(occurs):
             averages[place] = float(average_precision_score(truth[:, place], scores[:, place]))
-    columns = precision_recall_fscore_support(truth, predicted, average=None, zero_division=0)
+    columns = precision_recall_fscore_support(truth, predicted, average=None, zero_division=np.nan)
     micro = precision_recall_fscore_support(truth, predicted, average="micro", zero_division=0)
     macro = precision_recall_fscore_support(truth[:, occurs], predicted[:, occurs], average="macro", zero_division=0)
     limits = [None] * len(labels) if thresholds is None else [float(each) for each in thresholds]
@@ -255,7 +257,7 @@ def make_tag_evaluation(
         name, tuple(labels), tuple(paths), truth, predicted, mean, micro_mean,
         TagFigures(*map(float, micro[:3])), TagFigures(*map(float, macro[:3])),
         tuple(
-            TagReport(label, int(support), average, float(precision), float(recall), float(f1), limit)
+            TagReport(label, int(support), average, defined(precision), defined(recall), defined(f1), limit)
             for label, average, limit, precision, recall, f1, support in zip(
                 labels, averages, limits, *columns, strict=True
             )

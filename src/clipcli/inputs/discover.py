@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import BinaryIO, TypeVar
@@ -32,8 +32,9 @@ from clipcli.inputs.items import (
 from clipcli.inputs.mistakes import check_not_only_tables, table_problem
 from clipcli.inputs.path_lists import begin_stream, check_is_list, read_paths
 from clipcli.inputs.patterns import is_pattern, matches_of
+from clipcli.inputs.repetition import Repetition
 from clipcli.inputs.tables import Columns, DamagedTableError, is_parquet, rows_of
-from clipcli.inputs.walk import walk
+from clipcli.inputs.walk import is_folder, walk
 from clipcli.log import LOG
 from clipcli.schemes import is_remote, path_part, schemes_in_words, url_start
 from clipcli.storage.network_policy import check_location
@@ -46,7 +47,6 @@ __all__ = [
     "MemberInput",
     "NoImagesError",
     "Source",
-    "count_files",
     "discover",
     "discover_units",
 ]
@@ -76,6 +76,8 @@ class Source:
         The files and folders to exclude.
     embedded
         If given, the inputs are the rows of this file of image embeddings, and there are no names.
+    distinct
+        Leave out files, archives and row groups that came before, also under another spelling of their path.
     """
 
     names: tuple[str, ...]
@@ -85,6 +87,13 @@ class Source:
     image_column: str | None = None
     exclusion: Exclusion = field(default=Exclusion())
     embedded: EmbeddedImages | None = None
+    distinct: bool = True
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether to look for inputs that came before: there are none in a single file, folder or archive."""
+        several = len(self.names) > 1 or self.columns is not None
+        return self.distinct and (several or any(name == "-" or is_pattern(name) for name in self.names))
 
     @property
     def columns(self) -> Columns | None:
@@ -109,13 +118,12 @@ def discover(source: Source) -> Iterator[Input]:
         If a pattern matches nothing, which is checked first; if a table lacks the column; or if no folder or archive
         has an image. An empty folder among others causes a warning only.
     """
-    expanded = ((name, inputs_of(units)) for name, units in _expanded(source, _all_matches(source)))
-    yield from _counted(expanded, source)
+    yield from _counted(source, inputs_of)
 
 
 def discover_units(source: Source) -> Iterator[Unit]:
     """Yield the same as :func:`discover`, except that archives and tables of images are yielded unread."""
-    yield from _counted(_expanded(source, _all_matches(source)), source)
+    yield from _counted(source, iter)
 
 
 def _all_matches(source: Source) -> dict[str, list[str]]:
@@ -130,30 +138,26 @@ def _all_matches(source: Source) -> dict[str, list[str]]:
     return matches
 
 
-def _counted(expanded: Iterable[tuple[str, Iterator[Found]]], source: Source) -> Iterator[Found]:
-    """Pass on the inputs of each name, and warn of names without inputs."""
+def _counted(source: Source, opened: Callable[[Iterator[Unit]], Iterator[Found]]) -> Iterator[Found]:
+    """Yield the inputs, and warn of names without inputs and of inputs that came before."""
     left_out = " after --exclude" if source.exclusion.patterns else ""
     empty: list[str] = []  # those without a warning so far
+    before = Repetition(is_possible=source.may_repeat)
     count = 0
-    for name, found in expanded:
-        before = count
-        for item in found:
+    for name, units in _behind(source, _all_matches(source)):
+        counts = count, before.count
+        for item in opened(filter(before.is_new, map(_allowed, units))):
             while empty:
                 LOG.warning(empty.pop(0))
             count += 1
             yield item
-        if count == before:
+        if counts == (count, before.count):
             empty.append(f"{shown_name(name)}: no images found{left_out}")
     if empty and not count:
         raise NoImagesError(empty[0])
     for problem in empty:
         LOG.warning(problem)
-
-
-def _expanded(source: Source, matches: dict[str, list[str]]) -> Iterator[tuple[str, Iterator[Unit]]]:
-    """Yield each name with its inputs."""
-    for name, units in _behind(source, matches):
-        yield name, (_allowed(unit) for unit in units)
+    before.tell()
 
 
 def _allowed(unit: Unit) -> Unit:
@@ -164,7 +168,7 @@ def _allowed(unit: Unit) -> Unit:
 def _check_named(name: str) -> None:
     """Check all names before anything is read."""
     check_location(name)
-    if name.endswith(("/", os.sep)) and not is_remote(name) and not is_pattern(name) and not _is_folder(name):
+    if name.endswith(("/", os.sep)) and not is_remote(name) and not is_pattern(name) and not is_folder(name):
         known = "a file, not a folder" if os.path.lexists(name.rstrip("/" + os.sep)) else "no such folder"
         raise InputError(f"cannot read {name}: {known} (check the name)")
 
@@ -267,28 +271,3 @@ def _in_folder(folder: str, exclusion: Exclusion) -> Iterator[Input]:
 
 def _say_sorted(folder: str) -> None:
     LOG.warning(f"{folder} is left out: it holds what 'clipcli sort' placed there (to include it, name it as an input)")
-
-
-def count_files(source: Source) -> int | None:
-    """Count the inputs for a progress bar by their names; ``None`` if they would have to be read."""
-    if source.embedded is not None:
-        return source.embedded.count
-    if source.columns is not None or "-" in source.names or any(map(is_remote, source.names)):
-        return None
-    total, exclusion = 0, source.exclusion
-    for name in source.names:
-        if is_archive(name) or is_parquet(name):
-            return None
-        for match in matches_of(name, exclusion) if is_pattern(name) else [name]:
-            below = walk(match, exclusion) if _is_folder(match) else ()
-            single = not _is_folder(match) and not exclusion.leaves_out_named(match)
-            total += sum(has_image_suffix(found.path) for found in below) + single
-    return total
-
-
-def _is_folder(name: str) -> bool:
-    """Return whether a name is a folder; false if that cannot be determined."""
-    try:
-        return stat.S_ISDIR(os.stat(name).st_mode)  # noqa: PTH116
-    except (OSError, ValueError):
-        return False

@@ -6,7 +6,9 @@ Nothing behind a URL is read: results may come from others, and only the URLs th
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from clipcli.inputs.archives import archive_of, is_archive
@@ -15,7 +17,7 @@ from clipcli.inputs.items import MemberInput
 from clipcli.schemes import is_remote
 from clipcli.text import printable
 
-__all__ = ["archive_in", "file_of", "members_of", "reason_not_local"]
+__all__ = ["archive_in", "existing_file", "file_of", "members_of", "reason_not_local"]
 
 
 def archive_in(path: str, folder: Path) -> str | None:
@@ -37,15 +39,26 @@ def archive_in(path: str, folder: Path) -> str | None:
 def reason_not_local(path: str, folder: Path) -> str | None:
     """Return why the image of a record is not a file on this machine; ``None`` if it may be one."""
     if is_remote(path):
-        return "it is behind a URL (download the images, classify that folder and sort its results)"
+        return "it is behind a URL (download the images, classify that folder and use its results)"
     if archive_in(path, folder) is not None:
-        return "it is in an archive (extract the archive, classify that folder and sort its results)"
+        return "it is in an archive (extract the archive, classify that folder and use its results)"
     return None
 
 
 def file_of(path: str, folder: Path) -> Path | None:
     """Return the file of a record; ``None`` for a URL and an impossible name."""
     return None if not path or "\0" in path or is_remote(path) else folder / path
+
+
+def existing_file(root: Path, path: str) -> Path | None:
+    r"""Find a record's file; results write bytes of a name that are not UTF-8 as ``\xff``."""
+    with suppress(OSError, ValueError):  # an impossible file name
+        if (root / path).is_file():
+            return root / path
+        escaped = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))
+        if (root / os.fsdecode(escaped)).is_file():
+            return root / os.fsdecode(escaped)
+    return None
 
 
 def members_of(archive: str, folder: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:

@@ -14,7 +14,7 @@ from clipcli.images.files import has_image_suffix
 from clipcli.inputs.exclusion import Exclusion, ignore_file
 from clipcli.inputs.system_files import SORT_LOG
 
-__all__ = ["Found", "walk"]
+__all__ = ["Found", "is_folder", "walk"]
 
 
 @dataclass(frozen=True)
@@ -166,3 +166,11 @@ class _Links:
             return os.path.commonpath([target, self._root]) in (self._root, target)
         except ValueError:  # on another drive
             return False
+
+
+def is_folder(name: str) -> bool:
+    """Return whether a name is a folder; false if that cannot be determined."""
+    try:
+        return stat.S_ISDIR(os.stat(name).st_mode)  # noqa: PTH116
+    except (OSError, ValueError):
+        return False

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -93,11 +92,13 @@ def save_graph_files(folder: Path, about: dict[str, Any], write: Callable[[Path]
     write
         Writes the graph to a path, and its weights and tokenizer into the same folder.
     """
+    from tempfile import mkdtemp
+
     with suppress(OSError, RuntimeError):
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.parent.is_symlink():
             return
-        new = Path(tempfile.mkdtemp(prefix="new-", dir=folder.parent))  # for this user alone
+        new = Path(mkdtemp(prefix="new-", dir=folder.parent))  # for this user alone
         try:
             write_graph_files(new, about, write)
             for part in new.iterdir():

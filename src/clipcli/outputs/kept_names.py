@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,24 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.inputs.items import Input, Shard, Unit, is_input
+from clipcli.inputs.repetition import DIGEST_BYTES, name_digest
 from clipcli.text import printable
 
 __all__ = ["KeptNames", "changed_since", "remaining"]
 
-_DIGEST_BYTES = 16
-_KIND = np.dtype(f"S{_DIGEST_BYTES}")
+_KIND = np.dtype(f"S{DIGEST_BYTES}")
 _PORTION = 1 << 16
 
 
 class KeptNames:
-    """A set of names that needs 16 bytes for each: the digests of the names, sorted."""
+    """A set of names that needs 16 bytes for each: the digests of the names, sorted.
+
+    Spellings of one path, such as ``a.jpg`` and ``./a.jpg``, are one name.
+    """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         """Take all names."""
         buffer, blocks = bytearray(), []
         for name in names:
-            buffer += _digest(name)
-            if len(buffer) >= _PORTION * _DIGEST_BYTES:
+            buffer += name_digest(name)
+            if len(buffer) >= _PORTION * DIGEST_BYTES:
                 blocks.append(np.frombuffer(bytes(buffer), _KIND))
                 buffer.clear()
         blocks.append(np.frombuffer(bytes(buffer), _KIND))
@@ -44,7 +46,7 @@ class KeptNames:
 
     def __contains__(self, name: object) -> bool:
         """Return whether a name is in the set."""
-        wanted = np.frombuffer(_digest(str(name)), _KIND)
+        wanted = np.frombuffer(name_digest(str(name)), _KIND)
         place = int(np.searchsorted(self._sorted, wanted)[0])
         return place < len(self._sorted) and bool(self._sorted[place] == wanted[0])
 
@@ -58,7 +60,7 @@ class KeptNames:
         seen: set[bytes] = set()
 
         def is_repetition(name: str) -> bool:
-            key = _digest(name).rstrip(b"\0")  # as NumPy returns texts of bytes
+            key = name_digest(name).rstrip(b"\0")  # as NumPy returns texts of bytes
             if key not in self._repeated:
                 return False
             before = key in seen
@@ -66,10 +68,6 @@ class KeptNames:
             return before
 
         return is_repetition
-
-
-def _digest(name: str) -> bytes:
-    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
 
 def changed_since(path: str, since: float, *, status_too: bool = False) -> bool:

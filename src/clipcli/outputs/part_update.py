@@ -67,7 +67,7 @@ class UpdatedParts(PartedOutput[Row]):
             chosen = [not failed and not changed_since(path, self._since, status_too=True) for path, failed in facts]
             yield from (path for (path, _), is_chosen in zip(facts, chosen, strict=True) if is_chosen)
             self.earlier += sum(chosen)
-            if all(chosen):
+            if all(chosen) and len(chosen) == int(match_part(name)[3]):
                 self.parts += 1
             else:
                 self._reduced[name] = chosen

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from clipcli.delimited import own_kind, rows_of, tsv_cell, unguarded
-from clipcli.errors import InputError
-from clipcli.headers import delimiter_of
+from clipcli.errors import InputError, OutputError
 from clipcli.inputs.items import shown_name
 from clipcli.labels.several import split
 from clipcli.log import LOG
-from clipcli.outputs.manifest import is_complete_folder, part_names
+from clipcli.outputs.manifest import is_complete_folder, part_names, records_in
+from clipcli.outputs.record_values import READERS
+from clipcli.outputs.run_settings import ChangedResultsError, RunRecord
 from clipcli.redaction import redacted
 from clipcli.scoring.zeroshot import Score
 from clipcli.storage.folders import folder_at
-from clipcli.text import decode_text, is_unicode, open_text
+from clipcli.text import is_unicode
 
 __all__ = ["ReadRecord", "read_results"]
 
@@ -46,7 +44,7 @@ class ReadRecord:
         The best labels with their scores, best first: as many as the file holds. A similarity that the file does not
         have is NaN.
     group
-        The best group, if the labels have groups.
+        The best group, if the labels have groups; ``unknown`` if the label is.
     groups
         The groups that the file has with their probabilities, best first.
     model
@@ -55,6 +53,8 @@ class ReadRecord:
         All labels of the image, best first, if the run could give several; else ``None``.
     node
         The answer in a tree of groups, if the labels are in one.
+    best_group
+        The best group if ``group`` is ``unknown``, as far as the file has it.
     """
 
     path: str
@@ -67,6 +67,7 @@ class ReadRecord:
     groups: tuple[tuple[str, float], ...] = field(default=(), compare=False)
     labels: tuple[str, ...] | None = None
     node: str | None = field(default=None, compare=False)
+    best_group: str | None = field(default=None, compare=False)
 
 
 def read_results(file: Path) -> Iterator[ReadRecord]:
@@ -79,24 +80,17 @@ def read_results(file: Path) -> Iterator[ReadRecord]:
         folder has no parts.
     """
     if file.is_dir():
-        folder = folder_at(str(file))
-        parts = part_names(folder.names())
-        if not parts:
-            raise InputError(f"cannot read {file}: a folder without parts of results (name a results file)")
-        if not is_complete_folder(folder):
-            LOG.warning(f"{file}: some parts are missing; continue the run with --resume")
-        for part in parts:
-            yield from read_results(file / part)
+        yield from _read_folder(file)
         return
     if re.match(r"\w+:/", file.as_posix()):
         raise InputError(
             f"cannot read {file}: results are read from files and folders on disk, not from URLs (copy them first)"
         )
-    reader = _READERS.get(file.suffix.lower())
+    reader = READERS.get(file.suffix.lower())
     if reader is None and not file.suffix and not file.exists():
         raise InputError(f"cannot read {file}: no such file or folder")
     if reader is None:
-        raise InputError(f"cannot read {file}: unknown extension {file.suffix!r} (use {', '.join(_READERS)})")
+        raise InputError(f"cannot read {file}: unknown extension {file.suffix!r} (use {', '.join(READERS)})")
     number = 0
     try:
         for values in reader(file):
@@ -111,6 +105,39 @@ def read_results(file: Path) -> Iterator[ReadRecord]:
         raise InputError(
             f"cannot read {file}: record {number + 1} is not a result of clipcli classify: {reason}"
         ) from None
+    _warn_if_changed(file, number)
+
+
+def _read_folder(path: Path) -> Iterator[ReadRecord]:
+    folder = folder_at(str(path))
+    parts = part_names(folder.names())
+    if not parts:
+        raise InputError(f"cannot read {path}: a folder without parts of results (name a results file)")
+    if not is_complete_folder(folder):
+        LOG.warning(f"{path}: some parts are missing; continue the run with --resume")
+    for part in parts:
+        count, written = 0, records_in([part])
+        for record in read_results(path / part):
+            count += 1
+            yield record
+        if count != written:
+            LOG.warning(_changed(path / part, count, written))
+
+
+def _warn_if_changed(file: Path, count: int) -> None:
+    """Warn of a results file that is not as its run left it, as far as the record of the run is next to it."""
+    try:
+        RunRecord.read(file)
+    except ChangedResultsError as problem:
+        LOG.warning(_changed(file, count, problem.records))
+    except (OSError, OutputError):
+        return
+
+
+def _changed(file: Path, count: int, written: int) -> str:
+    if count == written:
+        return f"{file}: it was edited after its run ended"
+    return f"{file}: it has {count:,} records, but its run wrote {written:,} (it was cut off or edited)"
 
 
 def _record(values: Any) -> ReadRecord:
@@ -125,13 +152,14 @@ def _record(values: Any) -> ReadRecord:
         return ReadRecord(path, None, None, error)
     if not isinstance(label, str) or not label:
         raise TypeError("it has neither a label nor an error")
-    _, group, node, *model = (
-        _text(values, name) for name in ("label", "group", "node", "model", "pretrained", "precision")
+    group, best_group, node, *model = (
+        _text(values, name) for name in ("group", "group_1", "node", "model", "pretrained", "precision")
     )
     probability = _number(values["probability"], "probability", 0.0)
     title = " ".join(filter(None, model))
-    groups, labels = _groups(values, group), _labels(values)
-    return ReadRecord(path, label, probability, None, _ranking(values), group, title, groups, labels, node)
+    groups, labels = _groups(values, best_group or group), _labels(values)
+    ranking = _ranking(values)
+    return ReadRecord(path, label, probability, None, ranking, group, title, groups, labels, node, best_group)
 
 
 def _labels(values: dict[str, Any]) -> tuple[str, ...] | None:
@@ -211,72 +239,3 @@ def _score(label: Any, probability: Any, similarity: Any, *, is_scored: bool = T
         raise TypeError("a label is not text")
     cosine = _number(similarity, "similarity", -1.0) if is_scored else math.nan
     return Score(label, _number(probability, "probability", 0.0), cosine)
-
-
-def _jsonl(file: Path) -> Iterator[Any]:
-    with file.open("rb") as raw, open_text(raw, "strict") as lines:
-        lines.reconfigure(newline="\n")
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
-
-
-def _json(file: Path) -> Iterator[Any]:
-    values = json.loads(decode_text(file.read_bytes()))
-    if not isinstance(values, list):
-        raise TypeError("the file is not a list of records")
-    yield from values
-
-
-def _csv(file: Path) -> Iterator[Any]:
-    with file.open("rb") as raw, open_text(raw, "strict") as lines:
-        first = next(lines, "")
-        rows = rows_of(chain((first,), lines), delimiter_of(first))
-        _, header = next(rows, (1, []))
-        _check_header(header, file)
-        for _, row in rows:
-            if len(row) > len(header):
-                raise ValueError("it has more cells than columns")
-            if row:
-                yield dict(zip(header, map(unguarded, row), strict=False))
-
-
-def _check_header(columns: Sequence[str], file: Path) -> None:
-    if own_kind(columns) == "corrections":
-        raise InputError(
-            f"cannot read {file} as results: it holds labels that were checked in the page of clipcli report "
-            f"(give the results of the run, and add --checked {file})"
-        )
-    if any(columns) and "path" not in columns:
-        raise KeyError("path")
-
-
-def _tsv(file: Path) -> Iterator[Any]:
-    with file.open("rb") as raw, open_text(raw, "strict") as lines:
-        lines.reconfigure(newline="\n")
-        header = next(lines, "").rstrip("\r\n").split("\t")
-        _check_header(header, file)
-        for line in lines:
-            if line.strip("\r\n"):
-                yield dict(zip(header, map(tsv_cell, line.rstrip("\r\n").split("\t")), strict=True))
-
-
-def _parquet(file: Path) -> Iterator[Any]:
-    from clipcli.extras import pyarrow_or_error
-
-    arrow = pyarrow_or_error()
-    try:
-        table = arrow.parquet.ParquetFile(file)
-        for batch in table.iter_batches():
-            yield from batch.to_pylist()
-    except arrow.ArrowInvalid as problem:
-        raise ValueError(str(problem)) from None
-
-
-_READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
-    ".jsonl": _jsonl,
-    ".json": _json,
-    ".csv": _csv,
-    ".tsv": _tsv,
-    ".parquet": _parquet,
-}

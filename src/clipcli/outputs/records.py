@@ -8,6 +8,7 @@ from typing import Any
 
 from clipcli.labels.several import joined
 from clipcli.pipeline.predictions import Failure, Prediction, Result
+from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import Score
 from clipcli.text import is_unicode, printable
 
@@ -29,7 +30,7 @@ class Layout:
     compact
         Whether a flat format leaves out similarities and the model, for reading in a spreadsheet.
     with_unknown
-        Whether an answer can be ``unknown``; a flat format then has a column for the best label too.
+        Whether an answer can be ``unknown``; a flat format then has columns for the best label and group too.
     tagged
         Whether an image can have several labels; a flat format then has a column for them.
     in_tree
@@ -64,6 +65,8 @@ def as_record(result: Result) -> dict[str, Any]:
     }
     if result.groups:
         record["group"] = result.group
+        if result.label == UNKNOWN:
+            record["group_1"] = result.best_group
         record["groups"] = [{"group": name, "probability": round_score(value)} for name, value in result.groups.items()]
     if result.node is not None:
         record["node"] = result.node
@@ -126,7 +129,7 @@ def flat_columns(layout: Layout) -> list[str]:
     best = ["label_1"] if layout.with_unknown else []
     tags = ["labels"] if layout.tagged else []
     ranks = [f"{name}_{rank}" for rank in range(2, layout.top_k + 1) for name in ("label", *scores)]
-    groups = ["group", "group_probability"] if layout.grouped else []
+    groups = ["group", "group_probability", *(["group_1"] if layout.with_unknown else [])] if layout.grouped else []
     groups += ["node"] if layout.in_tree else []
     model = [] if layout.compact else ["model", "pretrained", "precision"]
     return ["path", "label", *tags, *scores, *best, *ranks, *groups, *model, "error_type", "error_message"]
@@ -154,7 +157,8 @@ def flat_values(result: Result) -> dict[str, str | float | None]:
         values[f"similarity_{rank}"] = round_score(score.similarity)
     if result.groups:
         values["group"] = result.group
-        values["group_probability"] = round_score(result.groups[result.group or ""])
+        values["group_probability"] = round_score(result.groups[result.best_group or ""])
+        values["group_1"] = result.best_group
     if result.node is not None:
         values["node"] = result.node
     return values

@@ -32,6 +32,7 @@ from clipcli.storage.atomic import replacing
 
 __all__ = [
     "VERSION",
+    "ChangedResultsError",
     "RunRecord",
     "RunSettings",
     "check_version",
@@ -199,6 +200,14 @@ def check_version(values: Mapping[str, Any], target: object, file: str, remedy: 
         )
 
 
+class ChangedResultsError(OutputError):
+    """A results file is not as its run left it; ``records`` is the number of records that the run wrote."""
+
+    def __init__(self, message: str, records: int) -> None:
+        super().__init__(message)
+        self.records = records
+
+
 def record_of(results: Path) -> Path:
     """Return the path of the record of a results file."""
     return results.with_name(results.name + ".run.json")
@@ -269,7 +278,8 @@ class RunRecord:
         except (LookupError, OSError, TypeError, ValueError):
             raise OutputError(f"cannot {doing} {results}: {path.name} is damaged ({remedy})") from None
         if record.sha256 != _digest(results):
-            raise OutputError(f"cannot {doing} {results}: it has changed since its run ended ({remedy})")
+            reason = f"cannot {doing} {results}: it has changed since its run ended ({remedy})"
+            raise ChangedResultsError(reason, record.records)
         return record
 
 

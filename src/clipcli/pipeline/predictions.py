@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import Score
 
 __all__ = ["Failure", "Prediction", "Result", "failure_of", "missing_input"]
@@ -52,7 +53,12 @@ class Prediction:
 
     @property
     def group(self) -> str | None:
-        """The best group, of a tree the deepest; ``None`` if the labels have no groups."""
+        """The best group, of a tree the deepest; ``unknown`` if the label is, ``None`` if the labels have no groups."""
+        return UNKNOWN if self.groups and self.label == UNKNOWN else self.best_group
+
+    @property
+    def best_group(self) -> str | None:
+        """The best group, of a tree the deepest, even if the answer is ``unknown``."""
         return next(iter(self.groups), None) if self.tree_group is None else self.tree_group
 
     @property

@@ -18,7 +18,7 @@ from clipcli.inputs.items import name_of
 from clipcli.labels.label import Label
 from clipcli.log import LOG
 from clipcli.outputs.destination import Destination
-from clipcli.outputs.output import Output, result_output
+from clipcli.outputs.output import Output
 from clipcli.outputs.records import from_record
 from clipcli.outputs.run_settings import RunSettings
 from clipcli.outputs.text_formats import Layout
@@ -120,6 +120,8 @@ class RemoteClassifier:
 
     def result_output(self, destination: Destination) -> Output[Result]:
         """Return the output that results are written to."""
+        from clipcli.outputs.on_disk import result_output  # not needed for an answer on a stream
+
         return result_output(
             destination, self.layout, self.settings, lambda: {"templates": list(self._described["templates"])}
         )

@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, BinaryIO
 
 from clipcli.errors import InputError, OutputError
 from clipcli.inputs.system_files import SORT_LOG
+from clipcli.storage.own_log import (
+    NotRegularError,
+    is_private,
+    number_in,
+    open_to_add,
+    open_to_read,
+    path_in_log,
+    text_in,
+)
 
 __all__ = ["LOG_NAME", "Entry", "SortLog", "link_on_the_way", "open_log", "read_log"]
 
@@ -24,8 +32,6 @@ LOG_NAME = SORT_LOG
 _BEGINNING = b'{"action": "'
 _LONGEST_LINE = 1 << 16  # bytes: two of the longest paths there are, with every character escaped
 _LONGEST_LOG = 1 << 30  # bytes, some four million images
-# Links are not followed, and opening a pipe without a writer does not block. Windows has neither flag.
-_SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -88,32 +94,16 @@ class Entry:
         values = json.loads(line)
         if not isinstance(values, dict):
             raise ValueError("it is not an object")
-        action, source, to = (_text(values, name) for name in ("action", "from", "to"))
+        action, to = text_in(values, "action"), text_in(values, "to")
         if action not in ("copy", "link", "move"):
             raise ValueError(f"unknown action {action!r}")
-        if not os.path.isabs(source) or os.path.normpath(source) != source or not os.path.basename(source):  # noqa: PTH117, PTH119
-            raise ValueError(f"'from' is not an absolute path: {source!r}")
+        source = path_in_log(values, "from")
         folder, separator, name = to.rpartition("/")
         if not separator or not all(map(_is_component, to.split("/"))):
             raise ValueError(f"'to' is not a file in one of the folders: {to!r}")
-        numbers = (_number(values, key) for key in ("size", "mtime_ns"))
-        inodes = (_number(values, key) if values.get(key) is not None else None for key in ("inode", "log"))
-        return cls(action, Path(source), folder, name, *numbers, *inodes)
-
-
-def _text(values: dict[str, Any], name: str) -> str:
-    text = values.get(name)
-    if not isinstance(text, str) or "\0" in text:
-        raise ValueError(f"{name!r} is not text")
-    os.fsencode(text)  # UnicodeEncodeError is a ValueError
-    return text
-
-
-def _number(values: dict[str, Any], name: str) -> int:
-    number = values.get(name)
-    if type(number) is not int or not -(2**63) <= number < 2**64:
-        raise ValueError(f"{name!r} is not a number of 64 bits")
-    return number
+        numbers = (number_in(values, key) for key in ("size", "mtime_ns"))
+        inodes = (number_in(values, key) if values.get(key) is not None else None for key in ("inode", "log"))
+        return cls(action, source, folder, name, *numbers, *inodes)
 
 
 def _is_component(name: str) -> bool:
@@ -144,38 +134,11 @@ def open_log(into: Path) -> BinaryIO:
     OutputError
         If the log is a link, has a second name or is not a regular file, or the folder cannot be written to.
     """
-    log = into / LOG_NAME
     try:
         into.mkdir(parents=True, exist_ok=True)
-        opened = _open_regular(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    except _NotRegularError as problem:
-        raise OutputError(f"cannot write {log}: {problem} (remove it, or sort into another folder)") from None
     except OSError as problem:
         raise OutputError(f"cannot write to {into}: {problem.strerror or problem}") from None
-    if os.fstat(opened).st_nlink > 1:
-        os.close(opened)
-        raise OutputError(f"cannot write {log}: it has a second name (remove it, or sort into another folder)")
-    return os.fdopen(opened, "ab")
-
-
-class _NotRegularError(OSError):
-    """A file is a link, a folder, a pipe or a device."""
-
-
-def _open_regular(path: Path, flags: int) -> int:
-    """Open a regular file, without following links, waiting or changing anything else."""
-    try:
-        opened = os.open(path, flags | _SAFE, 0o600)
-    except OSError:
-        if path.is_symlink():
-            raise _NotRegularError("it is a link") from None
-        if os.path.lexists(path) and not path.is_file():
-            raise _NotRegularError("it is not a regular file") from None
-        raise
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
-        os.close(opened)
-        raise _NotRegularError("it is not a regular file")
-    return opened
+    return open_to_add(into / LOG_NAME, "remove it, or sort into another folder")
 
 
 @dataclass(frozen=True)
@@ -207,25 +170,20 @@ def read_log(into: Path) -> SortLog:
     """
     log = into / LOG_NAME
     try:
-        opened = _open_regular(log, os.O_RDONLY)
-    except _NotRegularError as problem:
+        file = open_to_read(log)
+    except NotRegularError as problem:
         raise InputError(f"cannot undo {into}: its log {LOG_NAME} cannot be used: {problem}") from None
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"cannot undo {into}: it has no {LOG_NAME}") from None
     except OSError as problem:
         raise InputError(f"cannot read {log}: {problem.strerror or problem}") from None
-    with os.fdopen(opened, "rb") as file:
-        status = os.fstat(opened)
+    with file:
+        status = os.fstat(file.fileno())
         if status.st_size > _LONGEST_LOG:
             raise InputError(f"cannot undo {into}: {LOG_NAME} is too large to be a log of clipcli sort")
         entries = list(dict.fromkeys(_entries(log, file)))
-    own = all(entry.log_inode == status.st_ino for entry in entries) and _is_private(status)
+    own = all(entry.log_inode == status.st_ino for entry in entries) and is_private(status)
     return SortLog(entries, own)
-
-
-def _is_private(status: os.stat_result) -> bool:
-    """Return whether only this user can have written a file; false if the system does not know users."""
-    return not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
 
 
 def _entries(log: Path, file: IO[bytes]) -> Iterator[Entry]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from clipcli.inputs.originals import reason_not_local
+from clipcli.inputs.originals import existing_file, reason_not_local
 from clipcli.outputs.readers import ReadRecord
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.tree import levels_of
@@ -80,7 +78,7 @@ def plan(
     for record in records:
         if record.label is None:
             continue
-        source = _found(root, record.path)
+        source = existing_file(root, record.path)
         placements: list[Placement] = []
         for parts in _folders_of(record, by):
             label = "/".join(parts[:level]) or record.label
@@ -149,17 +147,6 @@ class _Search:
         self.is_there = is_same_image(self._source, place)
         self.is_half = not self.is_there and self._earlier.is_half(self._source, place)
         return not (self.is_there or self.is_half)
-
-
-def _found(root: Path, path: str) -> Path | None:
-    r"""Find a record's file; results write bytes of a name that are not UTF-8 as ``\xff``."""
-    with suppress(OSError, ValueError):  # an impossible file name
-        if (root / path).is_file():
-            return root / path
-        escaped = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))
-        if (root / os.fsdecode(escaped)).is_file():
-            return root / os.fsdecode(escaped)
-    return None
 
 
 def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Iterator[Placement]:

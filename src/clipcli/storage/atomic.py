@@ -5,11 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import shlex
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -124,7 +122,9 @@ def _stream_of(path: Path) -> int | None:
 @contextmanager
 def _added_to(stream: int, suffix: str) -> Iterator[Path]:
     """Yield a temporary file whose content is added to an open stream: opening it by name could truncate its file."""
-    with tempfile.TemporaryDirectory(prefix="clipcli-") as folder:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="clipcli-") as folder:
         temporary = Path(folder, f"stream{suffix}")
         yield temporary
         with temporary.open("rb") as content, os.fdopen(os.dup(stream), "wb") as opened:
@@ -167,6 +167,8 @@ def check_writable(
     OutputError
         If it cannot be created or may not be replaced.
     """
+    from tempfile import TemporaryFile
+
     if is_special(path):
         return
     if any(_is_same(path, other) for other in inputs if other):
@@ -175,7 +177,7 @@ def check_writable(
         _check_replaceable(path, overwrite, is_own)
     target, _ = _new_name(path)
     try:
-        tempfile.TemporaryFile(dir=target.parent).close()  # where the system can, one without a name
+        TemporaryFile(dir=target.parent).close()  # where the system can, one without a name
     except OSError as problem:
         raise _cannot_be_written(path, problem) from None
 
@@ -208,7 +210,7 @@ def _new_name(path: Path) -> tuple[Path, Path]:
     """
     try:
         target = path.resolve()
-        return target, target.with_name(f".clipcli-{secrets.token_hex(8)}{path.suffix}")
+        return target, target.with_name(f".clipcli-{os.urandom(8).hex()}{path.suffix}")
     except (OSError, RuntimeError) as problem:  # RuntimeError: a link to itself, before Python 3.13
         raise _cannot_be_written(path, problem) from None
 

@@ -16,8 +16,13 @@ __all__ = ["locked"]
 
 
 @contextmanager
-def locked(*outputs: Path | None) -> Iterator[None]:
+def locked(*outputs: Path | None, patience: float = 0.0) -> Iterator[None]:
     """Hold the locks of files and folders during the block; pipes and devices need none.
+
+    Parameters
+    ----------
+    patience
+        Seconds to wait for each lock that another run holds.
 
     Raises
     ------
@@ -28,12 +33,12 @@ def locked(*outputs: Path | None) -> Iterator[None]:
         for output in outputs:
             if output is not None and (output.is_dir() or output.is_file() or not output.exists()):
                 in_folder, beside = output / ".clipcli.lock", output.with_name(output.name + ".partial.lock")
-                held.enter_context(_locked(output, in_folder if output.is_dir() else beside))
+                held.enter_context(_locked(output, in_folder if output.is_dir() else beside, patience))
         yield
 
 
 @contextmanager
-def _locked(output: Path, file: Path) -> Iterator[None]:
+def _locked(output: Path, file: Path, patience: float) -> Iterator[None]:
     """Hold one lock; its own file is removed afterwards."""
     if not file.absolute().parent.is_dir():
         raise OutputError(f"cannot write {output}: no such folder")
@@ -41,17 +46,17 @@ def _locked(output: Path, file: Path) -> Iterator[None]:
 
     lock = FileLock(file)
     try:
-        _acquire(lock, output)
+        _acquire(lock, output, patience)
         yield
     finally:
         _release(lock, file)
 
 
-def _acquire(lock: FileLock, output: Path) -> None:
+def _acquire(lock: FileLock, output: Path, patience: float) -> None:
     from filelock import Timeout
 
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=patience, poll_interval=0.01)
     except Timeout:
         raise OutputError(f"cannot write {output}: another run is writing it (name another output, or wait)") from None
     except (OSError, NotImplementedError) as problem:

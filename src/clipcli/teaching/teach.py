@@ -22,6 +22,7 @@ from clipcli.evaluation.vocabulary import indices_of
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.given import check_count
 from clipcli.labels.label import Label
+from clipcli.labels.several import SEPARATOR
 from clipcli.log import LOG
 from clipcli.outputs.class_embeddings import save_class_embeddings
 from clipcli.outputs.embedding_files import ImageEmbeddings
@@ -112,6 +113,8 @@ def teach(
         raise InputError(f"cannot use method {method!r}: unknown (use auto, {', '.join(METHODS)})")
     check_count("folds", folds)
     labelled = _labelled(Path(examples), exclusion, columns)
+    if labels is None:
+        _check_single(examples, labelled)
     if image_embeddings is not None:
         given = image_embeddings if isinstance(image_embeddings, ImageEmbeddings) else ImageEmbeddings(image_embeddings)
         labelled = with_embeddings(labelled, given)
@@ -134,6 +137,16 @@ def _labelled(examples: Path, exclusion: Exclusion, columns: TruthColumns) -> li
     if not known:
         raise InputError(f"cannot teach {examples}: it has no labelled images")
     return known
+
+
+def _check_single(examples: str | Path, labelled: Sequence[LabelledImage]) -> None:
+    """Raise :class:`InputError` if an image has several labels, as in results of tags: a class is taught by its own."""
+    several = next((each for each in labelled if SEPARATOR in each.label), None)
+    if several is not None:
+        raise InputError(
+            f"cannot teach {examples}: {several.image.name} has several labels, {several.label!r} (give "
+            "each image one; a label that contains | can be named with --label)"
+        )
 
 
 def _lesson(

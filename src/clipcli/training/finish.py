@@ -33,6 +33,8 @@ def finish(
         start.network.load_state_dict(weights)
         if plan.held_out is not None:
             measures.append((f"saved ({share:g} of it)", training.validate().as_json))
+    if not best_epoch or not share:  # these are the initial weights, which the images did not change
+        folder.write_images(start.source.checkpoint.parent)
     write_model(folder.root, start, weights, model_card(plan.record, measures))
     _draw(folder, plan, training)
     summary = {"measures": measures, "best_epoch": best_epoch, "epochs": epochs, "left_out": plan.left_out}

@@ -81,7 +81,7 @@ def prepare(job: Job, place: Place, listener: Listener, start: Start) -> Plan:
     else:
         folder.clear()  # not earlier: a command that fails must not remove an earlier run
         folder.write_left_out([*checked.left_out, *too_long])
-        folder.write_images(kept)
+        folder.write_images(start.source.checkpoint.parent, kept)
         folder.write_json("settings.json", record)
     left_out = sum(not row.used for row in (checked.left_out if before is None else before))
     return Plan(kept, captions, hold_out(held, captions, templates), settings, record, left_out)

@@ -24,7 +24,7 @@ from typing import Any
 
 from clipcli.errors import InputError, OutputError
 from clipcli.models.state_dicts import read_state_dict
-from clipcli.models.training_images import TRAINING_IMAGES, digest_of_file, text_of_digests
+from clipcli.models.training_images import TRAINING_IMAGES, digest_of_file, read_digests, text_of_digests
 from clipcli.storage.atomic import already_exists, replacing
 from clipcli.storage.locks import locked
 from clipcli.training.best_epoch import Progress
@@ -139,11 +139,19 @@ class TrainingFolder:
         held_out = int(self.read_json("settings.json")["validation"])
         return measures, int(summary.get("left_out", 0)), int(summary["best_epoch"]), held_out
 
-    def write_images(self, examples: Sequence[Example]) -> None:
-        """Record the images to train with, so that an evaluation can warn of them."""
+    def write_images(self, start: Path, examples: Sequence[Example] = ()) -> None:
+        """Record the images to train with, so that an evaluation can warn of them.
+
+        Parameters
+        ----------
+        start
+            The folder of the model to start from; the images that it was trained with are recorded too.
+        """
         images = (each.image for each in examples)
+        digests = (digest_of_file(each.path, each.offset, each.size) for each in images)
+        text = text_of_digests([*read_digests(start), *digests])
         with replacing(self.root / TRAINING_IMAGES) as temporary:
-            temporary.write_text(text_of_digests(digest_of_file(each.path, each.offset, each.size) for each in images))
+            temporary.write_text(text)
 
     def write_left_out(self, rows: Sequence[LeftOut]) -> None:
         """Record the pairs that cannot be used."""
