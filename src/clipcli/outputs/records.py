@@ -102,7 +102,7 @@ def from_record(record: Any, path: str) -> Result:
     if "error" in record:
         return Failure(path, _text(record["error"]["type"]), _text(record["error"]["message"]))
     groups = {_text(each["group"]): float(each["probability"]) for each in record.get("groups", ())}
-    top, group = tuple(map(_score, record["top"])), record.get("group")
+    top, group = tuple(map(_score, record["top"])), record.get("group_1", record.get("group"))
     if not top or (groups and group not in groups):
         raise ValueError("it has no labels, or not its group")
     return Prediction(
