@@ -41,7 +41,9 @@ ALONE = {
 REFUSED = """
 classify a.png -l a -l b -q -v: --verbose only works without --quiet
 classify a.png -l a -l b --tags --calibration c.json --threshold 0.4: --threshold only works without --calibration
-evaluate truth.csv --conformal 0.9: --conformal only works with --save-calibration
+evaluate truth.csv --conformal 0.9: --conformal only works with --save-calibration or --save-classes
+evaluate truth.csv --calibration a.json --save-classes c.json: --calibration only works without --save-classes
+classify a.png -l a -l b --no-calibration: --no-calibration only works with --classes
 evaluate truth.csv --tags --save-calibration c.json --target-error 0.1: --target-error only works without --tags
 classify a.png -l a -l b --threshold 0.4: --threshold only works with --tags
 classify a.png -l a -l b --tags --min-margin 0.4: --min-margin only works without --tags
@@ -95,7 +97,8 @@ train p -o m --unlocked-layers 2: --unlocked-layers only works with --lock-image
 train p -o m --validation 0.0 --patience 2: --patience only works with pairs held out; see --validation
 export text -l a -o x.npy --no-cache --cache-dir d: --cache-dir only works without --no-cache
 matrix a.png -x a --overwrite: --overwrite only works with -o or --plot
-evaluate d --overwrite: --overwrite only works with --json, --plots or --save-calibration
+evaluate d --overwrite: --overwrite only works with --json, --plots, --save-calibration or --save-classes
+search a a.png --classes c.json -t "a {label}": --template only works without --classes
 search a a.png --overwrite: --overwrite only works with -o
 export images a.png -o x.npy --format jsonl: --format only works with a folder as -o (end its name with /) or a URL
 export images a.png -o x.npy --part-size 2: --part-size only works with a folder as -o (end its name with /) or a URL

@@ -72,7 +72,8 @@ _HERE = Requirement(
 _TAGGED = Requirement(("score", "threshold"), "with --tags", lambda values: bool(values["tags"]))
 _TAGS = (
     _TAGGED,
-    _needs_no("calibration", "threshold"),
+    _needs_no("calibration", "threshold", "no_calibration"),
+    Requirement(("no_calibration",), "with --classes", lambda values: values["classes"] is not None),
     _needs_no("tags", "min_probability", "min_similarity", "min_margin"),
 )
 _IN_PARTS = "with a folder as -o (end its name with /) or a URL"
@@ -116,18 +117,23 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags", "classes"),
         _needs_no("compare_model", "classes"),
         _TAGGED, _needs_no("tags", "by", "few_shot", "plots", "target_error", "conformal"),
-        _needs_no("truth", "save_calibration"), _needs_no("classes", "save_calibration"),
+        _needs_no("truth", "calibration", "save_calibration", "save_classes"),
+        _needs_no("compare_model", "calibration", "save_calibration", "save_classes"),
+        _needs_no("save_calibration", "calibration"), _needs_no("save_classes", "calibration"),
         _needs_no("conformal", "target_error"),
         Requirement(("target_precision",), "with --tags", lambda values: bool(values["tags"])),
         Requirement(
-            ("target_precision", "target_error", "conformal"), "with --save-calibration",
-            lambda values: values["save_calibration"] is not None,
+            ("target_precision", "target_error", "conformal"), "with --save-calibration or --save-classes",
+            lambda values: bool(values["save_calibration"] or values["save_classes"]),
         ),
-        Requirement(("save_calibration",), "without --by group", lambda values: str(values["by"].value) == "label"),
+        Requirement(
+            ("save_calibration", "save_classes"), "without --by group",
+            lambda values: str(values["by"].value) == "label",
+        ),
         _NO_ENCODER,
         Requirement(
-            ("overwrite",), "with --json, --plots or --save-calibration",
-            lambda values: bool(values["json_file"] or values["plots"] or values["save_calibration"]),
+            ("overwrite",), "with --json, --plots, --save-calibration or --save-classes",
+            lambda values: any(values[name] for name in ("json_file", "plots", "save_calibration", "save_classes")),
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
     ),
@@ -142,7 +148,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _needs_no("classes", "texts_file", "text", "template", "paired"),
         Requirement(("overwrite",), "with -o or --plot", lambda values: bool(values["output"] or values["plot"])),
     ),
-    "search": (_LOUD, _CACHE, *_EMBEDDED, _LISTED, _TABLES, _OVERWRITE),
+    "search": (_LOUD, _CACHE, *_EMBEDDED, _LISTED, _TABLES, _OVERWRITE, _needs_no("classes", "template")),
     "report": (
         Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),
         Requirement(("labels", "path_column", "label_column"), "with --truth", _has_truth),

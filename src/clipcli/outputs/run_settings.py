@@ -23,7 +23,6 @@ from typing import Any
 from clipcli._version import __version__
 from clipcli.errors import OutputError
 from clipcli.outputs.image_rows import EmbeddingKind
-from clipcli.pipeline.calibration import digest_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.scorer import Tagging
 from clipcli.run_log import circumstances
@@ -139,6 +138,8 @@ def classify_settings(
         **{f"min_{name}": value for name, value in vars(thresholds).items()},
     }
     if classes.taught is not None:  # otherwise the prompts and the model decide everything
+        from clipcli.pipeline.calibration import digest_of
+
         values["taught"] = digest_of(classes)
     if classes.thresholds:
         values["thresholds"] = ["none" if each is None else each for each in classes.thresholds]
