@@ -16,7 +16,9 @@ from tests.conftest import RunHere
 ALONE = {
     "classify": """inputs labels label template prompts classes model pretrained device precision engine offline
         top_k min_probability min_similarity min_margin tags level calibration form output compact resume show exclude
-        include_hidden batch_size workers no_cache quiet""",
+        include_hidden batch_size workers no_cache server quiet""",
+    "serve": """labels label template prompts classes calibration model pretrained device precision engine offline host
+        port root idle queue allow_host insecure batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
     "evaluate": """source truth by path_column label_column labels label template prompts classes compare_model
         few_shot
@@ -61,6 +63,10 @@ classify a.png -l a -l b --overwrite: --overwrite only works with -o
 classify a.png --image-embeddings e.npz -l a: --image-embeddings only works without an INPUT
 classify --image-embeddings e.npz -l a --engine ray: --image-embeddings only works without --engine ray or ray+openvino
 classify --image-embeddings e.npz -l a --batch-size 2: --batch-size only works without --image-embeddings
+classify a.png -l a --server http://127.0.0.1:9 --no-cache: --no-cache only works without --server
+classify a.png -l a --token-file t: --token-file only works with --server
+serve -l a --token t --token-file f: --token only works without --token-file
+serve -l a --token t --insecure: --token only works without --insecure
 search a --image-embeddings e.npz --path-column p: --path-column only works without --image-embeddings
 evaluate d --image-embeddings e.npz --precision fp32: --precision only works without --image-embeddings
 evaluate r.csv --truth t --image-embeddings e.npz: --image-embeddings only works without --truth
