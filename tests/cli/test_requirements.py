@@ -16,11 +16,16 @@ from tests.conftest import RunHere
 ALONE = {
     "classify": """inputs labels label template prompts classes model pretrained device precision engine offline
         top_k min_probability min_similarity min_margin tags level calibration form output compact resume show exclude
-        include_hidden batch_size workers no_cache quiet""",
+        include_hidden batch_size workers no_cache server quiet""",
+    "serve": """labels label template prompts classes calibration model pretrained device precision engine offline host
+        port root idle queue allow_host insecure batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
     "evaluate": """source truth by path_column label_column labels label template prompts classes compare_model
         few_shot
         json_file plots offline exclude include_hidden quiet""",
+    "watch": """folder output sort settle labels label template prompts classes model pretrained device precision engine
+        offline top_k min_probability min_similarity min_margin tags level calibration exclude include_hidden batch_size
+        workers no_cache quiet tag""",
     "tag": "results root dry_run undo quiet",
     "teach": """examples output overwrite path_column label_column labels label template prompts method folds seed
         no_cache model pretrained device engine offline image_embeddings exclude include_hidden quiet""",
@@ -58,6 +63,10 @@ classify a.png -l a -l b --overwrite: --overwrite only works with -o
 classify a.png --image-embeddings e.npz -l a: --image-embeddings only works without an INPUT
 classify --image-embeddings e.npz -l a --engine ray: --image-embeddings only works without --engine ray or ray+openvino
 classify --image-embeddings e.npz -l a --batch-size 2: --batch-size only works without --image-embeddings
+classify a.png -l a --server http://127.0.0.1:9 --no-cache: --no-cache only works without --server
+classify a.png -l a --token-file t: --token-file only works with --server
+serve -l a --token t --token-file f: --token only works without --token-file
+serve -l a --token t --insecure: --token only works without --insecure
 search a --image-embeddings e.npz --path-column p: --path-column only works without --image-embeddings
 evaluate d --image-embeddings e.npz --precision fp32: --precision only works without --image-embeddings
 evaluate r.csv --truth t --image-embeddings e.npz: --image-embeddings only works without --truth
@@ -65,6 +74,8 @@ sort --undo d --copy: --copy only works without --undo
 sort --undo d --link: --link only works without --undo
 sort --undo d --move: --move only works without --undo
 sort --undo d --checked c.csv: --checked only works without --undo
+watch d -o r.csv -l a -l b --prefix x: --prefix only works with --tag
+watch d -o r.csv -l a -l b --sort-action link: --sort-action only works with --sort
 tag r.csv --undo --embed: --embed only works without --undo
 tag r.csv --embed --sidecar stem: --sidecar only works without --embed
 sort --undo d --by group: --by only works without --undo

@@ -81,6 +81,9 @@ _MODEL_OPTIONS = (
     "model", "pretrained", "device", "precision", "engine", "batch_size", "workers", "cache_dir", "no_cache",
     "cache_size",
 )  # fmt: skip
+_ONLY_HERE = (
+    *_MODEL_OPTIONS[1:], "classes", "calibration", "image_embeddings", "ray_address", "ray_actors", "ray_gpus",
+)  # fmt: skip
 _LOCKS = ("lock_image", "lock_text")
 
 
@@ -102,6 +105,8 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         Requirement(("part_size",), _IN_PARTS, _writes_parts),
         _OVERWRITE,
         Requirement(("update",), "with -o", lambda values: values["output"] is not None),
+        Requirement(_ONLY_HERE, "without --server", lambda values: not values.get("server")),
+        Requirement(("token_file",), "with --server", lambda values: bool(values["server"])),
     ),
     "sort": (
         _needs_no("undo", "copy", "link", "move", "by", "level", "checked"),
@@ -131,6 +136,11 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
             lambda values: any(values[name] for name in ("json_file", "plots", "save_calibration", "save_classes")),
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
+    ),
+    "watch": (
+        _LOUD, _CACHE, *_TAGS,
+        Requirement(("prefix",), "with --tag", lambda values: bool(values["tag"])),
+        Requirement(("sort_action",), "with --sort", lambda values: values["sort"] is not None),
     ),
     "tag": (
         _needs_no("undo", "prefix", "by", "top", "min_probability", "checked", "sidecar", "embed", "remove"),
