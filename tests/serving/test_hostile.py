@@ -21,8 +21,9 @@ NESTED = "[" * 100_000
 HOSTILE: list[object] = [
     None, True, -1, 0, 10**400, 1e308, "", " ", "\0", "\ud800", "x" * 2000, "../../etc/passwd", "/etc/passwd",
     "file:///etc/passwd", "http://127.0.0.1:9/a.png", "{label.__class__}", "{0}", "%s%n", "<script>", "\u202e", [], {},
-    [[]], [None], [{}], ["a", "A"], ["a"] * 3, {"name": "a"}, {"name": {"name": "a"}},
-    [{"name": "a", "prompts": ["{x}"]}], [{"name": "a", "threshold": 2}], [{"path": "../secret.png"}], [{"id": "0" * 64, "path": "a"}], [{"data": "AAAA"}],
+    [[]], [None], [{}], ["a", "A"], ["a"] * 3, {"name": "a"}, {"name": {"name": "a"}}, [{"data": "AAAA"}],
+    [{"name": "a", "prompts": ["{x}"]}], [{"name": "a", "threshold": 2}], [{"path": "../secret.png"}],
+    [{"id": "0" * 64, "path": "a"}],
 ]  # fmt: skip
 NAMES = [
     "labels", "templates", "prompts", "model", "top_k", "min_probability", "min_similarity", "min_margin", "tags",
