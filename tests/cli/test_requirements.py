@@ -23,6 +23,9 @@ ALONE = {
     "evaluate": """source truth by path_column label_column labels label template prompts classes compare_model
         few_shot
         json_file plots offline exclude include_hidden quiet""",
+    "watch": """folder output sort settle labels label template prompts classes model pretrained device precision engine
+        offline top_k min_probability min_similarity min_margin tags level calibration exclude include_hidden batch_size
+        workers no_cache quiet tag""",
     "tag": "results root dry_run undo quiet",
     "teach": """examples output overwrite path_column label_column labels label template prompts method folds seed
         no_cache model pretrained device engine offline image_embeddings exclude include_hidden quiet""",
@@ -71,6 +74,8 @@ sort --undo d --copy: --copy only works without --undo
 sort --undo d --link: --link only works without --undo
 sort --undo d --move: --move only works without --undo
 sort --undo d --checked c.csv: --checked only works without --undo
+watch d -o r.csv -l a -l b --prefix x: --prefix only works with --tag
+watch d -o r.csv -l a -l b --sort-action link: --sort-action only works with --sort
 tag r.csv --undo --embed: --embed only works without --undo
 tag r.csv --embed --sidecar stem: --sidecar only works without --embed
 sort --undo d --by group: --by only works without --undo

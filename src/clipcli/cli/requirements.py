@@ -116,7 +116,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _LOUD, _CACHE,
         _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags", "classes"),
         _needs_no("compare_model", "classes"),
-        _TAGGED, _needs_no("tags", "by", "few_shot", "plots", "target_error", "conformal"),
+        _TAGGED, _needs_no("tags", "by", "few_shot", "target_error", "conformal"),
         _needs_no("truth", "calibration", "save_calibration", "save_classes"),
         _needs_no("compare_model", "calibration", "save_calibration", "save_classes"),
         _needs_no("save_calibration", "calibration"), _needs_no("save_classes", "calibration"),
@@ -136,6 +136,11 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
             lambda values: any(values[name] for name in ("json_file", "plots", "save_calibration", "save_classes")),
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
+    ),
+    "watch": (
+        _LOUD, _CACHE, *_TAGS,
+        Requirement(("prefix",), "with --tag", lambda values: bool(values["tag"])),
+        Requirement(("sort_action",), "with --sort", lambda values: values["sort"] is not None),
     ),
     "tag": (
         _needs_no("undo", "prefix", "by", "top", "min_probability", "checked", "sidecar", "embed", "remove"),

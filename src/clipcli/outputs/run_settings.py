@@ -228,6 +228,8 @@ class RunRecord:
         Digest of the results file; it differs if the file was changed or replaced afterwards.
     started
         When the run began, in seconds since the epoch: inputs that were modified later may have other content.
+    state
+        ``complete``; or ``watching`` while ``watch`` adds records, when there is no digest.
     """
 
     settings: RunSettings
@@ -235,6 +237,7 @@ class RunRecord:
     failures: int
     sha256: str
     started: float = 0.0
+    state: str = "complete"
 
     @classmethod
     def sign(cls, content: Path, settings: RunSettings, records: int, failures: int, started: float) -> RunRecord:
@@ -245,7 +248,7 @@ class RunRecord:
         """Write the record next to a results file, atomically."""
         values = {
             **header(),
-            "state": "complete",
+            "state": self.state,
             "started": self.started,
             **circumstances(),
             "records": self.records,
@@ -272,13 +275,17 @@ class RunRecord:
             check_version(values, results, path.name, remedy)
             settings = RunSettings.from_json(values["settings"])
             counts = int(values["records"]), int(values["failures"])
-            record = cls(settings, *counts, str(values["sha256"]), float(values.get("started", 0.0)))
+            record = cls(
+                settings, *counts, str(values["sha256"]), float(values.get("started", 0.0)), str(values["state"])
+            )
         except FileNotFoundError:
             reason = f"its record {path.name} is missing"
             raise OutputError(f"cannot {doing} {results}: {reason} ({remedy})") from None
         except (LookupError, OSError, TypeError, ValueError):
             raise OutputError(f"cannot {doing} {results}: {path.name} is damaged ({remedy})") from None
-        if record.sha256 != _digest(results):
+        if record.state == "watching" and doing != "watch":
+            raise OutputError(f"cannot {doing} {results}: clipcli watch has not ended (start and stop it, or wait)")
+        if record.state != "watching" and record.sha256 != _digest(results):
             reason = f"cannot {doing} {results}: it has changed since its run ended ({remedy})"
             raise ChangedResultsError(reason, record.records)
         return record
