@@ -434,6 +434,19 @@ def test_a_moved_photograph_that_was_changed_is_left_until_it_is_as_it_was(tmp_p
     assert taken_back(tmp_path) == {"cat/a.png": None}
 
 
+@pytest.mark.parametrize("second", ["sort", "undo"])
+def test_a_folder_is_sorted_into_by_one_run_at_a_time(second: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    into = tmp_path / "sorted"
+    first = carry_out(plan([record("a.png"), record("b.png")], into, tmp_path), "move", into)
+    next(first)
+    with pytest.raises(OutputError, match="another run is writing it"):
+        list(undo(into) if second == "undo" else carry_out(plan([record("b.png")], into, tmp_path), "copy", into))
+    assert len(list(first)) == 1
+    assert taken_back(tmp_path) == {"cat/a.png": None, "cat/b.png": None}
+    assert set(tree(tmp_path)) == {"a.png", "b.png"}
+
+
 def test_where_nothing_was_sorted_there_is_nothing_to_undo(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot undo .*: it has no "):
         list(undo(tmp_path))

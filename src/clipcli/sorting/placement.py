@@ -17,6 +17,7 @@ from clipcli.sorting.already_there import PlacedBefore, is_beginning_of, is_same
 from clipcli.sorting.log import LOG_NAME, Entry, open_log
 from clipcli.sorting.names import ExistingFolders, FolderNames, cut_name, first_free, folded, folder_names
 from clipcli.sorting.undo import undo
+from clipcli.storage.locks import locked
 
 __all__ = ["ACTIONS", "LOG_NAME", "By", "Placement", "carry_out", "folder_names", "plan", "undo"]
 
@@ -155,9 +156,9 @@ def carry_out(placements: Iterable[Placement], action: str, into: Path) -> Itera
     Raises
     ------
     OutputError
-        If the folder or the log cannot be written to.
+        If the folder or the log cannot be written to, or another run sorts into the folder.
     """
-    with open_log(into) as log:
+    with open_log(into) as log, locked(into):
         place = _Placer(action, into, log)
         for placement in placements:
             if placement.target is not None:

@@ -16,12 +16,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipcli.sorting.actions import move, remove_empty
 from clipcli.sorting.already_there import is_beginning_of
 from clipcli.sorting.log import LOG_NAME, Entry, SortLog, link_on_the_way, read_log
+from clipcli.storage.locks import locked
 
 __all__ = ["undo"]
 
@@ -45,9 +47,16 @@ def undo(into: Path, root: Path | None = None, *, dry_run: bool = False) -> Iter
     ------
     InputError
         If there is nothing to undo in that folder, or its log is damaged; no file is changed then.
+    OutputError
+        If another run sorts into the folder.
     """
-    log = read_log(into)
-    trust = _Trust(log, root.resolve() if root is not None else None)
+    changes = not dry_run and os.path.lexists(into / LOG_NAME)
+    with locked(into) if changes else nullcontext():
+        log = read_log(into)
+        yield from _undone(into, log, _Trust(log, root.resolve() if root is not None else None), dry_run=dry_run)
+
+
+def _undone(into: Path, log: SortLog, trust: _Trust, *, dry_run: bool) -> Iterator[tuple[Path, str | None]]:
     kept = False
     for entry in reversed(log.entries):
         target = into / entry.folder / entry.name
