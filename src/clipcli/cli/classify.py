@@ -57,6 +57,7 @@ def classify(
     ] = False,
     resume: options.Resume = False,
     update: options.Update = False,
+    drop_missing: options.DropMissing = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     show: Annotated[
@@ -86,7 +87,7 @@ def classify(
         [*reading.files, *labels.files, classes, scores.calibration, model.pretrained],
         resume=resume, update=update, overwrite=overwrite, part_size=part_size, compact=compact, show=show,
         messages=messages,
-    )  # fmt: skip
+    ).dropping(missing=drop_missing)  # fmt: skip
     if classes is not None:
         labels.check_unused(context)
     from clipcli.classifier import Classifier
@@ -160,6 +161,12 @@ class _Target:
         form = form or (Format.table if sys.stdout.isatty() else Format.tsv).value
         check_compact(form, compact=compact)
         return cls(None, form, compact, show and _can_show(form, messages))
+
+    def dropping(self, *, missing: bool) -> _Target:
+        """Return the same, where the records of files that were deleted are removed or not."""
+        if self.destination is None:
+            return self
+        return replace(self, destination=replace(self.destination, drop_missing=missing))
 
     @property
     def is_for_people(self) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipcli.delimited import Table, read_delimited
 from clipcli.errors import InputError
 from clipcli.headers import needed_column
+from clipcli.images.files import has_image_suffix
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.several import label_key, split
+from clipcli.log import LOG
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.recognition import own_kind_of
 from clipcli.schemes import is_remote
@@ -46,18 +48,21 @@ class TruthColumns:
     label: str | None = None
 
 
-def read_label_table(table: Path, columns: TruthColumns | None = None) -> LabelTable:
+def read_label_table(table: Path, columns: TruthColumns | None = None, root: Path | None = None) -> LabelTable:
     """Read a CSV or TSV table with a column of paths and one of labels.
 
     Parameters
     ----------
     columns
         Their names, which are compared without case and outer spaces; ``None`` if they cannot be chosen.
+    root
+        The folder that relative paths are relative to, see :class:`clipcli.inputs.path_base.PathBase`.
 
     Raises
     ------
     InputError
-        If it cannot be read, a row lacks one of the two, or an image has two labels.
+        If it cannot be read, all rows lack one of the two, or an image has two labels. Empty rows are left out, and
+        rows that lack one of the two, such as a row of totals, with a warning.
     """
     names: dict[str, str] = {}  # by location: a path can be written in several ways
     labels: dict[str, str] = {}
@@ -65,12 +70,13 @@ def read_label_table(table: Path, columns: TruthColumns | None = None) -> LabelT
     try:
         with table.open("rb") as raw, open_text(raw) as file:
             read = read_delimited(file, str(table))
-            base = PathBase(str(table), own=read.own is not None)
+            base = PathBase(str(table), own=read.own is not None, root=root)
             path_column, label_column = _columns_of(table, read, columns)
+            incomplete = _Incomplete(table)
             for number, row in read.rows:
                 name, label = row.get(path_column) or "", (row.get(label_column) or "").strip()
-                if not name or not label:
-                    raise InputError(f"cannot read {table}: line {number} has no {'label' if name else 'path'}")
+                if incomplete.holds(number, row, name, label):
+                    continue
                 location = base.locate(name)
                 if not is_unicode(label) or not (is_unicode(name) or os.path.lexists(location)):
                     raise InputError(f"cannot read {table}: line {number} is not UTF-8 text (save the table as UTF-8)")
@@ -80,9 +86,44 @@ def read_label_table(table: Path, columns: TruthColumns | None = None) -> LabelT
                         f"cannot read {table}: line {number}: {name} is {label!r} here but {labels[first]!r} before"
                     )
                 locations.setdefault(first, location)
+            incomplete.drop_totals(labels, locations)
+            incomplete.tell(is_all=not labels)
     except (OSError, UnicodeError) as problem:
         raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
     return LabelTable(labels, locations)
+
+
+class _Incomplete:
+    """Counts the rows of a table that have no path or no label."""
+
+    def __init__(self, table: Path) -> None:
+        self._table, self._count, self._first = table, 0, ""
+
+    def holds(self, number: int, row: Mapping[str, object], name: str, label: str) -> bool:
+        """Return whether a row is left out."""
+        if name.strip() and label:
+            return False
+        if any(str(cell or "").strip() for cell in row.values()):
+            self._count += 1
+            self._first = self._first or f"line {number} has no {'label' if name.strip() else 'path'}"
+        return True
+
+    def drop_totals(self, labels: dict[str, str], locations: Mapping[str, str]) -> None:
+        """Leave out a last row whose path is no image, such as ``Total``, after rows of images."""
+        first, *_, last = [*labels][:1] + [*labels][-1:] or ["", ""]
+        is_file = is_remote(last) or has_image_suffix(last) or os.path.lexists(locations.get(last, last))
+        if has_image_suffix(first) and not is_file:
+            del labels[last]
+            self._count += 1
+            self._first = self._first or f"{last!r}, in the last line, is not an image"
+
+    def tell(self, *, is_all: bool) -> None:
+        """Warn of the rows that were left out, or raise :class:`InputError` if no other is there."""
+        if is_all and self._count:
+            raise InputError(f"cannot read {self._table}: {self._first}")
+        if self._count:
+            rows = f"{self._count:,} rows are left out" if self._count > 1 else "a row is left out"
+            LOG.warning(f"{self._table}: {rows}: {self._first}")
 
 
 def _columns_of(table: Path, read: Table, columns: TruthColumns | None) -> tuple[str, str]:
@@ -187,4 +228,5 @@ def _relabelled(record: ReadRecord, label: str, corrections: Corrections) -> Rea
     """Return a record with another label, its group, and the node of both if the run had a tree."""
     group = corrections.group_of(label)
     node = f"{group}/{label}" if group is not None and label != UNKNOWN else label
-    return replace(record, label=label, error=None, group=group, node=node if corrections.in_tree else None)
+    known = {"group": group, "best_group": None, "node": node if corrections.in_tree else None}
+    return replace(record, label=label, error=None, **known)

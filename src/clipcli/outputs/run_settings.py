@@ -54,6 +54,7 @@ _TITLES = {
     "train": "number of pairs to train on",
     "validation_pairs": "number of pairs held out",
 }
+_OF_A_RUN = ("batch_size", "part_size")  # what need not be the same in all runs that add to results
 _REMEDY = "use the same settings, or start again with --overwrite"
 
 
@@ -105,9 +106,13 @@ class RunSettings:
         given_only
             Compare only the values that are given here: ``None`` stands for whatever the earlier run had.
         doing
-            What cannot be done with other settings: ``resume`` or ``update``.
+            What cannot be done with other settings: ``resume`` or ``update``. An update may have another size of
+            batches, which changes only the last digits, and of parts.
         """
-        before, now = earlier.as_json, self.as_json
+        ignored = _OF_A_RUN if doing == "update" else ()
+        before, now = (
+            {name: value for name, value in each.as_json.items() if name not in ignored} for each in (earlier, self)
+        )
         for name in [name for name, value in now.items() if value is not None] if given_only else now | before:
             if before.get(name) != now.get(name):
                 difference = _difference(name, before.get(name), now.get(name))
