@@ -109,7 +109,7 @@ class _Incomplete:
         return True
 
     def drop_totals(self, labels: dict[str, str], locations: Mapping[str, str]) -> None:
-        """Leave out a last row whose path is no image, such as ``Total``, after rows of images."""
+        """Leave out a last row whose path is not an image, such as ``Total``, after rows of images."""
         first, *_, last = [*labels][:1] + [*labels][-1:] or ["", ""]
         is_file = is_remote(last) or has_image_suffix(last) or os.path.lexists(locations.get(last, last))
         if has_image_suffix(first) and not is_file:

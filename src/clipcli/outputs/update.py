@@ -19,7 +19,8 @@ class UpdatedFile(ResultFile):
 
     Records of failures, and of files on disk that were modified after the run that wrote them began, are removed:
     if their inputs are among those of this run, they are computed again. Other records stay, even if their inputs are
-    not among those of this run; with ``drop_missing``, those of files that were deleted are removed too. New records come last. The file is replaced when all records are complete.
+    not among those of this run; with ``drop_missing``, those of files that were deleted are removed too. New records
+    come last. The file is replaced when all records are complete.
 
     Raises
     ------
