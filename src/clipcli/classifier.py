@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,8 @@ class Classifier(ResultRuns):
     level
         With groups that are paths in a tree: the deepest level of the answer (``node``), 1 for the widest.
     calibration
-        A file written by ``clipcli evaluate --save-calibration`` for the same model, labels and prompts.
+        A file written by ``clipcli evaluate --save-calibration`` for the same model, labels and prompts. By default,
+        the calibration in the file of ``classes``, if there is one; ``False`` for none.
     cache
         ``False`` for no cache; the path of the cache folder; or ``True`` for the folder in the environment variable
         ``CLIPCLI_CACHE_DIR``, else the user's cache folder.
@@ -132,7 +133,7 @@ class Classifier(ResultRuns):
         score: str | None = None,
         threshold: float = DEFAULT_THRESHOLD,
         level: int | None = None,
-        calibration: Path | None = None,
+        calibration: Path | Literal[False] | None = None,
         cache: bool | str | Path = True,
         cache_limit: int = DEFAULT_LIMIT,
         offline: bool = False,
@@ -154,7 +155,7 @@ class Classifier(ResultRuns):
         self._given_classes = classes
         self.top_k, self.thresholds = top_k, thresholds or Thresholds()
         self._tags = tag_options(tags, score, threshold, self.thresholds)
-        self._calibration_file, self._level = calibration, level
+        self._calibration, self._level = calibration, level
         self.text_statistics: TextStatistics | None = None
         self._warned = False
 
@@ -196,16 +197,18 @@ class Classifier(ResultRuns):
     def classes(self) -> ClassEmbeddings:
         """The class embeddings of all labels."""
         if self._given_classes is not None:
-            classes = self._for_tags(self._checked(self._given_classes))
+            classes = self.for_tags(self._checked(self._given_classes))
         else:
             classes = self.embed_labels(self._templates)
-        if self._calibration_file is not None:
-            from clipcli.outputs.calibration_files import load_calibration
+        if self._calibration is not False:
+            from clipcli.outputs.calibration_files import calibration_for
 
-            score = None if self._tags is None else self._tags.tagging(classes).score
-            self.calibration = load_calibration(self._calibration_file, classes, score)
-            classes = self.calibration.with_thresholds(classes)
-        return classes
+            self.calibration = calibration_for(classes, self.score_of(classes), self._calibration, self._given_classes)
+        return classes if (fitted := self.__dict__.get("calibration")) is None else fitted.with_thresholds(classes)
+
+    def score_of(self, classes: ClassEmbeddings) -> str | None:
+        """Return the kind of score of tags for some classes; ``None`` for one label per image."""
+        return None if self._tags is None else self._tags.tagging(classes).score
 
     @cached_property
     def calibration(self) -> FittedCalibration | None:
@@ -216,18 +219,22 @@ class Classifier(ResultRuns):
     @cached_property
     def tagging(self) -> Tagging | None:
         """How several labels of an image are chosen; ``None`` for one label per image."""
-        if self._tags is not None:
-            return self._tags.tagging(self.classes)
-        return None if self.calibration is None else self.calibration.tagging
+        given = self._tags.tagging(self.classes) if self._tags is not None else None
+        return given if given is not None or self.calibration is None else self.calibration.tagging
 
     def embed_labels(self, templates: Sequence[Template]) -> ClassEmbeddings:
         """Compute the class embeddings of the labels with other templates, or read them from the cache."""
+        return self.for_tags(self.embed_words(templates))
+
+    def embed_words(self, templates: Sequence[Template]) -> ClassEmbeddings:
+        """Compute the class embeddings without what labels are compared with as tags, as classes files hold them."""
         classes, self.text_statistics = build_class_embeddings(
             self._labels, templates, self.source, self._store, self._engine.text_key, self._open_text_encoder
         )
-        return self._for_tags(classes)
+        return classes
 
-    def _for_tags(self, classes: ClassEmbeddings) -> ClassEmbeddings:
+    def for_tags(self, classes: ClassEmbeddings) -> ClassEmbeddings:
+        """Return classes with what labels are compared with as tags, if they need it."""
         if self._tags is None:
             return classes
         from_cache = self.source, self._store, self._engine.text_key, self._open_text_encoder

@@ -14,6 +14,7 @@ r"""The errors that clipcli raises, and their exit codes.
     ├── OutputError               2   the output cannot be written
     ├── CacheError                2   the cache cannot be read, checked or cleared
     ├── ClusterError              2   Ray cannot be started or reached, or failed
+    ├── ServerError               2   the server of --server is gone, or does not answer as expected
     ├── Interrupted       128+signal  stopped by Ctrl-C (130), SIGTERM (143) or SIGHUP (129); names what was saved
     ├── StorageError              2   an object store or web server refused or failed; the caller names the operation
     └── ImageError                1   one input that cannot be read as an image; the run continues
@@ -41,6 +42,7 @@ __all__ = [
     "ModelError",
     "ModelNotFoundError",
     "OutputError",
+    "ServerError",
     "StorageError",
     "TemplateError",
 ]
@@ -105,6 +107,10 @@ class CacheError(ClipcliError):
 
 class ClusterError(ClipcliError):
     """Ray cannot be started or reached, or failed during the run."""
+
+
+class ServerError(ClipcliError):
+    """The server of ``--server`` cannot be reached, or refused a request."""
 
 
 class Interrupted(ClipcliError):  # noqa: N818 - an interruption is not an error

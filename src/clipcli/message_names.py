@@ -13,7 +13,8 @@ __all__ = ["named_for_caller", "naming_options", "naming_parameters"]
 
 _FLAGS = ("resume", "overwrite", "update", "offline", "include_hidden", "lock_image", "lock_text", "tags")
 _OTHERS = {
-    "no_cache": "cache=False", "cache_dir": "cache", "cache_size": "cache_limit", "label": "labels",
+    "no_cache": "cache=False", "no_calibration": "calibration=False", "cache_dir": "cache",
+    "cache_size": "cache_limit", "label": "labels",
     "template": "templates", "image_embeddings": "ImageEmbeddings",
     "ray_address": "RayOptions.address", "ray_actors": "RayOptions.actors", "ray_gpus": "RayOptions.gpus",
 }  # fmt: skip

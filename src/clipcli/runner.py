@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
-from clipcli.errors import ClusterError, InputError, Interrupted
+from clipcli.errors import ClusterError, InputError, Interrupted, ServerError
 from clipcli.inputs.counting import count_files
 from clipcli.inputs.discover import NoImagesError, Source, discover, discover_units
 from clipcli.inputs.missing import check_some_exist
@@ -137,7 +137,7 @@ def run(task: Task[Row], output: Output[Row], reporter: Reporter = SILENT) -> Ou
             if (hint := writing.resume_hint()) is None:
                 raise
             raise Interrupted(f"interrupted: {hint}") from None
-        except (ClusterError, InputError) as problem:
+        except (ClusterError, InputError, ServerError) as problem:
             if not writing.kept:
                 raise
             raise type(problem)(f"{problem}; {writing.resume_hint()}") from None

@@ -47,8 +47,8 @@ def test_the_options_of_classify_are_grouped_the_most_used_first(capsys: pytest.
     assert run(["classify", "--help"]) == 0
     titles = [line[:-1] for line in capsys.readouterr().out.splitlines() if line[:1].isupper() and line.endswith(":")]
     assert titles == [
-        "Arguments", "Labels and prompts", "Output", "Scores", "Model", "Inputs", "Performance and cache", "Cluster",
-        "General",
+        "Arguments", "Labels and prompts", "Output", "Scores", "Model", "Inputs", "Server", "Performance and cache",
+        "Cluster", "General",
     ]  # fmt: skip
 
 

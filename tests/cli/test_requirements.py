@@ -16,11 +16,16 @@ from tests.conftest import RunHere
 ALONE = {
     "classify": """inputs labels label template prompts classes model pretrained device precision engine offline
         top_k min_probability min_similarity min_margin tags level calibration form output compact resume show exclude
-        include_hidden batch_size workers no_cache quiet""",
+        include_hidden batch_size workers no_cache server quiet""",
+    "serve": """labels label template prompts classes calibration model pretrained device precision engine offline host
+        port root idle queue allow_host insecure batch_size workers no_cache quiet""",
     "sort": "results into root dry_run undo quiet",
     "evaluate": """source truth by path_column label_column labels label template prompts classes compare_model
         few_shot
         json_file plots offline exclude include_hidden quiet""",
+    "watch": """folder output sort settle labels label template prompts classes model pretrained device precision engine
+        offline top_k min_probability min_similarity min_margin tags level calibration exclude include_hidden batch_size
+        workers no_cache quiet tag""",
     "tag": "results root dry_run undo quiet",
     "teach": """examples output overwrite path_column label_column labels label template prompts method folds seed
         no_cache model pretrained device engine offline image_embeddings exclude include_hidden quiet""",
@@ -39,7 +44,9 @@ ALONE = {
 REFUSED = """
 classify a.png -l a -l b -q -v: --verbose only works without --quiet
 classify a.png -l a -l b --tags --calibration c.json --threshold 0.4: --threshold only works without --calibration
-evaluate truth.csv --conformal 0.9: --conformal only works with --save-calibration
+evaluate truth.csv --conformal 0.9: --conformal only works with --save-calibration or --save-classes
+evaluate truth.csv --calibration a.json --save-classes c.json: --calibration only works without --save-classes
+classify a.png -l a -l b --no-calibration: --no-calibration only works with --classes
 evaluate truth.csv --tags --save-calibration c.json --target-error 0.1: --target-error only works without --tags
 classify a.png -l a -l b --threshold 0.4: --threshold only works with --tags
 classify a.png -l a -l b --tags --min-margin 0.4: --min-margin only works without --tags
@@ -56,6 +63,10 @@ classify a.png -l a -l b --overwrite: --overwrite only works with -o
 classify a.png --image-embeddings e.npz -l a: --image-embeddings only works without an INPUT
 classify --image-embeddings e.npz -l a --engine ray: --image-embeddings only works without --engine ray or ray+openvino
 classify --image-embeddings e.npz -l a --batch-size 2: --batch-size only works without --image-embeddings
+classify a.png -l a --server http://127.0.0.1:9 --no-cache: --no-cache only works without --server
+classify a.png -l a --token-file t: --token-file only works with --server
+serve -l a --token t --token-file f: --token only works without --token-file
+serve -l a --token t --insecure: --token only works without --insecure
 search a --image-embeddings e.npz --path-column p: --path-column only works without --image-embeddings
 evaluate d --image-embeddings e.npz --precision fp32: --precision only works without --image-embeddings
 evaluate r.csv --truth t --image-embeddings e.npz: --image-embeddings only works without --truth
@@ -63,6 +74,8 @@ sort --undo d --copy: --copy only works without --undo
 sort --undo d --link: --link only works without --undo
 sort --undo d --move: --move only works without --undo
 sort --undo d --checked c.csv: --checked only works without --undo
+watch d -o r.csv -l a -l b --prefix x: --prefix only works with --tag
+watch d -o r.csv -l a -l b --sort-action link: --sort-action only works with --sort
 tag r.csv --undo --embed: --embed only works without --undo
 tag r.csv --embed --sidecar stem: --sidecar only works without --embed
 sort --undo d --by group: --by only works without --undo
@@ -89,7 +102,8 @@ train p -o m --unlocked-layers 2: --unlocked-layers only works with --lock-image
 train p -o m --validation 0.0 --patience 2: --patience only works with pairs held out; see --validation
 export text -l a -o x.npy --no-cache --cache-dir d: --cache-dir only works without --no-cache
 matrix a.png -x a --overwrite: --overwrite only works with -o or --plot
-evaluate d --overwrite: --overwrite only works with --json, --plots or --save-calibration
+evaluate d --overwrite: --overwrite only works with --json, --plots, --save-calibration or --save-classes
+search a a.png --classes c.json -t "a {label}": --template only works without --classes
 search a a.png --overwrite: --overwrite only works with -o
 export images a.png -o x.npy --format jsonl: --format only works with a folder as -o (end its name with /) or a URL
 export images a.png -o x.npy --part-size 2: --part-size only works with a folder as -o (end its name with /) or a URL

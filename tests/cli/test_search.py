@@ -7,9 +7,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from clipcli import ImageSearch
+from clipcli.scoring.zeroshot import normalise
 from tests.conftest import Run, lines_of
+from tests.outputs.test_class_embeddings import taught_classes
 
 POCKET = ("--model", "pocket")
 
@@ -104,3 +108,33 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], reaso
     done = run("search", *arguments, *POCKET)
     assert (done.returncode, done.stdout, len(lines_of(done.stderr))) == (2, "", 1)
     assert reason in done.stderr
+
+
+def test_a_taught_class_is_searched_by_what_was_learned_of_it(
+    searched: Run, album: Path, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    table = f"{photos['cat']},Chelsea\n{photos['rocket']},thing\n{photos['coffee']},thing\n"
+    (tmp_path / "t.csv").write_text(f"path,label\n{table}", "utf-8")
+    for method in ("prototypes", "mixed"):
+        file = f"{method}.safetensors"
+        taught = searched("teach", tmp_path / "t.csv", "-o", tmp_path / file, "--method", method, *POCKET)
+        assert taught.returncode == 0, taught.stderr
+        done = searched("search", "chelsea", album, "--classes", tmp_path / file, *POCKET)
+        rows = [line.split("\t")[2] for line in lines_of(done.stdout)[1:]]
+        assert Path(rows[0]).stem == "cat", done.stderr
+        assert len(rows) == 4
+    words = searched("search", "a text", album, "--classes", tmp_path / file, *POCKET)
+    assert (words.returncode, words.stdout) == (2, "")
+    assert words.stderr == "error: cannot search for 'a text': it is not one of the classes (known: Chelsea, thing)\n"
+
+
+def test_the_query_is_the_class_embedding_or_for_a_head_the_mean_of_words_and_examples(tiny_clip: Path) -> None:
+    classes = taught_classes()
+    taught = classes.taught
+    assert taught is not None
+    mean = taught.examples[taught.owners == 1].astype(np.float32).mean(axis=0)
+    half = normalise(taught.text[1] + mean / np.linalg.norm(mean))
+    assert taught.mixed(1) == pytest.approx(half, abs=1e-6)
+    for given, expected in ((classes, half), (classes.words, taught.text[1])):
+        found = ImageSearch("OWL", classes=given, model=f"local-dir:{tiny_clip}")
+        assert found.described(given) == pytest.approx(expected, abs=1e-6)

@@ -12,14 +12,18 @@ import pytest
 from sklearn.datasets import load_digits
 
 from clipcli.cache.embeddings import ModelFacts
-from clipcli.errors import CalibrationError, InputError
+from clipcli.errors import CalibrationError, EmbeddingFileError, InputError, OutputError
+from clipcli.evaluation.by_embeddings import evaluate_embeddings
 from clipcli.evaluation.calibrating import Goal, fit_calibration
 from clipcli.evaluation.evaluate import Embedded
+from clipcli.evaluation.tags import evaluate_tags
 from clipcli.labels.label import Label
 from clipcli.outputs.calibration_files import load_calibration, save_calibration
+from clipcli.outputs.class_embeddings import load_class_embeddings, save_class_embeddings
 from clipcli.pipeline.calibration import FittedCalibration
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.scorer import Tagging, score_labels
+from clipcli.pipeline.taught import Taught
 from clipcli.scoring.thresholds import Thresholds
 from clipcli.scoring.zeroshot import normalise
 from tests.conftest import RunHere
@@ -176,6 +180,77 @@ def test_thresholds_of_the_label_file_and_of_the_run_take_precedence(images: Emb
     assert with_limits.with_thresholds(own).thresholds == (0.9, *[0.3] * 9)
 
 
+# --- in a classes file --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".json", ".npz", ".npy"])
+def test_a_classes_file_holds_a_calibration(
+    suffix: str, saved: tuple[Path, FittedCalibration], images: Embedded, tmp_path: Path
+) -> None:
+    save_class_embeddings(replace(classes_of(images, -30.0), calibration=saved[1]), tmp_path / f"c{suffix}")
+    found = load_class_embeddings(tmp_path / f"c{suffix}")
+    assert found.calibration == saved[1]
+    found.calibration.check(found, "sigmoid", "c", "again")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_format_of_rows_cannot_hold_a_calibration(
+    suffix: str, saved: tuple[Path, FittedCalibration], images: Embedded, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputError, match="or a calibration"):
+        save_class_embeddings(replace(classes_of(images), calibration=saved[1]), tmp_path / f"c{suffix}")
+
+
+@pytest.mark.parametrize("damage", [{"scale": 0}, {"more": 1}, {"thresholds": [2.0] * 10}, {"digest": None}])
+def test_a_damaged_calibration_in_a_classes_file_is_refused(
+    damage: dict[str, Any], saved: tuple[Path, FittedCalibration], images: Embedded, tmp_path: Path
+) -> None:
+    file = tmp_path / "c.json"
+    save_class_embeddings(replace(classes_of(images, -30.0), calibration=saved[1]), file)
+    values = json.loads(file.read_text("utf-8"))
+    values["calibration"] |= damage
+    file.write_text(json.dumps(values), "utf-8")
+    with pytest.raises(EmbeddingFileError, match="not a file of class embeddings"):
+        load_class_embeddings(file)
+
+
+def test_the_words_of_taught_classes_have_no_calibration(
+    saved: tuple[Path, FittedCalibration], images: Embedded
+) -> None:
+    classes = classes_of(images)
+    taught = Taught(
+        "prototypes", 1.0, classes.vectors, images.vectors[:1].astype(np.float16), np.zeros(1, np.int64), None
+    )
+    assert replace(classes, taught=taught, calibration=saved[1]).words.calibration is None
+
+
+def test_figures_under_a_calibration(images: Embedded) -> None:
+    half = np.random.default_rng(1).permutation(len(images.paths))
+    first, second = (
+        Embedded(tuple(images.paths[i] for i in some), tuple(images.labels[i] for i in some), images.vectors[some])
+        for some in (half[:900], half[900:])
+    )
+    classes = classes_of(images)
+    fitted = fit_calibration(first, LABELS, classes, None, Goal(error=0.02))
+    before = evaluate_embeddings("before", second, LABELS, classes)
+    after = evaluate_embeddings("after", second, LABELS, classes, calibration=fitted)
+    assert after.calibration.error < before.calibration.error / 2
+    assert (before.best == after.best).all()
+    assert after.labels == (*DIGITS, "unknown")
+    answered = after.top1_of_answers
+    assert answered is not None
+    assert answered.value > before.top1.value > after.top1.value
+    tagging, biased = Tagging("sigmoid"), classes_of(images, -30.0)
+    tags = fit_calibration(first, LABELS, biased, tagging, Goal(0.8))
+    plain = evaluate_tags("before", second, LABELS, biased, tagging)
+    better = evaluate_tags("after", second, LABELS, tags.with_thresholds(biased), tagging, tags.correction)
+    assert plain.calibration_error is not None
+    assert better.calibration_error is not None
+    assert better.calibration_error < plain.calibration_error
+    assert better.mean_average_precision == plain.mean_average_precision
+    assert better.micro.precision == pytest.approx(0.8, abs=0.05)
+
+
 # --- the commands -----------------------------------------------------------------------------------
 
 
@@ -210,3 +285,60 @@ def test_a_calibration_is_made_by_evaluate_and_used_by_classify(
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "made with other labels or prompts" in refused.stderr
     assert "made for the score one label per image, not contrast" in untagged.stderr
+
+
+def test_a_calibration_is_kept_in_the_classes_file(run_here: RunHere, tiny_clip: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    digits = load_digits()
+    for number in range(60):
+        file = tmp_path / "digits" / str(digits.target[number] % 3) / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((digits.images[number] * 15).astype(np.uint8)).resize((32, 32)).save(file)
+    model = ("--model", f"local-dir:{tiny_clip}", "--engine", "torch", "--precision", "fp32")
+    labels = ("-l", "0", "-l", "1", "-l", "2")
+    lines = (*model, "--format", "jsonl")
+    use = ("classify", "digits/0", "--classes", "c.safetensors", *lines)
+    tag = ("--tags", "--score", "softmax")
+    (answered,) = run_here(("classify", "digits", *labels, *lines))
+    answers = [json.loads(line) for line in answered.stdout.splitlines()]
+    rows = [f"{each['path']},{each['label'] if place % 4 else '1'}" for place, each in enumerate(answers)]
+    (tmp_path / "tags.csv").write_text("path,label\n" + "\n".join(rows), "utf-8")  # right for most images
+    (made, beside, plain, inside, given, without, tags, tags_made, tags_inside, evaluated, again, both, wrong, csv,
+     warned) = run_here(
+        ("evaluate", "digits", *labels, *model, "--save-classes", "c.safetensors"),
+        ("evaluate", "digits", "--classes", "c.safetensors", *model, "--save-calibration", "c.json"),
+        ("classify", "digits/0", *labels, *lines), use,
+        ("classify", "digits/0", *labels, *lines, "--calibration", "c.json"),
+        (*use, "--no-calibration"), (*use, *tag),
+        ("evaluate", "tags.csv", *labels, *model, *tag, "--save-classes", "t.json", "--target-precision", 0.5),
+        ("classify", "digits/0", "--classes", "t.json", *tag, *lines),
+        ("evaluate", "digits", "--classes", "c.safetensors", *model),
+        ("evaluate", "digits", *labels, *model, "--calibration", "c.json"),
+        ("evaluate", "digits", *labels, *model, "--prompts", "photo", "--prompts", "sketch", "--calibration", "c.json"),
+        ("evaluate", "digits", *labels, "-l", "3", *model, "--calibration", "c.json"),
+        ("evaluate", "digits", *labels, *model, "--save-classes", "c.csv"),
+        ("evaluate", "digits", "--classes", "t.json", *model),
+    )  # fmt: skip
+    assert (made.returncode, beside.returncode, tags_made.returncode) == (0, 0, 0), tags_made.stderr
+    scores = [
+        [json.loads(line)["probability"] for line in done.stdout.splitlines()]
+        for done in (plain, inside, given, without)
+    ]
+    assert scores[0] == scores[3] != scores[1] == scores[2], inside.stderr
+    assert (tags.returncode, tags.stdout) == (2, "")
+    assert tags.stderr == (
+        "error: cannot use the calibration in c.safetensors: made for the score one label per image, not softmax "
+        "(calibrate again, or use --no-calibration)\n"
+    )
+    assert tags_inside.returncode == 0, tags_inside.stderr
+    for done in (evaluated, again):
+        errors = [line.split("\t") for line in done.stdout.splitlines() if "\tcalibration_error\t" in line]
+        assert len(errors) == 2, done.stderr
+        assert errors[1][0] == f"{errors[0][0]}, calibrated"
+        assert float(errors[1][2]) < float(errors[0][2]) + 0.05
+    assert (both.returncode, "several models or sets of prompts" in both.stderr) == (2, True)
+    assert (wrong.returncode, "made with other labels or prompts" in wrong.stderr) == (2, True)
+    assert (csv.returncode, "unknown extension '.csv' (use .safetensors, .json)" in csv.stderr) == (2, True)
+    assert "cannot use the calibration in t.json: made for the score softmax" in warned.stderr
+    assert warned.returncode == 0

@@ -10,12 +10,12 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, top_k_ac
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import InputError
+from clipcli.evaluation.by_embeddings import evaluate_embeddings
 from clipcli.evaluation.evaluate import (
     Embedded,
     Evaluation,
     compare,
     confusion_table,
-    evaluate_embeddings,
 )
 from clipcli.evaluation.linear_probe import STRENGTH, few_shot_split, linear_probe, probe
 from clipcli.evaluation.plain_values import as_json

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from clipcli.evaluation.evaluate import evaluate_embeddings
+from clipcli.evaluation.by_embeddings import evaluate_embeddings
 from clipcli.evaluation.plain_values import as_json
 from clipcli.evaluation.records import evaluate_records
 from clipcli.evaluation.tree import Descent, groups_by_name, path_of, tree_figures

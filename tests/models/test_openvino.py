@@ -123,6 +123,15 @@ def test_texts_are_embedded_as_torch_does(folder: str, request: pytest.FixtureRe
     assert encoder.encode(["dog"]).shape == (1, model.dim)
 
 
+def test_the_bits_of_a_text_do_not_depend_on_the_others() -> None:
+    opening = Opening(resolve_model("pocket"), "cpu", "fp32", None, lambda path: hash_file(path).hex())
+    encoder = Backend(opening).text_encoder()
+    texts = ["a photo of a cat", "a photo of a cup of coffee on a table", "a photo of a dog", "rocket"]
+    together = encoder.encode(texts)
+    for place, text in enumerate(texts):
+        assert np.array_equal(encoder.encode([text])[0], together[place])
+
+
 @settings(deadline=None)
 @given(text=st.text(max_size=200))
 def test_a_saved_tokenizer_makes_the_tokens_of_the_library_that_it_comes_from(text: str, tiny_siglip: Path) -> None:

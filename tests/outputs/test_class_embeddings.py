@@ -437,7 +437,7 @@ def test_thresholds_and_phrases_that_compete_come_back_bit_for_bit(suffix: str, 
 
 @pytest.mark.parametrize("suffix", ROWS)
 def test_a_format_that_cannot_hold_them_is_refused(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot hold thresholds or phrases that compete"):
+    with pytest.raises(OutputError, match="cannot hold thresholds, phrases that compete"):
         save_class_embeddings(competing(), tmp_path / f"c{suffix}")
     assert not list(tmp_path.iterdir())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,35 +17,19 @@ from clipcli.outputs.readers import ReadRecord
 from clipcli.reports.page import PageContent, PageEvaluation, write_page
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import Score
+from tests.browser import needs_browser, open_browser, until
 from tests.conftest import Run
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver")
+pytestmark = needs_browser
 
 EVIL_LABEL = "<script>alert(1)</script>"
 EVIL_NAME = "\"'><img src=x onerror=alert(2)>.jpg"
-QUIET = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--window-size=1280,900",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-
-    folder = tmp_path_factory.mktemp("browser")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for argument in (*QUIET, f"--user-data-dir={folder / 'profile'}"):
-        options.add_argument(argument)
-    options.add_experimental_option("prefs", {"download.default_directory": str(folder)})
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver: Any = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.downloads = folder
-    yield driver
-    driver.quit()
+    with open_browser(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
 
 
 def made(index: int) -> ReadRecord:
@@ -104,13 +87,6 @@ def afresh(browser: Any, page: Path) -> None:
     browser.get(page.as_uri())
     browser.execute_script("window.localStorage.clear()")
     browser.get(page.as_uri())
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 300  # a busy machine is not a failure
-    while not holds():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
 
 
 def shown(browser: Any) -> int:

@@ -40,7 +40,12 @@ Start = Callable[..., Served]
 
 def started(folder: Path, *arguments: object, **variables: str) -> Served:
     environment = clean_environment(folder) | variables
-    line = [*clipcli_command(environment), "serve", "--port", "0", *map(str, arguments)]
+    line = [
+        *clipcli_command(environment),
+        "serve",
+        *(() if "--port" in arguments else ("--port", "0")),
+        *map(str, arguments),
+    ]
     process = subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
     )

@@ -27,7 +27,20 @@ from clipcli.terminal import guarded_streams
 __all__ = ["build_app", "main", "run"]
 
 # each a function of its module
-_COMMANDS = ("classify", "sort", "evaluate", "teach", "matrix", "search", "report", "train", "serve", "tag", "info")
+_COMMANDS = (
+    "classify",
+    "sort",
+    "evaluate",
+    "teach",
+    "matrix",
+    "search",
+    "report",
+    "train",
+    "serve",
+    "tag",
+    "watch",
+    "info",
+)
 _GROUPS = ("export", "models", "prompts", "cache")  # each the app of its module
 # The base of all errors that Typer's argument parser raises, wherever this version of Typer keeps it.
 _UsageError: Any = typer.BadParameter.__bases__[0]

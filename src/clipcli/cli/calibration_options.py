@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from clipcli.evaluation.calibrating import Goal
+    from clipcli.evaluation.compare import Comparison
 
 __all__ = ["Calibrating"]
 
@@ -20,6 +21,17 @@ _CALIBRATION = "Calibration"
 class Calibrating:
     """What to fit, and where to save it; see :mod:`clipcli.cli.groups`."""
 
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration",
+            metavar="FILE",
+            rich_help_panel=_CALIBRATION,
+            show_default=False,
+            help="Also evaluate with this calibration, for images that it was not fitted on. "
+            "[default: the calibration in the file of --classes, if it holds one]",
+        ),
+    ] = None
     save_calibration: Annotated[
         Path | None,
         typer.Option(
@@ -29,6 +41,17 @@ class Calibrating:
             show_default=False,
             help="Learn from the images of SOURCE how to correct probabilities, with the thresholds that the options "
             "below ask for, and save this to a JSON file for 'clipcli classify --calibration'.",
+        ),
+    ] = None
+    save_classes: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-classes",
+            metavar="FILE",
+            rich_help_panel=_CALIBRATION,
+            show_default=False,
+            help="Fit a calibration on these images and save it with the classes to this .safetensors or .json file, "
+            "for --classes of classify.",
         ),
     ] = None
     target_precision: Annotated[
@@ -71,9 +94,39 @@ class Calibrating:
     ] = None
 
     @property
+    def files(self) -> list[Path | None]:
+        """The files that are written.
+
+        Raises
+        ------
+        OutputError
+            If the extension of a classes file is that of a format that cannot hold a calibration.
+        """
+        if self.save_classes is not None:
+            from clipcli.outputs.class_embeddings import TAUGHT_SUFFIXES, check_suffix
+
+            check_suffix(self.save_classes, TAUGHT_SUFFIXES)
+        return [self.save_calibration, self.save_classes]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of :func:`clipcli.evaluation.compare.evaluate` that they stand for."""
+        return {"goal": self.goal, "calibration": self.calibration}
+
+    def save(self, comparison: Comparison, *, overwrite: bool) -> None:
+        """Write what was fitted."""
+        from clipcli.outputs.calibration_files import save_calibration
+        from clipcli.outputs.class_embeddings import save_class_embeddings
+
+        if comparison.calibration is not None and self.save_calibration is not None:
+            save_calibration(comparison.calibration, self.save_calibration, overwrite=overwrite)
+        if comparison.classes is not None and self.save_classes is not None:
+            save_class_embeddings(comparison.classes, self.save_classes, overwrite=overwrite)
+
+    @property
     def goal(self) -> Goal | None:
         """What to fit, ``None`` for nothing."""
-        if self.save_calibration is None:
+        if self.save_calibration is None and self.save_classes is None:
             return None
         from clipcli.evaluation.calibrating import Goal
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clipcli.cli import cluster_options, options
+from clipcli.cli import cluster_options, options, server_options
 from clipcli.cli.engines import on_cluster
 from clipcli.cli.groups import with_groups
 from clipcli.cli.messages import Messages
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from clipcli.inputs.discover import Source
     from clipcli.outputs.output import Output
     from clipcli.pipeline.predictions import Result
-    from clipcli.runner import Outcome
+    from clipcli.runner import Outcome, Task
+    from clipcli.serving.remote import RemoteClassifier
 
 __all__ = ["classify"]
 
@@ -64,6 +65,7 @@ def classify(
         bool,
         typer.Option("--show", rich_help_panel=_OUT, help="Display each image next to its scores in the terminal."),
     ] = False,
+    server: server_options.Server,
     reading: options.Reading,
     ray: cluster_options.Cluster,
     running: options.RunningOnCluster,
@@ -88,6 +90,8 @@ def classify(
         resume=resume, update=update, overwrite=overwrite, part_size=part_size, compact=compact, show=show,
         messages=messages,
     ).dropping(missing=drop_missing)  # fmt: skip
+    if server.server:
+        return _run_on_server(server.classifier(labels, model, scores), reading.source(), target, messages)
     if classes is not None:
         labels.check_unused(context)
     from clipcli.classifier import Classifier
@@ -102,14 +106,23 @@ def classify(
     if not cluster and source.embedded is None:
         _tell_images(classifier, messages)
     end(outcome, messages)
+    return None
+
+
+def _run_on_server(classifier: RemoteClassifier, source: Source, target: _Target, messages: Messages) -> None:
+    """Let a server do the work; it says what is wrong with labels and options before an image is read."""
+    from clipcli.cli.reporter import end
+
+    outcome = _followed(
+        classifier.task(source), target.output(classifier), target, messages, classifier.begin, "the server"
+    )
+    messages.detail(f"images: {classifier.sent} sent to {classifier.url}")
+    end(outcome, messages)
 
 
 def _run(
     classifier: Classifier, source: Source, cluster: RayOptions | None, target: _Target, messages: Messages
 ) -> Outcome:
-    from clipcli.cli.reporter import PlainReporter, TerminalReporter
-    from clipcli.runner import run
-
     engine = on_cluster(classifier, cluster, lambda precision: classifier.ranker(precision).results)
     task, output = classifier.task(source, engine), target.output(classifier)
     given = classifier.given.facts(source)
@@ -117,12 +130,21 @@ def _run(
     def begin() -> None:
         _tell_text(classifier, messages, given.precision if given else None)
 
+    encoded = None if cluster or given else lambda: classifier.image_statistics.encoded
+    return _followed(task, output, target, messages, begin, classifier.source.title, encoded)
+
+
+def _followed(
+    task: Task[Result], output: Output[Result], target: _Target, messages: Messages, begin: Callable[[], None],
+    model: str, encoded: Callable[[], int] | None = None,
+) -> Outcome:  # fmt: skip
+    """Do the work and report its progress."""
+    from clipcli.cli.reporter import PlainReporter, TerminalReporter
+    from clipcli.runner import run
+
     if target.is_for_people:
         return run(task, output, PlainReporter(messages, begin))
-    reporter = TerminalReporter(
-        messages, begin, model=classifier.source.title, work="classifying",
-        encoded=None if cluster or given else lambda: classifier.image_statistics.encoded,
-    )  # fmt: skip
+    reporter = TerminalReporter(messages, begin, model=model, work="classifying", encoded=encoded)
     with reporter.shown():
         outcome = run(task, output, reporter)
     reporter.sum_up(target.next_command)
@@ -182,7 +204,7 @@ class _Target:
         page = Path(results.rstrip("/")).with_suffix(".html")
         return f"clipcli report {shlex.quote(results)} -o {shlex.quote(str(page))}"
 
-    def output(self, classifier: Classifier) -> Output[Result]:
+    def output(self, classifier: Classifier | RemoteClassifier) -> Output[Result]:
         if self.destination is not None:
             return classifier.result_output(self.destination)
         from clipcli.outputs.output import stream_output

@@ -153,8 +153,8 @@ def evaluate(
         raise InputError("cannot evaluate several sources without --truth: only results files can be compared")
     if classes is not None:
         labels.check_unused(context)
-    given = [*source, truth, image_embeddings, classes, *labels.files, model.pretrained]
-    files = [json_file, calibrating.save_calibration]
+    given = [*source, truth, image_embeddings, classes, calibrating.calibration, *labels.files, model.pretrained]
+    files = [json_file, *calibrating.files]
     context.with_resource(_outputs(files, plots, given, overwrite=overwrite))
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.evaluation.compare import evaluate as compare
@@ -173,16 +173,13 @@ def evaluate(
     else:
         comparison = compare(
             source[0], [(model.model, model.pretrained), *map(_named, compare_model or ())], chosen,
-            tags=tags, score=score.value if score else None, threshold=threshold, goal=calibrating.goal,
+            tags=tags, score=score.value if score else None, threshold=threshold, **calibrating.parameters,
             few_shot=few_shot or (), probe_strength=probe_strength, seed=seed, image_embeddings=image_embeddings,
             classes=classes, **reading,
             **labels.prompt_parameters, **model.running, **running.parameters,
         )  # fmt: skip
     _save(comparison, json_file, plots, messages, overwrite=overwrite)
-    if comparison.calibration is not None and calibrating.save_calibration is not None:
-        from clipcli.outputs.calibration_files import save_calibration
-
-        save_calibration(comparison.calibration, calibrating.save_calibration, overwrite=overwrite)
+    calibrating.save(comparison, overwrite=overwrite)
     _tell(comparison)  # last: the reader may close the pipe early
     end(comparison.outcome, messages)
 

@@ -14,9 +14,9 @@ from typer.core import TyperGroup
 __all__ = ["PANELS", "WIDTH", "Group", "GroupedHelp", "option_groups"]
 
 PANELS = (
-    "Options", "Server", "Query", "Pairs", "Labels and prompts", "Texts", "Output", "Comparison", "Calibration",
-    "Scores", "Initial model", "Training", "Method", "Model", "Inputs", "Access", "Performance and cache", "Cluster",
-    "General",
+    "Options", "Query", "Pairs", "Labels and prompts", "Texts", "Output", "Comparison", "Calibration",
+    "Scores", "Initial model", "Training", "Method", "Model", "Inputs", "Server", "Access", "Performance and cache",
+    "Cluster", "General",
 )  # fmt: skip
 """The titles of the groups, in the order of ``--help``; an option without one belongs to the first."""
 

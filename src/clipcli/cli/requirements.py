@@ -79,13 +79,17 @@ _HERE = Requirement(
 _TAGGED = Requirement(("score", "threshold"), "with --tags", lambda values: bool(values["tags"]))
 _TAGS = (
     _TAGGED,
-    _needs_no("calibration", "threshold"),
+    _needs_no("calibration", "threshold", "no_calibration"),
+    Requirement(("no_calibration",), "with --classes", lambda values: values["classes"] is not None),
     _needs_no("tags", "min_probability", "min_similarity", "min_margin"),
 )
 _IN_PARTS = "with a folder as -o (end its name with /) or a URL"
 _MODEL_OPTIONS = (
     "model", "pretrained", "device", "precision", "engine", "batch_size", "workers", "cache_dir", "no_cache",
     "cache_size",
+)  # fmt: skip
+_ONLY_HERE = (
+    *_MODEL_OPTIONS[1:], "classes", "calibration", "image_embeddings", "ray_address", "ray_actors", "ray_gpus",
 )  # fmt: skip
 _LOCKS = ("lock_image", "lock_text")
 
@@ -109,6 +113,8 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _OVERWRITE,
         Requirement(("update",), "with -o", lambda values: values["output"] is not None),
         _DELETED,
+        Requirement(_ONLY_HERE, "without --server", lambda values: not values.get("server")),
+        Requirement(("token_file",), "with --server", lambda values: bool(values["server"])),
     ),
     "sort": (
         _needs_no("undo", "copy", "link", "move", "by", "level", "checked"),
@@ -119,20 +125,30 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags", "classes"),
         _needs_no("compare_model", "classes"),
         _TAGGED, _needs_no("tags", "by", "few_shot", "plots", "target_error", "conformal"),
-        _needs_no("truth", "save_calibration"), _needs_no("classes", "save_calibration"),
+        _needs_no("truth", "calibration", "save_calibration", "save_classes"),
+        _needs_no("compare_model", "calibration", "save_calibration", "save_classes"),
+        _needs_no("save_calibration", "calibration"), _needs_no("save_classes", "calibration"),
         _needs_no("conformal", "target_error"),
         Requirement(("target_precision",), "with --tags", lambda values: bool(values["tags"])),
         Requirement(
-            ("target_precision", "target_error", "conformal"), "with --save-calibration",
-            lambda values: values["save_calibration"] is not None,
+            ("target_precision", "target_error", "conformal"), "with --save-calibration or --save-classes",
+            lambda values: bool(values["save_calibration"] or values["save_classes"]),
         ),
-        Requirement(("save_calibration",), "without --by group", lambda values: str(values["by"].value) == "label"),
+        Requirement(
+            ("save_calibration", "save_classes"), "without --by group",
+            lambda values: str(values["by"].value) == "label",
+        ),
         _NO_ENCODER,
         Requirement(
-            ("overwrite",), "with --json, --plots or --save-calibration",
-            lambda values: bool(values["json_file"] or values["plots"] or values["save_calibration"]),
+            ("overwrite",), "with --json, --plots, --save-calibration or --save-classes",
+            lambda values: any(values[name] for name in ("json_file", "plots", "save_calibration", "save_classes")),
         ),
         Requirement(("seed", "probe_strength"), "with --few-shot", lambda values: bool(values["few_shot"])),
+    ),
+    "watch": (
+        _LOUD, _CACHE, *_TAGS,
+        Requirement(("prefix",), "with --tag", lambda values: bool(values["tag"])),
+        Requirement(("sort_action",), "with --sort", lambda values: values["sort"] is not None),
     ),
     "tag": (
         _needs_no("undo", "prefix", "by", "top", "min_probability", "checked", "sidecar", "embed", "remove"),
@@ -145,7 +161,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _needs_no("classes", "texts_file", "text", "template", "paired"),
         Requirement(("overwrite",), "with -o or --plot", lambda values: bool(values["output"] or values["plot"])),
     ),
-    "search": (_LOUD, _CACHE, *_EMBEDDED, _LISTED, _TABLES, _OVERWRITE),
+    "search": (_LOUD, _CACHE, *_EMBEDDED, _LISTED, _TABLES, _OVERWRITE, _needs_no("classes", "template")),
     "report": (
         Requirement(("root", "workers"), "with a --thumbnail above 0", _draws_thumbnails),
         Requirement(("labels", "path_column", "label_column"), "with --truth", _has_truth),

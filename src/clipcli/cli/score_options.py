@@ -105,10 +105,15 @@ class Scores:
             show_default=False,
             help="Correct the probabilities, and use the thresholds, by this file, which 'clipcli evaluate "
             "--save-calibration' wrote with the same model, labels and prompts. Thresholds of the label file come "
-            "first.",
+            "first. [default: the calibration in the file of --classes, if it holds one]",
         ),
     ] = None
-
+    no_calibration: Annotated[
+        bool,
+        typer.Option(
+            "--no-calibration", rich_help_panel=_SCORES, help="Ignore the calibration in the file of --classes."
+        ),
+    ] = False
     level: Annotated[
         int | None,
         typer.Option(
@@ -133,6 +138,6 @@ class Scores:
             "tags": self.tags,
             "score": self.score.value if self.score else None,
             "threshold": self.threshold,
-            "calibration": self.calibration,
+            "calibration": False if self.no_calibration else self.calibration,
             "level": self.level,
         }

@@ -55,6 +55,12 @@ def search(
                      help="Prompt template with {label} in place of QUERY; repeat to average over several. [default: "
                           "QUERY itself]"),
     ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option("--classes", metavar="FILE", rich_help_panel=_QUERY, show_default=False,
+                     help="Classes file written by 'clipcli teach' or 'clipcli export text'; QUERY is the name of one "
+                          "of its classes."),
+    ] = None,
     top_k: Annotated[
         int, typer.Option("--top-k", "-k", metavar="N", min=1, rich_help_panel=_OUT, help="Number of images to list.")
     ] = 20,
@@ -80,18 +86,20 @@ def search(
 
     clipcli search "a beach at sunset" photos/ -k 10
 
+    clipcli search Chelsea photos/ --classes classes.safetensors
+
     Image embeddings are cached: a second search of the same images encodes only the query.
     """
     messages = Messages(quiet=quiet, verbose=verbose)
     _check_order(query, [str(each) for each in reading.files if each])
-    chosen = _check_output(form, output, overwrite, [*reading.files, *(like or ()), model.pretrained])
+    chosen = _check_output(form, output, overwrite, [*reading.files, *(like or ()), classes, model.pretrained])
     from clipcli.cli.reporter import end
     from clipcli.search import ImageSearch, split_query
 
-    text, examples = split_query(query)
+    text, examples = split_query(query) if classes is None else (query, [])
     source = reading.source()
     found = ImageSearch(
-        text, like=[*examples, *(like or ())], count=top_k, templates=template or (),
+        text, like=[*examples, *(like or ())], count=top_k, templates=template or (), classes=classes,
         **model.parameters, **running.parameters,
     )  # fmt: skip
     outcome = _scan(found, source, messages)

@@ -38,6 +38,8 @@ def _figures(each: TagEvaluation) -> Iterator[tuple[str, str, float]]:
     for kind, figures in (("micro", each.micro), ("macro", each.macro)):
         for name, value in vars(figures).items():
             yield f"{kind}_{name}", "", value
+    if each.calibration_error is not None:
+        yield "calibration_error", "", each.calibration_error
     for report in each.reports:
         yield "images", report.label, report.support
         if report.average_precision is not None:
@@ -66,13 +68,14 @@ def print_tag_tables(evaluations: Sequence[TagEvaluation], failures: int) -> Non
             one_line(each.name), _percent(each.mean_average_precision), _percent(each.micro.precision),
             _percent(each.micro.recall), _percent(each.micro.f1), _percent(each.macro.f1),
             f"{each.predicted.sum(axis=1).mean():.1f}",
+            "" if each.calibration_error is None else f"{each.calibration_error:.3f}",
         )
         for each in evaluations
     ]  # fmt: skip
-    print_figures(console, ("", "mAP", "precision", "recall", "F1", "F1 of labels", "tags per image"), rows)
+    print_figures(console, ("", "mAP", "precision", "recall", "F1", "F1 of labels", "tags per image", "ECE"), rows)
     best = max(evaluations, key=lambda each: (each.mean_average_precision or 0.0, each.micro.f1))
     of = f" of {one_line(best.name)}" if len(evaluations) > 1 else ""
-    rows = [
+    labels = [
         (
             one_line(each.label), str(each.support), _percent(each.average_precision), _percent(each.precision),
             _percent(each.recall), _percent(each.f1), "" if each.threshold is None else f"{each.threshold:.3g}",
@@ -80,7 +83,7 @@ def print_tag_tables(evaluations: Sequence[TagEvaluation], failures: int) -> Non
         for each in sorted(best.reports, key=_worst_first)
     ]  # fmt: skip
     console.print()
-    print_figures(console, (f"labels{of}", "images", "AP", "precision", "recall", "F1", "threshold"), rows)
+    print_figures(console, (f"labels{of}", "images", "AP", "precision", "recall", "F1", "threshold"), labels)
 
 
 def _worst_first(report: TagReport) -> tuple[bool, float, float]:

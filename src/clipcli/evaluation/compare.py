@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from clipcli.classifier import Classifier
 from clipcli.errors import InputError, LabelError
+from clipcli.evaluation.by_embeddings import evaluate_embeddings
 from clipcli.evaluation.calibrating import Goal, fit_calibration
+from clipcli.evaluation.contenders import Contender, calibrated, check_one, contenders_of, variants_of
 from clipcli.evaluation.embedding import embed_all
-from clipcli.evaluation.evaluate import (
-    Evaluation,
-    evaluate_embeddings,
-)
+from clipcli.evaluation.evaluate import Embedded, Evaluation
 from clipcli.evaluation.ground_truth import TruthColumns, read_truth
 from clipcli.evaluation.label_choice import choose_labels
 from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
@@ -23,24 +22,19 @@ from clipcli.evaluation.matching import in_all, match_records, with_embeddings
 from clipcli.evaluation.plain_values import as_json
 from clipcli.evaluation.records import evaluate_records
 from clipcli.evaluation.seen_images import warn_of_seen_images
-from clipcli.evaluation.tags import (
-    TagEvaluation,
-    evaluate_tag_records,
-    evaluate_tags,
-    tags_as_json,
-)
-from clipcli.evaluation.taught_classes import labels_of, unseen, with_words
+from clipcli.evaluation.tags import TagEvaluation, evaluate_tag_records, evaluate_tags, tags_as_json
+from clipcli.evaluation.taught_classes import labels_of, unseen
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.files import labels_from
 from clipcli.labels.label import Label
-from clipcli.labels.templates import Template, resolve_templates
 from clipcli.outputs.class_embeddings import load_class_embeddings
 from clipcli.outputs.embedding_files import ImageEmbeddings
 from clipcli.outputs.readers import read_results
 from clipcli.outputs.recognition import groups_of_run, labels_of_run, model_of_run
 from clipcli.pipeline.calibration import FittedCalibration
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.pipeline.scorer import Tagging
 from clipcli.runner import SILENT, Outcome, Reporter
 from clipcli.text import printable
 
@@ -66,6 +60,8 @@ class Comparison:
         In place of ``evaluations`` if images have several labels.
     calibration
         What was fitted on the images, if that was asked for.
+    classes
+        The classes with this calibration, for a classes file.
     """
 
     evaluations: tuple[Evaluation, ...]
@@ -73,6 +69,7 @@ class Comparison:
     failed: tuple[str, ...] = ()
     tags: tuple[TagEvaluation, ...] = ()
     calibration: FittedCalibration | None = None
+    classes: ClassEmbeddings | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -95,6 +92,7 @@ def evaluate(
     labels: Iterable[str | Label] | Path | None = None, *, by_group: bool = False, tags: bool = False,
     templates: Sequence[str] = (), prompts: Sequence[str] = (), classes: ClassEmbeddings | Path | None = None,
     few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0, goal: Goal | None = None,
+    calibration: Path | None = None,
     image_embeddings: ImageEmbeddings | str | Path | None = None,
     columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008 - values
     root: Path | None = None,
@@ -128,7 +126,10 @@ def evaluate(
     seed
         The random seed for choosing the images of the probes.
     goal
-        Fit a calibration for it, of one model with one set of templates.
+        Fit a calibration for it, of one model with one set of templates or the given classes.
+    calibration
+        A file written by ``clipcli evaluate --save-calibration``, with which the classes are evaluated too. By default,
+        the calibration in the file of ``classes``, if there is one.
     image_embeddings
         Embeddings of the images, written by ``clipcli export images``. The images are then not read.
     columns
@@ -152,7 +153,7 @@ def evaluate(
     ClipcliError
         As for :class:`clipcli.Classifier`.
     """
-    found = labelled = read_truth(Path(truth), exclusion, columns, root=root)
+    every = labelled = read_truth(Path(truth), exclusion, columns, root=root)
     if image_embeddings is not None:
         if not isinstance(image_embeddings, ImageEmbeddings):
             image_embeddings = ImageEmbeddings(image_embeddings)
@@ -162,38 +163,67 @@ def evaluate(
     given = load_class_embeddings(classes) if isinstance(classes, Path) else classes
     texts = labels if given is None else labels_of(given)
     chosen = choose_labels(truth, texts, labelled, by_group=by_group, tags=tags)
-    what: dict[str, Any] = {"labels": chosen} if given is None else {"classes": given}
-    variants = _variants(templates, prompts)
+    what: dict[str, Any] = {"labels": chosen} if given is None else {"classes": given, "calibration": False}
+    variants = variants_of(templates, prompts)
     models = [models] if isinstance(models, str) else models
-    if goal is not None and len(models) * len(variants) > 1:
-        raise InputError("cannot calibrate several models or sets of prompts at once (choose one)")
+    if goal is not None or calibration is not None:
+        check_one("calibrate", models, variants)
     named = [(each, None) if isinstance(each, str) else each for each in models]
     classifiers = [Classifier(name, pretrained=each, tags=tags, **what, **options) for name, each in named]
-    evaluations: list[Evaluation] = []
-    tagged: list[TagEvaluation] = []
+    found = _Evaluations(chosen, by_group)
     probes: list[ProbeResult] = []
-    calibration: FittedCalibration | None = None
     failed: list[str] = []
     for classifier in classifiers:
         classifier.warn_of_single_label()
-        warn_of_seen_images(classifier.source.title, classifier.source.checkpoint.parent, found)
+        warn_of_seen_images(classifier.source.title, classifier.source.checkpoint.parent, every)
         images, unreadable = embed_all(classifier, labelled, reporter, is_first=classifier is classifiers[0])
         failed = failed or unreadable
-        title, first = classifier.source.title, len(evaluations)
-        if given is not None:
-            images, contenders = unseen(images, given.taught), with_words(classifier.classes, classes)
+        images = images if given is None else unseen(images, given.taught)
+        title, first = classifier.source.title, len(found.evaluations)
+        contenders = contenders_of(classifier, variants, given, classes)
+        if goal is not None:
+            found.fit(images, contenders[-1], classifier.tagging, goal)
         else:
-            contenders = [(variant, classifier.embed_labels(resolved)) for variant, resolved in variants]
-        for variant, embedded in contenders:
-            name = f"{title}, {variant}"
-            if goal is not None:
-                calibration = fit_calibration(images, chosen, embedded, classifier.tagging, goal)
-            if classifier.tagging is not None:
-                tagged.append(evaluate_tags(name, images, chosen, embedded, classifier.tagging))
-                continue
-            evaluations.append(evaluate_embeddings(name, images, chosen, embedded, by_group=by_group))
-        probes += [probe(title, images.vectors, evaluations[first], shots, probe_strength, seed) for shots in few_shot]
-    return Comparison(_distinct(evaluations), tuple(probes), tuple(failed), _distinct(tagged), calibration)
+            contenders += calibrated(contenders[-1], classifier, calibration)
+        for contender in contenders:
+            found.add(title, images, contender, classifier.tagging)
+        probes += [
+            probe(title, images.vectors, found.evaluations[first], shots, probe_strength, seed) for shots in few_shot
+        ]
+    return Comparison(
+        _distinct(found.evaluations), tuple(probes), tuple(failed), _distinct(found.tagged), found.calibration,
+        found.classes,
+    )  # fmt: skip
+
+
+@dataclass
+class _Evaluations:
+    """The evaluations of an ongoing comparison."""
+
+    labels: Sequence[Label]
+    by_group: bool
+    evaluations: list[Evaluation] = field(default_factory=list)
+    tagged: list[TagEvaluation] = field(default_factory=list)
+    calibration: FittedCalibration | None = None
+    classes: ClassEmbeddings | None = None
+
+    def fit(self, images: Embedded, contender: Contender, tagging: Tagging | None, goal: Goal) -> None:
+        """Fit a calibration of some classes."""
+        self.calibration = fit_calibration(images, self.labels, contender.classes, tagging, goal)
+        self.classes = replace(contender.saved, calibration=self.calibration)
+
+    def add(self, title: str, images: Embedded, contender: Contender, tagging: Tagging | None) -> None:
+        """Evaluate some classes on images."""
+        name, fitted = f"{title}, {contender.name}", contender.calibration
+        if tagging is None:
+            self.evaluations.append(
+                evaluate_embeddings(
+                    name, images, self.labels, contender.classes, by_group=self.by_group, calibration=fitted
+                )
+            )
+            return
+        correction = None if fitted is None else fitted.correction
+        self.tagged.append(evaluate_tags(name, images, self.labels, contender.classes, tagging, correction))
 
 
 def evaluate_results(
@@ -271,12 +301,3 @@ def _groups(results: Path, labels: Sequence[Label] | None, by_group: bool) -> di
     if not by_group:
         return None
     return groups_of_run(results) if labels is None else {each.name: each.group for each in labels if each.group}
-
-
-def _variants(templates: Sequence[str], prompts: Sequence[str]) -> list[tuple[str, list[Template]]]:
-    """Return each set of templates with its name."""
-    found = []
-    if templates or not prompts:
-        name = " + ".join(templates) if templates else "default prompt"
-        found.append((name, resolve_templates(list(templates), [])))
-    return found + [(Path(name).stem, resolve_templates([], [name])) for name in prompts]

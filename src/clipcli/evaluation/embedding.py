@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipcli.embedder import Embedder
-from clipcli.errors import InputError
-from clipcli.evaluation.evaluate import Embedded, embed_labelled
+from clipcli.errors import ImageError, InputError
+from clipcli.evaluation.evaluate import Embedded
 from clipcli.evaluation.ground_truth import LabelledImage
-from clipcli.inputs.items import FileInput
+from clipcli.inputs.items import FileInput, name_of
 from clipcli.log import LOG
 from clipcli.runner import Reporter
 from clipcli.schemes import is_remote
@@ -46,7 +47,7 @@ def embed_all(
 
     rows = []
     with reporter.following(lambda: len(labelled)) as show:
-        for row in embed_labelled(embedder, labelled, note):
+        for row in _embed_labelled(embedder, labelled, note):
             rows.append(row)
             show(len(rows) + len(failed), len(failed))
     statistics = embedder.image_statistics
@@ -65,3 +66,20 @@ def _looked_for(labelled: Sequence[LabelledImage], doing: str) -> str:
         return ""
     remedy = "check the paths, or name their folder with --root" if doing == "evaluate" else "check the paths"
     return f"; the first was looked for as {os.path.abspath(first.path)} ({remedy})"  # noqa: PTH100
+
+
+def _embed_labelled(
+    embedder: Embedder, labelled: Sequence[LabelledImage], failed: Callable[[str, str], None]
+) -> Iterator[tuple[str, str, NDArray[np.float32]]]:
+    """Embed labelled images in order, and yield path, label and embedding of the readable ones.
+
+    ``failed`` is called with the path and the reason for the others.
+    """
+    labels = iter(labelled)
+    for block in embedder.embed(each.image for each in labelled):
+        for item, vector in block:
+            label = next(labels).label
+            if isinstance(vector, ImageError):
+                failed(name_of(item), str(vector))
+            else:
+                yield name_of(item), label, vector

@@ -5,16 +5,12 @@ Shapes: N images, C classes, D dimensions of the shared space.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.errors import ImageError
-from clipcli.evaluation.ground_truth import LabelledImage
-from clipcli.evaluation.grouping import classes_as_groups, group_members, group_names
 from clipcli.evaluation.metrics import (
     Calibration,
     ClassReport,
@@ -23,23 +19,13 @@ from clipcli.evaluation.metrics import (
     Interval,
     Scores,
     accuracy_interval,
-    best_first,
-    calibrate,
     class_reports,
     confusions,
     difference_interval,
-    expected_calibration_error,
-    hits_within,
     mean_per_class_interval,
 )
-from clipcli.evaluation.tree import Descent, TreeFigures, groups_by_name, path_of, tree_figures
-from clipcli.evaluation.vocabulary import indices_of
-from clipcli.labels.files import Label
-from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.evaluation.tree import TreeFigures
 from clipcli.scoring.thresholds import UNKNOWN
-
-if TYPE_CHECKING:
-    from clipcli.embedder import Embedder
 
 __all__ = [
     "Answers",
@@ -47,14 +33,8 @@ __all__ = [
     "Evaluation",
     "compare",
     "confusion_table",
-    "embed_labelled",
-    "evaluate_embeddings",
     "make_evaluation",
 ]
-
-_WITHIN = 5
-_ROWS = 4096  # images scored at once
-_CALIBRATED = 10_000  # maximum number of images for fitting a temperature
 
 
 @dataclass(frozen=True)
@@ -143,72 +123,6 @@ class Evaluation:
     def hits(self) -> NDArray[np.bool_]:
         """(N,) whether the predicted class is the true one."""
         return np.asarray(self.truth == self.predicted)
-
-
-def embed_labelled(
-    embedder: Embedder, labelled: Sequence[LabelledImage], failed: Callable[[str, str], None]
-) -> Iterator[tuple[str, str, NDArray[np.float32]]]:
-    """Embed labelled images in order, and yield path, label and embedding of the readable ones.
-
-    ``failed`` is called with the path and the reason for the others.
-    """
-    from clipcli.inputs.items import name_of
-
-    labels = iter(labelled)
-    for block in embedder.embed(each.image for each in labelled):
-        for item, vector in block:
-            label = next(labels).label
-            if isinstance(vector, ImageError):
-                failed(name_of(item), str(vector))
-            else:
-                yield name_of(item), label, vector
-
-
-def evaluate_embeddings(
-    name: str, images: Embedded, labels: Sequence[Label], classes: ClassEmbeddings, *, by_group: bool = False
-) -> Evaluation:
-    """Classify images by their embeddings, and compare with the ground truth.
-
-    Parameters
-    ----------
-    by_group
-        Whether the answer is the group with the highest sum of probabilities; a class can then be a group or a label.
-
-    Raises
-    ------
-    LabelError
-        If the class of an image has no label, or ``by_group`` is set and it has no group.
-    """
-    names = group_names(labels) if by_group else list(classes.labels)
-    said = classes_as_groups(images.labels, labels) if by_group else images.labels
-    truth = np.asarray(indices_of(said, list(map(Label, names)) if by_group else labels), dtype=np.intp)
-    members = group_members(labels, names) if by_group else None  # (C, G)
-    count, bias = len(truth), classes.facts.logit_bias
-    within = np.empty((count, min(_WITHIN, len(names))), np.intp)
-    probability = np.empty(count)
-    descent, deepest = Descent(classes.groups), list[str]()
-    for start in range(0, count, _ROWS):
-        rows = slice(start, start + _ROWS)
-        found = classes.score(images.vectors[rows])  # (n, D) -> (n, C)
-        scores, ranked = found.probability, found.ranked
-        deepest += descent.answers(scores)
-        if members is not None:
-            scores = ranked = np.minimum(scores @ members, 1.0)  # (n, C) x (C, G) -> (n, G)
-        within[rows] = best_first(ranked)[:, : within.shape[1]]
-        probability[rows] = scores.max(axis=1)
-    hits5 = hits_within(within, truth, _WITHIN) if len(names) > _WITHIN else None
-    if bias is None and members is None:
-        some = np.random.default_rng(0).permutation(count)[:_CALIBRATED]
-        fitted = calibrate(classes.score(images.vectors[some]).logits, truth[some])
-    else:  # the probabilities of a sigmoid model do not sum to 1, and those of groups have no logits
-        fitted = Calibration(0.0)
-    error = expected_calibration_error(probability, within[:, 0] == truth)
-    calibration = Calibration(error, fitted.temperature, fitted.error_after)
-    answers = Answers(images.paths, within[:, 0], within[:, 0], probability, hits5)
-    groups = {} if by_group else groups_by_name((label.name, label.group) for label in labels)
-    given = [path_of(names[place], groups) for place in within[:, 0]]
-    tree = tree_figures([names[place] for place in truth], given, deepest, groups)
-    return make_evaluation(name, names, truth, answers, calibration, label_count=len(names), tree=tree)
 
 
 @dataclass(frozen=True)

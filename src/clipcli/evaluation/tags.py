@@ -7,7 +7,7 @@ of the labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from clipcli.errors import InputError
 from clipcli.evaluation.evaluate import Embedded
-from clipcli.evaluation.metrics import Scores, defined
+from clipcli.evaluation.metrics import Scores, defined, expected_calibration_error
 from clipcli.evaluation.vocabulary import distinct_names, find_labels, shown_names
 from clipcli.labels.label import Label
 from clipcli.labels.several import split
@@ -23,6 +23,7 @@ from clipcli.log import LOG
 from clipcli.outputs.readers import ReadRecord
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.scorer import Tagging, score_labels, thresholds_of
+from clipcli.scoring.calibration import Correction
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.text import name_key
 
@@ -101,6 +102,9 @@ class TagEvaluation:
         The figures over all pairs of an image and a label.
     macro
         The mean figures of the labels that occur.
+    calibration_error
+        The expected calibration error over all pairs of an image and a label, 0 to 1; ``None`` if the probabilities are
+        not known.
     """
 
     name: str
@@ -113,6 +117,7 @@ class TagEvaluation:
     micro: TagFigures
     macro: TagFigures
     reports: tuple[TagReport, ...]
+    calibration_error: float | None = None
 
 
 def tag_names(texts: Sequence[str]) -> list[str]:
@@ -153,17 +158,25 @@ def tag_truth(texts: Sequence[str], labels: Sequence[Label]) -> Flags:
     return truth
 
 
-def tag_scores(images: Embedded, classes: ClassEmbeddings, tagging: Tagging) -> tuple[Scores, Scores]:
+def tag_scores(
+    images: Embedded, classes: ClassEmbeddings, tagging: Tagging, correction: Correction | None = None
+) -> tuple[Scores, Scores]:
     """Return the probability of each label, and the log-odds that it comes from, (N, C) each."""
     rows = [images.vectors[start : start + _ROWS] for start in range(0, len(images.paths), _ROWS)]
-    scored = [score_labels(some, classes, tagging) for some in rows]
+    scored = [score_labels(some, classes, tagging, correction) for some in rows]
     return np.concatenate([each.probability for each in scored]), np.concatenate([each.order for each in scored])
 
 
 def evaluate_tags(
-    name: str, images: Embedded, labels: Sequence[Label], classes: ClassEmbeddings, tagging: Tagging
-) -> TagEvaluation:
+    name: str, images: Embedded, labels: Sequence[Label], classes: ClassEmbeddings, tagging: Tagging,
+    correction: Correction | None = None,
+) -> TagEvaluation:  # fmt: skip
     """Give images tags by their embeddings, and compare these with the ground truth.
+
+    Parameters
+    ----------
+    correction
+        What calibrates the probabilities.
 
     Raises
     ------
@@ -171,10 +184,11 @@ def evaluate_tags(
         If no class of the ground truth is a label.
     """
     truth = tag_truth(images.labels, labels)
-    probability, odds = tag_scores(images, classes, tagging)
+    probability, odds = tag_scores(images, classes, tagging, correction)
     thresholds = thresholds_of(classes, tagging)
     predicted = probability >= thresholds
-    return make_tag_evaluation(name, classes.labels, images.paths, truth, predicted, odds, thresholds)
+    found = make_tag_evaluation(name, classes.labels, images.paths, truth, predicted, odds, thresholds)
+    return replace(found, calibration_error=expected_calibration_error(probability.ravel(), truth.ravel()))
 
 
 def evaluate_tag_records(
@@ -221,7 +235,9 @@ def evaluate_tag_records(
     scores = None if np.isnan(probability).any() else probability
     if scores is None:
         LOG.warning(f"{name}: no average precision, because not all labels are listed (use --top-k {len(names)})")
-    return make_tag_evaluation(name, names, [record.path for record, _ in good], truth, predicted, scores)
+    found = make_tag_evaluation(name, names, [record.path for record, _ in good], truth, predicted, scores)
+    error = None if scores is None else expected_calibration_error(scores.ravel(), truth.ravel())
+    return replace(found, calibration_error=error)
 
 
 def make_tag_evaluation(
@@ -276,5 +292,6 @@ def tags_as_json(each: TagEvaluation) -> dict[str, Any]:
         "micro_average_precision": each.micro_average_precision,
         "micro": asdict(each.micro),
         "macro": asdict(each.macro),
+        "calibration_error": each.calibration_error,
         "labels": [asdict(report) for report in each.reports],
     }

@@ -278,16 +278,17 @@ class OpenVinoTextEncoder:
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Encode P prompts into (P, D) float32, each row of length one.
 
-        Prompts of like length go together, and where the text encoder is causal, each batch is cut after its last
-        end-of-text token: what comes after it cannot reach it, so the result is the same.
+        Prompts of the same length go together, so that the digits of one do not depend on the others. Where the text
+        encoder is causal, a batch is cut after the end-of-text token: what comes after it cannot reach it.
         """
         tokens = self._tokenizer(prompts)  # (P, L)
         lengths = self._lengths(tokens)
-        order = np.argsort(lengths, kind="stable")
-        batches = [order[start : start + _TEXT_BATCH] for start in range(0, len(prompts), _TEXT_BATCH)]
-        encoded = [self._compiled([tokens[batch, : lengths[batch].max()]])[0].copy() for batch in batches]
-        rows = np.concatenate(encoded)  # in the order of their lengths
-        return _unit_rows(rows[np.argsort(order)])
+        rows: dict[int, NDArray[np.float32]] = {}
+        for length in np.unique(lengths):
+            alike = np.flatnonzero(lengths == length)
+            for batch in np.split(alike, range(_TEXT_BATCH, len(alike), _TEXT_BATCH)):
+                rows.update(zip(batch.tolist(), self._compiled([tokens[batch, :length]])[0].copy(), strict=True))
+        return _unit_rows(np.stack([rows[place] for place in range(len(prompts))]))
 
     def _lengths(self, tokens: NDArray[np.int64]) -> NDArray[np.intp]:
         """Return (P,) how many tokens of each prompt count: those up to the one that is read out."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from clipcli.errors import ModelNotFoundError
-from clipcli.models.recommended import hub_hint
 from clipcli.text import near_matches
 
 __all__ = ["unknown_model", "unknown_tag"]
@@ -13,6 +12,8 @@ __all__ = ["unknown_model", "unknown_tag"]
 
 def unknown_model(name: str, known: Iterable[str]) -> ModelNotFoundError:
     """Return the error for a name that no model has."""
+    from clipcli.models.recommended import hub_hint  # its table takes a moment
+
     if (hint := hub_hint(name)) is not None:
         return ModelNotFoundError(f"no model {name!r}; this is the name of a hub repository (use {hint})")
     return ModelNotFoundError(f"no model {name!r}; {near_matches(name, ['pocket', *known])}")

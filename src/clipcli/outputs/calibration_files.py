@@ -1,4 +1,4 @@
-"""Calibrations in JSON files, written by ``clipcli evaluate --save-calibration``."""
+"""Calibrations as JSON, written by ``clipcli evaluate``: in separate files and in classes files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import CalibrationError
-from clipcli.pipeline.calibration import FittedCalibration, digest_of
+from clipcli.pipeline.calibration import FittedCalibration
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.scoring.calibration import Correction
 from clipcli.scoring.odds import SCORES
 from clipcli.storage.atomic import replacing
 from clipcli.text import is_unicode, read_text
 
-__all__ = ["load_calibration", "save_calibration"]
+__all__ = [
+    "REMEDY",
+    "calibration_for",
+    "calibration_from",
+    "calibration_values",
+    "load_calibration",
+    "save_calibration",
+]
 
 _VERSION = 1
 _KIND = "calibration"
@@ -23,12 +30,18 @@ _KEYS = {
     "clipcli", "kind", "model", "digest", "score", "labels", "scale", "bias", "thresholds", "unknown", "set_threshold",
     "images", "figures",
 }  # fmt: skip
-_AGAIN = "make it again with clipcli evaluate --save-calibration"
+REMEDY = "make it again with clipcli evaluate --save-calibration"
 
 
 def save_calibration(fitted: FittedCalibration, file: Path, *, overwrite: bool = False) -> None:
     """Write a calibration atomically."""
-    values = {
+    with replacing(file, overwrite=overwrite) as temporary:
+        temporary.write_text(json.dumps(calibration_values(fitted), ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def calibration_values(fitted: FittedCalibration) -> dict[str, Any]:
+    """Return a calibration as plain values."""
+    return {
         "clipcli": _VERSION,
         "kind": _KIND,
         "model": fitted.model,
@@ -43,8 +56,6 @@ def save_calibration(fitted: FittedCalibration, file: Path, *, overwrite: bool =
         "images": fitted.images,
         "figures": fitted.figures,
     }
-    with replacing(file, overwrite=overwrite) as temporary:
-        temporary.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 def load_calibration(file: Path, classes: ClassEmbeddings, score: str | None) -> FittedCalibration:
@@ -62,23 +73,47 @@ def load_calibration(file: Path, classes: ClassEmbeddings, score: str | None) ->
     """
     text = read_text(file, CalibrationError)
     try:
-        fitted = _checked(json.loads(text))
+        fitted = calibration_from(json.loads(text))
     except (LookupError, TypeError, ValueError, RecursionError) as problem:
         reason = " ".join(str(problem).split())[:120]
-        raise CalibrationError(f"cannot read {file}: not a calibration of clipcli ({reason}; {_AGAIN})") from None
-    if fitted.score != score:
-        made, asked = (each or "one label per image" for each in (fitted.score, score))
-        raise CalibrationError(f"cannot use {file}: made for the score {made}, not {asked} ({_AGAIN})")
-    if fitted.digest != digest_of(classes) or fitted.labels != classes.labels:
-        raise CalibrationError(
-            f"cannot use {file}: made with other labels or prompts, or another model than {classes.facts.name} "
-            f"(it was {fitted.model}; {_AGAIN})"
-        )
+        raise CalibrationError(f"cannot read {file}: not a calibration of clipcli ({reason}; {REMEDY})") from None
+    fitted.check(classes, score, file, REMEDY)
     return fitted
 
 
-def _checked(values: Any) -> FittedCalibration:
-    """Check the content of a file, and return the calibration."""
+def calibration_for(
+    classes: ClassEmbeddings, score: str | None, file: Path | None, source: object
+) -> FittedCalibration | None:
+    """Return the calibration of a file, or without a file the one that classes were saved with, if there is one.
+
+    Parameters
+    ----------
+    score
+        As for :func:`load_calibration`.
+    source
+        The file of the classes, for messages.
+
+    Raises
+    ------
+    CalibrationError
+        As for :func:`load_calibration`.
+    """
+    if file is not None:
+        return load_calibration(file, classes, score)
+    if classes.calibration is not None:
+        name = f"the calibration in {source if isinstance(source, Path) else 'these classes'}"
+        classes.calibration.check(classes, score, name, "calibrate again, or use --no-calibration")
+    return classes.calibration
+
+
+def calibration_from(values: Any) -> FittedCalibration:
+    """Check plain values, and return the calibration.
+
+    Raises
+    ------
+    ValueError, LookupError, TypeError
+        If they are not those of a calibration.
+    """
     if not isinstance(values, dict) or values.get("kind") != _KIND or values.get("clipcli") != _VERSION:
         raise ValueError("it has another kind or version")
     if other := sorted(set(values) - _KEYS):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.cache.embeddings import ModelFacts
+from clipcli.outputs.calibration_files import calibration_from, calibration_values
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Competitors
 from clipcli.pipeline.taught import Taught
 from clipcli.scoring.scores import LinearHead
@@ -32,7 +33,7 @@ DTYPES = {
 }  # fmt: skip
 """The arrays that a file can hold."""
 _HEAD, _TAUGHT = ("head_weights", "head_bias"), ("text", "examples", "owners")
-_KEYS = {*SHARED, "label", "group", "prompts", "thresholds", "competitors", "logit_scale", "taught"}
+_KEYS = {*SHARED, "label", "group", "prompts", "thresholds", "competitors", "logit_scale", "taught", "calibration"}
 _METHODS = ("text", "prototypes", "mixed", "logistic")
 
 Arrays = dict[str, NDArray[Any]]
@@ -63,6 +64,8 @@ def metadata_of(classes: ClassEmbeddings) -> dict[str, Any]:
     if classes.taught is not None:
         taught = classes.taught
         values["taught"] = {"method": taught.method, "weight": taught.weight, "accuracy": taught.accuracy}
+    if classes.calibration is not None:
+        values["calibration"] = calibration_values(classes.calibration)
     return values
 
 
@@ -101,6 +104,7 @@ def restored(metadata: Mapping[str, Any], arrays: Mapping[str, Any]) -> ClassEmb
         head=_head(chosen),
         scale=None if metadata.get("logit_scale") is None else _number(metadata["logit_scale"]),
         taught=_taught(metadata.get("taught"), chosen),
+        calibration=calibration_from(metadata["calibration"]) if "calibration" in metadata else None,
     )
     _check(classes)
     return classes

@@ -47,10 +47,11 @@ def save_class_embeddings(classes: ClassEmbeddings, path: Path, *, overwrite: bo
         If the extension is not in :data:`SUFFIXES`, an extra is missing, or the file cannot be written.
     """
     check_suffix(path, taught=len(arrays_of(classes)) > 1 or classes.scale is not None)
-    if path.suffix.lower() in _ROW_SUFFIXES and (classes.thresholds or classes.competitors is not None):
+    more = (classes.competitors, classes.calibration)
+    if path.suffix.lower() in _ROW_SUFFIXES and (classes.thresholds or any(each is not None for each in more)):
         raise OutputError(
-            f"cannot write {path}: {path.suffix} cannot hold thresholds or phrases that compete with labels "
-            f"(use {' or '.join(TAUGHT_SUFFIXES)})"
+            f"cannot write {path}: {path.suffix} cannot hold thresholds, phrases that compete with labels, or a "
+            f"calibration (use {' or '.join(TAUGHT_SUFFIXES)})"
         )
     writer, _ = _FORMATS[path.suffix.lower()]
     with replacing(path, overwrite=overwrite) as temporary:

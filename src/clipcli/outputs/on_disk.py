@@ -29,7 +29,7 @@ from clipcli.storage.atomic import is_special, replacing
 from clipcli.storage.folders import folder_at
 from clipcli.storage.locks import locked
 
-__all__ = ["embedding_output", "result_output"]
+__all__ = ["embedding_output", "result_output", "with_layout"]
 
 Row = TypeVar("Row")
 
@@ -53,9 +53,7 @@ def result_output(
     """
 
     def all_settings(facts: EncoderFacts | None, form: Layout) -> RunSettings:
-        return settings(facts).having(
-            format=form.form, top_k=form.top_k, grouped=form.grouped, **({"compact": True} if form.compact else {})
-        )
+        return with_layout(settings(facts), form)
 
     def begin_file(facts: EncoderFacts | None) -> Writing[Result]:
         form = replace(layout(destination.form), compact=destination.compact)
@@ -76,6 +74,12 @@ def result_output(
         return result_parts(form), all_settings(facts, form), about()
 
     return _in_parts(destination, parts) if destination.in_parts else _in_file(destination, begin_file)
+
+
+def with_layout(settings: RunSettings, form: Layout) -> RunSettings:
+    """Return the settings of a run with those of the form of its results."""
+    compact = {"compact": True} if form.compact else {}
+    return settings.having(format=form.form, top_k=form.top_k, grouped=form.grouped, **compact)
 
 
 def embedding_output(

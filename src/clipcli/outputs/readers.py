@@ -21,7 +21,7 @@ from clipcli.scoring.zeroshot import Score
 from clipcli.storage.folders import folder_at
 from clipcli.text import is_unicode
 
-__all__ = ["ReadRecord", "read_results"]
+__all__ = ["ReadRecord", "read_record", "read_results"]
 
 _LONGEST_NUMBER = 40  # characters
 _DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+(?:[eE][-+]?\d+)?\s*")
@@ -94,7 +94,7 @@ def read_results(file: Path) -> Iterator[ReadRecord]:
     number = 0
     try:
         for values in reader(file):
-            yield _record(values)
+            yield read_record(values)
             number += 1
     except FileNotFoundError:
         raise InputError(f"cannot read {file}: no such file") from None
@@ -140,7 +140,8 @@ def _changed(file: Path, count: int, written: int) -> str:
     return f"{file}: it has {count:,} records, but its run wrote {written:,} (it was cut off or edited)"
 
 
-def _record(values: Any) -> ReadRecord:
+def read_record(values: Any) -> ReadRecord:
+    """Return the record in the values of a nested or flat one; raise an error of Python if they are none."""
     if not isinstance(values, dict):
         raise TypeError("it is not an object")
     path, label = values["path"], values.get("label")

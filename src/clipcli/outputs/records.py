@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipcli.labels.several import joined
-from clipcli.pipeline.predictions import Failure, Result
+from clipcli.pipeline.predictions import Failure, Prediction, Result
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import Score
-from clipcli.text import printable
+from clipcli.text import is_unicode, printable
 
-__all__ = ["Layout", "as_record", "flat_columns", "flat_values", "round_score"]
+__all__ = ["Layout", "as_record", "flat_columns", "flat_values", "from_record", "round_score"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,45 @@ def _scores(scores: Iterable[Score]) -> list[dict[str, Any]]:
         }
         for score in scores
     ]
+
+
+def from_record(record: Any, path: str) -> Result:
+    """Return the result that a nested record was made of, as far as it has it.
+
+    Parameters
+    ----------
+    record
+        What :func:`as_record` returned, perhaps in another program.
+    path
+        The name of the input.
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError, AttributeError
+        If it is not a record.
+    """
+    if "error" in record:
+        return Failure(path, _text(record["error"]["type"]), _text(record["error"]["message"]))
+    groups = {_text(each["group"]): float(each["probability"]) for each in record.get("groups", ())}
+    top, group = tuple(map(_score, record["top"])), record.get("group_1", record.get("group"))
+    if not top or (groups and group not in groups):
+        raise ValueError("it has no labels, or not its group")
+    return Prediction(
+        path, _text(record["label"]), top, _text(record["model"]),
+        None if record["pretrained"] is None else _text(record["pretrained"]), groups, _text(record["precision"]),
+        tuple(map(_score, record["labels"])) if "labels" in record else None,
+        *((_text(record["node"]), group) if "node" in record else ()),
+    )  # fmt: skip
+
+
+def _score(value: Any) -> Score:
+    return Score(_text(value["label"]), float(value["probability"]), float(value["similarity"]))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not is_unicode(value):
+        raise TypeError("a name is not text")
+    return value
 
 
 def flat_columns(layout: Layout) -> list[str]:

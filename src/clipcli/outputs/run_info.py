@@ -21,7 +21,7 @@ from clipcli.text import is_unicode
 __all__ = ["RunInfo", "run_info"]
 
 _LONGEST = 1 << 26  # bytes of a file that describes a run: hundreds of thousands of labels
-_STATES = {"running": "incomplete", "updating": "incomplete update"}
+_STATES = {"running": "incomplete", "updating": "incomplete update", "watching": "watched"}
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class RunInfo:
     results
         The results file, or the folder of parts.
     state
-        ``complete``; ``incomplete`` or ``incomplete update`` if the run lasts or was interrupted; ``changed`` if the
-        results were changed after their run ended; ``unrecorded`` if only the results are there.
+        ``complete``; ``incomplete`` or ``incomplete update`` if the run lasts or was interrupted; ``watched`` if
+        ``watch`` adds records, or was killed; ``changed`` if the results were changed after their run ended;
+        ``unrecorded`` if only the results are there.
     done, failed
         The number of records that are predictions, and of those that are failures; ``None`` if that is not known.
     command
@@ -92,13 +93,16 @@ def run_info(results: str | Path) -> RunInfo:
     partial, record = Places(place), record_of(place)
     if partial.settings.is_file():
         info = _parsed(place, partial.settings)
-        done, failed = _partial_counts(partial, str(info.settings.get("format")))
+        done, failed = _counts_in(partial.partial, str(info.settings.get("format")))
         return _with_counts(info, info.state, done, failed)
     if not place.is_file():
         raise InputError(f"cannot read {place}: no such file or folder")
     if not record.is_file():
         return _counted(place, RunInfo(str(place), "unrecorded"))
     info = _parsed(place, record)
+    if info.state == "watched":
+        done, failed = _counts_in(place, str(info.settings.get("format")))
+        return _with_counts(info, info.state, done, failed)
     if _is_changed(place):
         return _counted(place, _with_counts(info, "changed", None, None))
     return info
@@ -192,16 +196,16 @@ def _counted(results: Path, info: RunInfo) -> RunInfo:
     return _with_counts(info, info.state, done, failed, first)
 
 
-def _partial_counts(places: Places, form: str) -> tuple[int | None, int | None]:
-    """Return the numbers of records of an incomplete run; ``None`` if a format cannot be counted while it grows."""
+def _counts_in(growing: Path, form: str) -> tuple[int | None, int | None]:
+    """Return the numbers of records in a file that grows; ``None`` if its format cannot be counted meanwhile."""
     from clipcli.outputs.journal import PartialLines
     from clipcli.outputs.text_formats import Layout
 
-    if form not in ("jsonl", "csv", "tsv") or not places.partial.is_file():
+    if form not in ("jsonl", "csv", "tsv") or not growing.is_file():
         return None, None
     done = failed = 0
     try:
-        for _, is_failed in PartialLines(places.partial, Layout(form, 1, grouped=False)).records_in(places.partial):
+        for _, is_failed in PartialLines(growing, Layout(form, 1, grouped=False)).records_in(growing):
             done, failed = done + (not is_failed), failed + is_failed
     except (LookupError, OSError, TypeError, ValueError):
         return None, None

@@ -23,7 +23,6 @@ from typing import Any
 from clipcli._version import __version__
 from clipcli.errors import OutputError
 from clipcli.outputs.image_rows import EmbeddingKind
-from clipcli.pipeline.calibration import digest_of
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.scorer import Tagging
 from clipcli.run_log import circumstances
@@ -144,6 +143,8 @@ def classify_settings(
         **{f"min_{name}": value for name, value in vars(thresholds).items()},
     }
     if classes.taught is not None:  # otherwise the prompts and the model decide everything
+        from clipcli.pipeline.calibration import digest_of
+
         values["taught"] = digest_of(classes)
     if classes.thresholds:
         values["thresholds"] = ["none" if each is None else each for each in classes.thresholds]
@@ -232,6 +233,8 @@ class RunRecord:
         Digest of the results file; it differs if the file was changed or replaced afterwards.
     started
         When the run began, in seconds since the epoch: inputs that were modified later may have other content.
+    state
+        ``complete``; or ``watching`` while ``watch`` adds records, when there is no digest.
     """
 
     settings: RunSettings
@@ -239,6 +242,7 @@ class RunRecord:
     failures: int
     sha256: str
     started: float = 0.0
+    state: str = "complete"
 
     @classmethod
     def sign(cls, content: Path, settings: RunSettings, records: int, failures: int, started: float) -> RunRecord:
@@ -249,7 +253,7 @@ class RunRecord:
         """Write the record next to a results file, atomically."""
         values = {
             **header(),
-            "state": "complete",
+            "state": self.state,
             "started": self.started,
             **circumstances(),
             "records": self.records,
@@ -276,13 +280,17 @@ class RunRecord:
             check_version(values, results, path.name, remedy)
             settings = RunSettings.from_json(values["settings"])
             counts = int(values["records"]), int(values["failures"])
-            record = cls(settings, *counts, str(values["sha256"]), float(values.get("started", 0.0)))
+            record = cls(
+                settings, *counts, str(values["sha256"]), float(values.get("started", 0.0)), str(values["state"])
+            )
         except FileNotFoundError:
             reason = f"its record {path.name} is missing"
             raise OutputError(f"cannot {doing} {results}: {reason} ({remedy})") from None
         except (LookupError, OSError, TypeError, ValueError):
             raise OutputError(f"cannot {doing} {results}: {path.name} is damaged ({remedy})") from None
-        if record.sha256 != _digest(results):
+        if record.state == "watching" and doing != "watch":
+            raise OutputError(f"cannot {doing} {results}: clipcli watch has not ended (start and stop it, or wait)")
+        if record.state != "watching" and record.sha256 != _digest(results):
             reason = f"cannot {doing} {results}: it has changed since its run ended ({remedy})"
             raise ChangedResultsError(reason, record.records)
         return record

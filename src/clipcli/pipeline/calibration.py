@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 
+from clipcli.errors import CalibrationError
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
 from clipcli.pipeline.scorer import Tagging
 from clipcli.scoring.calibration import Correction
@@ -50,6 +51,32 @@ class FittedCalibration:
     set_threshold: float | None = None
     images: int = 0
     figures: dict[str, float] = field(default_factory=dict)
+
+    def check(self, classes: ClassEmbeddings, score: str | None, name: object, remedy: str) -> None:
+        """Check that this calibration is for some classes.
+
+        Parameters
+        ----------
+        score
+            The kind of score of tags; ``None`` for one label per image.
+        name
+            Where it was read, for the message.
+        remedy
+            What to do if it is not, for the message.
+
+        Raises
+        ------
+        CalibrationError
+            If it was made for another model, other labels or prompts, or another score.
+        """
+        if self.score != score:
+            made, asked = (each or "one label per image" for each in (self.score, score))
+            raise CalibrationError(f"cannot use {name}: made for the score {made}, not {asked} ({remedy})")
+        if self.digest != digest_of(classes) or self.labels != classes.labels:
+            raise CalibrationError(
+                f"cannot use {name}: made with other labels or prompts, or another model than {classes.facts.name} "
+                f"(it was {self.model}; {remedy})"
+            )
 
     @property
     def tagging(self) -> Tagging | None:

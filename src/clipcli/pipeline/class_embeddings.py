@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from clipcli.models.source import ModelSource
 from clipcli.pipeline.taught import Taught
 from clipcli.scoring.ensemble import ensemble
 from clipcli.scoring.scores import LinearHead, Scores, score
+
+if TYPE_CHECKING:
+    from clipcli.pipeline.calibration import FittedCalibration
 
 __all__ = [
     "ClassEmbeddings",
@@ -80,6 +84,8 @@ class ClassEmbeddings:
         The factor of the cosines, if it is not the model's.
     taught
         The examples, if the classes were taught by some.
+    calibration
+        What was fitted for the scores of these classes, if it was.
     """
 
     labels: tuple[str, ...]
@@ -93,6 +99,7 @@ class ClassEmbeddings:
     head: LinearHead | None = None
     scale: float | None = None
     taught: Taught | None = None
+    calibration: FittedCalibration | None = None
 
     @property
     def logit_scale(self) -> float:
@@ -104,7 +111,7 @@ class ClassEmbeddings:
         """The same classes by their words alone."""
         if self.taught is None:
             return self
-        return replace(self, vectors=self.taught.text, head=None, scale=None, taught=None)
+        return replace(self, vectors=self.taught.text, head=None, scale=None, taught=None, calibration=None)
 
     def score(self, images: NDArray[np.float32]) -> Scores:
         """Score images for all classes. (N, D) float32 of length one."""

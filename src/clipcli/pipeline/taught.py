@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.scoring.zeroshot import cosine_similarities
+from clipcli.scoring.zeroshot import cosine_similarities, normalise
 
 __all__ = ["Taught"]
 
@@ -45,6 +45,14 @@ class Taught:
     def counts(self) -> NDArray[np.intp]:
         """(C,) the number of examples of each class."""
         return np.bincount(self.owners, minlength=len(self.text))
+
+    def mixed(self, place: int) -> NDArray[np.float32]:
+        """Return the weighted mean of the words and the examples of a class, (D,) of length one."""
+        own = self.examples[self.owners == place].astype(np.float32)
+        words: NDArray[np.float32] = self.text[place]
+        if not len(own):
+            return words
+        return normalise((1 - self.weight) * words + self.weight * normalise(own.mean(axis=0)))
 
     def has_seen(self, images: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return whether each image is one of the examples, in this or another precision. (N, D) -> (N,)."""

@@ -1,0 +1,1 @@
+"""Classify images as they arrive in a folder."""
