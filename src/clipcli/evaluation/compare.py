@@ -40,7 +40,6 @@ from clipcli.text import printable
 
 __all__ = ["Comparison", "evaluate", "evaluate_results"]
 
-
 _Named = TypeVar("_Named", Evaluation, TagEvaluation)
 
 
@@ -94,8 +93,7 @@ def evaluate(
     few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0, goal: Goal | None = None,
     calibration: Path | None = None,
     image_embeddings: ImageEmbeddings | str | Path | None = None,
-    columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008 - values
-    root: Path | None = None,
+    root: Path | None = None, columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008
     reporter: Reporter = SILENT, **options: Any,
 ) -> Comparison:  # fmt: skip
     """Evaluate models and sets of templates on images whose classes are known.
@@ -229,8 +227,7 @@ class _Evaluations:
 def evaluate_results(
     results: str | Path | Sequence[str | Path], truth: str | Path,
     labels: Iterable[str | Label] | Path | None = None, *, by_group: bool = False,
-    columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008 - values
-    root: Path | None = None,
+    root: Path | None = None, columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008
     reporter: Reporter = SILENT,
 ) -> Comparison:  # fmt: skip
     """Compare results of ``classify`` with the ground truth.
@@ -255,9 +252,9 @@ def evaluate_results(
     """
     files = [results] if isinstance(results, str | Path) else list(results)
     labelled = read_truth(Path(truth), exclusion, columns, results=files[0] if files else None, root=root)
+    bases = [PathBase(str(file), own=True, root=root) for file in files]
     matched = [
-        match_records(read_results(Path(file)), labelled, PathBase(str(file), own=True, root=root).locate)
-        for file in files
+        match_records(read_results(Path(file)), labelled, base.locate) for file, base in zip(files, bases, strict=True)
     ]
     failures = {record.path: record.error for some in matched for record, _ in some if record.error is not None}
     for path, reason in failures.items():

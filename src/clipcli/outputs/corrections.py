@@ -227,6 +227,6 @@ def corrected(records: Iterable[ReadRecord], corrections: Corrections) -> Iterat
 def _relabelled(record: ReadRecord, label: str, corrections: Corrections) -> ReadRecord:
     """Return a record with another label, its group, and the node of both if the run had a tree."""
     group = corrections.group_of(label)
-    node = f"{group}/{label}" if group is not None and label != UNKNOWN else label
-    known = {"group": group, "best_group": None, "node": node if corrections.in_tree else None}
-    return replace(record, label=label, error=None, **known)
+    node: str | None = f"{group}/{label}" if group is not None and label != UNKNOWN else label
+    node = node if corrections.in_tree else None
+    return replace(record, label=label, error=None, group=group, best_group=None, node=node)

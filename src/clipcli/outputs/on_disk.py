@@ -129,8 +129,10 @@ def _in_parts(
 
     def begin(facts: EncoderFacts | None) -> Writing[Row]:
         if destination.update:
-            how = {"size": destination.part_size, "drop_missing": destination.drop_missing}
-            return UpdatedParts(folder, *parts(facts), **how)
+            form, given, entries = parts(facts)
+            return UpdatedParts(
+                folder, form, given, entries, size=destination.part_size, drop_missing=destination.drop_missing
+            )
         return PartedOutput(
             folder, *parts(facts), size=destination.part_size, resume=destination.resume,
             overwrite=destination.overwrite,

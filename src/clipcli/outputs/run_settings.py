@@ -105,15 +105,11 @@ class RunSettings:
         given_only
             Compare only the values that are given here: ``None`` stands for whatever the earlier run had.
         doing
-            What cannot be done with other settings: ``resume`` or ``update``. An update may have another size of
-            batches, which changes only the last digits, and of parts.
+            What cannot be done with other settings: ``resume``, or ``update`` (sizes of batches and parts can differ).
         """
-        ignored = _OF_A_RUN if doing == "update" else ()
-        before, now = (
-            {name: value for name, value in each.as_json.items() if name not in ignored} for each in (earlier, self)
-        )
+        before, now = earlier.as_json, self.as_json
         for name in [name for name, value in now.items() if value is not None] if given_only else now | before:
-            if before.get(name) != now.get(name):
+            if before.get(name) != now.get(name) and not (doing == "update" and name in _OF_A_RUN):
                 difference = _difference(name, before.get(name), now.get(name))
                 raise OutputError(f"cannot {doing} {target}: {run} had {difference} ({remedy})")
 
