@@ -42,7 +42,7 @@ def written(names: list[str], form: str) -> str:
 
 
 def paths_in(table: Path, column: str = "path") -> list[str]:
-    return [item.name for item in discover(Source((str(table),), path_column=column))]
+    return [item.name for item in discover(Source((str(table),), path_column=column, distinct=False))]
 
 
 # --- the dialect --------------------------------------------------------------------------------------------
