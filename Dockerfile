@@ -13,7 +13,7 @@ COPY --from=build /dist /dist
 # The CPU builds of torch, an eighth of the size of those for CUDA; the rest comes from PyPI.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN pip install --no-cache-dir --index-url ${TORCH_INDEX} torch torchvision \
- && pip install --no-cache-dir "$(echo /dist/clipcli-*.whl)[evaluate,heif,parquet]" \
+ && pip install --no-cache-dir "$(echo /dist/clipcli-*.whl)[evaluate,heif,parquet,serve]" \
  && rm -r /dist
 ENV CLIPCLI_MODEL=pocket CLIPCLI_CACHE_DIR=/cache
 RUN install --directory --mode 1777 /cache

@@ -128,3 +128,30 @@ def test_options_that_would_be_ignored_are_refused(
     (done,) = run_here(("classify", photos["cat"], *LABELS, *POCKET, *options))
     assert done.returncode == 2
     assert reason in done.stderr
+
+
+def test_results_with_tags_have_a_page_with_figures_and_charts(
+    run_here: RunHere, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    rows = f"{photos['astronaut']},astronaut|person\n{photos['cat']},cat\n{photos['rocket']},unknown\n"
+    (tmp_path / "truth.csv").write_text(f"path,label\n{rows}", "utf-8")
+    images = [photos[name] for name in ("astronaut", "cat", "rocket")]
+    line = ("classify", *images, *LABELS, *POCKET, "--tags", "--top-k", len(NAMES), "-o", "r.jsonl")
+    evaluate = ("evaluate", "r.jsonl", "--truth", "truth.csv")
+    made, page, charts, figures = run_here(
+        line, ("report", "r.jsonl", "--truth", "truth.csv", "-o", "p.html"), (*evaluate, "--plots", "charts"),
+        (*evaluate, "--json", "f.json"),
+    )  # fmt: skip
+    assert (made.returncode, page.returncode, charts.returncode) == (0, 0, 0), page.stderr + charts.stderr
+    text = (tmp_path / "p.html").read_text("utf-8")
+    assert "of the labels given are right" in text
+    assert "mean average precision" in text
+    assert text.count("data:image/svg+xml;base64,") + text.count("data:image/png;base64,") == 2
+    names = {"classes.png", "classes.svg", "reliability.png", "reliability.svg"}
+    assert {each.name for each in (tmp_path / "charts").iterdir()} == names
+    header, *lines = (each.split("\t") for each in lines_of(figures.stdout))
+    assert header == ["name", "metric", "label", "value", "low", "high"]
+    average = next(each for each in lines if each[1] == "mAP")
+    assert float(average[4]) <= float(average[3]) <= float(average[5])
+    intervals = json.loads((tmp_path / "f.json").read_text("utf-8"))["tags"][0]["intervals"]
+    assert intervals["mean_average_precision"]["value"] == pytest.approx(float(average[3]), abs=1e-5)

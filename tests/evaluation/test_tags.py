@@ -13,13 +13,14 @@ from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import InputError
 from clipcli.evaluation.compare import evaluate, evaluate_results
 from clipcli.evaluation.evaluate import Embedded
+from clipcli.evaluation.plain_values import tags_as_json
+from clipcli.evaluation.tag_intervals import tag_intervals, weighted_average_precision
 from clipcli.evaluation.tags import (
     TagEvaluation,
     evaluate_tag_records,
     evaluate_tags,
     make_tag_evaluation,
     tag_truth,
-    tags_as_json,
 )
 from clipcli.labels.label import Label
 from clipcli.outputs.readers import ReadRecord
@@ -107,7 +108,7 @@ def test_results_that_list_some_labels_have_the_other_figures_and_say_why(logged
     assert logged == ["r: no average precision, because not all labels are listed (use --top-k 2)"]
     assert tags_as_json(found)["labels"][1] == {
         "label": "sun", "support": 1, "average_precision": None, "precision": None, "recall": 0.0, "f1": 0.0,
-        "threshold": None,
+        "threshold": None, "precision_interval": None, "recall_interval": (0.0, pytest.approx(0.793, abs=1e-3)),
     }  # fmt: skip
 
 
@@ -127,3 +128,48 @@ def test_images_and_the_results_of_a_run_have_the_same_figures(
     assert isinstance(images, TagEvaluation)
     assert results.mean_average_precision == pytest.approx(images.mean_average_precision)
     assert results.micro == images.micro
+
+
+# --- intervals --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_average_precision_of_a_resample_is_scikit_learns(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    scores = random.integers(0, 12, 60) / 12.0  # with ties
+    truth = random.random(60) < 0.3
+    weights = random.multinomial(60, np.full(60, 1 / 60), 8)
+    found = weighted_average_precision(truth, scores, weights)
+    expected = [average_precision_score(truth, scores, sample_weight=each) for each in weights]
+    assert found == pytest.approx(expected)
+
+
+def test_an_interval_is_about_its_figure_and_narrower_with_more_images() -> None:
+    widths = []
+    for count in (40, 640):
+        random = np.random.default_rng(5)
+        truth = random.random((count, 4)) < 0.4
+        scores = truth + random.normal(0, 0.8, truth.shape)
+        found = tag_intervals(truth, scores > 0.5, scores)
+        again = tag_intervals(truth, scores > 0.5, scores)
+        assert found == again
+        mean = found.mean_average_precision
+        assert mean is not None
+        assert mean.value == pytest.approx(average_precision_score(truth, scores, average="macro"))
+        expected = precision_recall_fscore_support(truth, scores > 0.5, average="micro")[:3]
+        assert (found.precision.value, found.recall.value, found.f1.value) == pytest.approx(expected)
+        for each in (mean, found.precision, found.recall, found.f1):
+            assert each.low < each.value < each.high
+        widths.append(mean.high - mean.low)
+    assert widths[0] > 2.5 * widths[1]
+
+
+def test_an_interval_holds_the_true_figure_about_as_often_as_it_says() -> None:
+    random = np.random.default_rng(0)
+    inside = 0
+    for seed in range(60):
+        truth = random.random((80, 3)) < 0.5
+        predicted = np.where(random.random(truth.shape) < 0.8, truth, ~truth)  # precision and recall are 0.8
+        found = tag_intervals(truth, predicted, None, seed).precision
+        inside += found.low <= 0.8 <= found.high
+    assert inside >= 52

@@ -63,6 +63,13 @@ def test_the_labels_of_an_image_follow_its_record_if_it_can_have_several() -> No
     assert page_data([record("a.jpg", "cat")])["tags"] is False
 
 
+def test_the_truth_of_an_image_with_several_labels_is_a_list() -> None:
+    tagged = [replace(record(f"{name}.jpg", "cat"), labels=("cat",)) for name in "abc"]
+    data = page_data(tagged, PageContent(truths=("sun|cat", "unknown", None)))
+    assert (data["labels"], data["truth"]) == (["cat", "sun", "unknown"], True)
+    assert [row[5] for row in data["records"]] == [[1, 0], [2], -1]
+
+
 def test_a_label_is_named_once_and_records_refer_to_it() -> None:
     data = page_data([record("a.jpg", "cat", "dog", group="pets"), record("b.jpg", "dog"), FAILED])
     assert (data["labels"], data["groups"], data["models"]) == (["cat", "dog"], ["pets"], ["pocket bf16"])

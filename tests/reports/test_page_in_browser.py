@@ -602,6 +602,23 @@ def test_a_click_on_a_label_adds_it_or_takes_it_away_and_the_table_has_all(tagge
     assert tagged.execute_script("return table()") == "path,label,clipcli\na.jpg,sun|dog,checked\n"
 
 
+def test_the_true_labels_are_shown_where_an_image_has_others_in_any_order(browser: Any, tmp_path: Path) -> None:
+    records = [
+        ReadRecord("a.jpg", "cat", 0.9, None, labels=("cat", "sun")),
+        ReadRecord("b.jpg", "sun", 0.9, None, labels=("sun",)),
+        ReadRecord("c.jpg", UNKNOWN, 0.3, None, labels=()), ReadRecord("d.jpg", UNKNOWN, 0.3, None, labels=()),
+    ]  # fmt: skip
+    content = PageContent(truths=("sun|cat", "cat|sun", UNKNOWN, None))
+    write_page(records, [""] * 4, tmp_path / "true.html", "t", content)
+    afresh(browser, tmp_path / "true.html")
+    choose(browser, "order", "given")
+    shown = browser.execute_script(
+        "return [...document.querySelectorAll('.tile .truth')].map((each) => each.textContent)"
+    )
+    assert shown == ["", "true labels: cat, sun", "", ""]
+    assert browser.get_log("browser") == []
+
+
 # --- the loop: classify, report, correct, teach, classify ---------------------------------------------
 
 

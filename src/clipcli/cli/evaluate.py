@@ -214,11 +214,10 @@ def _save(
             text = json.dumps({"clipcli": __version__, **comparison.as_json}, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, "utf-8")
     if plots is not None:
-        if comparison.tags:
-            raise InputError("cannot use --plots with results of --tags: there are no charts for several labels")
-        from clipcli.evaluation.charts import draw_evaluations
+        from clipcli.evaluation.charts import draw_evaluations, draw_tag_evaluations
 
-        for file in draw_evaluations(comparison.evaluations, plots, overwrite=overwrite):
+        tagged = draw_tag_evaluations(comparison.tags, plots, overwrite=overwrite)
+        for file in tagged if comparison.tags else draw_evaluations(comparison.evaluations, plots, overwrite=overwrite):
             messages.detail(f"drew {file}")
 
 

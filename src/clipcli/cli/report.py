@@ -156,8 +156,6 @@ def _content(
     content = PageContent(folder, labels=labels_of_run(results))
     if truth is None:
         return content
-    if any(record.labels is not None for record in records):
-        raise InputError(f"cannot use --truth with {results}: it has several labels per image (use clipcli evaluate)")
     from clipcli.cli.evaluate import check_extra
     from clipcli.evaluation.for_page import evaluation_for_page
     from clipcli.evaluation.ground_truth import TruthColumns, read_truth

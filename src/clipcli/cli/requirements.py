@@ -124,7 +124,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         _LOUD, _CACHE,
         _needs_no("truth", *_MODEL_OPTIONS, "image_embeddings", "tags", "classes"),
         _needs_no("compare_model", "classes"),
-        _TAGGED, _needs_no("tags", "by", "few_shot", "plots", "target_error", "conformal"),
+        _TAGGED, _needs_no("tags", "by", "few_shot", "target_error", "conformal"),
         _needs_no("truth", "calibration", "save_calibration", "save_classes"),
         _needs_no("compare_model", "calibration", "save_calibration", "save_classes"),
         _needs_no("save_calibration", "calibration"), _needs_no("save_classes", "calibration"),

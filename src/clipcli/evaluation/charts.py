@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipcli.evaluation.evaluate import Evaluation, confusion_table
-from clipcli.evaluation.metrics import BINS, reliability
+from clipcli.evaluation.metrics import BINS, ClassReport, Scores, expected_calibration_error, reliability
+from clipcli.evaluation.tags import TagEvaluation, TagReport
 from clipcli.outputs.own_files import check_output
 from clipcli.reports.matplotlib_figures import empty_figure, ink_on, legible_size, plain, save, size_of
 from clipcli.storage.atomic import already_exists
 
-__all__ = ["check_charts", "draw_evaluations"]
+__all__ = ["check_charts", "draw_evaluations", "draw_tag_evaluations"]
 
 _CHART_FILE = re.compile(r"(?:confusion|reliability|classes)(?:-.*)?\.(?:png|svg)")
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#767676"
@@ -76,7 +78,7 @@ def _confusion(evaluation: Evaluation) -> Any:
     names = [plain(evaluation.labels[place]) for place in named]
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=9)
     axes.set_yticks(range(len(names)), names, fontsize=9)
-    title = _title(evaluation, f"top-1 {evaluation.top1.value:.1%}")
+    title = _title(evaluation.name, f"top-1 {evaluation.top1.value:.1%}")
     confused = f"the {len(names)} labels with the most confusions" if evaluation.confusions else "no label is confused"
     axes.set_title(confused if many else title, fontsize="medium")
     for whole in others:
@@ -125,11 +127,35 @@ def _dots(axes: Any, shares: Any, counts: Any) -> None:
     axes.scatter(columns, rows, s=9, c=shares[rows, columns], cmap="viridis", vmin=0, vmax=1, linewidths=0)
 
 
+def draw_tag_evaluations(
+    evaluations: Sequence[TagEvaluation], folder: Path, *, overwrite: bool = True
+) -> Iterator[Path]:
+    """Draw the charts of each evaluation of tags into a folder, and yield the files.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    for number, each in enumerate(evaluations, start=1):
+        suffix = f"-{number}" if len(evaluations) > 1 else ""
+        yield from save(_bars(each.name, each.reports), folder / f"classes{suffix}", overwrite=overwrite)
+        if each.probability is not None:
+            error = expected_calibration_error(each.probability.ravel(), each.truth.ravel())
+            drawn = _diagram(each.name, each.probability.ravel(), each.truth.ravel(), error, "pairs", "a label")
+            yield from save(drawn, folder / f"reliability{suffix}", overwrite=overwrite)
+
+
 def _reliability(evaluation: Evaluation) -> Any:
-    """Draw accuracy against probability; the area of a dot is proportional to its number of images."""
+    hits, error = evaluation.best == evaluation.truth, evaluation.calibration.error
+    return _diagram(evaluation.name, evaluation.probability, hits, error, "images", "the best label")
+
+
+def _diagram(name: str, probability: Scores, hits: NDArray[np.bool_], error: float, unit: str, of: str) -> Any:
+    """Draw accuracy against probability; the area of a dot is proportional to its number of images, or of pairs."""
     from matplotlib.ticker import MaxNLocator
 
-    rows = [row for row in reliability(evaluation.probability, evaluation.best == evaluation.truth) if row[0]]
+    rows = [row for row in reliability(probability, hits) if row[0]]
     drawn = empty_figure(5.5, 6.5)
     upper, lower = drawn.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="perfectly calibrated")
@@ -140,19 +166,21 @@ def _reliability(evaluation: Evaluation) -> Any:
     upper.set_ylim(-0.03, 1.05)
     upper.set_xlim(0, 1.02)
     upper.legend(loc="lower right", frameon=False)
-    upper.set_title(_title(evaluation, f"calibration error {evaluation.calibration.error:.3f}"), fontsize="medium")
-    lower.hist(evaluation.probability, bins=BINS, range=(0, 1), color=_BLUE, rwidth=0.9)
-    lower.set_ylabel("images")
+    upper.set_title(_title(name, f"calibration error {error:.3f}"), fontsize="medium")
+    lower.hist(probability, bins=BINS, range=(0, 1), color=_BLUE, rwidth=0.9)
+    lower.set_ylabel(unit)
     lower.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    lower.set_xlabel("probability of the best label")
+    lower.set_xlabel(f"probability of {of}")
     return drawn
 
 
 def _classes(evaluation: Evaluation) -> Any:
+    return _bars(evaluation.name, evaluation.classes)
+
+
+def _bars(name: str, every: Sequence[ClassReport | TagReport]) -> Any:
     """Draw precision and recall per class, worst first; for many classes, the worst below an overview."""
-    reports = sorted(
-        (each for each in evaluation.classes if each.support), key=lambda each: (each.f1 or 0.0, each.recall or 0.0)
-    )
+    reports = sorted((each for each in every if each.support), key=lambda each: (each.f1 or 0.0, each.recall or 0.0))
     many = len(reports) > _BARS
     imperfect = [each for each in reports if each.f1 != 1]
     shown = (imperfect[:_BARS] or reports[:1]) if many else reports
@@ -167,11 +195,11 @@ def _classes(evaluation: Evaluation) -> Any:
         upper.margins(y=0.15)
         upper.set_xlabel("F1")
         upper.set_ylabel("classes")
-        upper.set_title(_title(evaluation, f"all {len(reports)} classes"), fontsize="medium")
+        upper.set_title(_title(name, f"all {len(reports)} classes"), fontsize="medium")
     places = np.arange(len(shown))
-    for name, offset, colour in (("recall", -0.2, _BLUE), ("precision", 0.2, _ORANGE)):
-        shares = [getattr(each, name) for each in shown]
-        bars = axes.barh(places + offset, [share or 0.0 for share in shares], 0.38, color=colour, label=name)
+    for figure, offset, colour in (("recall", -0.2, _BLUE), ("precision", 0.2, _ORANGE)):
+        shares = [getattr(each, figure) for each in shown]
+        bars = axes.barh(places + offset, [share or 0.0 for share in shares], 0.38, color=colour, label=figure)
         texts = ["–" if share is None else f"{share:.0%}" for share in shares]  # a share of 0 is seen too
         axes.bar_label(bars, texts, fontsize=6, padding=2)
     axes.set_yticks(places, [f"{plain(each.label)} ({each.support})" for each in shown], fontsize=8)
@@ -180,7 +208,7 @@ def _classes(evaluation: Evaluation) -> Any:
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_xlabel("share of images")
     axes.set_ylabel("class (images)")
-    axes.set_title(_worst(len(shown), len(imperfect)) if many else _title(evaluation, ""), fontsize="medium")
+    axes.set_title(_worst(len(shown), len(imperfect)) if many else _title(name, ""), fontsize="medium")
     drawn.legend(loc="outside lower center", ncols=2, frameon=False)
     return drawn
 
@@ -192,6 +220,6 @@ def _worst(shown: int, imperfect: int) -> str:
     return f"the {shown} worst" if imperfect > shown else f"the {shown} that are not perfect"
 
 
-def _title(evaluation: Evaluation, more: str) -> str:
-    name = plain(evaluation.name, 70)
-    return f"{name}\n{more}" if more else name
+def _title(name: str, more: str) -> str:
+    shown = plain(name, 70)
+    return f"{shown}\n{more}" if more else shown

@@ -19,10 +19,10 @@ from clipcli.evaluation.ground_truth import TruthColumns, read_truth
 from clipcli.evaluation.label_choice import choose_labels
 from clipcli.evaluation.linear_probe import STRENGTH, ProbeResult, probe, probes_as_json
 from clipcli.evaluation.matching import in_all, match_records, with_embeddings
-from clipcli.evaluation.plain_values import as_json
+from clipcli.evaluation.plain_values import as_json, tags_as_json
 from clipcli.evaluation.records import evaluate_records
 from clipcli.evaluation.seen_images import warn_of_seen_images
-from clipcli.evaluation.tags import TagEvaluation, evaluate_tag_records, evaluate_tags, tags_as_json
+from clipcli.evaluation.tags import TagEvaluation, evaluate_tag_records, evaluate_tags
 from clipcli.evaluation.taught_classes import labels_of, unseen
 from clipcli.inputs.exclusion import Exclusion
 from clipcli.inputs.path_base import PathBase

@@ -23,6 +23,7 @@ __all__ = [
     "Interval",
     "accuracy_interval",
     "best_first",
+    "bounds",
     "calibrate",
     "class_reports",
     "confusions",
@@ -152,8 +153,8 @@ def class_reports(labels: Sequence[str], truth: Indices, predicted: Indices) -> 
     given = np.bincount(predicted, minlength=len(labels))
     return [
         ClassReport(
-            label, int(support), int(count), defined(precision), _bounds(precision, count), defined(recall),
-            _bounds(recall, support), defined(f1),
+            label, int(support), int(count), defined(precision), bounds(precision, count), defined(recall),
+            bounds(recall, support), defined(f1),
         )
         for label, count, precision, recall, f1, support in zip(labels, given, *columns, strict=True)
     ]  # fmt: skip
@@ -164,7 +165,7 @@ def defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _bounds(share: float, count: int) -> tuple[float, float] | None:
+def bounds(share: float, count: int) -> tuple[float, float] | None:
     """Return the 95 % interval of a share of some images; ``None`` without images."""
     if not count:
         return None

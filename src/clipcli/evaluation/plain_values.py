@@ -8,8 +8,9 @@ from typing import Any
 
 from clipcli.evaluation.evaluate import Evaluation, compare, confusion_table
 from clipcli.evaluation.metrics import Interval
+from clipcli.evaluation.tags import TagEvaluation
 
-__all__ = ["as_json"]
+__all__ = ["as_json", "tags_as_json"]
 
 
 def as_json(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
@@ -43,4 +44,21 @@ def _as_json(each: Evaluation, gain: Interval | None) -> dict[str, Any]:
         "confusions": [
             {**asdict(pair), "images": paths} for pair, paths in zip(each.confusions, examples, strict=True)
         ],
+    }
+
+
+def tags_as_json(each: TagEvaluation) -> dict[str, Any]:
+    """Return all figures as plain values, for ``--json``."""
+    return {
+        "name": each.name,
+        "images": len(each.paths),
+        "labels_per_image": float(each.truth.sum(axis=1).mean()),
+        "tags_per_image": float(each.predicted.sum(axis=1).mean()),
+        "mean_average_precision": each.mean_average_precision,
+        "micro_average_precision": each.micro_average_precision,
+        "micro": asdict(each.micro),
+        "macro": asdict(each.macro),
+        "intervals": asdict(each.intervals) if each.intervals else None,
+        "calibration_error": each.calibration_error,
+        "labels": [asdict(report) for report in each.reports],
     }

@@ -7,15 +7,15 @@ of the labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import InputError
 from clipcli.evaluation.evaluate import Embedded
-from clipcli.evaluation.metrics import Scores, defined, expected_calibration_error
+from clipcli.evaluation.metrics import Scores, bounds, defined, expected_calibration_error
+from clipcli.evaluation.tag_intervals import TagIntervals, tag_intervals
 from clipcli.evaluation.vocabulary import distinct_names, find_labels, shown_names
 from clipcli.labels.label import Label
 from clipcli.labels.several import split
@@ -38,7 +38,6 @@ __all__ = [
     "tag_names",
     "tag_scores",
     "tag_truth",
-    "tags_as_json",
 ]
 
 _ROWS = 4096  # images scored at once
@@ -69,6 +68,8 @@ class TagReport:
         ``None`` if no image has it, or the probabilities are not known.
     threshold
         The least probability of it, if that is known.
+    precision_interval, recall_interval
+        Wilson's 95 % intervals.
     """
 
     label: str
@@ -78,6 +79,8 @@ class TagReport:
     recall: float | None
     f1: float | None
     threshold: float | None
+    precision_interval: tuple[float, float] | None = None
+    recall_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,10 @@ class TagEvaluation:
     calibration_error
         The expected calibration error over all pairs of an image and a label, 0 to 1; ``None`` if the probabilities are
         not known.
+    intervals
+        The figures over all labels with 95 % intervals.
+    probability
+        (N, C), if they are known.
     """
 
     name: str
@@ -118,6 +125,8 @@ class TagEvaluation:
     macro: TagFigures
     reports: tuple[TagReport, ...]
     calibration_error: float | None = None
+    intervals: TagIntervals | None = None
+    probability: Scores | None = field(default=None, compare=False, repr=False)
 
 
 def tag_names(texts: Sequence[str]) -> list[str]:
@@ -188,7 +197,12 @@ def evaluate_tags(
     thresholds = thresholds_of(classes, tagging)
     predicted = probability >= thresholds
     found = make_tag_evaluation(name, classes.labels, images.paths, truth, predicted, odds, thresholds)
-    return replace(found, calibration_error=expected_calibration_error(probability.ravel(), truth.ravel()))
+    return _with_probabilities(found, probability)
+
+
+def _with_probabilities(found: TagEvaluation, probability: Scores) -> TagEvaluation:
+    error = expected_calibration_error(probability.ravel(), found.truth.ravel())
+    return replace(found, calibration_error=error, probability=probability)
 
 
 def evaluate_tag_records(
@@ -236,8 +250,7 @@ def evaluate_tag_records(
     if scores is None:
         LOG.warning(f"{name}: no average precision, because not all labels are listed (use --top-k {len(names)})")
     found = make_tag_evaluation(name, names, [record.path for record, _ in good], truth, predicted, scores)
-    error = None if scores is None else expected_calibration_error(scores.ravel(), truth.ravel())
-    return replace(found, calibration_error=error)
+    return found if scores is None else _with_probabilities(found, scores)
 
 
 def make_tag_evaluation(
@@ -273,25 +286,13 @@ def make_tag_evaluation(
         name, tuple(labels), tuple(paths), truth, predicted, mean, micro_mean,
         TagFigures(*map(float, micro[:3])), TagFigures(*map(float, macro[:3])),
         tuple(
-            TagReport(label, int(support), average, defined(precision), defined(recall), defined(f1), limit)
-            for label, average, limit, precision, recall, f1, support in zip(
-                labels, averages, limits, *columns, strict=True
+            TagReport(
+                label, int(support), average, defined(precision), defined(recall), defined(f1), limit,
+                bounds(precision, given), bounds(recall, support),
+            )
+            for label, average, limit, given, precision, recall, f1, support in zip(
+                labels, averages, limits, predicted.sum(axis=0), *columns, strict=True
             )
         ),
+        intervals=tag_intervals(truth, predicted, scores),
     )  # fmt: skip
-
-
-def tags_as_json(each: TagEvaluation) -> dict[str, Any]:
-    """Return all figures as plain values, for ``--json``."""
-    return {
-        "name": each.name,
-        "images": len(each.paths),
-        "labels_per_image": float(each.truth.sum(axis=1).mean()),
-        "tags_per_image": float(each.predicted.sum(axis=1).mean()),
-        "mean_average_precision": each.mean_average_precision,
-        "micro_average_precision": each.micro_average_precision,
-        "micro": asdict(each.micro),
-        "macro": asdict(each.macro),
-        "calibration_error": each.calibration_error,
-        "labels": [asdict(report) for report in each.reports],
-    }

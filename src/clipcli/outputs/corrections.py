@@ -15,6 +15,7 @@ from clipcli.images.files import has_image_suffix
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.several import label_key, split
 from clipcli.log import LOG
+from clipcli.outputs.label_studio import labels_in
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.recognition import own_kind_of
 from clipcli.schemes import is_remote
@@ -49,7 +50,7 @@ class TruthColumns:
 
 
 def read_label_table(table: Path, columns: TruthColumns | None = None, root: Path | None = None) -> LabelTable:
-    """Read a CSV or TSV table with a column of paths and one of labels.
+    """Read a CSV or TSV table with a column of paths and one of labels, or a JSON export of Label Studio.
 
     Parameters
     ----------
@@ -64,32 +65,47 @@ def read_label_table(table: Path, columns: TruthColumns | None = None, root: Pat
         If it cannot be read, all rows lack one of the two, or an image has two labels. Empty rows are left out, and
         rows that lack one of the two, such as a row of totals, with a warning.
     """
-    names: dict[str, str] = {}  # by location: a path can be written in several ways
-    labels: dict[str, str] = {}
-    locations: dict[str, str] = {}
+    if table.suffix.lower() == ".json":
+        if columns is not None and columns != TruthColumns():
+            raise InputError(f"cannot use --path-column or --label-column with {table}: it is not a table")
+        return _gathered(table, labels_in(table), PathBase(str(table), own=True, root=root), "task")
     try:
         with table.open("rb") as raw, open_text(raw) as file:
             read = read_delimited(file, str(table))
             base = PathBase(str(table), own=read.own is not None, root=root)
             path_column, label_column = _columns_of(table, read, columns)
             incomplete = _Incomplete(table)
-            for number, row in read.rows:
-                name, label = row.get(path_column) or "", (row.get(label_column) or "").strip()
-                if incomplete.holds(number, row, name, label):
-                    continue
-                location = base.locate(name)
-                if not is_unicode(label) or not (is_unicode(name) or os.path.lexists(location)):
-                    raise InputError(f"cannot read {table}: line {number} is not UTF-8 text (save the table as UTF-8)")
-                first = names.setdefault(location if is_remote(location) else os.path.normpath(location), name)
-                if label_key(labels.setdefault(first, label)) != label_key(label):
-                    raise InputError(
-                        f"cannot read {table}: line {number}: {name} is {label!r} here but {labels[first]!r} before"
-                    )
-                locations.setdefault(first, location)
-            incomplete.drop_totals(labels, locations)
-            incomplete.tell(is_all=not labels)
+            rows = (
+                (number, name, label)
+                for number, row in read.rows
+                for name, label in [(row.get(path_column) or "", (row.get(label_column) or "").strip())]
+                if not incomplete.holds(number, row, name, label)
+            )
+            found = _gathered(table, rows, base, "line")
+            incomplete.drop_totals(found.labels, found.locations)
+            incomplete.tell(is_all=not found.labels)
+            return found
     except (OSError, UnicodeError) as problem:
         raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
+
+
+def _gathered(table: Path, rows: Iterable[tuple[int, str, str]], base: PathBase, unit: str) -> LabelTable:
+    """Check the path and the label of each row, which is a line or a task, and gather them."""
+    names: dict[str, str] = {}  # by location: a path can be written in several ways
+    labels: dict[str, str] = {}
+    locations: dict[str, str] = {}
+    for number, name, label in rows:
+        if not name or not label:
+            raise InputError(f"cannot read {table}: {unit} {number} has no {'label' if name else 'path'}")
+        location = base.locate(name)
+        if not is_unicode(label) or not (is_unicode(name) or os.path.lexists(location)):
+            raise InputError(f"cannot read {table}: {unit} {number} is not UTF-8 text (save the table as UTF-8)")
+        first = names.setdefault(location if is_remote(location) else os.path.normpath(location), name)
+        if label_key(labels.setdefault(first, label)) != label_key(label):
+            raise InputError(
+                f"cannot read {table}: {unit} {number}: {name} is {label!r} here but {labels[first]!r} before"
+            )
+        locations.setdefault(first, location)
     return LabelTable(labels, locations)
 
 
@@ -183,7 +199,7 @@ class Corrections:
 
 
 def read_corrections(table: Path | None) -> Corrections:
-    """Read the table that the page of ``clipcli report`` saves, or any other of paths and labels.
+    """Read the table that the page of ``clipcli report`` saves, an export of Label Studio, or any other table.
 
     Raises
     ------
@@ -192,10 +208,10 @@ def read_corrections(table: Path | None) -> Corrections:
     """
     if table is None:
         return Corrections({})
-    if table.suffix.lower() not in (".csv", ".tsv"):
+    if table.suffix.lower() not in (".csv", ".tsv", ".json"):
         raise InputError(
-            f"cannot read {table}: checked labels are a .csv or .tsv table with the columns path and label "
-            "(save them in the page of clipcli report)"
+            f"cannot read {table}: checked labels are a .csv or .tsv table with the columns path and label, or a "
+            ".json export of Label Studio (save them in the page of clipcli report)"
         )
     if own_kind_of(table) == "results":
         raise InputError(

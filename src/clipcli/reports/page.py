@@ -19,8 +19,10 @@ from typing import Any
 from urllib.parse import quote
 
 from clipcli.images.formats import has_image_suffix
+from clipcli.labels.several import split
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.records import round_score
+from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.text import name_key
 
 __all__ = ["CHUNK", "PageContent", "PageEvaluation", "page_data", "write_page"]
@@ -90,7 +92,7 @@ def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent(
     A record is ``[path, label, probability, [label, probability, similarity or null, …], group, truth, linked]``, or
     ``[path, message]`` if the input failed. A number of -1 stands for no group and no known truth; ``linked`` is 1 for
     a path that the page may link to, or the path to link to instead. If the run could give an image several labels, a
-    list of them follows.
+    list of them follows, and the truth is a list too.
     """
     labels, groups = _Numbered(), _Numbered()
     rows: list[list[Any]] = []
@@ -105,7 +107,11 @@ def page_data(records: Sequence[ReadRecord], content: PageContent = PageContent(
             ranking += [place, round_score(score.probability), similarity]
         group = groups.number(record.group) if record.group else -1
         label = labels.number(record.label)
-        known = -1 if truth is None else labels.number(truth)
+        known: int | list[int] = -1
+        if truth is not None:
+            named = [truth] if record.labels is None or truth == UNKNOWN else split(truth)
+            numbers = [labels.number(name) for name in named]
+            known = numbers[0] if record.labels is None else numbers
         is_image = content.root is not None and has_image_suffix(record.path)  # no link to a web page among images
         linked = content.places.get(record.path, 1) if is_image else 0
         rows.append([record.path, label, round_score(record.probability or 0.0), ranking, group, known, linked])

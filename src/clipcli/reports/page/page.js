@@ -20,7 +20,7 @@ const records = data.records.map(([path, label, probability, ranking, group, tru
   const several = tags?.map((place) => data.labels[place]).join("|");
   return {
     index, path, failed: null, label: tags ? several || UNKNOWN : data.labels[label], probability, margin, ranking: top,
-    group: group < 0 ? "" : data.groups[group], truth: truth < 0 ? "" : data.labels[truth], linked,
+    group: group < 0 ? "" : data.groups[group], truth: truth < 0 ? "" : [truth].flat().map((place) => data.labels[place]).join("|"), linked,
   };
 });
 const checked = new Map(data.checked.map(([index, label]) => [index, data.labels[label]])); // by hand, by index of a record
@@ -28,6 +28,7 @@ const checked = new Map(data.checked.map(([index, label]) => [index, data.labels
 // With tags, the label of an image is all of them, as in a table of labels: "cat|outdoor".
 const labelsIn = (label) => (data.tags ? label.split("|").map((each) => each.trim()).filter(Boolean) : [label]);
 const inWords = (label) => labelsIn(label).join(", ");
+const TRUTH_IS = data.tags ? "true labels" : "true class";
 const shownLabel = (record) => checked.get(record.index) ?? record.label;
 // Names are compared by their composed letters: systems write é in different ways.
 const key = (name) => name.normalize("NFC");
@@ -58,7 +59,8 @@ function thumbnail(index) {
 
 // --- choosing and sorting ------------------------------------------------------------------------------
 
-const isWrong = (record) => record.truth !== "" && record.label !== record.truth;
+const sameLabels = (one, other) => one === other || (data.tags && labelsIn(one).sort().join("|") === labelsIn(other).sort().join("|"));
+const isWrong = (record) => record.truth !== "" && !sameLabels(record.label, record.truth);
 // Images that may have the wrong label, the surest first: there the model contradicts the truth. Then what is least
 // certain: low in probability, or near to the second label. Failures come last.
 function first(a, b) {
@@ -243,7 +245,7 @@ function tileOf(place) {
   const probability = probabilityOf(record, label);
   if (probability !== undefined) line.append(element("span", "", data.hits ? probability.toFixed(3) : percent(probability)));
   words.append(line);
-  if (data.truth) words.append(element("small", "truth", record.truth && label !== record.truth ? `true class: ${record.truth}` : ""));
+  if (data.truth) words.append(element("small", "truth", record.truth && !sameLabels(label, record.truth) ? `${TRUTH_IS}: ${inWords(record.truth)}` : ""));
   words.append(record.failed === null ? shortName(names[record.index]) : element("small", "", record.failed));
   const meter = element("span", "meter"), part = element("i");
   part.style.width = percent(probability ?? 0);
@@ -364,7 +366,7 @@ function show() {
   byId("ranking").parentElement.hidden = !record.ranking.length;
   byId("problem").textContent = record.failed ?? [
     record.label === UNKNOWN ? "Nothing fitted well enough: unknown." : "",
-    isWrong(record) ? `True class: ${record.truth}.` : "",
+    isWrong(record) ? `${TRUTH_IS[0].toUpperCase()}${TRUTH_IS.slice(1)}: ${inWords(record.truth)}.` : "",
   ].join(" ").trim();
   const given = checked.get(record.index);
   byId("correction").value = given ?? (record.label === UNKNOWN ? "" : record.label);
