@@ -136,7 +136,7 @@ def test_every_option_has_its_place(name: str, commands: dict[str, Any]) -> None
 
 def test_commands_that_are_not_in_the_table_have_no_option_that_needs_another(commands: dict[str, Any]) -> None:
     others = {name: command for name, command in commands.items() if name not in REQUIREMENTS}
-    assert {name.split()[0] for name in others} == {"models", "prompts", "cache", "info"}
+    assert {name.split()[0] for name in others} == {"models", "prompts", "cache", "info", "export"}
     assert all(unmet(name, [str(each.name) for each in command.params], {}) is None for name, command in others.items())
 
 

@@ -1,4 +1,4 @@
-"""``clipcli export``: write embeddings to files."""
+"""``clipcli export``: write embeddings and annotation tasks to files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clipcli.outputs.destination import Destination
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Write embeddings to files.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Write embeddings and annotation tasks to files.", no_args_is_help=True, rich_markup_mode=None)
 
 
 OutputFile = Annotated[
@@ -151,3 +151,81 @@ def export_images(
         outcome = run(task, embedder.embedding_output(destination, dtype.value), reporter)
     messages.detail(f"wrote {outcome.records - outcome.failures} image embeddings to {output}")
     end(outcome, messages)
+
+
+class Tool(str, Enum):
+    """The annotation tools."""
+
+    label_studio = "label-studio"
+
+
+@app.command("annotations")
+def export_annotations(
+    results: Annotated[
+        Path,
+        typer.Argument(metavar="RESULTS", show_default=False,
+                       help="Results of 'clipcli classify': a .jsonl, .json, .csv, .tsv or .parquet file, or a "
+                            "folder of parts."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="Output file: .json.")
+    ],
+    tool: Annotated[Tool, typer.Option("--to", help="Annotation tool that reads the file.")] = Tool.label_studio,
+    prefix: Annotated[
+        str,
+        typer.Option("--url-prefix", metavar="URL", help="Text before each path, which makes it the URL of the image."),
+    ] = "/data/local-files/?d=",
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", show_default=False,
+                     help="Also write the labelling configuration of the project to this .xml file."),
+    ] = None,
+    checked: options.Checked = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:  # fmt: skip
+    """Write results as tasks of Label Studio: each image with its labels as a prediction to check.
+
+    The labels that people choose there come back: export the project as JSON, and give that file to 'clipcli sort',
+    'tag' or 'report' (--checked), or to 'clipcli evaluate'.
+
+    clipcli export annotations results.csv -o tasks.json
+    """
+    from clipcli.cli.sort import read_through, tell_unused
+    from clipcli.errors import OutputError
+    from clipcli.outputs.corrections import corrected, read_corrections
+    from clipcli.outputs.label_studio import task_of, tasks_as_json
+    from clipcli.outputs.own_files import check_output
+    from clipcli.outputs.readers import read_results
+    from clipcli.storage.atomic import replacing
+
+    messages = Messages(quiet=quiet)
+    if output.suffix.lower() != ".json":
+        raise OutputError(f"cannot write {output}: tasks of {tool.value} are a .json file (name one)")
+    for written in filter(None, (output, config)):
+        check_output(written, [results, *([checked] if checked else [])], overwrite=overwrite)
+    corrections = read_corrections(checked)
+    read_through(results, corrections, "label")
+    tell_unused(corrections, checked, messages)
+    tasks = (task_of(record, prefix) for record in corrected(read_results(results), corrections))
+    with replacing(output, overwrite=overwrite) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(tasks_as_json(task for task in tasks if task is not None))
+    if config is not None:
+        _write_config(results, config, overwrite=overwrite)
+
+
+def _write_config(results: Path, config: Path, *, overwrite: bool) -> None:
+    from clipcli.outputs.label_studio import config_for
+    from clipcli.outputs.readers import read_results
+    from clipcli.outputs.recognition import labels_of_run
+    from clipcli.scoring.thresholds import UNKNOWN
+    from clipcli.storage.atomic import replacing
+
+    labels = dict.fromkeys(labels_of_run(results))
+    several = False
+    for record in read_results(results):
+        several = several or record.labels is not None
+        labels |= dict.fromkeys(record.labels or ([record.label] if record.label else []))
+    labels.pop(UNKNOWN, None)
+    with replacing(config, overwrite=overwrite) as temporary:
+        temporary.write_text(config_for(labels, several=several), "utf-8")

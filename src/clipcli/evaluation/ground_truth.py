@@ -74,12 +74,12 @@ def read_truth(
         )
     elif not source.exists():
         raise InputError(f"cannot read {source}: no such file or folder")
-    elif source.suffix.lower() in (".csv", ".tsv"):
+    elif source.suffix.lower() in (".csv", ".tsv", ".json"):
         labelled = [each for each in _from_table(source, columns) if not exclusion.leaves_out_named(each.image.name)]
     else:
         raise InputError(
             f"cannot read {source}: the ground truth must be a folder with one folder per class, or a .csv or .tsv "
-            "table with the columns path and label"
+            "table with the columns path and label, or a .json export of Label Studio"
         )
     if not labelled:
         raise InputError(f"cannot {doing} {source}: it has no labelled images")

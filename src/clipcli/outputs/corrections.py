@@ -13,6 +13,7 @@ from clipcli.errors import InputError
 from clipcli.headers import needed_column
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.several import label_key, split
+from clipcli.outputs.label_studio import labels_in
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.recognition import own_kind_of
 from clipcli.schemes import is_remote
@@ -47,7 +48,7 @@ class TruthColumns:
 
 
 def read_label_table(table: Path, columns: TruthColumns | None = None) -> LabelTable:
-    """Read a CSV or TSV table with a column of paths and one of labels.
+    """Read a CSV or TSV table with a column of paths and one of labels, or a JSON export of Label Studio.
 
     Parameters
     ----------
@@ -59,29 +60,40 @@ def read_label_table(table: Path, columns: TruthColumns | None = None) -> LabelT
     InputError
         If it cannot be read, a row lacks one of the two, or an image has two labels.
     """
-    names: dict[str, str] = {}  # by location: a path can be written in several ways
-    labels: dict[str, str] = {}
-    locations: dict[str, str] = {}
+    if table.suffix.lower() == ".json":
+        if columns is not None and columns != TruthColumns():
+            raise InputError(f"cannot use --path-column or --label-column with {table}: it is not a table")
+        return _gathered(table, labels_in(table), PathBase(str(table), own=True), "task")
     try:
         with table.open("rb") as raw, open_text(raw) as file:
             read = read_delimited(file, str(table))
             base = PathBase(str(table), own=read.own is not None)
             path_column, label_column = _columns_of(table, read, columns)
-            for number, row in read.rows:
-                name, label = row.get(path_column) or "", (row.get(label_column) or "").strip()
-                if not name or not label:
-                    raise InputError(f"cannot read {table}: line {number} has no {'label' if name else 'path'}")
-                location = base.locate(name)
-                if not is_unicode(label) or not (is_unicode(name) or os.path.lexists(location)):
-                    raise InputError(f"cannot read {table}: line {number} is not UTF-8 text (save the table as UTF-8)")
-                first = names.setdefault(location if is_remote(location) else os.path.normpath(location), name)
-                if label_key(labels.setdefault(first, label)) != label_key(label):
-                    raise InputError(
-                        f"cannot read {table}: line {number}: {name} is {label!r} here but {labels[first]!r} before"
-                    )
-                locations.setdefault(first, location)
+            rows = (
+                (number, row.get(path_column) or "", (row.get(label_column) or "").strip()) for number, row in read.rows
+            )
+            return _gathered(table, rows, base, "line")
     except (OSError, UnicodeError) as problem:
         raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
+
+
+def _gathered(table: Path, rows: Iterable[tuple[int, str, str]], base: PathBase, unit: str) -> LabelTable:
+    """Check the path and the label of each row, which is a line or a task, and gather them."""
+    names: dict[str, str] = {}  # by location: a path can be written in several ways
+    labels: dict[str, str] = {}
+    locations: dict[str, str] = {}
+    for number, name, label in rows:
+        if not name or not label:
+            raise InputError(f"cannot read {table}: {unit} {number} has no {'label' if name else 'path'}")
+        location = base.locate(name)
+        if not is_unicode(label) or not (is_unicode(name) or os.path.lexists(location)):
+            raise InputError(f"cannot read {table}: {unit} {number} is not UTF-8 text (save the table as UTF-8)")
+        first = names.setdefault(location if is_remote(location) else os.path.normpath(location), name)
+        if label_key(labels.setdefault(first, label)) != label_key(label):
+            raise InputError(
+                f"cannot read {table}: {unit} {number}: {name} is {label!r} here but {labels[first]!r} before"
+            )
+        locations.setdefault(first, location)
     return LabelTable(labels, locations)
 
 
@@ -142,7 +154,7 @@ class Corrections:
 
 
 def read_corrections(table: Path | None) -> Corrections:
-    """Read the table that the page of ``clipcli report`` saves, or any other of paths and labels.
+    """Read the table that the page of ``clipcli report`` saves, an export of Label Studio, or any other table.
 
     Raises
     ------
@@ -151,10 +163,10 @@ def read_corrections(table: Path | None) -> Corrections:
     """
     if table is None:
         return Corrections({})
-    if table.suffix.lower() not in (".csv", ".tsv"):
+    if table.suffix.lower() not in (".csv", ".tsv", ".json"):
         raise InputError(
-            f"cannot read {table}: checked labels are a .csv or .tsv table with the columns path and label "
-            "(save them in the page of clipcli report)"
+            f"cannot read {table}: checked labels are a .csv or .tsv table with the columns path and label, or a "
+            ".json export of Label Studio (save them in the page of clipcli report)"
         )
     if own_kind_of(table) == "results":
         raise InputError(
