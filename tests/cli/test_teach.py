@@ -163,3 +163,14 @@ def test_an_image_that_cannot_be_read_is_named_and_left_out(
     assert json.loads((tmp_path / "classes.json").read_text("utf-8"))["taught"]["method"] in done.stderr
     assert again.returncode == 2
     assert "--overwrite" in again.stderr
+
+
+def test_a_classes_file_knows_the_names_of_its_classes_in_the_ground_truth(
+    album: Path, run_once: Run, tmp_path: Path
+) -> None:
+    rows = "a photo of Chelsea,cat\nespresso,coffee\nrocket,\n"
+    (tmp_path / "named.csv").write_text(f"label,folder\n{rows}", "utf-8")
+    named = (album / "examples", "--labels", tmp_path / "named.csv", "-o", tmp_path / "named.json")
+    assert run_once("teach", *named, "--method", "mixed", *POCKET).returncode == 0
+    done = run_once("evaluate", album / "others", "--classes", tmp_path / "named.json", *POCKET)
+    assert (done.returncode, "pocket, named.json\ttop1\t1\t" in done.stdout) == (0, True), done.stderr

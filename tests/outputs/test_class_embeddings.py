@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from clipcli.cache.embeddings import ModelFacts
 from clipcli.errors import EmbeddingFileError, OutputError
+from clipcli.evaluation.taught_classes import labels_of
 from clipcli.outputs.class_contents import arrays_of, metadata_of
 from clipcli.outputs.class_embeddings import (
     SUFFIXES,
@@ -459,3 +460,20 @@ def test_phrases_that_cannot_be_are_refused(change: dict[str, object], tmp_path:
     with pytest.raises(EmbeddingFileError, match="not a file of class embeddings") as caught:
         load_class_embeddings(file)
     assert "\n" not in str(caught.value)
+
+
+@TAUGHT
+def test_the_names_of_classes_in_the_ground_truth_come_back(suffix: str, tmp_path: Path) -> None:
+    classes = replace(classes_of(), folders=("n01", None, "n03"))
+    save_class_embeddings(classes, tmp_path / f"c{suffix}")
+    assert load_class_embeddings(tmp_path / f"c{suffix}").folders == ("n01", None, "n03")
+    assert [label.folder for label in labels_of(classes)] == ["n01", None, "n03"]
+
+
+@pytest.mark.parametrize("folders", [["a"], [1, 2, 3], "abc"])
+def test_names_in_the_ground_truth_that_cannot_be_are_refused(folders: object, tmp_path: Path) -> None:
+    save_class_embeddings(replace(classes_of(), folders=("a", "b", "c")), tmp_path / "c.json")
+    values = json.loads((tmp_path / "c.json").read_text("utf-8"))
+    (tmp_path / "c.json").write_text(json.dumps(values | {"folders": folders}), "utf-8")
+    with pytest.raises(EmbeddingFileError, match="not a file of class embeddings"):
+        load_class_embeddings(tmp_path / "c.json")

@@ -123,6 +123,11 @@ def _models() -> list[FileKind]:
     for form, how in (("safetensors", damage_bytes), ("json", damage_json)):
         uses = f"classify photos -m pocket --classes taught.{form}", f"matrix photos -m pocket --classes taught.{form}"
         kinds.append(FileKind(f"taught.{form}", f"taught.{form}", how, uses))
+    calibrated = {
+        "calibration.json": "classify photos -m pocket -L labels.txt --calibration calibration.json",
+        "calibrated.json": "classify photos -m pocket --classes calibrated.json",
+    }
+    kinds += [FileKind(name, name, damage_json, (use,), ("labels.txt",)) for name, use in calibrated.items()]
     use = "classify photos -m pocket --classes classes.npy"
     kinds.append(FileKind("classes.npy.json", "classes.npy.json", damage_json, (use,), ("classes.npy",)))
     use = "classify -m pocket --image-embeddings images.npy -l cat -l coffee"

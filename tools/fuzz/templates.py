@@ -31,6 +31,7 @@ _COMMANDS = (
     *(f"classify photos {ANSWER} -o results.{form}" for form in ("csv", "tsv", "json", "jsonl", "parquet")),
     f"classify photos {ANSWER} -o parts/ --part-size 2 --format jsonl",
     *(f"export text {ANSWER} -o classes.{form}" for form in ("npy", "npz", "safetensors", "parquet", "csv", "jsonl")),
+    "evaluate many.csv -m pocket -L labels.txt --save-calibration calibration.json --save-classes calibrated.json -q",
     *(f"teach truth.csv -m pocket --method logistic -o taught.{form}" for form in ("safetensors", "json")),
     *(
         f"export images photos -m pocket -o images.{form}"
@@ -92,6 +93,7 @@ def _pair(folder: Path, place: int) -> Path:
 
 def _texts(folder: Path) -> None:
     rows = [(f"photos/{label}.jpg", label) for label in LABELS]
+    many = [*rows, *((f"pairs/{place:02}.jpg", label) for place, label in enumerate(LABELS * 4))]
     captions = [(f"pairs/{place:02}.jpg", f"a {label} {place}") for place, label in enumerate(LABELS * 4)]
     tables = {
         "labels.txt": "# what they show\n" + "".join(f"{label}\n" for label in LABELS),
@@ -106,6 +108,7 @@ def _texts(folder: Path) -> None:
         "paths.txt": "".join(f"{path}\n" for path, _ in rows),
         "paths.nul": "".join(f"{path}\0" for path, _ in rows),
         "truth.csv": "path,label\n" + "".join(f"{path},{label}\n" for path, label in rows),
+        "many.csv": "path,label\n" + "".join(f"{path},{label}\n" for path, label in many),
         "truth.tsv": "path\tlabel\n" + "".join(f"{path}\t{label}\n" for path, label in rows),
         "pairs.csv": "path,caption\n" + "".join(f"{path},{caption}\n" for path, caption in captions),
         "pairs.jsonl": "".join(json.dumps({"path": path, "caption": text}) + "\n" for path, text in captions),

@@ -17,8 +17,10 @@ __all__ = ["labels_of", "unseen", "with_words"]
 
 
 def labels_of(classes: ClassEmbeddings) -> list[Label]:
-    """Return the labels of classes, with their groups."""
-    return [Label(name, group=group) for name, group in zip(classes.labels, classes.groups, strict=True)]
+    """Return the labels of classes, with their groups and folders."""
+    folders = classes.folders or (None,) * len(classes.labels)
+    columns = zip(classes.labels, classes.groups, folders, strict=True)
+    return [Label(name, group=group, folder=folder) for name, group, folder in columns]
 
 
 def with_words(classes: ClassEmbeddings, source: object) -> list[tuple[str, ClassEmbeddings]]:

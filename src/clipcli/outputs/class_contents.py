@@ -33,7 +33,18 @@ DTYPES = {
 }  # fmt: skip
 """The arrays that a file can hold."""
 _HEAD, _TAUGHT = ("head_weights", "head_bias"), ("text", "examples", "owners")
-_KEYS = {*SHARED, "label", "group", "prompts", "thresholds", "competitors", "logit_scale", "taught", "calibration"}
+_KEYS = {
+    *SHARED,
+    "label",
+    "group",
+    "prompts",
+    "thresholds",
+    "competitors",
+    "logit_scale",
+    "taught",
+    "calibration",
+    "folders",
+}
 _METHODS = ("text", "prototypes", "mixed", "logistic")
 
 Arrays = dict[str, NDArray[Any]]
@@ -49,6 +60,8 @@ def metadata_of(classes: ClassEmbeddings) -> dict[str, Any]:
         "group": list(classes.groups),
         "prompts": [list(prompts) for prompts in classes.prompts],
     }
+    if classes.folders:
+        values["folders"] = list(classes.folders)
     if classes.thresholds:
         values["thresholds"] = list(classes.thresholds)
     if classes.competitors is not None:
@@ -104,6 +117,7 @@ def restored(metadata: Mapping[str, Any], arrays: Mapping[str, Any]) -> ClassEmb
         head=_head(chosen),
         scale=None if metadata.get("logit_scale") is None else _number(metadata["logit_scale"]),
         taught=_taught(metadata.get("taught"), chosen),
+        folders=_folders(metadata.get("folders", [])),
         calibration=calibration_from(metadata["calibration"]) if "calibration" in metadata else None,
     )
     _check(classes)
@@ -114,6 +128,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} in place of text")
     return value
+
+
+def _folders(values: object) -> tuple[str | None, ...]:
+    if not isinstance(values, list):
+        raise TypeError("the names in the ground truth are not a list")
+    return tuple(None if each is None else _text(each) for each in values)
 
 
 def _number(value: object) -> float:
@@ -162,6 +182,8 @@ def _check(classes: ClassEmbeddings) -> None:
         raise ValueError(f"{count} labels, {len(classes.groups)} groups, {len(classes.prompts)} lists of prompts")
     if classes.thresholds and len(classes.thresholds) != count:
         raise ValueError(f"{count} labels, {len(classes.thresholds)} thresholds")
+    if classes.folders and len(classes.folders) != count:
+        raise ValueError(f"{count} labels, {len(classes.folders)} folders")
     if not all(each is None or 0 <= each <= 1 for each in classes.thresholds):
         raise ValueError("a threshold is not a probability")
     for number in filter(lambda each: each is not None, (facts.logit_scale, facts.logit_bias)):

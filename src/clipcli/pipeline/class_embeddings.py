@@ -86,6 +86,8 @@ class ClassEmbeddings:
         The examples, if the classes were taught by some.
     calibration
         What was fitted for the scores of these classes, if it was.
+    folders
+        The name of each class in the ground truth, as far as it is different; empty if none is.
     """
 
     labels: tuple[str, ...]
@@ -100,6 +102,7 @@ class ClassEmbeddings:
     scale: float | None = None
     taught: Taught | None = None
     calibration: FittedCalibration | None = None
+    folders: tuple[str | None, ...] = ()
 
     @property
     def logit_scale(self) -> float:
@@ -168,6 +171,7 @@ def build_class_embeddings(
         competitors=Competitors(tuple(phrases), tuple(map(tuple, against)), vectors[len(labels) :], rivals)
         if phrases
         else None,
+        folders=tuple(label.folder for label in labels) if any(label.folder for label in labels) else (),
     )
     return classes, statistics
 
