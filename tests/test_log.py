@@ -6,6 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from clipcli.cli.messages import Messages, library_heard
+from clipcli.log import LOG
+
 PROGRAM = """
 import csv, ctypes, logging, sys, warnings
 
@@ -43,3 +48,11 @@ def test_the_library_leaves_the_process_as_it_was(tiny_clip: Path, photos: dict[
         capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_why_nothing_happens_is_printed_even_if_the_command_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    with library_heard():
+        Messages(quiet=True)
+        LOG.warning("not urgent")
+        LOG.error("the store is busy")
+    assert capsys.readouterr().err == "warning: the store is busy\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ class ResultRuns(Embedder):
     def classify_to(
         self, output: str | Path, inputs: Names, *, file_format: str | None = None, resume: bool = False,
         overwrite: bool = False, update: bool = False, part_size: int = 4096, compact: bool = False,
+        drop_missing: bool = False,
         reporter: Reporter = SILENT,
     ) -> Outcome:  # fmt: skip
         """Classify images and write the results to a file, or to a folder of parts.
@@ -67,6 +69,8 @@ class ResultRuns(Embedder):
         resume, overwrite, update
             Continue an interrupted run, if there is one (if the run is complete, only compare its settings and inputs);
             replace an earlier run; or add records of new inputs to it and compute failed ones again.
+        drop_missing
+            With ``update``: remove the records of files that no longer exist on the disk.
         part_size
             Inputs per part of a folder.
         compact
@@ -95,6 +99,7 @@ class ResultRuns(Embedder):
             str(output), file_format, inputs=source.names,
             resume=resume, overwrite=overwrite, update=update, part_size=part_size, compact=compact,
         )  # fmt: skip
+        destination = replace(destination, drop_missing=drop_missing)
         return run(self.task(source), self.result_output(destination), reporter)
 
     def task(self, source: Source, open_engine: OpenEngine[Result] | None = None) -> Task[Result]:

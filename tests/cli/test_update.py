@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from clipcli.outputs.kept_names import is_gone
 from clipcli.outputs.readers import read_results
 from tests.conftest import RunHere, lines_of
 
@@ -261,3 +263,41 @@ def test_another_spelling_of_the_same_folder_adds_no_second_records(
         (done,) = run_here(("classify", spelling, *command(line, output, "--update")[2:]))
         assert done.returncode == 1, done.stderr  # one photo is damaged
         assert [Path(each).name for each in records(tmp_path, output)] == before
+
+
+@pytest.mark.parametrize("output", ["r.csv", "parts/"])
+def test_the_sizes_of_batches_and_parts_may_change_between_updates(
+    output: str, run_here: RunHere, album: Path, line: tuple[str, ...], tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    run_here(command(line, output, "--batch-size", "1"))
+    save(photos["flower"], album / "4.png")
+    sizes = ("--batch-size", "2", *(("--part-size", "3") if output == "parts/" else ()))
+    plain = ("classify", "album", *line[:-2], "-o", output)
+    (done,) = run_here((*plain, "--update", *sizes))
+    assert done.returncode == 1, done.stderr  # one photo is damaged
+    assert len(records(tmp_path, output)) == 4
+
+
+@pytest.mark.parametrize("output", ["r.csv", "r.parquet", "parts/"])
+def test_records_of_deleted_files_are_removed_only_if_asked(
+    output: str, run_here: RunHere, album: Path, line: tuple[str, ...], tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.write(album / "1.png", "in/1.png")
+    with_archive = ("classify", "album", "more.zip", *command(line, output)[2:])
+    run_here(with_archive)
+    (album / "2.png").unlink()
+    run_here((*command(line, output), "--update"))
+    assert "album/2.png" in records(tmp_path, output)
+    (done,) = run_here((*command(line, output), "--update", "--drop-missing"))
+    assert f"warning: {output}: 1 records are removed, because their files no longer exist" in done.stderr
+    assert set(records(tmp_path, output)) == {"album/1.png", "album/3.jpg", "more.zip/in/1.png"}
+
+
+def test_only_files_of_a_folder_that_is_there_count_as_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.zip").write_bytes(b"")
+    (tmp_path / "in").mkdir()
+    names = ["gone.png", "in/gone.png", "in/deleted/x.png", str(tmp_path / "gone.png")]
+    assert all(map(is_gone, names))
+    assert not any(map(is_gone, ["a.zip", "in", "a.zip/x/y.png", "s3://b/x.png", "-", "\\xff.png"]))

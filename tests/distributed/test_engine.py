@@ -172,6 +172,21 @@ def test_a_driver_that_is_killed_leaves_whole_parts_and_a_resumed_run_adds_the_r
     assert_same(rows_in(tmp_path / "out"), expected)
 
 
+def test_tags_are_those_of_the_local_engine(
+    cluster: Any, album: Path, model: tuple[str, ...], environment: dict[str, str], tmp_path: Path
+) -> None:
+    tags = ("--tags", "--score", "softmax", "--threshold", "0.2")
+    command = ("classify", album / "0" / "0000*.jpg", *LABELS, *model, *tags, "-q")
+    local, on_ray = ("--engine", "torch"), ("--engine", "ray", "--ray-address", cluster.address, "--ray-actors", "2")
+    runs = [("here", local), ("ray", on_ray)]
+    done = [finished(started(environment, *command, *engine, "-o", f"{tmp_path}/{name}/")) for name, engine in runs]
+    assert [code for code, _, _ in done] == [0, 0], done[1][2]
+    found = rows_in(tmp_path / "ray")
+    assert_same(found, rows_in(tmp_path / "here"))
+    assert len(found) == 10
+    assert all(row["labels"] for row in found)  # the best of three labels has at least a third
+
+
 def test_no_more_inputs_are_taken_than_there_is_room_for(cluster: Any, album: Path, tiny_clip: Path) -> None:
     from clipcli.distributed.cluster import RayOptions
     from clipcli.distributed.engine import RayEngine

@@ -97,6 +97,25 @@ def test_a_table_that_says_nothing_is_refused_in_one_line(name: str, content: st
     assert says in refusal(tmp_path / name)
 
 
+def test_empty_rows_and_a_row_of_totals_are_left_out_with_a_warning(tmp_path: Path, logged: list[str]) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("path,label\na.png,cat\n,\n\nb.png,dog\nc.png,\nTotal,3\n")
+    assert [(each.image.name, each.label) for each in read_truth(table)] == [("a.png", "cat"), ("b.png", "dog")]
+    assert logged == [f"{table}: 2 rows are left out: line 6 has no label"]
+    table.write_text("path,label\na.png,cat\n,\n ,\n")
+    read_truth(table)
+    assert len(logged) == 1  # nothing is said of empty rows
+
+
+def test_the_paths_of_a_table_can_be_relative_to_another_folder(tmp_path: Path) -> None:
+    table = tmp_path / "tables" / "t.csv"
+    table.parent.mkdir()
+    table.write_text("path,label\nin/a.png,cat\n")
+    (each,) = read_truth(table, root=tmp_path / "photos")
+    assert isinstance(each.image, FileInput)
+    assert each.image.path == str(tmp_path / "photos" / "in" / "a.png")
+
+
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.csv").endswith("none.csv: no such file or folder")
 

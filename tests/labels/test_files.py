@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -608,3 +609,13 @@ def test_wrong_thresholds_and_phrases_in_a_table_are_one_line(text: str, reason:
 def test_a_threshold_in_json_is_a_number_from_0_to_1(value: object) -> None:
     with pytest.raises(LabelError, match=r"its threshold .* is not a number from 0 to 1"):
         parse_json(json.dumps({"dog": {"threshold": value}}))
+
+
+def test_labels_can_come_from_a_pipe_as_of_process_substitution() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as file:
+        file.write("cat\ndog\n")
+    try:
+        assert [label.name for label in read_labels(Path(f"/dev/fd/{reading}"))] == ["cat", "dog"]
+    finally:
+        os.close(reading)

@@ -21,6 +21,7 @@ from clipcli.outputs.run_settings import RunSettings
 from clipcli.training.captions import Captions
 from clipcli.training.data import Batches, group_of
 from clipcli.training.pairs import Example, ImageFile, read_pairs
+from clipcli.training.request import Request
 from clipcli.training.settings import Facts, TrainConfig, choose_settings
 from clipcli.training.split import split
 
@@ -214,6 +215,18 @@ def test_defaults_suit_the_data_and_the_network() -> None:
     assert (small.batch_size, small.epochs, small.learning_rate) == (32, 20, 1e-4)
     assert (scratch.batch_size, scratch.learning_rate) == (128, 1e-3)
     assert choose_settings(TrainConfig(batch_size=512), Facts(20, 1, False, "cpu")).batch_size == 20
+    assert (
+        str(choose_settings(TrainConfig(lock_image=True), Facts(500, 20_000_000, False, "cpu")).learning_rate)
+        == "0.0003"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("20%", (0.2, None)), ("0.2", (0.2, None)), ("more.csv", (0.0, "more.csv")), ("0", (0.0, None))],
+)
+def test_the_share_for_validation_can_be_a_percentage(given: str, expected: tuple[float, str | None]) -> None:
+    assert Request(validation=given).held_out == expected
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ def _results() -> list[FileKind]:
         name = f"results.{form}"
         uses = (
             f"sort {name} --into sorted --dry-run", f"sort {name} --into sorted --link", "sort --undo sorted",
-            f"report {name} -o page.html", f"evaluate {name} --truth truth.csv",
+            f"report {name} -o page.html", f"evaluate {name} --truth truth.csv", f"info {name}", f"tag {name} -n",
+            f"export annotations {name} -o tasks.json",
             *(() if form == "json" else (f"classify photos {ANSWER} --resume -o {name}",)),
         )  # fmt: skip
         kinds.append(FileKind(name, name, how, uses, ("truth.csv", f"{name}.run.json")))
@@ -87,7 +88,8 @@ def _results() -> list[FileKind]:
     interrupted = f"{again}partial/results.jsonl --batch-size 1 --top-k 2 --no-cache"
     return [
         *kinds,
-        FileKind("run.json", "results.csv.run.json", damage_json, (f"{again}results.csv",), ("results.csv",)),
+        FileKind("run.json", "results.csv.run.json", damage_json, (f"{again}results.csv", "info results.csv"),
+                 ("results.csv",)),
         FileKind("partial", "partial/results.jsonl.partial", damage_json, (interrupted,), ("partial",)),
         FileKind("partial.json", "partial/results.jsonl.partial.json", damage_json, (interrupted,), ("partial",)),
         FileKind("manifest", "parts/manifest.json", damage_json, manifest, ("parts",)),

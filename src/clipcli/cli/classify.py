@@ -58,6 +58,7 @@ def classify(
     ] = False,
     resume: options.Resume = False,
     update: options.Update = False,
+    drop_missing: options.DropMissing = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     show: Annotated[
@@ -88,7 +89,7 @@ def classify(
         [*reading.files, *labels.files, classes, scores.calibration, model.pretrained],
         resume=resume, update=update, overwrite=overwrite, part_size=part_size, compact=compact, show=show,
         messages=messages,
-    )  # fmt: skip
+    ).dropping(missing=drop_missing)  # fmt: skip
     if server.server:
         return _run_on_server(server.classifier(labels, model, scores), reading.source(), target, messages)
     if classes is not None:
@@ -182,6 +183,12 @@ class _Target:
         form = form or (Format.table if sys.stdout.isatty() else Format.tsv).value
         check_compact(form, compact=compact)
         return cls(None, form, compact, show and _can_show(form, messages))
+
+    def dropping(self, *, missing: bool) -> _Target:
+        """Return the same, where the records of files that were deleted are removed or not."""
+        if self.destination is None:
+            return self
+        return replace(self, destination=replace(self.destination, drop_missing=missing))
 
     @property
     def is_for_people(self) -> bool:

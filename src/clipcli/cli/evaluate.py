@@ -83,6 +83,12 @@ def evaluate(
     ] = False,
     score: TagScore = None,
     threshold: TagThreshold = DEFAULT_THRESHOLD,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="DIR", show_default=False,
+                     help="Folder that relative paths in tables and results are relative to. [default: the folder of a "
+                          "table, or the current folder, where the images are]"),
+    ] = None,
     path_column: options.TruthPath = None,
     label_column: options.TruthLabel = None,
     labels: _Labels,
@@ -159,7 +165,8 @@ def evaluate(
     chosen = labels.load() if classes is None and (labels.labels or labels.label) else None
     reading: dict[str, Any] = {
         "by_group": by is Level.group, "columns": TruthColumns(path_column, label_column),
-        "exclusion": Exclusion(tuple(exclude or ()), include_hidden), "reporter": TerminalReporter(messages),
+        "exclusion": Exclusion(tuple(exclude or ()), include_hidden), "root": root,
+        "reporter": TerminalReporter(messages),
     }  # fmt: skip
     if truth is not None:
         comparison = evaluate_results(source, truth, chosen, **reading)

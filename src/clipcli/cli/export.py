@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -118,6 +119,7 @@ def export_images(
     ] = None,
     resume: options.Resume = False,
     update: options.Update = False,
+    drop_missing: options.DropMissing = False,
     overwrite: options.Overwrite = False,
     part_size: options.PartSize = 4096,
     model: options.ModelOnCluster,
@@ -137,6 +139,7 @@ def export_images(
         output, form.value if form else None, inputs=[*reading.files, model.pretrained], resume=resume, update=update,
         overwrite=overwrite, part_size=part_size,
     )  # fmt: skip
+    destination = replace(destination, drop_missing=drop_missing)
     from clipcli.cli.reporter import TerminalReporter, end
     from clipcli.embedder import Embedder
     from clipcli.outputs.image_rows import image_rows

@@ -44,6 +44,10 @@ class Messages:
         if not self.quiet:
             self._say("warning", text)
 
+    def urge(self, text: str) -> None:
+        """Print a warning even with ``--quiet``: why nothing happens."""
+        self._say("warning", text)
+
     def problems(self, lines: Iterable[tuple[str, str]], more: str) -> int:
         """Print the first inputs with each reason, and how many more there are; return the number of all.
 
@@ -109,7 +113,10 @@ class _LibraryHandler(logging.Handler):
         text = record.getMessage()
         if self.messages is not None and text not in self.printed:
             self.printed.add(text)
-            (self.messages.warn if record.levelno >= logging.WARNING else self.messages.detail)(text)
+            if record.levelno >= logging.ERROR:
+                self.messages.urge(text)
+            else:
+                (self.messages.warn if record.levelno >= logging.WARNING else self.messages.detail)(text)
 
 
 _LIBRARY = _LibraryHandler()

@@ -31,6 +31,7 @@ __all__ = [
     "Checked",
     "ClassesFile",
     "Device",
+    "DropMissing",
     "Exclude",
     "ImageEmbeddingsFile",
     "IncludeHidden",
@@ -87,6 +88,13 @@ Update = Annotated[
         "--update", rich_help_panel="Output",
         help="Add new inputs to the finished results at -o, and try failed ones again. All other records stay as they "
              "are.",
+    ),
+]  # fmt: skip
+DropMissing = Annotated[
+    bool,
+    typer.Option(
+        "--drop-missing", rich_help_panel="Output",
+        help="With --update: remove the records of files that no longer exist on the disk.",
     ),
 ]  # fmt: skip
 Checked = Annotated[

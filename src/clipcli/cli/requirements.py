@@ -55,6 +55,13 @@ _TABLES = Requirement(
     "with tables, not with '-': stdin holds plain paths",
     lambda values: "-" not in (values["inputs"] or ()),
 )
+_DELETED = Requirement(
+    ("drop_missing",),
+    "with --update, and not with tables or embeddings as inputs",
+    lambda values: (
+        values["update"] and not any(values[name] for name in ("path_column", "image_column", "image_embeddings"))
+    ),
+)
 _CLUSTER = Requirement(
     ("ray_address", "ray_actors", "ray_gpus"),
     f"with --engine {cluster_names()}",
@@ -105,6 +112,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
         Requirement(("part_size",), _IN_PARTS, _writes_parts),
         _OVERWRITE,
         Requirement(("update",), "with -o", lambda values: values["output"] is not None),
+        _DELETED,
         Requirement(_ONLY_HERE, "without --server", lambda values: not values.get("server")),
         Requirement(("token_file",), "with --server", lambda values: bool(values["server"])),
     ),
@@ -171,6 +179,7 @@ REQUIREMENTS: dict[str, tuple[Requirement, ...]] = {
     "export images": (
         _LOUD, _CACHE, *_EMBEDDED, _NO_ENCODER, _HERE, _LISTED, _TABLES, _CLUSTER,
         Requirement(("part_size", "form", "update"), _IN_PARTS, _writes_parts),
+        _DELETED,
     ),
 }  # fmt: skip
 """By command. Other options have no requirements, or are checked when their values are read."""

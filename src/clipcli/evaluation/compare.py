@@ -40,7 +40,6 @@ from clipcli.text import printable
 
 __all__ = ["Comparison", "evaluate", "evaluate_results"]
 
-
 _Named = TypeVar("_Named", Evaluation, TagEvaluation)
 
 
@@ -94,7 +93,7 @@ def evaluate(
     few_shot: Sequence[int] = (), probe_strength: float = STRENGTH, seed: int = 0, goal: Goal | None = None,
     calibration: Path | None = None,
     image_embeddings: ImageEmbeddings | str | Path | None = None,
-    columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008 - values
+    root: Path | None = None, columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008
     reporter: Reporter = SILENT, **options: Any,
 ) -> Comparison:  # fmt: skip
     """Evaluate models and sets of templates on images whose classes are known.
@@ -135,6 +134,8 @@ def evaluate(
         The columns of a table, if they are not ``path`` and ``label``.
     exclusion
         The files and folders to exclude.
+    root
+        The folder that the relative paths of a table are relative to, if it is not that of the table.
     reporter
         Receives the progress, and the images that cannot be read.
     options
@@ -150,11 +151,11 @@ def evaluate(
     ClipcliError
         As for :class:`clipcli.Classifier`.
     """
-    every = labelled = read_truth(Path(truth), exclusion, columns)
+    every = labelled = read_truth(Path(truth), exclusion, columns, root=root)
     if image_embeddings is not None:
         if not isinstance(image_embeddings, ImageEmbeddings):
             image_embeddings = ImageEmbeddings(image_embeddings)
-        labelled = with_embeddings(labelled, image_embeddings)
+        labelled = with_embeddings(labelled, image_embeddings, root)
     if classes is not None and (labels is not None or templates or prompts):
         raise LabelError("give either labels and prompts, or classes")
     given = load_class_embeddings(classes) if isinstance(classes, Path) else classes
@@ -226,7 +227,7 @@ class _Evaluations:
 def evaluate_results(
     results: str | Path | Sequence[str | Path], truth: str | Path,
     labels: Iterable[str | Label] | Path | None = None, *, by_group: bool = False,
-    columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008 - values
+    root: Path | None = None, columns: TruthColumns = TruthColumns(), exclusion: Exclusion = Exclusion(),  # noqa: B008
     reporter: Reporter = SILENT,
 ) -> Comparison:  # fmt: skip
     """Compare results of ``classify`` with the ground truth.
@@ -241,6 +242,8 @@ def evaluate_results(
         The labels of the runs, if the ground truth uses their folders.
     by_group
         Whether to evaluate the groups of the labels instead of the labels; the classes can be groups or labels.
+    root
+        The folder that the relative paths of the ground truth and of the results are relative to.
 
     Raises
     ------
@@ -248,9 +251,10 @@ def evaluate_results(
         If there is no ground truth, the results cannot be read, or both have no image or no label in common.
     """
     files = [results] if isinstance(results, str | Path) else list(results)
-    labelled = read_truth(Path(truth), exclusion, columns, results=files[0] if files else None)
+    labelled = read_truth(Path(truth), exclusion, columns, results=files[0] if files else None, root=root)
+    bases = [PathBase(str(file), own=True, root=root) for file in files]
     matched = [
-        match_records(read_results(Path(file)), labelled, PathBase(str(file), own=True).locate) for file in files
+        match_records(read_results(Path(file)), labelled, base.locate) for file, base in zip(files, bases, strict=True)
     ]
     failures = {record.path: record.error for some in matched for record, _ in some if record.error is not None}
     for path, reason in failures.items():

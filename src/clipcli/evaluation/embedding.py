@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -11,9 +12,10 @@ from clipcli.embedder import Embedder
 from clipcli.errors import ImageError, InputError
 from clipcli.evaluation.evaluate import Embedded
 from clipcli.evaluation.ground_truth import LabelledImage
-from clipcli.inputs.items import name_of
+from clipcli.inputs.items import FileInput, name_of
 from clipcli.log import LOG
 from clipcli.runner import Reporter
+from clipcli.schemes import is_remote
 
 __all__ = ["embed_all"]
 
@@ -52,9 +54,18 @@ def embed_all(
     if statistics.cached or statistics.encoded:  # neither if the embeddings are those of a file
         LOG.info(f"images: {statistics.cached} from the cache, {statistics.encoded} encoded")
     if not rows:
-        raise InputError(f"cannot {doing}: none of the images can be read")
+        raise InputError(f"cannot {doing}: none of the images can be read{_looked_for(labelled, doing)}")
     paths, labels, vectors = zip(*rows, strict=True)
     return Embedded(paths, labels, np.stack(vectors)), failed
+
+
+def _looked_for(labelled: Sequence[LabelledImage], doing: str) -> str:
+    """Return where the first image was looked for, if it is missing."""
+    first = labelled[0].image
+    if not isinstance(first, FileInput) or is_remote(first.path) or os.path.lexists(first.path):
+        return ""
+    remedy = "check the paths, or name their folder with --root" if doing == "evaluate" else "check the paths"
+    return f"; the first was looked for as {os.path.abspath(first.path)} ({remedy})"  # noqa: PTH100
 
 
 def _embed_labelled(

@@ -40,6 +40,7 @@ def read_truth(
     columns: TruthColumns = TruthColumns(),  # noqa: B008 - a value
     results: object = None,
     doing: str = "evaluate",
+    root: Path | None = None,
 ) -> list[LabelledImage]:
     """Read the ground truth of images.
 
@@ -56,6 +57,8 @@ def read_truth(
         The results that the ground truth is for, for messages.
     doing
         What cannot be done without it, for messages.
+    root
+        The folder that the relative paths of a table are relative to, if it is not that of the table.
 
     Raises
     ------
@@ -75,7 +78,8 @@ def read_truth(
     elif not source.exists():
         raise InputError(f"cannot read {source}: no such file or folder")
     elif source.suffix.lower() in (".csv", ".tsv", ".json"):
-        labelled = [each for each in _from_table(source, columns) if not exclusion.leaves_out_named(each.image.name)]
+        rows = _from_table(source, columns, root)
+        labelled = [each for each in rows if not exclusion.leaves_out_named(each.image.name)]
     else:
         raise InputError(
             f"cannot read {source}: the ground truth must be a folder with one folder per class, or a .csv or .tsv "
@@ -104,8 +108,8 @@ def _from_folder(root: Path, exclusion: Exclusion, doing: str) -> list[LabelledI
     return labelled
 
 
-def _from_table(table: Path, columns: TruthColumns) -> list[LabelledImage]:
-    read = read_label_table(table, columns)
+def _from_table(table: Path, columns: TruthColumns, root: Path | None) -> list[LabelledImage]:
+    read = read_label_table(table, columns, root)
     return [LabelledImage(FileInput(name, read.locations[name]), label) for name, label in read.labels.items()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from clipcli.errors import InputError
@@ -95,7 +96,7 @@ def _no_match(records: Sequence[ReadRecord], labelled: Sequence[LabelledImage]) 
     examples = f"the first result is {records[0].path!r}, " if records else "there are no results, "
     return (
         f"cannot match results to the ground truth: they have no paths in common ({examples}the first image of the "
-        f"ground truth is {labelled[0].image.name!r}; use the same paths, or the folder of the classify run)"
+        f"ground truth is {labelled[0].image.name!r}; use the same paths, or name the folder of the run with --root)"
     )
 
 
@@ -108,7 +109,9 @@ def _normal(path: str) -> str:
     return path if is_remote(path) else os.path.abspath(path)  # noqa: PTH100 - also for names that are not valid text
 
 
-def with_embeddings(labelled: Sequence[LabelledImage], embeddings: ImageEmbeddings) -> list[LabelledImage]:
+def with_embeddings(
+    labelled: Sequence[LabelledImage], embeddings: ImageEmbeddings, root: Path | None = None
+) -> list[LabelledImage]:
     """Return the labelled images that a file has embeddings of, in the same order, with these in place of the images.
 
     Raises
@@ -119,14 +122,14 @@ def with_embeddings(labelled: Sequence[LabelledImage], embeddings: ImageEmbeddin
         If no path is in both.
     """
     found: dict[int, LabelledImage] = {}
-    for row, place in _places(embeddings.rows(), labelled, PathBase(embeddings.name, own=True).locate):
+    for row, place in _places(embeddings.rows(), labelled, PathBase(embeddings.name, own=True, root=root).locate):
         if place is not None and place not in found:
             each = labelled[place]
             found[place] = LabelledImage(EmbeddedInput(each.image.name, row.vector, embeddings.made_by), each.label)
     if not found:
         raise InputError(
             f"cannot match {embeddings.name} to the ground truth: they have no paths in common "
-            "(run this in the folder of the export)"
+            "(run this in the folder of the export, or name that folder with --root)"
         )
     if len(found) < len(labelled):
         without = len(labelled) - len(found)

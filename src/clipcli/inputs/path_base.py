@@ -26,13 +26,15 @@ class PathBase:
         The table's path or URL.
     own
         Whether clipcli wrote the table.
+    root
+        The folder, if it is known; otherwise one of the two is chosen.
     """
 
-    def __init__(self, table: str, *, own: bool) -> None:
+    def __init__(self, table: str, *, own: bool, root: Path | None = None) -> None:
         beside = os.path.dirname(table.rstrip("/" + os.sep))  # noqa: PTH120 - keeps names as they are
         self._table, self._own = table, own
         self._folders = ("", beside) if own else (beside, "")
-        self._folder: str | None = None
+        self._folder = None if root is None else os.fspath(root)
 
     @property
     def folder(self) -> Path:

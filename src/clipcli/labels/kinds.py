@@ -26,5 +26,5 @@ def check_kind(path: Path) -> None:
         raise LabelError(f"cannot read {path}: it is a folder, not a label file (images are given without --labels)")
     if remedy := _REMEDIES.get(path.suffix.lower()):
         raise LabelError(f"cannot read {path}: not a label file ({remedy})")
-    if looks_like_image(read_signature(path)):
+    if path.is_file() and looks_like_image(read_signature(path)):  # a pipe can be read only once
         raise LabelError(f"cannot read {path}: it is an image, not a label file (images are given without --labels)")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipcli.delimited import Table, read_delimited
 from clipcli.errors import InputError
 from clipcli.headers import needed_column
+from clipcli.images.files import has_image_suffix
 from clipcli.inputs.path_base import PathBase
 from clipcli.labels.several import label_key, split
+from clipcli.log import LOG
 from clipcli.outputs.label_studio import labels_in
 from clipcli.outputs.readers import ReadRecord
 from clipcli.outputs.recognition import own_kind_of
@@ -47,32 +49,42 @@ class TruthColumns:
     label: str | None = None
 
 
-def read_label_table(table: Path, columns: TruthColumns | None = None) -> LabelTable:
+def read_label_table(table: Path, columns: TruthColumns | None = None, root: Path | None = None) -> LabelTable:
     """Read a CSV or TSV table with a column of paths and one of labels, or a JSON export of Label Studio.
 
     Parameters
     ----------
     columns
         Their names, which are compared without case and outer spaces; ``None`` if they cannot be chosen.
+    root
+        The folder that relative paths are relative to, see :class:`clipcli.inputs.path_base.PathBase`.
 
     Raises
     ------
     InputError
-        If it cannot be read, a row lacks one of the two, or an image has two labels.
+        If it cannot be read, all rows lack one of the two, or an image has two labels. Empty rows are left out, and
+        rows that lack one of the two, such as a row of totals, with a warning.
     """
     if table.suffix.lower() == ".json":
         if columns is not None and columns != TruthColumns():
             raise InputError(f"cannot use --path-column or --label-column with {table}: it is not a table")
-        return _gathered(table, labels_in(table), PathBase(str(table), own=True), "task")
+        return _gathered(table, labels_in(table), PathBase(str(table), own=True, root=root), "task")
     try:
         with table.open("rb") as raw, open_text(raw) as file:
             read = read_delimited(file, str(table))
-            base = PathBase(str(table), own=read.own is not None)
+            base = PathBase(str(table), own=read.own is not None, root=root)
             path_column, label_column = _columns_of(table, read, columns)
+            incomplete = _Incomplete(table)
             rows = (
-                (number, row.get(path_column) or "", (row.get(label_column) or "").strip()) for number, row in read.rows
+                (number, name, label)
+                for number, row in read.rows
+                for name, label in [(row.get(path_column) or "", (row.get(label_column) or "").strip())]
+                if not incomplete.holds(number, row, name, label)
             )
-            return _gathered(table, rows, base, "line")
+            found = _gathered(table, rows, base, "line")
+            incomplete.drop_totals(found.labels, found.locations)
+            incomplete.tell(is_all=not found.labels)
+            return found
     except (OSError, UnicodeError) as problem:
         raise InputError(f"cannot read {table}: {getattr(problem, 'strerror', None) or problem}") from None
 
@@ -95,6 +107,39 @@ def _gathered(table: Path, rows: Iterable[tuple[int, str, str]], base: PathBase,
             )
         locations.setdefault(first, location)
     return LabelTable(labels, locations)
+
+
+class _Incomplete:
+    """Counts the rows of a table that have no path or no label."""
+
+    def __init__(self, table: Path) -> None:
+        self._table, self._count, self._first = table, 0, ""
+
+    def holds(self, number: int, row: Mapping[str, object], name: str, label: str) -> bool:
+        """Return whether a row is left out."""
+        if name.strip() and label:
+            return False
+        if any(str(cell or "").strip() for cell in row.values()):
+            self._count += 1
+            self._first = self._first or f"line {number} has no {'label' if name.strip() else 'path'}"
+        return True
+
+    def drop_totals(self, labels: dict[str, str], locations: Mapping[str, str]) -> None:
+        """Leave out a last row whose path is not an image, such as ``Total``, after rows of images."""
+        first, *_, last = [*labels][:1] + [*labels][-1:] or ["", ""]
+        is_file = is_remote(last) or has_image_suffix(last) or os.path.lexists(locations.get(last, last))
+        if has_image_suffix(first) and not is_file:
+            del labels[last]
+            self._count += 1
+            self._first = self._first or f"{last!r}, in the last line, is not an image"
+
+    def tell(self, *, is_all: bool) -> None:
+        """Warn of the rows that were left out, or raise :class:`InputError` if no other is there."""
+        if is_all and self._count:
+            raise InputError(f"cannot read {self._table}: {self._first}")
+        if self._count:
+            rows = f"{self._count:,} rows are left out" if self._count > 1 else "a row is left out"
+            LOG.warning(f"{self._table}: {rows}: {self._first}")
 
 
 def _columns_of(table: Path, read: Table, columns: TruthColumns | None) -> tuple[str, str]:
@@ -198,5 +243,6 @@ def corrected(records: Iterable[ReadRecord], corrections: Corrections) -> Iterat
 def _relabelled(record: ReadRecord, label: str, corrections: Corrections) -> ReadRecord:
     """Return a record with another label, its group, and the node of both if the run had a tree."""
     group = corrections.group_of(label)
-    node = f"{group}/{label}" if group is not None and label != UNKNOWN else label
-    return replace(record, label=label, error=None, group=group, node=node if corrections.in_tree else None)
+    node: str | None = f"{group}/{label}" if group is not None and label != UNKNOWN else label
+    node = node if corrections.in_tree else None
+    return replace(record, label=label, error=None, group=group, best_group=None, node=node)

@@ -64,6 +64,8 @@ class Destination:
         Leave out the columns of similarities and of the model; for results in a format with columns.
     update
         Whether records are added to an earlier run.
+    drop_missing
+        With ``update``: remove the records of files that were deleted.
     """
 
     output: str
@@ -73,6 +75,7 @@ class Destination:
     part_size: int = 4096
     compact: bool = False
     update: bool = False
+    drop_missing: bool = False
 
     @property
     def in_parts(self) -> bool:

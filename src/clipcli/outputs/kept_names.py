@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from clipcli.inputs.items import Input, Shard, Unit, is_input
 from clipcli.inputs.repetition import DIGEST_BYTES, name_digest
+from clipcli.log import LOG
 from clipcli.text import printable
 
-__all__ = ["KeptNames", "changed_since", "remaining"]
+__all__ = ["KeptNames", "changed_since", "is_gone", "remaining", "tell_gone"]
 
 _KIND = np.dtype(f"S{DIGEST_BYTES}")
 _PORTION = 1 << 16
@@ -87,6 +88,26 @@ def changed_since(path: str, since: float, *, status_too: bool = False) -> bool:
         return False
     times = (status.st_mtime, status.st_ctime) if status_too else (status.st_mtime,)
     return any(since < each <= time.time() for each in times)
+
+
+def is_gone(name: str) -> bool:
+    r"""Return whether the file of a record was deleted: its folder, or the nearest one that exists, does not hold it.
+
+    Never true for URLs, members of archives, an image from standard input, and names with bytes that are not UTF-8,
+    which are written as ``\xff``.
+    """
+    if name == "-" or any(mark in name for mark in ("://", "\\x", "\0")) or os.path.lexists(name):
+        return False
+    folder = os.path.dirname(name)  # noqa: PTH120 - keeps names as they are
+    while folder and not os.path.lexists(folder):
+        folder = os.path.dirname(folder)  # noqa: PTH120
+    return os.path.isdir(folder or os.curdir)  # noqa: PTH112 - not an archive
+
+
+def tell_gone(output: str, count: int) -> None:
+    """Warn of records that are removed because their files were deleted."""
+    if count:
+        LOG.warning(f"{output}: {count:,} records are removed, because their files no longer exist")
 
 
 @dataclass(frozen=True)

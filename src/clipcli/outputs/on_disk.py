@@ -59,7 +59,7 @@ def result_output(
         form = replace(layout(destination.form), compact=destination.compact)
         given, file = all_settings(facts, form), destination.file
         if destination.update:
-            return UpdatedFile(file, form, given)
+            return UpdatedFile(file, form, given, drop_missing=destination.drop_missing)
         if destination.is_resumable:
             return ResultFile(file, form, given, resume=destination.resume, overwrite=destination.overwrite)
         may_replace = destination.overwrite
@@ -128,8 +128,12 @@ def _in_parts(
     folder = folder_at(destination.output)
 
     def begin(facts: EncoderFacts | None) -> Writing[Row]:
-        kind = UpdatedParts if destination.update else PartedOutput
-        return kind(
+        if destination.update:
+            form, given, entries = parts(facts)
+            return UpdatedParts(
+                folder, form, given, entries, size=destination.part_size, drop_missing=destination.drop_missing
+            )
+        return PartedOutput(
             folder, *parts(facts), size=destination.part_size, resume=destination.resume,
             overwrite=destination.overwrite,
         )  # fmt: skip

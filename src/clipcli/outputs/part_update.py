@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from clipcli.errors import OutputError
 from clipcli.inputs.items import Unit
 from clipcli.log import LOG
-from clipcli.outputs.kept_names import KeptNames, changed_since, remaining
+from clipcli.outputs.kept_names import KeptNames, changed_since, is_gone, remaining, tell_gone
 from clipcli.outputs.manifest import UPDATING, check_folder, is_complete_folder, match_part, started_in
-from clipcli.outputs.parts import PartedOutput
+from clipcli.outputs.parts import PartedOutput, PartForm
+from clipcli.outputs.run_settings import RunSettings
 from clipcli.pipeline.chunks import Chunk, Engine, in_chunks
+from clipcli.storage.folders import Folder
 
 __all__ = ["UpdatedParts"]
 
@@ -28,6 +30,13 @@ class UpdatedParts(PartedOutput[Row]):
     """
 
     option = "--update"
+
+    def __init__(
+        self, folder: Folder, form: PartForm[Row], settings: RunSettings, about: dict[str, Any] | None = None,
+        *, size: int, drop_missing: bool = False,
+    ) -> None:  # fmt: skip
+        self._drop_missing = drop_missing
+        super().__init__(folder, form, settings, about, size=size)
 
     def _begin(self, *, resume: bool, overwrite: bool) -> dict[int, re.Match[str]]:  # noqa: ARG002
         folder = self._folder
@@ -62,15 +71,22 @@ class UpdatedParts(PartedOutput[Row]):
     def _names_kept(self) -> Iterator[str]:
         """Yield the inputs with a valid record, and note what each other part is reduced to."""
         self._remove_duplicates()
+        gone = 0
         for name in self._before:
             facts = self._facts(name)
-            chosen = [not failed and not changed_since(path, self._since, status_too=True) for path, failed in facts]
+            missing = [self._drop_missing and is_gone(path) for path, _ in facts]
+            gone += sum(missing)
+            chosen = [
+                not (is_missing or failed or changed_since(path, self._since, status_too=True))
+                for is_missing, (path, failed) in zip(missing, facts, strict=True)
+            ]
             yield from (path for (path, _), is_chosen in zip(facts, chosen, strict=True) if is_chosen)
             self.earlier += sum(chosen)
             if all(chosen) and len(chosen) == int(match_part(name)[3]):
                 self.parts += 1
             else:
                 self._reduced[name] = chosen
+        tell_gone(self.name, gone)
 
     def _facts(self, name: str) -> list[tuple[str, bool]]:
         """Return the input of each row of a part, and whether it failed."""

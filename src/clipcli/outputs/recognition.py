@@ -76,7 +76,7 @@ def _settings_of_run(results: Path) -> Mapping[str, Any]:
         if results.is_dir():
             settings: Any = json.loads((results / MANIFEST).read_text("utf-8"))["settings"]
         else:
-            settings = RunRecord.read(results).settings.values
+            settings = RunRecord.read(results, "watch").settings.values  # also while a folder is watched
     except (ClipcliError, LookupError, OSError, TypeError, ValueError, RecursionError):
         return {}
     return settings if isinstance(settings, Mapping) else {}

@@ -131,7 +131,7 @@ class ResultFile:
             self._started = float(values.get("started", 0.0))
         except (LookupError, TypeError, ValueError):
             raise OutputError(DAMAGED.format(kept_in)) from None
-        self._settings.check_same(before, self._places.target)
+        self._settings.check_same(before, self._places.target, doing=self.option.removeprefix("--"))
         self._check_not_created()
         return str(values.get("state"))
 

@@ -53,6 +53,7 @@ _TITLES = {
     "train": "number of pairs to train on",
     "validation_pairs": "number of pairs held out",
 }
+_OF_A_RUN = ("batch_size", "part_size")  # what need not be the same in all runs that add to results
 _REMEDY = "use the same settings, or start again with --overwrite"
 
 
@@ -104,11 +105,11 @@ class RunSettings:
         given_only
             Compare only the values that are given here: ``None`` stands for whatever the earlier run had.
         doing
-            What cannot be done with other settings: ``resume`` or ``update``.
+            What cannot be done with other settings: ``resume``, or ``update`` (sizes of batches and parts can differ).
         """
         before, now = earlier.as_json, self.as_json
         for name in [name for name, value in now.items() if value is not None] if given_only else now | before:
-            if before.get(name) != now.get(name):
+            if before.get(name) != now.get(name) and not (doing == "update" and name in _OF_A_RUN):
                 difference = _difference(name, before.get(name), now.get(name))
                 raise OutputError(f"cannot {doing} {target}: {run} had {difference} ({remedy})")
 

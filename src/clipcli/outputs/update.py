@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from clipcli.errors import OutputError
-from clipcli.outputs.kept_names import KeptNames, changed_since, remaining
+from clipcli.outputs.kept_names import KeptNames, changed_since, is_gone, remaining, tell_gone
 from clipcli.outputs.resume import DAMAGED, UPDATING, Item, ResultFile
 from clipcli.outputs.run_settings import RunRecord, RunSettings
 from clipcli.outputs.text_formats import Layout
@@ -19,7 +19,8 @@ class UpdatedFile(ResultFile):
 
     Records of failures, and of files on disk that were modified after the run that wrote them began, are removed:
     if their inputs are among those of this run, they are computed again. Other records stay, even if their inputs are
-    not among those of this run. New records come last. The file is replaced when all records are complete.
+    not among those of this run; with ``drop_missing``, those of files that were deleted are removed too. New records
+    come last. The file is replaced when all records are complete.
 
     Raises
     ------
@@ -29,10 +30,11 @@ class UpdatedFile(ResultFile):
 
     option = "--update"
 
-    def __init__(self, target: Path, layout: Layout, settings: RunSettings) -> None:
+    def __init__(self, target: Path, layout: Layout, settings: RunSettings, *, drop_missing: bool = False) -> None:
         self._base: Path | None = None
         self._since = 0.0
         self._kept, self._dropped, self._is_idle = KeptNames(), 0, False
+        self._drop_missing, self._gone = drop_missing, 0
         super().__init__(target, layout, settings)
 
     def _begin(self, *, resume: bool, overwrite: bool) -> None:  # noqa: ARG002
@@ -62,13 +64,16 @@ class UpdatedFile(ResultFile):
                 self._kept = KeptNames(self._names_kept(base))
             except (LookupError, OSError, TypeError, ValueError):
                 raise OutputError(DAMAGED.format(base)) from None
+        tell_gone(self.name, self._gone)
         yield from remaining(items, self._kept)  # type: ignore[misc]
 
     def _names_kept(self, base: Path) -> Iterator[str]:
         partial, is_partial = self._partial, base == self._places.partial
         for name, failed in partial.kept() if is_partial else partial.records_in(base):
-            if failed or changed_since(name, self._since, status_too=True):
+            is_missing = self._drop_missing and is_gone(name)
+            if is_missing or failed or changed_since(name, self._since, status_too=True):
                 self._dropped += 1
+                self._gone += is_missing
             else:
                 self.earlier += 1
                 yield name

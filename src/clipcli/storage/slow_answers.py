@@ -15,7 +15,7 @@ _PATIENCE = 5.0  # seconds
 
 @contextmanager
 def warn_if_slow(place: str) -> Iterator[None]:
-    """Log that a request is still being tried, if the block takes long.
+    """Log that a request is still being tried, if the block takes long; as an error, so that ``--quiet`` prints it too.
 
     The libraries of the stores try a request again by themselves, for up to minutes, if the store is busy.
 
@@ -25,7 +25,7 @@ def warn_if_slow(place: str) -> Iterator[None]:
         The store, for the message.
     """
     text = f"{place} is busy or does not answer; still trying (stop with Ctrl-C)"
-    timer = threading.Timer(_PATIENCE, LOG.warning, (text,))
+    timer = threading.Timer(_PATIENCE, LOG.error, (text,))
     timer.daemon = True
     timer.start()
     try:

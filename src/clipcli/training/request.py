@@ -63,8 +63,10 @@ class Request:
         InputError
             If it is a number that is not a share.
         """
+        given = self.validation if self.validation is not None else "0.1"
+        number, _, rest = given.partition("%")
         try:
-            share = float(self.validation if self.validation is not None else 0.1)
+            share = float(number) / (100 if given.endswith("%") and not rest else 1)
         except ValueError:
             return 0.0, self.validation
         if not 0.0 <= share < 1.0:

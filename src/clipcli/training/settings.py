@@ -119,7 +119,7 @@ def choose_settings(config: TrainConfig, facts: Facts) -> Settings:
     epochs = config.epochs or min(max(wanted, _FEW_EPOCHS), _MANY_EPOCHS)
     rate = 1e-3 if scratch and small else 5e-4 if scratch else 1e-4 if small else 1e-5
     if not scratch and (config.lock_image or config.lock_text):
-        rate *= 3
+        rate = round(rate * 3, 6)  # 0.0003, not 0.00030000000000000003
     return Settings(
         epochs=epochs,
         batch_size=batch,
