@@ -34,7 +34,7 @@ from clipcli.pipeline.class_embeddings import (
     embed_competitors,
     telling_cut,
 )
-from clipcli.pipeline.label_warnings import warn_of_language, warn_of_single_label
+from clipcli.pipeline.label_warnings import warn_of_language, warn_of_single_label, warn_of_unknown
 from clipcli.pipeline.predictions import Result
 from clipcli.pipeline.rank import Ranker
 from clipcli.pipeline.scorer import Tagging, can_be_unknown, tag_options
@@ -286,6 +286,7 @@ class Classifier(ResultRuns):
             if self._tags is None or self._tags.score == "softmax":
                 warn_of_single_label(self.classes)
             warn_of_language(self.classes, self.source)
+            warn_of_unknown(self.classes)
 
     def ranker(self, precision: str | None = None) -> Ranker:
         """Return the ranker, which turns embeddings into results, for this or another precision."""

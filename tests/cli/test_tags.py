@@ -40,6 +40,13 @@ def test_an_image_gets_several_labels_best_first_and_all_reach_the_threshold(
     assert {json.loads(line)["label"] for line in lines_of(strict.stdout)} == {"unknown"}
 
 
+def test_a_label_that_reads_like_no_label_is_warned_of(run_here: RunHere, photos: dict[str, Path]) -> None:
+    line = ("classify", photos["cat"], "-l", "cat", *POCKET, "--format", "tsv")
+    named, without = run_here((*line, "-l", "Unknown"), (*line, "-l", "not known"))
+    assert "'Unknown' is a label, and also the answer for an image that no label fits" in named.stderr
+    assert without.stderr == ""
+
+
 def test_tables_have_the_labels_in_one_column(run_here: RunHere, photos: dict[str, Path]) -> None:
     line = ("classify", photos["coffee"], *LABELS, *POCKET, "--tags", "--threshold", 0.01, "--format")
     as_csv, as_json = run_here((*line, "csv"), (*line, "jsonl"))

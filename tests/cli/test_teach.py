@@ -96,6 +96,14 @@ def test_labels_without_examples_stay_classes_by_words(album: Path, run_once: Ru
     assert (classes.vectors[3:] == classes.taught.text[3:]).all()
 
 
+def test_tags_of_taught_classes_warn_that_they_exclude_each_other(album: Path, taught: Path, run_once: Run) -> None:
+    line = ("classify", album / "others" / "cat" / "4.png", "--classes", taught, *POCKET, "--tags", "-f", "csv")
+    usual, asked = run_once(*line), run_once(*line, "--score", "softmax")
+    assert usual.stdout == asked.stdout
+    assert usual.stderr.count("taught classes are compared with each other as tags") == 1
+    assert asked.stderr == ""
+
+
 def test_a_model_that_did_not_teach_the_classes_is_refused(
     album: Path, taught: Path, tiny_clip: Path, run_once: Run
 ) -> None:

@@ -144,6 +144,21 @@ def test_remove_takes_only_these_keywords_and_can_be_undone(write: Write, tmp_pa
     assert state_of(tmp_path) == {"a.xmp": PACKETS["digikam"]}
 
 
+def test_tagging_again_after_a_correction_warns_that_earlier_keywords_stay(
+    write: Write, tmp_path: Path, run_here: RunHere
+) -> None:
+    write(a=["cat"], b=["dog"])
+    (tmp_path / "checked.csv").write_text("path,label\na.jpg,fox\n", "utf-8")
+    first, again, corrected = run_here(
+        ("tag", "r.jsonl"), ("tag", "r.jsonl"), ("tag", "r.jsonl", "--checked", "checked.csv")
+    )
+    assert "tagged before" not in first.stderr + again.stderr
+    assert "r.jsonl was tagged before: keywords that its images no longer have stay" in corrected.stderr
+    assert keywords_in(tmp_path / "a.jpg.xmp") == ["cat", "fox"]
+    run_here(("tag", "r.jsonl", "--undo"), ("tag", "r.jsonl", "--checked", "checked.csv"))
+    assert keywords_in(tmp_path / "a.jpg.xmp") == ["fox"]
+
+
 def test_a_sidecar_that_others_changed_since_is_not_undone(write: Write, tmp_path: Path, run_here: RunHere) -> None:
     write(a=["cat"], b=["dog"])
     run_here(("tag", "r.jsonl"))

@@ -208,7 +208,7 @@ def export_annotations(
     for written in filter(None, (output, config)):
         check_output(written, [results, *([checked] if checked else [])], overwrite=overwrite)
     corrections = read_corrections(checked)
-    read_through(results, corrections, "label")
+    read_through(results, corrections, "label", Path())  # no image is opened
     tell_unused(corrections, checked, messages)
     tasks = (task_of(record, prefix) for record in corrected(read_results(results), corrections))
     with replacing(output, overwrite=overwrite) as temporary, temporary.open("w", encoding="utf-8") as file:

@@ -164,7 +164,7 @@ def _content(
     check_extra()
     known = load_labels(labels) if labels is not None else None
     labelled = read_truth(truth, columns=TruthColumns(*columns), results=results)
-    truths, evaluation = evaluation_for_page(records, results, labelled, known)
+    truths, evaluation = evaluation_for_page(records, results, labelled, known, folder)
     return replace(content, truths=truths, evaluation=evaluation)
 
 

@@ -107,12 +107,12 @@ def _sort(
     from clipcli.sorting.placement import carry_out, plan
 
     corrections = read_corrections(checked)
-    base = _checked(results, corrections, by)
+    base = _checked(results, corrections, by, root)
     if action == "move":
         _check_movable(corrected(read_results(results), corrections))
     tell_unused(corrections, checked, messages)
     records = corrected(read_results(results), corrections)
-    placements = plan(records, into, base if root is None else root, by=by, level=level)
+    placements = plan(records, into, base, by=by, level=level)
     counts: Counter[str] = Counter()
     there = removed = 0
 
@@ -143,9 +143,9 @@ def _sort(
         raise typer.Exit(SOME_FAILED)
 
 
-def _checked(results: Path, corrections: Corrections, by: By) -> Path:
+def _checked(results: Path, corrections: Corrections, by: By, root: Path | None) -> Path:
     """Read all results, so that a damaged record is found before any file is sorted; return the folder of the paths."""
-    base, is_known = read_through(results, corrections, by)
+    base, is_known = read_through(results, corrections, by, root)
     if not is_known:
         missing, example = {"group": ("groups", ""), "node": ("tree of groups", " such as animal/bird")}[by]
         raise InputError(
@@ -154,12 +154,17 @@ def _checked(results: Path, corrections: Corrections, by: By) -> Path:
     return base
 
 
-def read_through(results: Path, corrections: Corrections, by: str) -> tuple[Path, bool]:
+def read_through(results: Path, corrections: Corrections, by: str, root: Path | None = None) -> tuple[Path, bool]:
     """Read all results, so that a damaged record is found before any file is changed.
+
+    Parameters
+    ----------
+    root
+        The folder that the paths of the records are relative to, if it is known.
 
     Returns
     -------
-    The folder that the paths of the records are relative to; and whether a record has a label, group or node (``by``).
+    That folder; and whether a record has a label, group or node (``by``).
 
     Raises
     ------
@@ -173,7 +178,7 @@ def read_through(results: Path, corrections: Corrections, by: str) -> tuple[Path
         raise InputError(
             f"cannot read {results}: it is a pipe or device (save the results to a file, since they are read twice)"
         )
-    base = PathBase(str(results), own=True)
+    base = PathBase(str(results), own=True, root=root)
     is_known = by == "label"
     for record in read_results(results):
         base.look_for(record.path)

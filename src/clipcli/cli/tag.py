@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -113,7 +114,7 @@ def tag(
     from clipcli.outputs.recognition import groups_of_run
 
     corrections = read_corrections(checked)
-    base, is_known = read_through(results, corrections, by.value)
+    base, is_known = read_through(results, corrections, by.value, root)
     if not is_known:
         raise InputError(
             f"cannot tag by node: {results} has no tree of groups (give the labels groups such as animal/bird)"
@@ -123,13 +124,27 @@ def tag(
         prefix, min_probability, top, by.value, lambda label: groups.get(label) or corrections.group_of(label)
     )
     tell_unused(corrections, checked, messages)
+    if not remove:
+        _tell_earlier(results, checked, messages)
     summary = _Summary(remove=remove, dry_run=dry_run)
     with _editor(sidecar, embed=embed, remove=remove) as editor:
         left = _tag(
-            results, lambda: corrected(read_results(results), corrections), base if root is None else root, rules,
+            results, lambda: corrected(read_results(results), corrections), base, rules,
             editor, summary, messages, dry_run=dry_run,
         )  # fmt: skip
     summary.end(left, messages)
+
+
+def _tell_earlier(results: Path, checked: Path | None, messages: Messages) -> None:
+    """Warn that keywords of an earlier run stay, if the labels may have changed since."""
+    from clipcli.tagging.log import log_of
+
+    log = log_of(results)
+    if log.is_file() and (checked is not None or results.stat().st_mtime_ns > log.stat().st_mtime_ns):
+        messages.warn(
+            f"{results} was tagged before: keywords that its images no longer have stay in the photos (to replace "
+            f"them, run 'clipcli tag {shlex.quote(str(results))} --undo' first)"
+        )
 
 
 def _editor(sidecar: SidecarName, *, embed: bool, remove: bool) -> AbstractContextManager[Editor]:

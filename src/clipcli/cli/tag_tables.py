@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from clipcli.cli.listing import print_figures
+from clipcli.evaluation.vocabulary import shown_names
 from clipcli.outputs.records import round_score
 from clipcli.text import one_line
 
@@ -63,6 +64,10 @@ def print_calibration(fitted: FittedCalibration) -> None:
     """Print the figures of a calibration on stderr, for people."""
     shown = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in fitted.figures.items())
     typer.echo(f"calibration on {fitted.images} images (measured out of fold): {shown}", err=True)
+    never = [label for label, least in zip(fitted.labels, fitted.thresholds, strict=False) if least >= 1]
+    if never:
+        of = f"{len(never)} of {len(fitted.labels)} labels"
+        typer.echo(f"{of} do not reach the target and are never given: {one_line(shown_names(never))}", err=True)
 
 
 def print_tag_tables(evaluations: Sequence[TagEvaluation], failures: int) -> None:

@@ -35,6 +35,7 @@ def evaluation_for_page(
     results: Path,
     labelled: Sequence[LabelledImage],
     labels: Iterable[str | Label] | Path | None = None,
+    root: Path | None = None,
 ) -> tuple[list[str | None], PageEvaluation]:
     """Return the true class of each record, ``None`` if it has none, and the accuracy of the records that have one.
 
@@ -46,6 +47,8 @@ def evaluation_for_page(
         The ground truth, from :func:`clipcli.evaluation.ground_truth.read_truth`.
     labels
         The labels of the run, if the ground truth uses their folders.
+    root
+        The folder that the paths of the records are relative to, if it is known.
 
     Raises
     ------
@@ -54,7 +57,7 @@ def evaluation_for_page(
     LabelError
         If labels are given and a class has none.
     """
-    matched = match_records(records, labelled, PathBase(str(results), own=True).locate)
+    matched = match_records(records, labelled, PathBase(str(results), own=True, root=root).locate)
     known = labels_from(labels) if labels is not None else None
     if any(record.labels is not None for record in records):
         return _with_tags(records, results, matched, known)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from unicodedata import name
 
+from clipcli.labels.several import label_key
 from clipcli.log import LOG
 from clipcli.models.languages import reads_other_languages
 from clipcli.models.source import ModelSource
 from clipcli.pipeline.class_embeddings import ClassEmbeddings
+from clipcli.scoring.thresholds import UNKNOWN
 
-__all__ = ["warn_of_language", "warn_of_single_label"]
+__all__ = ["warn_of_language", "warn_of_single_label", "warn_of_unknown"]
 
 _SHARE = 0.3  # of labels with letters outside ASCII; fewer may be names, such as crème brûlée
 
@@ -35,6 +37,15 @@ def warn_of_language(classes: ClassEmbeddings, source: ModelSource) -> None:
 
 def _has_other_letters(text: str) -> bool:
     return any(each.isalpha() and not each.isascii() for each in text)
+
+
+def warn_of_unknown(classes: ClassEmbeddings) -> None:
+    """Warn of a label that reads like the answer for an image without a label."""
+    if label := next((label for label in classes.labels if label_key(label) == UNKNOWN), None):
+        LOG.warning(
+            f"{label!r} is a label, and also the answer for an image that no label fits: in results, in sort "
+            "and in evaluate, the two are the same (rename the label)"
+        )
 
 
 def warn_of_single_label(classes: ClassEmbeddings) -> None:

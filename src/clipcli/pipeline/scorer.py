@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from clipcli.errors import LabelError
 from clipcli.labels.several import SEPARATOR
+from clipcli.log import LOG
 from clipcli.pipeline.class_embeddings import ClassEmbeddings, Competitors
 from clipcli.scoring.calibration import Correction
 from clipcli.scoring.odds import SCORES, log_odds, sigmoid
@@ -134,6 +135,11 @@ class TagOptions:
             Embeds phrases.
         """
         needs = self.tagging(classes).score == "contrast"
+        if classes.taught is not None and self.score is None and classes.facts.logit_bias is None:
+            LOG.warning(
+                "taught classes are compared with each other as tags, so one image has hardly more than one of them "
+                "(classes by words alone have no such limit; --score softmax silences this)"
+            )
         return with_background(classes, embed(BACKGROUND)) if needs else classes
 
 
