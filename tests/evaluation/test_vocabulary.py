@@ -145,3 +145,8 @@ def test_results_without_groups_are_refused() -> None:
 def test_groups_in_place_of_labels_are_refused_with_the_option(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--by group"):
         run(("cat", "pet"), path=str(tmp_path / "r.csv"))
+
+
+def test_several_labels_of_an_image_are_not_taken_for_one_unknown_class() -> None:
+    with pytest.raises(LabelError, match=r"'child\|ball' \(if \| separates several labels of an image, use --tags\)"):
+        indices_of(["child|ball", "ball"], [Label("child"), Label("ball")])

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from clipcli.errors import InputError, LabelError
 from clipcli.labels.label import ONLY_SPELLING, Label
-from clipcli.labels.several import label_key
+from clipcli.labels.several import SEPARATOR, label_key
 from clipcli.log import LOG
 from clipcli.text import name_key, near_matches
 
@@ -87,10 +87,10 @@ def indices_of(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
     missing = sorted(set(names) - set(found))
     if missing:
         known = dict.fromkeys(text for label in labels for text in (label.name, label.folder) if text)
-        raise LabelError(
-            f"cannot match classes of the ground truth to labels: {shown_names(missing)} "
-            f"({near_matches(missing[0], known)}); add them to the label file, or to its 'folder' column"
-        )
+        remedy = f"({near_matches(missing[0], known)}); add them to the label file, or to its 'folder' column"
+        if any(SEPARATOR in name for name in missing):
+            remedy = f"(if {SEPARATOR} separates several labels of an image, use --tags)"
+        raise LabelError(f"cannot match classes of the ground truth to labels: {shown_names(missing)} {remedy}")
     return [found[name] for name in names]
 
 
