@@ -41,6 +41,11 @@ def open_browser(folder: Path) -> Iterator[Any]:
         driver.quit()
 
 
+def complaints(browser: Any) -> list[dict[str, Any]]:
+    """Return what the browser complains of, but for what it does on a busy machine, as with fonts that load slowly."""
+    return [entry for entry in browser.get_log("browser") if entry.get("source") != "intervention"]
+
+
 def until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + 300  # a busy machine is not a failure
     while not holds():

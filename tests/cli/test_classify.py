@@ -353,9 +353,19 @@ def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+def many(photo: Path, folder: Path, count: int) -> list[Path]:
+    """Make links to a photo: each is an image of its own."""
+    beside = folder.with_name(f"{folder.name}-many")
+    beside.mkdir()
+    links = [beside / f"{number}.png" for number in range(count)]
+    for link in links:
+        link.symlink_to(photo)
+    return links
+
+
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path, photos: dict[str, Path]) -> None:
     with start(
-        tmp_path, "classify", *[photos["cat"]] * 60, "-l", "cat", "-l", "dog", *POCKET, "--batch-size", 1
+        tmp_path, "classify", *many(photos["cat"], tmp_path, 60), "-l", "cat", "-l", "dog", *POCKET, "--batch-size", 1
     ) as process:
         assert process.stdout and process.stderr
         process.stdout.readline()
@@ -366,7 +376,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path, photos: dict[str
 
 def test_an_interrupted_run_exits_130_and_says_so_in_one_line(tmp_path: Path, photos: dict[str, Path]) -> None:
     with start(
-        tmp_path, "classify", *[photos["cat"]] * 2000, "-l", "cat", "-l", "dog", *POCKET, "--batch-size", 1
+        tmp_path, "classify", *many(photos["cat"], tmp_path, 2000), "-l", "cat", "-l", "dog", *POCKET, "--batch-size", 1
     ) as process:
         assert process.stdout
         lines = [process.stdout.readline() for _ in range(2)]
@@ -381,7 +391,7 @@ def test_an_interrupted_run_leaves_an_output_file_as_it_was(tmp_path: Path, phot
     (tmp_path / "results.csv").write_text(before)
     arguments = (
         "classify",
-        *[photos["cat"]] * 2000,
+        *many(photos["cat"], tmp_path, 2000),
         "-l",
         "cat",
         "-l",

@@ -44,7 +44,8 @@ def test_an_empty_value_is_refused_by_name(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     if parameter.default == "":
-        assert run(line_with(path, command, parameter, "")) == 0
+        run(line_with(path, command, parameter, ""))
+        assert "is empty" not in capsys.readouterr().err
         return
     assert run(line_with(path, command, parameter, "")) == 2
     done = capsys.readouterr()

@@ -22,7 +22,7 @@ ALONE = {
     "sort": "results into root dry_run undo quiet",
     "evaluate": """source truth by path_column label_column labels label template prompts classes compare_model
         few_shot
-        json_file plots offline exclude include_hidden quiet""",
+        json_file plots offline exclude include_hidden quiet root""",
     "watch": """folder output sort settle labels label template prompts classes model pretrained device precision engine
         offline top_k min_probability min_similarity min_margin tags level calibration exclude include_hidden batch_size
         workers no_cache quiet tag""",

@@ -17,7 +17,7 @@ from clipcli.outputs.readers import ReadRecord
 from clipcli.reports.page import PageContent, PageEvaluation, write_page
 from clipcli.scoring.thresholds import UNKNOWN
 from clipcli.scoring.zeroshot import Score
-from tests.browser import needs_browser, open_browser, until
+from tests.browser import complaints, needs_browser, open_browser, until
 from tests.conftest import Run
 
 pytestmark = needs_browser
@@ -564,7 +564,7 @@ def test_hostile_names_do_nothing_and_no_request_leaves_the_page(browser: Any, p
     assert {url for url in asked if not url.startswith("data:")} == {pages[20].as_uri()}
     dialogs = [event["params"]["type"] for event in events if event["method"] == "Page.javascriptDialogOpening"]
     assert "alert" not in dialogs  # the page before this one may ask whether its corrections are to be lost
-    assert browser.get_log("browser") == []
+    assert complaints(browser) == []
 
 
 # --- several labels ---------------------------------------------------------------------------------
@@ -616,7 +616,7 @@ def test_the_true_labels_are_shown_where_an_image_has_others_in_any_order(browse
         "return [...document.querySelectorAll('.tile .truth')].map((each) => each.textContent)"
     )
     assert shown == ["", "true labels: cat, sun", "", ""]
-    assert browser.get_log("browser") == []
+    assert complaints(browser) == []
 
 
 # --- the loop: classify, report, correct, teach, classify ---------------------------------------------

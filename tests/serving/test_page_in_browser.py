@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from clipcli.images.formats import has_image_suffix
-from tests.browser import needs_browser, open_browser, until
+from tests.browser import complaints, needs_browser, open_browser, until
 from tests.conftest import Run
 from tests.serving.conftest import LABELS, Served, Start
 
@@ -444,7 +444,7 @@ def test_the_page_asks_nobody_but_its_server_and_breaks_no_policy(
     downloaded(page, "save-csv", "results.csv")
     hosts = {urlsplit(each["url"]).netloc for each in requests(page)}
     assert hosts == {urlsplit(served.url).netloc}
-    assert [line["message"] for line in page.get_log("browser")] == []
+    assert complaints(page) == []
 
 
 def test_the_page_continues_when_the_server_is_back(browser: Any, start: Start, photos: dict[str, Path]) -> None:

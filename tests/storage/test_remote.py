@@ -186,7 +186,8 @@ def test_photographs_and_results_may_both_be_in_a_store(store: Store, run_here: 
     )
     parts = {key.rpartition("/")[2]: store.read("photos", key) for key in store.keys("photos", "out/")}
     here = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    manifests = [{**json.loads(each.pop("manifest.json")), "started": None} for each in (parts, here)]
+    of_one_run = dict.fromkeys(("started", "ended", "arguments"))
+    manifests = [json.loads(each.pop("manifest.json")) | of_one_run for each in (parts, here)]
     assert (parts, manifests[0]) == (here, manifests[1])
     assert [record.error is None for record in read_results(tmp_path / "out")] == [False, False, *[True] * 5]
 

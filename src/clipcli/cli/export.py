@@ -187,10 +187,11 @@ def export_annotations(
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Write results as tasks of Label Studio: each image with its labels as a prediction to check.
+    """Write results as tasks of Label Studio.
 
-    The labels that people choose there come back: export the project as JSON, and give that file to 'clipcli sort',
-    'tag' or 'report' (--checked), or to 'clipcli evaluate'.
+    Each image is a task with its labels as a prediction to check. The labels that people choose there come back:
+    export the project as JSON, and give that file to 'clipcli sort', 'tag' or 'report' (--checked), or to 'clipcli
+    evaluate'.
 
     clipcli export annotations results.csv -o tasks.json
     """

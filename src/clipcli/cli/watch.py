@@ -77,9 +77,10 @@ def watch(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Classify images as they arrive in a folder, until Ctrl-C or SIGTERM.
+    """Classify images as they arrive in a folder.
 
-    Each image gets one record when its file is complete; a restart continues where the last run ended.
+    Each image gets one record when its file is complete. Ctrl-C or SIGTERM ends the command, and a restart continues
+    where the last run ended.
 
     clipcli watch inbox --labels labels.txt -o results.jsonl
 
