@@ -42,7 +42,7 @@ def open_browser(folder: Path) -> Iterator[Any]:
 
 
 def complaints(browser: Any) -> list[dict[str, Any]]:
-    """Return what the browser complains of, but for what it does on a busy machine, as with fonts that load slowly."""
+    """Return the messages in the browser's log, except those about slow loading on a busy machine."""
     return [entry for entry in browser.get_log("browser") if entry.get("source") != "intervention"]
 
 

@@ -354,7 +354,7 @@ def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
 
 
 def many(photo: Path, folder: Path, count: int) -> list[Path]:
-    """Make links to a photo: each is an image of its own."""
+    """Make links to a photo; each link counts as a separate image."""
     beside = folder.with_name(f"{folder.name}-many")
     beside.mkdir()
     links = [beside / f"{number}.png" for number in range(count)]

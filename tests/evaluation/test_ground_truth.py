@@ -104,7 +104,7 @@ def test_empty_rows_and_a_row_of_totals_are_left_out_with_a_warning(tmp_path: Pa
     assert logged == [f"{table}: 2 rows are left out: line 6 has no label"]
     table.write_text("path,label\na.png,cat\n,\n ,\n")
     read_truth(table)
-    assert len(logged) == 1  # nothing is said of empty rows
+    assert len(logged) == 1  # empty rows are not mentioned
 
 
 def test_the_paths_of_a_table_can_be_relative_to_another_folder(tmp_path: Path) -> None:

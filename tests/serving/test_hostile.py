@@ -1,4 +1,4 @@
-"""Requests that are damaged or hostile: a clean answer, and the server goes on answering others."""
+"""Damaged and hostile requests get a clean answer, and the server still answers other requests."""
 
 from __future__ import annotations
 

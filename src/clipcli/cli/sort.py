@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clipcli.outputs.readers import ReadRecord
     from clipcli.sorting.placement import By
 
-__all__ = ["read_through", "sort", "tell_unused"]
+__all__ = ["print_undone", "read_through", "sort", "tell_unused"]
 
 
 class SortKey(str, Enum):
@@ -212,15 +212,31 @@ def tell_unused(corrections: Corrections, checked: Path | None, messages: Messag
 
 
 def _undo(folder: Path, root: Path | None, messages: Messages, *, dry_run: bool) -> None:
-    from clipcli.delimited import tsv_line
     from clipcli.sorting.log import LOG_NAME
     from clipcli.sorting.undo import undo
+
+    print_undone(undo(folder, root, dry_run=dry_run), folder / LOG_NAME, "files", messages, dry_run=dry_run)
+
+
+def print_undone(
+    undone: Iterable[tuple[Path, str | None]], log: Path, what: str, messages: Messages, *, dry_run: bool
+) -> None:
+    """Print what was undone, and what could not be; exit with 1 if anything is left.
+
+    Parameters
+    ----------
+    undone
+        Each path, with the reason if it could not be undone.
+    log, what
+        The log, and what it lists, for the message.
+    """
+    from clipcli.delimited import tsv_line
 
     back = 0
 
     def problems() -> Iterator[tuple[str, str]]:
         nonlocal back
-        for path, problem in undo(folder, root, dry_run=dry_run):
+        for path, problem in undone:
             if problem is not None:
                 yield f"cannot undo {path}", problem
                 continue
@@ -232,5 +248,5 @@ def _undo(folder: Path, root: Path | None, messages: Messages, *, dry_run: bool)
     if not dry_run:
         typer.echo(f"{back} undone")
     if left:
-        messages.note(f"{folder / LOG_NAME} still lists files that were not undone; delete it to forget them")
+        messages.note(f"{log} still lists {what} that were not undone; delete it to forget them")
         raise typer.Exit(SOME_FAILED)

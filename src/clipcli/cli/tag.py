@@ -15,7 +15,7 @@ import typer
 from clipcli.cli import options
 from clipcli.cli.exit_codes import SOME_FAILED
 from clipcli.cli.messages import Messages
-from clipcli.cli.sort import read_through, tell_unused
+from clipcli.cli.sort import print_undone, read_through, tell_unused
 from clipcli.errors import InputError
 
 if TYPE_CHECKING:
@@ -221,30 +221,14 @@ def _tag(
 
 
 def _undo(results: Path, root: Path | None, messages: Messages, *, dry_run: bool) -> None:
-    from clipcli.delimited import tsv_line
     from clipcli.storage.locks import locked
     from clipcli.tagging.log import log_of
     from clipcli.tagging.undo import undo
 
-    back = 0
-
-    def problems() -> Iterator[tuple[str, str]]:
-        nonlocal back
-        with locked(log_of(results)), ExitStack() as opened:
-            for path, problem in undo(results, root, embedded=_starting_late(opened), dry_run=dry_run):
-                if problem is not None:
-                    yield f"cannot undo {path}", problem
-                    continue
-                back += 1
-                if dry_run:
-                    typer.echo(tsv_line(["undo", str(path)]), nl=False)
-
-    left = messages.problems(problems(), "cannot undo {} more files")
-    if not dry_run:
-        typer.echo(f"{back} undone")
-    if left:
-        messages.note(f"{log_of(results)} still lists changes that were not undone; delete it to forget them")
-        raise typer.Exit(SOME_FAILED)
+    log = log_of(results)
+    with locked(log), ExitStack() as opened:
+        undone = undo(results, root, embedded=_starting_late(opened), dry_run=dry_run)
+        print_undone(undone, log, "changes", messages, dry_run=dry_run)
 
 
 def _starting_late(opened: ExitStack) -> TakeBack:

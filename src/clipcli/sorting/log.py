@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from clipcli.errors import InputError, OutputError
 from clipcli.inputs.system_files import SORT_LOG
 from clipcli.storage.own_log import (
     NotRegularError,
+    entries_in,
     is_private,
     number_in,
     open_to_add,
@@ -29,7 +29,6 @@ from clipcli.storage.own_log import (
 __all__ = ["LOG_NAME", "Entry", "SortLog", "link_on_the_way", "open_log", "read_log"]
 
 LOG_NAME = SORT_LOG
-_BEGINNING = b'{"action": "'
 _LONGEST_LINE = 1 << 16  # bytes: two of the longest paths there are, with every character escaped
 _LONGEST_LOG = 1 << 30  # bytes, some four million images
 
@@ -181,29 +180,7 @@ def read_log(into: Path) -> SortLog:
         status = os.fstat(file.fileno())
         if status.st_size > _LONGEST_LOG:
             raise InputError(f"cannot undo {into}: {LOG_NAME} is too large to be a log of clipcli sort")
-        entries = list(dict.fromkeys(_entries(log, file)))
+        parsed = entries_in(log, file, Entry.parse, _LONGEST_LINE)
+        entries = list(dict.fromkeys(entry for _, _, entry in parsed))
     own = all(entry.log_inode == status.st_ino for entry in entries) and is_private(status)
     return SortLog(entries, own)
-
-
-def _entries(log: Path, file: IO[bytes]) -> Iterator[Entry]:
-    number = whole = torn = 0
-    while line := file.readline(_LONGEST_LINE + 1):
-        number += 1
-        if not (text := line.strip()):
-            continue
-        try:
-            if len(line) > _LONGEST_LINE:
-                raise ValueError("it is too long")
-            yield Entry.parse(text)
-            whole += 1
-        except (ValueError, RecursionError) as problem:
-            if len(line) <= _LONGEST_LINE and not text.endswith(b"}") and text[:12] == _BEGINNING[: len(text)]:
-                torn += 1
-                continue
-            reason = " ".join(str(problem).split())[:120]
-            raise InputError(
-                f"cannot undo: {log} is damaged at line {number}: {reason} (no file was changed)"
-            ) from None
-    if torn and not whole:
-        raise InputError(f"cannot undo: {log} is damaged: it has no complete line (no file was changed)")

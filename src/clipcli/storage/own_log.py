@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-from clipcli.errors import OutputError
+from clipcli.errors import InputError, OutputError
 
-__all__ = ["NotRegularError", "is_private", "number_in", "open_to_add", "open_to_read", "path_in_log", "text_in"]
+__all__ = [
+    "NotRegularError",
+    "entries_in",
+    "is_private",
+    "number_in",
+    "open_to_add",
+    "open_to_read",
+    "path_in_log",
+    "text_in",
+]
+
+_BEGINNING = b'{"action": "'
+
+Parsed = TypeVar("Parsed")
 
 # Links are not followed, and opening a pipe without a writer does not block. Windows has neither flag.
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -47,6 +60,50 @@ def open_to_add(log: Path, remedy: str) -> BinaryIO:
 def open_to_read(log: Path) -> BinaryIO:
     """Open a log to read it; raise :class:`OSError`, which is :class:`NotRegularError` for a link or a pipe."""
     return os.fdopen(_open_regular(log, os.O_RDONLY), "rb")
+
+
+def entries_in(
+    log: Path, file: BinaryIO, parse: Callable[[bytes], Parsed], longest_line: int
+) -> Iterator[tuple[int, int, Parsed]]:
+    """Yield the entry of each line, with the place and length of the line in bytes.
+
+    An incomplete line, left by a kill or a full disk, belongs to a file that was not changed, and is ignored.
+
+    Parameters
+    ----------
+    log
+        The path of the file, for messages.
+    parse
+        Returns the entry of a line, or raises :class:`ValueError`.
+    longest_line
+        In bytes.
+
+    Raises
+    ------
+    InputError
+        If a line is damaged, or all are incomplete.
+    """
+    number = start = whole = torn = 0
+    while line := file.readline(longest_line + 1):
+        number, start = number + 1, start + len(line)
+        if not (text := line.strip()):
+            continue
+        try:
+            if len(line) > longest_line:
+                raise ValueError("it is too long")
+            entry = parse(text)
+        except (ValueError, RecursionError) as problem:
+            if len(line) <= longest_line and not text.endswith(b"}") and text[:12] == _BEGINNING[: len(text)]:
+                torn += 1
+                continue
+            reason = " ".join(str(problem).split())[:120]
+            raise InputError(
+                f"cannot undo: {log} is damaged at line {number}: {reason} (no file was changed)"
+            ) from None
+        whole += 1
+        yield start - len(line), len(line), entry
+    if torn and not whole:
+        raise InputError(f"cannot undo: {log} is damaged: it has no complete line (no file was changed)")
 
 
 def _open_regular(path: Path, flags: int) -> int:

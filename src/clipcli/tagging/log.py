@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 from clipcli.errors import InputError
 from clipcli.storage.own_log import (
     NotRegularError,
+    entries_in,
     is_private,
     number_in,
     open_to_add,
@@ -32,7 +33,6 @@ from clipcli.tagging.xmp import LARGEST
 
 __all__ = ["Change", "Entry", "TagLog", "digest_of", "log_of", "open_log", "reading_log"]
 
-_BEGINNING = b'{"action": "'
 _LONGEST_LINE = 2 * LARGEST  # bytes: base64 takes 4/3 of what compression left
 _LONGEST_LOG = 1 << 34  # bytes
 _MOST_CHANGES = 10_000
@@ -206,32 +206,8 @@ def reading_log(results: Path) -> Iterator[TagLog]:
         status = os.fstat(file.fileno())
         if status.st_size > _LONGEST_LOG:
             raise InputError(f"cannot undo {results}: {log.name} is too large to be a log of clipcli tag")
-        places, inodes = _checked(log, file)
+        places, inodes = list[tuple[int, int]](), set[int]()
+        for start, length, entry in entries_in(log, file, Entry.parse, _LONGEST_LINE):
+            places.append((start, length))
+            inodes.add(entry.log_inode)
         yield TagLog(file, places, is_own=inodes <= {status.st_ino} and is_private(status))
-
-
-def _checked(log: Path, file: BinaryIO) -> tuple[list[tuple[int, int]], set[int]]:
-    """Check each line; return the place and length in bytes of each entry, and the inodes that they name."""
-    places: list[tuple[int, int]] = []
-    inodes = set[int]()
-    number = start = torn = 0
-    while line := file.readline(_LONGEST_LINE + 1):
-        number, start = number + 1, start + len(line)
-        if not (text := line.strip()):
-            continue
-        try:
-            if len(line) > _LONGEST_LINE:
-                raise ValueError("it is too long")
-            inodes.add(Entry.parse(text).log_inode)
-            places.append((start - len(line), len(line)))
-        except (ValueError, RecursionError) as problem:
-            if len(line) <= _LONGEST_LINE and not text.endswith(b"}") and text[:12] == _BEGINNING[: len(text)]:
-                torn += 1
-                continue
-            reason = " ".join(str(problem).split())[:120]
-            raise InputError(
-                f"cannot undo: {log} is damaged at line {number}: {reason} (no file was changed)"
-            ) from None
-    if torn and not places:
-        raise InputError(f"cannot undo: {log} is damaged: it has no complete line (no file was changed)")
-    return places, inodes
